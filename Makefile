@@ -1,0 +1,59 @@
+# Two commands matter on a fresh machine: `make demo` and `make test`. Each sets up .venv by itself, without root.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+JOBS   ?= 2
+
+.PHONY: demo test test-all bench lint format docs train clean
+
+demo: $(VENV)/.core
+	$(BIN)/sandgrain demo
+
+test: lint
+	$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow"
+
+# Everything, the long campaigns included: 10,000 random cases an op and 10,000 damaged models.
+test-all: lint
+	SANDGRAIN_OP_CASES=10000 SANDGRAIN_MUTANTS=10000 $(BIN)/python -m pytest -q -n $(JOBS)
+
+bench: $(VENV)/.test
+	$(BIN)/python bench/run.py
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.test
+	$(BIN)/python tools/cli_docs.py > docs/cli.md.new
+	mv docs/cli.md.new docs/cli.md
+
+# Retrains the demo's model. The files it writes are committed, so this is only for changing them.
+train: $(VENV)/.train
+	$(BIN)/python tools/train_digits.py
+
+clean:
+	rm -rf $(VENV) build dist out digits-demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# --- set-up: a stamp file for each set of packages, so that it happens once -----------------------------------------
+
+$(VENV)/.made:
+	$(PYTHON) tools/make_venv.py $(VENV)
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.train: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]'
+	@touch $@ $(VENV)/.core

@@ -1,0 +1,41 @@
+"""Sandgrain: machine learning on microcontrollers, compiled to C and proven on an emulated core."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+from sandgrain.api import Result, compile_model, profile, verify
+from sandgrain.budget import Limits
+from sandgrain.errors import (
+    BudgetError,
+    MismatchError,
+    ModelError,
+    RunError,
+    SandgrainError,
+    ToolchainError,
+    UnsupportedError,
+    UsageError,
+)
+from sandgrain.report import LayerReport, Report
+from sandgrain.verify import Difference, Verdict
+
+__all__ = [
+    "BudgetError",
+    "Difference",
+    "LayerReport",
+    "Limits",
+    "MismatchError",
+    "ModelError",
+    "Report",
+    "Result",
+    "RunError",
+    "SandgrainError",
+    "ToolchainError",
+    "UnsupportedError",
+    "UsageError",
+    "Verdict",
+    "__version__",
+    "compile_model",
+    "profile",
+    "verify",
+]

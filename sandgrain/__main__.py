@@ -1,0 +1,5 @@
+"""`python -m sandgrain`: the command line."""
+
+from sandgrain.cli import main
+
+main()

@@ -1,0 +1,119 @@
+"""The public API: compile a model, profile it, verify it. The CLI calls nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandgrain import budget, datafile, proof, spec, targets
+from sandgrain import verify as verification
+from sandgrain.codegen.ctext import identifier, printable
+from sandgrain.codegen.model import Options
+from sandgrain.errors import ToolchainError, UsageError
+from sandgrain.frontends import tflite
+from sandgrain.measure import measure_folder, measure_with_room
+from sandgrain.pipeline import compile_bytes
+from sandgrain.printer import dump
+from sandgrain.report import Report
+from sandgrain.verify import Verdict
+
+RANDOM_SAMPLES = 10
+MAX_LABELS = 1 << 16  # bytes of a label file
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What `compile_model` made: where, what it costs, and the optimized graph as text."""
+
+    folder: Path
+    report: Report
+    text: str
+
+
+def compile_model(
+    model: str | os.PathLike[str],
+    *,
+    target: str = "cortex-m4",
+    out: str | os.PathLike[str],
+    name: str | None = None,
+    labels: str | os.PathLike[str] | tuple[str, ...] | None = None,
+    arena: str = "static",
+    section: str | None = None,
+    compiler: str = "zig",
+    opt: str = "-O2",
+    limits: budget.Limits | None = None,
+    measure: bool = True,
+) -> Result:
+    """Compile an int8 .tflite file to C in folder `out`.
+
+    `target`: a board or core. `name`: C prefix, by default made from the file name. `labels`: class names, or a file of
+    one a line. `arena`: "static" or "caller". `section`: linker section of a static arena. `measure`: build the firmware
+    and run it once (otherwise code size, instructions and what follows from them are None).
+
+    Raises ModelError or UsageError for what cannot be compiled, BudgetError when a limit of the board or of `limits`
+    cannot be kept, ToolchainError and RunError when a tool fails. On any error `out` is as it was.
+    """
+    if arena not in ("static", "caller"):
+        raise UsageError(f"--arena {printable(arena)} is neither static nor caller")
+    if arena == "caller" and section is not None:
+        raise UsageError("--arena-section goes with --arena static; with caller, the caller places the arena")
+    path, board, folder = Path(model), targets.load(target), Path(out)
+    limits = limits or budget.Limits()
+    data = tflite.read_file(path)
+    options = Options(name or identifier(path.stem), arena, section)
+    words = labels if isinstance(labels, tuple) else _labels(Path(labels)) if labels is not None else ()
+    with spec.located(printable(path.name)):
+        compiled = compile_bytes(data, board, options, words)
+    report: list[Report] = []
+
+    def accept(place: Path) -> None:
+        planned = measure_folder(place, compiled, board, compiler, opt, path.name, run=False)
+        budget.check_memory(planned, limits, board)  # what cannot fit is not built
+        try:
+            measured = measure_folder(place, compiled, board, compiler, opt, path.name, run=True) if measure else planned
+        except ToolchainError:
+            budget.check_memory(measure_with_room(place, compiled, board, compiler, opt, path.name), limits, board)
+            raise
+        budget.check(measured, limits, board)
+        report.append(measured)
+
+    proof.save(compiled, data, board, compiler, opt, path.name, folder, accept)
+    return Result(folder, report[0], dump(compiled.graph))
+
+
+def profile(folder: str | os.PathLike[str], *, target: str | None = None, compiler: str | None = None) -> Report:
+    """What one inference of a bundle costs, a layer and in total; on another `target` of the same core features if given."""
+    bundle = proof.load_bundle(Path(folder))
+    board = targets.load(target) if target else bundle.board
+    if not bundle.board.core.features <= board.core.features:
+        raise UsageError(
+            f"the C was made for {bundle.board.core.name}, which has features {board.core.name} lacks; compile for {board.name}"
+        )
+    return measure_folder(bundle.folder, bundle.compiled, board, compiler or bundle.compiler, bundle.opt, bundle.model, run=True)
+
+
+def verify(
+    folder: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
+    *,
+    limit: int | None = None,
+    on: str = "emulator",
+    oracle: bool = True,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Verdict:
+    """Compare a bundle's C with the reference over a data set (.npz with x and y), or over seeded random inputs."""
+    bundle = proof.load_bundle(Path(folder))
+    graph = bundle.compiled.imported
+    samples = datafile.random(graph, limit or RANDOM_SAMPLES) if data is None else datafile.load(Path(data), graph).head(limit)
+    return verification.verify(bundle, samples, on, oracle=oracle, progress=progress)
+
+
+def _labels(path: Path) -> tuple[str, ...]:
+    try:
+        if path.stat().st_size > MAX_LABELS:
+            raise UsageError(f"--labels {path} is larger than {MAX_LABELS} bytes; give one label a line")
+        return tuple(path.read_text("utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--labels {path} cannot be read ({type(error).__name__}); give a text file, one label a line") from None

@@ -1,0 +1,112 @@
+"""What the commands share: tables, progress, JSON, the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from sandgrain.report import Report, size
+from sandgrain.verify import Verdict
+
+_emitted = False
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+class Step(Protocol):
+    def __call__(self, done: int, total: int) -> None: ...
+
+
+RUNNERS = {"tflm": "TensorFlow Lite Micro", "host": "host build", "emulator": "emulated firmware"}
+
+
+def emit_json(value: dict[str, Any]) -> None:
+    """Print the command's one object; a later one (the error that ends a command) is left out."""
+    global _emitted
+    if not _emitted:
+        print(json.dumps(value, indent=2))
+    _emitted = True
+
+
+def line(text: str = "") -> None:
+    console.print(text, markup=False, soft_wrap=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()) -> None:
+    """A plain table that fits 80 columns; columns in `numeric` are right-aligned."""
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for k, column in enumerate(columns):
+        shown.add_column(column, justify="right" if k in numeric else "left", overflow="fold", no_wrap=False)
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown, markup=False)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Step]:
+    """A progress bar on stderr, where a person watches; none where it is not a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def verdict(result: Verdict) -> None:
+    """Which runners agree with the reference, and the accuracy."""
+    line(f"{result.model} on {result.target}: {result.samples} samples")
+    for runner, agreeing in result.compared.items():
+        line(f"  {RUNNERS[runner]:24} {agreeing} of {result.samples} identical to the reference")
+    if result.accuracy is not None:
+        line(f"  {'accuracy':24} {100 * result.accuracy:.1f} %")
+    for note in result.notes:
+        line(f"note: {note}")
+
+
+def count(value: float | None) -> str:
+    """Large counts for people: 812, 22.3 k, 7.70 M."""
+    if value is None:
+        return "-"
+    if value < 10_000:
+        return f"{value:.0f}"
+    return f"{value / 1e3:.1f} k" if value < 1e6 else f"{value / 1e6:.2f} M"
+
+
+def report(result: Report, layers: bool) -> None:
+    """The report for people; every figure with where it comes from."""
+    r = result
+    line(f"{r.model} on {r.target} ({r.core}, {r.compiler})")
+    rows = [
+        ["RAM", size(r.ram_bytes), "arena + static + worst-case stack"],
+        ["  arena", size(r.arena_bytes), "planned; inputs and outputs included"],
+        ["  stack", _bytes(r.stack_bound_bytes), f"worst case from the ELF; emulated peak {_bytes(r.stack_bytes)}"],
+        ["flash", size(r.flash_bytes), "code + weights"],
+        ["  code", _bytes(r.code_bytes), "linked, start-up left out"],
+        ["  weights", size(r.weight_bytes), "constant tables"],
+        ["MACs", count(r.macs), "an inference"],
+    ]
+    if r.instructions is not None:
+        rows += [
+            ["instructions", count(r.instructions), "emulated, exact"],
+            ["cycles", count(r.cycles), "estimated"],
+            ["latency", f"{r.latency_ms:.3g} ms", "estimated, at the board's clock"],
+            ["energy", f"{r.energy_uj:.3g} uJ", "estimated, at the board's supply"],
+        ]
+    table("", ["", "", "where it comes from"], rows, numeric=(1,))
+    if layers:
+        line()
+        table("Layers", ["#", "layer", "shape", "MACs", "instr.", "cycles", "weights", "RAM"], [
+            [str(x.index), x.op, x.shape, count(x.macs), count(x.instructions), count(x.cycles), str(x.weight_bytes), str(x.ram_bytes)]
+            for x in r.layers
+        ], numeric=(0, 3, 4, 5, 6, 7))  # fmt: skip
+    for note in r.notes:
+        line(f"note: {note}")
+
+
+def _bytes(value: int | None) -> str:
+    return "-" if value is None else size(value)

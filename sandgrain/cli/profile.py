@@ -1,0 +1,32 @@
+"""sandgrain profile: where RAM, flash, cycles and energy go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandgrain import api
+from sandgrain.cli import _out
+
+EXAMPLE = "Example: sandgrain profile kws/"
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(help="A folder that `sandgrain compile` wrote.", show_default=False)],
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Another board or core of the same kind.")] = None,
+    compiler: Annotated[str | None, typer.Option(help="zig or gcc; by default the one it was compiled with.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run one inference on the emulated core and show the cost of each layer and in total.
+
+    Instructions, RAM and stack are emulated; cycles, milliseconds and energy are estimated from them.
+    """
+    report = api.profile(folder, target=target, compiler=compiler)
+    if as_json:
+        _out.emit_json(report.to_json())
+        return
+    _out.report(report, layers=True)
+    for figure, source in report.sources.items():
+        _out.line(f"{figure}: {source}")

@@ -1,0 +1,125 @@
+"""C literals, identifiers and comments. Whatever comes from a model passes through here before it reaches a C file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from sandgrain.errors import UsageError
+from sandgrain.ir import Array
+
+C_TYPE = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "float32": "float", "uint8": "uint8_t", "uint16": "uint16_t"}  # fmt: skip
+KEYWORDS = frozenset(
+    [
+        "auto",
+        "break",
+        "case",
+        "char",
+        "const",
+        "continue",
+        "default",
+        "do",
+        "double",
+        "else",
+        "enum",
+        "extern",
+        "float",
+        "for",
+        "goto",
+        "if",
+        "inline",
+        "int",
+        "long",
+        "register",
+        "restrict",
+        "return",
+        "short",
+        "signed",
+        "sizeof",
+        "static",
+        "struct",
+        "switch",
+        "typedef",
+        "union",
+        "unsigned",
+        "void",
+        "volatile",
+        "while",
+        "main",
+    ]
+)
+WIDTH = 118
+
+
+def identifier(text: str) -> str:
+    """A C identifier made from any text: lower-case ASCII letters, digits and underscores, at most 40 characters."""
+    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40].strip("_")
+    if not name or name[0].isdigit() or name in KEYWORDS or name.startswith("sg_"):
+        name = f"model_{name}".rstrip("_")
+    return name
+
+
+def check_identifier(name: str) -> str:
+    """`name` when it can be a C prefix as it stands. Raises UsageError."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", name) or name in KEYWORDS or name.startswith("sg_"):
+        raise UsageError(f"--name {printable(name)!r} is not a C identifier; use letters, digits and underscores")
+    return name
+
+
+def check_section(section: str) -> str:
+    """A linker section name. Raises UsageError."""
+    if not re.fullmatch(r"[A-Za-z0-9_.$]{1,64}", section):
+        raise UsageError(f"--arena-section {printable(section)!r} is not a section name; use letters, digits, '.', '_', '$'")
+    return section
+
+
+def printable(text: str, limit: int = 60) -> str:
+    """Text for people: printable ASCII that cannot end a comment, a string or a line."""
+    safe = "".join(ch if ch.isascii() and (ch.isalnum() or ch in " _-./:;,+()[]") else "?" for ch in text)
+    safe = safe.replace("??", "?.").replace("//", "/.")
+    return safe if len(safe) <= limit else safe[: limit - 3] + "..."
+
+
+def string(text: str) -> str:
+    """A C string literal; every byte that is not a plain character is a three-digit octal escape."""
+    plain = set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _-.,:;+=()<>[]{}/*#!&|~^@$")
+    return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode("utf-8", "replace")) + '"'
+
+
+def number(value: int | float) -> str:
+    """An int or float32 literal of exactly this value."""
+    if isinstance(value, float):
+        return real(value)
+    if value == -(2**31):
+        return "INT32_MIN"
+    return str(int(value))
+
+
+def real(value: float) -> str:
+    """A float32 literal with as many digits as the value needs."""
+    text = np.format_float_scientific(np.float32(value), unique=True, trim="0")
+    return f"{text}f"
+
+
+def wrap(items: Iterable[str], indent: str = "    ") -> str:
+    """Items separated by commas, in lines of at most WIDTH."""
+    lines, line = [], indent
+    for item in items:
+        if len(line) + len(item) + 2 > WIDTH:
+            lines.append(line.rstrip())
+            line = indent
+        line += f"{item}, "
+    lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def table(name: str, data: Array) -> str:
+    """`static const TYPE name[n] = {...};`"""
+    flat = data.reshape(-1)
+    values = flat.tolist()
+    texts = [real(v) for v in values] if flat.dtype.kind == "f" else [number(int(v)) for v in values]
+    if flat.dtype == np.int64:
+        texts = ["INT64_MIN" if v == -(2**63) else f"INT64_C({v})" for v in values]
+    return f"static const {C_TYPE[flat.dtype.name]} {name}[{flat.size}] = {{\n{wrap(texts)}\n}};\n"

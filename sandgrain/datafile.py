@@ -1,0 +1,127 @@
+"""Data sets in .npz files: checked before they are read, never unpickled."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from sandgrain.codegen.ctext import printable
+from sandgrain.errors import UsageError
+from sandgrain.ir import Array, Graph, Tensor
+from sandgrain.quant import quantize
+
+MAX_BYTES = 1 << 30  # of one array, unpacked
+HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+READ_ERRORS = (OSError, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataSet:
+    """`inputs`: [n, *shape] for each graph input, in its dtype. `labels`: int64 [n], or None. `names`: class names."""
+
+    inputs: tuple[Array, ...]
+    labels: Array | None
+    names: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> int:
+        return len(self.inputs[0])
+
+    def head(self, limit: int | None) -> DataSet:
+        """The first `limit` samples."""
+        if limit is None or limit >= self.samples:
+            return self
+        return DataSet(tuple(x[:limit] for x in self.inputs), None if self.labels is None else self.labels[:limit], self.names)
+
+
+def load(path: Path, graph: Graph) -> DataSet:
+    """Read `x` (or `x_0`, `x_1`, ... for several inputs), optional `y` and `labels`, and fit them to the graph's inputs.
+
+    Float samples for an int8 input are quantized with the input's scale. Raises UsageError, in one line.
+    """
+    names = ["x"] if len(graph.inputs) == 1 else [f"x_{k}" for k in range(len(graph.inputs))]
+    arrays = _read(path, [*names, "y", "labels"])
+    for name in names:
+        if name not in arrays:
+            raise UsageError(
+                f"{printable(path.name)} has no array {name!r}; name the model's inputs {', '.join(names)} and labels y"
+            )
+    inputs = tuple(_fit(arrays[n], graph.tensors[i], f"{path.name}: {n}") for n, i in zip(names, graph.inputs, strict=True))
+    if len({len(x) for x in inputs}) > 1 or not len(inputs[0]):
+        raise UsageError(
+            f"{path.name}: inputs hold {', '.join(str(len(x)) for x in inputs)} samples; give the same number, at least 1"
+        )
+    labels = arrays.get("y")
+    if labels is not None:
+        if labels.size != len(inputs[0]) or labels.dtype.kind not in "iu":
+            raise UsageError(f"{path.name}: y is {labels.dtype} {labels.shape}; give one integer label a sample")
+        labels = labels.reshape(-1).astype(np.int64)
+    words = arrays.get("labels")
+    texts = tuple(str(w) for w in words.reshape(-1)) if words is not None and words.dtype.kind == "U" else ()
+    return DataSet(inputs, labels, texts)
+
+
+def random(graph: Graph, samples: int, seed: int = 0) -> DataSet:
+    """Seeded inputs over the whole range of each dtype (floats: a few units around zero)."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for index in graph.inputs:
+        tensor = graph.tensors[index]
+        shape = (samples, *tensor.shape)
+        if tensor.dtype == "float32":
+            made.append((rng.standard_normal(shape) * 4).astype(np.float32))
+        else:
+            info = np.iinfo(tensor.dtype)
+            made.append(rng.integers(info.min, info.max, size=shape, dtype=tensor.dtype, endpoint=True))
+    return DataSet(tuple(made), None)
+
+
+def _read(path: Path, wanted: Sequence[str]) -> dict[str, Array]:
+    """The arrays that are wanted and there, by name."""
+    shown = printable(path.name)
+    try:
+        if not path.is_file():
+            raise UsageError(f"{printable(str(path), 200)}: no such file; give an .npz file with x and, for accuracy, y")
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            return {name: _array(archive, members[name]) for name in wanted if name in members}
+    except READ_ERRORS as error:
+        reason = printable((str(error).splitlines() or [type(error).__name__])[0], 80)
+        raise UsageError(f"{shown} is not a readable .npz file ({reason}); save it with numpy.savez") from None
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
+    """One array; its size is checked before memory is taken for it. Raises one of READ_ERRORS."""
+    with archive.open(info) as stream:
+        version = npy.read_magic(stream)
+        if version not in HEADERS:
+            raise ValueError(f"{info.filename} has an unknown version")
+        shape, fortran, dtype = HEADERS[version](stream)
+        size = math.prod(shape) * dtype.itemsize
+        if dtype.hasobject:
+            raise ValueError(f"{info.filename} holds Python objects, which are never unpickled")
+        if min(shape, default=0) < 0 or size > min(info.file_size, MAX_BYTES):
+            raise ValueError(f"{info.filename} claims {size} bytes and holds {info.file_size}, the limit is {MAX_BYTES}")
+        data = stream.read(size)
+    if len(data) != size:
+        raise ValueError(f"{info.filename} is cut short")
+    flat: Array = np.frombuffer(data, dtype)
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _fit(x: Array, tensor: Tensor, what: str) -> Array:
+    if x.ndim < 1 or len(x) == 0 or x[0].size != tensor.size:
+        raise UsageError(f"{what} is {x.shape}; the model takes samples of {tensor.shape}")
+    x = x.reshape(len(x), *tensor.shape)
+    if x.dtype == np.dtype(tensor.dtype):
+        return x
+    if tensor.dtype == "int8" and tensor.quant is not None and x.dtype.kind == "f":
+        return quantize(x, tensor.quant)
+    raise UsageError(f"{what} is {x.dtype}; the model takes {tensor.dtype}" + (" or float" if tensor.dtype == "int8" else ""))

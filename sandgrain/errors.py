@@ -1,0 +1,57 @@
+"""Everything Sandgrain raises on purpose.
+
+    SandgrainError
+    ├── ModelError          a file or graph that is broken: exit code 2
+    │   └── UnsupportedError    a legal model that uses something Sandgrain does not compile
+    ├── UsageError          an option, target or data file that cannot be used: exit code 2
+    ├── BudgetError         a limit that cannot be kept: exit code 3
+    ├── MismatchError       two runs of one model gave different bytes: exit code 4
+    ├── ToolchainError      the C compiler or linker failed: exit code 5
+    └── RunError            the firmware faulted, hung or could not start: exit code 5
+
+Each message is one line: the layer (or option), the fact, the way out.
+"""
+
+from __future__ import annotations
+
+
+class SandgrainError(Exception):
+    """Base of every error that Sandgrain raises on purpose; `exit_code` is what the CLI exits with."""
+
+    exit_code = 2
+
+
+class ModelError(SandgrainError):
+    """The model file or graph breaks a rule of its format."""
+
+
+class UnsupportedError(ModelError):
+    """The model is legal, but uses what Sandgrain does not compile."""
+
+
+class UsageError(SandgrainError):
+    """An option, target name or data file cannot be used."""
+
+
+class BudgetError(SandgrainError):
+    """A limit of the board or the user cannot be kept."""
+
+    exit_code = 3
+
+
+class MismatchError(SandgrainError):
+    """Two runs of the same model disagree."""
+
+    exit_code = 4
+
+
+class ToolchainError(SandgrainError):
+    """A compiler or linker is missing or failed."""
+
+    exit_code = 5
+
+
+class RunError(SandgrainError):
+    """The firmware faulted, hung or could not be started."""
+
+    exit_code = 5

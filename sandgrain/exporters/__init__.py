@@ -1,0 +1,1 @@
+"""Writers of foreign formats: graph in, bytes out."""

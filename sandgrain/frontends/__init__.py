@@ -1,0 +1,1 @@
+"""Readers of foreign formats: hostile bytes in, a checked graph out."""

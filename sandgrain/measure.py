@@ -1,0 +1,161 @@
+"""Builds the firmware of a bundle, runs it on its core, and puts the figures together."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from sandgrain import datafile
+from sandgrain.codegen.layers import Layer, shape_text
+from sandgrain.codegen.model import Source, harness
+from sandgrain.cost import Image, energy_uj, milliseconds, stack_bound
+from sandgrain.errors import BudgetError, UsageError
+from sandgrain.pipeline import Compiled
+from sandgrain.plan import Plan
+from sandgrain.report import LayerReport, Report, size
+from sandgrain.run import Emulator, emulator_missing, open_emulator
+from sandgrain.run.elf import sections
+from sandgrain.run.trace import Trace
+from sandgrain.targets import Board
+from sandgrain.toolchain import build_firmware
+
+ROOM = 8 << 20  # bytes: more than code, static memory and stack can add to what is planned
+
+# The smallest program with a harness: what start-up costs without a model.
+EMPTY = """\
+#include <stdint.h>
+int sg_infer(void);
+extern const uint32_t sg_input_count, sg_input_bytes[], sg_output_count, sg_output_bytes[];
+extern void *const sg_inputs[], *const sg_outputs[];
+static uint8_t byte;
+const uint32_t sg_input_count = 1, sg_input_bytes[] = {1}, sg_output_count = 1, sg_output_bytes[] = {1};
+void *const sg_inputs[] = {&byte}, *const sg_outputs[] = {&byte};
+int sg_infer(void) { return 0; }
+"""
+
+
+def build(folder: Path, source: Source, board: Board, compiler: str, opt: str, out: Path) -> Path:
+    """The ELF of the bundle in `folder` for `board`, written to `out`."""
+    with tempfile.TemporaryDirectory(prefix="sandgrain-harness-") as work:
+        path = Path(work) / "harness.c"
+        path.write_text(harness(source), "ascii")
+        return build_firmware([folder / "model.c", path], [folder], board, out, compiler=compiler, opt=opt)
+
+
+@contextmanager
+def firmware(folder: Path, source: Source, board: Board, compiler: str, opt: str) -> Iterator[Emulator]:
+    """The bundle's firmware on its emulated core. Raises UsageError when this computer cannot emulate the core."""
+    missing = emulator_missing(board)
+    if missing:
+        raise UsageError(f"{board.name} cannot be emulated here: {missing}; use --on host")
+    with tempfile.TemporaryDirectory(prefix="sandgrain-firmware-") as work:
+        yield open_emulator(build(folder, source, board, compiler, opt, Path(work) / "firmware.elf"), board)
+
+
+@cache
+def _baseline(board: Board, compiler: str, opt: str) -> dict[str, int]:
+    """Section sizes of firmware without a model."""
+    with tempfile.TemporaryDirectory(prefix="sandgrain-empty-") as work:
+        path = Path(work) / "empty.c"
+        path.write_text(EMPTY, "ascii")
+        return sections(build_firmware([path], [], board, Path(work) / "empty.elf", compiler=compiler, opt=opt))
+
+
+def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str, opt: str, title: str, *, run: bool) -> Report:
+    """The report of a bundle. `run`: build the firmware, read its sizes, and run one inference with random inputs."""
+    source = compiled.source
+    report = _planned(source, board, compiler, title)
+    if board.core.arch == "host":
+        return replace(report, notes=("the host has no firmware: sizes are planned, nothing is emulated",))
+    if not run:
+        return replace(report, notes=("not measured: flash and RAM leave out code and stack",))
+    with tempfile.TemporaryDirectory(prefix="sandgrain-measure-") as work:
+        elf = build(folder, source, board, compiler, opt, Path(work) / "firmware.elf")
+        report = _linked(report, elf, board, compiler, opt)
+        missing = emulator_missing(board)
+        if missing:
+            return replace(report, notes=(f"not run: {missing}",))
+        core = open_emulator(elf, board)
+        sample = [np.ascontiguousarray(x[0]).tobytes() for x in datafile.random(compiled.graph, 1).inputs]
+        return _emulated(report, core.profile(sample), board)
+
+
+def measure_with_room(folder: Path, compiled: Compiled, board: Board, compiler: str, opt: str, title: str) -> Report:
+    """The linked figures of a bundle that does not fit `board`, from a board that is `board` with ROOM more memory.
+
+    Raises BudgetError when the figures would fit and only start-up code or the least stack do not, and ToolchainError
+    when memory was not what is wrong.
+    """
+    roomy = replace(board, ram_bytes=board.ram_bytes + ROOM, flash_bytes=board.flash_bytes + ROOM)
+    with tempfile.TemporaryDirectory(prefix="sandgrain-measure-") as work:
+        elf = build(folder, compiled.source, roomy, compiler, opt, Path(work) / "firmware.elf")
+        report = _linked(_planned(compiled.source, board, compiler, title), elf, roomy, compiler, opt)
+    if report.ram_bytes <= board.ram_bytes and report.flash_bytes <= board.flash_bytes:
+        used = f"RAM {size(report.ram_bytes)}, flash {size(report.flash_bytes)}"
+        raise BudgetError(f"{used}, start-up code and the least stack do not fit {board.name} together; choose a larger board")
+    return report
+
+
+def _planned(source: Source, board: Board, compiler: str, title: str) -> Report:
+    plan = source.plan
+    layers = tuple(_layer(plan, layer) for layer in source.layers)
+    return Report(
+        model=title, name=source.options.name, target=board.name, core=board.core.name, compiler=compiler,
+        build_id=source.build_id, macs=source.macs, arena_bytes=plan.arena_bytes, static_bytes=None, stack_bytes=None,
+        stack_bound_bytes=None, ram_bytes=plan.arena_bytes, weight_bytes=source.weight_bytes, code_bytes=None,
+        flash_bytes=source.weight_bytes, instructions=None, cycles=None, latency_ms=None, energy_uj=None, layers=layers,
+        sources={"arena_bytes": "planned", "weight_bytes": "planned", "macs": "planned"},
+    )  # fmt: skip
+
+
+def _layer(plan: Plan, layer: Layer) -> LayerReport:
+    node = plan.graph.nodes[layer.index]
+    tensors = plan.graph.tensors
+    ins = "+".join(shape_text(tensors[i]) for i in node.inputs if i >= 0 and tensors[i].data is None)
+    alive = sum(block.size for block, _ in plan.blocks if block.first <= layer.index <= block.last)
+    shape = f"{ins}>{shape_text(tensors[node.outputs[0]])}"
+    return LayerReport(layer.index, layer.op, layer.name, layer.kernel, shape, layer.macs, layer.weight_bytes, alive)
+
+
+def _linked(report: Report, elf: Path, board: Board, compiler: str, opt: str) -> Report:
+    sizes, base = sections(elf), _baseline(board, compiler, opt)
+    flash = sum(sizes[k] - base[k] for k in ("text", "rodata", "data"))
+    arena = -(-report.arena_bytes // 8) * 8  # the union that holds it is aligned
+    static = max(sizes["data"] + sizes["bss"] - base["data"] - base["bss"] - arena, 0)
+    bound = stack_bound(Image(elf), "sg_infer", board.core.features).bytes
+    return replace(
+        report, static_bytes=static, stack_bound_bytes=bound, ram_bytes=report.arena_bytes + static + bound,
+        code_bytes=max(flash - report.weight_bytes, 0), flash_bytes=max(flash, report.weight_bytes),
+        sources={**report.sources, "code_bytes": f"linked ({compiler} {opt}), above an empty program",
+                 "static_bytes": "linked", "stack_bound_bytes": "worst case over the firmware's call graph"},
+    )  # fmt: skip
+
+
+def _emulated(report: Report, trace: Trace, board: Board) -> Report:
+    def time(cycles: float) -> float:
+        return milliseconds(cycles, board.clock_hz)
+
+    def energy(cycles: float) -> float:
+        return energy_uj(cycles, board.clock_hz, board.supply_v, board.active_ma)
+
+    layers = tuple(
+        replace(
+            layer, instructions=cost.instructions, cycles=cost.cycles, latency_ms=time(cost.cycles), energy_uj=energy(cost.cycles)
+        )
+        for layer in report.layers
+        for cost in [trace.layers[layer.index]]
+    )
+    return replace(
+        report, layers=layers, stack_bytes=trace.stack_bytes, instructions=trace.instructions, cycles=trace.cycles,
+        latency_ms=time(trace.cycles), energy_uj=energy(trace.cycles),
+        sources={**report.sources, "instructions": f"emulated, {board.core.emulator} {board.core.name}",
+                 "stack_bytes": "emulated, painted stack", "cycles": f"estimated: {board.core.cycles_source}",
+                 "latency_ms": f"estimated: cycles at {board.clock_hz / 1e6:g} MHz, memory without wait states",
+                 "energy_uj": f"estimated: {board.supply_v:g} V x {board.active_ma:g} mA ({board.data_sheet})"},
+    )  # fmt: skip

@@ -1,0 +1,24 @@
+"""Element-wise sum with broadcasting."""
+
+from __future__ import annotations
+
+from sandgrain.ir import View
+from sandgrain.ops import windows as win
+from sandgrain.ops.base import Foreign, Option
+from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum, sum_kernel
+
+
+class Add(Sum):
+    name = "add"
+    summary = "element-wise sum with broadcasting and a fused activation"
+    foreign = (Foreign("ADD", 0, 11, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2),)
+    sign = 1
+    max_rank = 5
+
+    def _ratios(self, view: View) -> Ratios:
+        a, b = view.input(0).scale, view.input(1).scale
+        twice = 2 * max(a, b)
+        return Ratios(a / twice, b / twice, twice / ((1 << LEFT_SHIFT) * view.out.scale))
+
+
+Add.kernels = (sum_kernel(Add()),)

@@ -1,0 +1,267 @@
+"""What an op is: the contract that every file in this folder fulfils.
+
+An op file defines one `Op` subclass and nothing needs to be told about it: `sandgrain.ops` finds it. The file holds the
+op's shapes, its integer meaning in numpy, its MACs, its names in foreign formats, its kernels and its test cases.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import numpy as np
+
+from sandgrain.errors import ModelError, UnsupportedError
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View
+
+Shape = tuple[int, ...]
+T = TypeVar("T")
+
+# --- kernels -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """Argument: pointer to input `index` (in the arena, or in flash when it is constant)."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """Argument: pointer to output `index`."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """Argument: pointer to the kernel's scratch bytes (int8_t *)."""
+
+
+Arg = In | Out | Scratch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """One call in the generated C: `sg_<stem>(&params, args...)`.
+
+    `source` is the kernel's file below `sandgrain/kernels/`; its stem names the function and the struct. `fields`
+    gives every member of the struct: int (any integer member), float (a float member), tuple of ints (an inline
+    array member) or ndarray (a pointer member to a constant table of the array's dtype, placed in flash).
+    """
+
+    source: str
+    fields: Mapping[str, int | float | tuple[int, ...] | Array]
+    args: tuple[Arg, ...]
+
+    @property
+    def stem(self) -> str:
+        return self.source.rsplit("/", 1)[-1].removesuffix(".h")
+
+    @property
+    def function(self) -> str:
+        return f"sg_{self.stem}"
+
+
+def _no_scratch(view: View) -> int:
+    return 0
+
+
+def _never(view: View) -> tuple[int, ...]:
+    return ()
+
+
+def _apart(view: View) -> tuple[tuple[int, int], ...]:
+    return ()
+
+
+def _always(view: View) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One way to compute an op in C.
+
+    `needs`: core features it uses ("dsp", "mve", "fpu", ...). Among the kernels whose needs a core offers and that
+    accept the node, the first in the op's tuple wins: list the most specific first.
+    `scratch`: bytes of arena it needs while it runs. `in_place`: positions of the inputs whose memory output 0 may be
+    written over while the kernel runs (same start address; the output is never larger than that input).
+    `overlap`: (position, lead) pairs: output 0 may also start `lead` bytes (>= 0, the least that is safe) before that
+    input and run into it, because the kernel reads each input byte for the last time before it writes there. The output
+    may then be larger than the input. A kernel that walks backwards can offer lead 0 with a larger output.
+    """
+
+    name: str
+    lower: Callable[[View], tuple[Call, ...]]
+    needs: frozenset[str] = frozenset()
+    accepts: Callable[[View], bool] = _always
+    scratch: Callable[[View], int] = _no_scratch
+    in_place: Callable[[View], tuple[int, ...]] = _never
+    overlap: Callable[[View], tuple[tuple[int, int], ...]] = _apart
+
+
+# --- foreign formats ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One field of a .tflite options table: its name, flatbuffer slot, scalar kind and default.
+
+    `kind`: "i8" (also enums), "u8", "i32", "f32", "bool", or "i32s" (a vector of int32).
+    """
+
+    name: str
+    slot: int
+    kind: str
+    default: Any = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """An operator of the .tflite format that decodes to this op."""
+
+    name: str  # as the format's schema spells it: "CONV_2D"
+    code: int  # BuiltinOperator
+    options_tag: int = 0  # BuiltinOptions union member, 0 for none
+    options: tuple[Option, ...] = ()
+    version: int = 1  # operator version to write
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A foreign node in Sandgrain's terms: attributes, and which foreign inputs stay inputs (in order)."""
+
+    attrs: Attrs
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """A node in .tflite terms: operator name, option values, inputs (a position of the node's, an array, or None)."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[int | Array | None, ...] = (0,)
+
+
+# --- test cases ----------------------------------------------------------------------------------------------------
+
+
+class Draw(Protocol):
+    """Where a random test case takes its choices from (hypothesis, or a seeded generator for long runs)."""
+
+    def integer(self, low: int, high: int) -> int:
+        """An integer, both ends included."""
+        ...
+
+    def choice(self, options: Sequence[T]) -> T: ...
+
+    def real(self, low: float, high: float) -> float: ...
+
+    def array(self, shape: Sequence[int], low: int, high: int, dtype: str = "int8") -> Array:
+        """Random integers, both ends included, as `dtype`."""
+        ...
+
+
+# --- the op --------------------------------------------------------------------------------------------------------
+
+
+class Op(ABC):
+    """One operation of the IR. Subclasses are stateless; the registry holds one instance of each."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]  # one line for `sandgrain ops`
+    foreign: ClassVar[tuple[Foreign, ...]] = ()
+    kernels: ClassVar[tuple[Kernel, ...]] = ()
+    is_view: ClassVar[bool] = False  # output 0 is input 0's bytes under another shape: no code, no memory
+
+    @abstractmethod
+    def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
+        """Output shapes. Raises ModelError when the inputs do not fit together."""
+
+    @abstractmethod
+    def check(self, view: View) -> None:
+        """Dtype, quantization and attribute rules beyond shapes. Raises ModelError / UnsupportedError: fact; way out."""
+
+    @abstractmethod
+    def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+        """The op's meaning, exact to the bit: numpy in (constants included), numpy out, shapes and dtypes as in `view`."""
+
+    def macs(self, view: View) -> int:
+        """Multiply-accumulates an inference."""
+        return 0
+
+    @abstractmethod
+    def decode(
+        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
+    ) -> Decoded:
+        """From foreign operator `name`. `options` holds every declared option of that Foreign, defaults filled in."""
+
+    @abstractmethod
+    def encode(self, view: View) -> Encoded:
+        """To .tflite terms: the inverse of `decode`."""
+
+    @abstractmethod
+    def sample(self, draw: Draw) -> Graph:
+        """A random legal graph of this one op, sizes around the vector widths, for the registry-driven tests."""
+
+
+# --- rules that several ops share -----------------------------------------------------------------------------------
+
+
+def need(condition: bool, message: str) -> None:
+    """Raise UnsupportedError unless `condition`."""
+    if not condition:
+        raise UnsupportedError(message)
+
+
+def need_inputs(inputs: Sequence[Tensor | None], low: int, high: int | None = None) -> None:
+    """Between `low` and `high` inputs, the first `low` present."""
+    top = low if high is None else high
+    if not low <= len(inputs) <= top or any(t is None for t in inputs[:low]):
+        raise ModelError(f"has {sum(t is not None for t in inputs)} inputs, needs {low}" + (f" to {top}" if top != low else ""))
+
+
+def need_dtype(tensor: Tensor, *dtypes: str) -> None:
+    if tensor.dtype not in dtypes:
+        raise UnsupportedError(
+            f"{tensor.dtype} tensor where {' or '.join(dtypes)} is needed; quantize the model to int8 (full integer)"
+        )
+
+
+def need_per_tensor_int8(*tensors: Tensor) -> None:
+    """Each tensor int8 with one positive scale and a zero point in range."""
+    for t in tensors:
+        need_dtype(t, "int8")
+        if t.quant is None or not t.quant.per_tensor:
+            raise UnsupportedError("an int8 tensor without exactly one scale; quantize activations per tensor")
+
+
+def same_quant(a: Tensor, b: Tensor) -> bool:
+    return (
+        a.quant is not None
+        and b.quant is not None
+        and a.quant.scale == b.quant.scale
+        and a.quant.zero_point == b.quant.zero_point
+    )
+
+
+def constant_ints(tensor: Tensor | None, what: str) -> list[int]:
+    """The values of a constant integer tensor, flattened."""
+    if tensor is None or tensor.data is None:
+        raise UnsupportedError(f"{what} is computed at run time; make it a constant")
+    if tensor.data.dtype.kind not in "iu":
+        raise ModelError(f"{what} is not an integer tensor")
+    return [int(v) for v in tensor.data.reshape(-1)]
+
+
+def i32(values: Any) -> Array:
+    return np.asarray(values, np.int32)
+
+
+def i8(values: Any) -> Array:
+    return np.asarray(values, np.int8)

@@ -1,0 +1,137 @@
+"""2-D convolution: NHWC input, OHWI weights, one multiplier a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sandgrain.errors import ModelError
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ops import windows as win
+from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, In, Kernel, Op, Option, Out, Shape, i32, need_inputs
+from sandgrain.ops.rescale import need_activation, need_multiplier
+from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.weights import bias_of, channel_multipliers, check_weights, clamp_of, draw_weights, exact_matmul, finish
+
+BLOCK = 4  # output channels that the portable kernel computes at once
+
+
+def _lower_portable(view: View) -> tuple[Call, ...]:
+    x, out, weights = view.input(0), view.out, view.const(1)
+    out_c, kernel_h, kernel_w, in_c = weights.shape
+    multiplier, shift = channel_multipliers(view, out_c)
+    top, bottom, left, right = view.attrs["padding"]
+    bias = bias_of(view, out_c).astype(np.int64)
+    offset = -x.zero_point
+    if not (top or bottom or left or right):
+        # Every tap is always inside, so the zero point's share is a constant: fold it into the bias.
+        bias = bias + offset * weights.astype(np.int64).sum(axis=(1, 2, 3))
+        offset = 0
+    blocks = out_c - out_c % BLOCK
+    rows = weights.reshape(out_c, -1)
+    packed = np.concatenate(
+        [rows[:blocks].reshape(-1, BLOCK, rows.shape[1]).transpose(0, 2, 1).reshape(-1), rows[blocks:].reshape(-1)]
+    )
+    low, high = clamp_of(view)
+    (stride_h, stride_w), (dilation_h, dilation_w) = view.attrs["stride"], view.attrs["dilation"]
+    fields: dict[str, int | float | tuple[int, ...] | Array] = {
+        "weights": packed, "bias": i32(bias), "multiplier": multiplier, "shift": shift,
+        "batch": x.shape[0], "in_h": x.shape[1], "in_w": x.shape[2], "in_c": in_c,
+        "out_h": out.shape[1], "out_w": out.shape[2], "out_c": out_c,
+        "kernel_h": kernel_h, "kernel_w": kernel_w, "stride_h": stride_h, "stride_w": stride_w,
+        "dilation_h": dilation_h, "dilation_w": dilation_w, "pad_top": top, "pad_left": left,
+        "in_offset": offset, "out_zero_point": out.zero_point, "low": low, "high": high,
+    }  # fmt: skip
+    return (Call("portable/conv_2d_s8.h", fields, (In(0), Out(0))),)
+
+
+class Conv2D(Op):
+    name = "conv_2d"
+    summary = "2-D convolution, dilated, with a fused activation"
+    foreign = (
+        Foreign(
+            "CONV_2D", 3, 1,
+            (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8"),
+             Option("dilation_w_factor", 4, "i32", 1), Option("dilation_h_factor", 5, "i32", 1)),
+            version=3,
+        ),
+    )  # fmt: skip
+    kernels = (Kernel("conv_2d_s8", _lower_portable),)
+
+    def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
+        need_inputs(inputs, 2, 3)
+        x, weights = inputs[0], inputs[1]
+        assert x is not None and weights is not None
+        if len(x.shape) != 4 or len(weights.shape) != 4:
+            raise ModelError(f"input {x.shape} and weights {weights.shape} must both have 4 dimensions")
+        if x.shape[3] != weights.shape[3]:
+            raise ModelError(
+                f"{x.shape[3]} input channels, weights for {weights.shape[3]} (grouped convolution is not supported)"
+            )
+        return (self._window(x.shape, weights.shape[1:3], weights.shape[0], attrs),)
+
+    @staticmethod
+    def _window(x: Shape, kernel: Sequence[int], channels: int, attrs: Attrs) -> Shape:
+        top, bottom, left, right = attrs["padding"]
+        (stride_h, stride_w), (dilation_h, dilation_w) = attrs["stride"], attrs["dilation"]
+        height = win.output_extent(x[1], kernel[0], stride_h, dilation_h, top, bottom)
+        width = win.output_extent(x[2], kernel[1], stride_w, dilation_w, left, right)
+        return x[0], height, width, channels
+
+    def check(self, view: View) -> None:
+        check_weights(view, 0)
+        for scale in view.input(1).quant.scale:  # type: ignore[union-attr]
+            need_multiplier(view.input(0).scale * scale / view.out.scale)
+        need_activation(view.out, view.attrs["activation"])
+
+    def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+        x, weights = inputs[0], view.const(1)
+        assert x is not None
+        zero = view.input(0).zero_point
+        windows = win.patches(x, weights.shape[1:3], view.attrs["stride"], view.attrs["dilation"], view.attrs["padding"], zero)
+        n, oh, ow = windows.shape[:3]
+        columns = windows.reshape(n, oh, ow, -1).astype(np.int16) - zero
+        acc = exact_matmul(columns, weights.reshape(weights.shape[0], -1).T) + bias_of(view, weights.shape[0])
+        return (finish(view, acc, *channel_multipliers(view, weights.shape[0])),)
+
+    def macs(self, view: View) -> int:
+        return view.out.size * int(np.prod(view.input(1).shape[1:]))
+
+    def decode(
+        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
+    ) -> Decoded:
+        need_inputs(inputs, 2, 3)
+        x, weights = inputs[0], inputs[1]
+        assert x is not None and weights is not None
+        if len(x.shape) != 4 or len(weights.shape) != 4:
+            raise ModelError(f"input {x.shape} and weights {weights.shape} must both have 4 dimensions")
+        stride = (options["stride_h"], options["stride_w"])
+        dilation = (options["dilation_h_factor"], options["dilation_w_factor"])
+        padding = win.explicit_padding(options["padding"], x.shape[1:3], weights.shape[1:3], stride, dilation)
+        activation = win.activation(options[win.ACTIVATION_OPTION])
+        return Decoded(attrs(stride=stride, dilation=dilation, padding=padding, activation=activation), tuple(range(len(inputs))))
+
+    def encode(self, view: View) -> Encoded:
+        a = view.attrs
+        code = win.padding_code(a["padding"], view.input(0).shape[1:3], view.input(1).shape[1:3], a["stride"], a["dilation"])
+        options = {
+            "padding": code, "stride_h": a["stride"][0], "stride_w": a["stride"][1],
+            win.ACTIVATION_OPTION: win.ACTIVATION_CODE[a["activation"]],
+            "dilation_h_factor": a["dilation"][0], "dilation_w_factor": a["dilation"][1],
+        }  # fmt: skip
+        return Encoded("CONV_2D", options, tuple(range(len(view.inputs))))
+
+    def sample(self, draw: Draw) -> Graph:
+        in_c, out_c = draw.choice(SIZES), draw.choice(SIZES)
+        kernel = (draw.integer(1, 4), draw.integer(1, 4))
+        stride, dilation = (draw.integer(1, 3), draw.integer(1, 3)), (draw.choice((1, 1, 2, 3)), draw.choice((1, 1, 2, 3)))
+        size = tuple((k - 1) * d + draw.integer(1, 6) for k, d in zip(kernel, dilation, strict=True))
+        x = activation_tensor("x", (draw.choice((1, 1, 2)), *size, in_c), draw_quant(draw))
+        assert x.quant is not None
+        padding = win.explicit_padding(win.draw_padding(draw), size, kernel, stride, dilation)
+        weights, bias, out_quant = draw_weights(draw, (out_c, *kernel, in_c), 0, x.quant)
+        a = attrs(stride=stride, dilation=dilation, padding=padding, activation=draw.choice(("none", "relu", "relu6")))
+        y = activation_tensor("y", self._window(x.shape, kernel, out_c, a), out_quant)
+        return one_op(self.name, (x, weights, draw.choice((bias, None))), (y,), a)

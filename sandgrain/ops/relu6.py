@@ -1,0 +1,31 @@
+"""min(max(x, 0), 6) on the input's quantization.
+
+TFLM's int8 kernel clamps and never rescales: the output's quantization plays no part in the bytes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sandgrain.ir import Array, View
+from sandgrain.ops.base import Foreign
+from sandgrain.ops.lut import UnaryOp, clamp_kernel
+from sandgrain.quant import Int64, activation_range
+
+
+def _limits(view: View) -> tuple[int, int]:
+    quant = view.input(0).quant
+    assert quant is not None
+    return activation_range("relu6", quant)
+
+
+def _evaluate(view: View, x: Int64) -> Array:
+    return np.clip(x, *_limits(view))
+
+
+class Relu6(UnaryOp):
+    name = "relu6"
+    summary = "min(max(x, 0), 6), without rescaling"
+    foreign = (Foreign("RELU6", 21, version=2),)
+    evaluate = staticmethod(_evaluate)
+    kernels = (clamp_kernel(_limits),)

@@ -1,0 +1,59 @@
+"""The same elements under another shape: RESHAPE, SQUEEZE and EXPAND_DIMS. No code and no memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sandgrain.errors import ModelError
+from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, need, need_dtype, need_inputs, same_quant
+from sandgrain.ops.movement import draw_tensor, like
+from sandgrain.ops.samples import one_op
+
+
+class Reshape(Op):
+    name = "reshape"
+    summary = "the same elements under another shape (no code)"
+    foreign = (Foreign("RESHAPE", 22), Foreign("SQUEEZE", 43), Foreign("EXPAND_DIMS", 70))
+    is_view = True
+
+    def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
+        need_inputs(inputs, 1)
+        assert inputs[0] is not None
+        shape = tuple(attrs["shape"])
+        if any(d < 0 for d in shape) or int(np.prod(shape, dtype=np.int64)) != inputs[0].size:
+            raise ModelError(f"{inputs[0].size} elements do not fill the shape {shape}")
+        return (shape,)
+
+    def check(self, view: View) -> None:
+        x, out = view.input(0), view.out
+        need_dtype(x, *ITEM_BYTES)
+        if x.dtype != out.dtype:
+            raise ModelError(f"{x.dtype} input and {out.dtype} output of a layer that only changes the shape")
+        alike = x.dtype != "int8" or same_quant(x, out) or (x.quant is None and out.quant is None)
+        need(alike, "input and output are quantized differently, and only the shape changes; add a QUANTIZE layer")
+
+    def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+        x = inputs[0]
+        assert x is not None
+        return (x.reshape(view.out.shape),)
+
+    def decode(
+        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
+    ) -> Decoded:
+        # The file's output tensor says the shape; the constant shape or axis beside the input says nothing more.
+        need_inputs(inputs[:1], 1)
+        if len(inputs) > 2 or len(outputs) != 1:
+            raise ModelError(f"has {len(inputs)} inputs and {len(outputs)} outputs, needs 1 or 2 and 1")
+        return Decoded(attrs(shape=outputs[0].shape), (0,))
+
+    def encode(self, view: View) -> Encoded:
+        return Encoded("RESHAPE", {}, (0, np.array(view.attrs["shape"], np.int32)))
+
+    def sample(self, draw: Draw) -> Graph:
+        x = draw_tensor(draw)
+        shape = draw.choice(((1, x.size), (x.size,), (*x.shape, 1), (1, *x.shape), x.shape[::-1]))
+        return one_op(self.name, (x,), (like(x, shape),), attrs(shape=shape))

@@ -1,0 +1,31 @@
+"""Graph in, graph out. `PIPELINE` is the only place where order exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sandgrain import spec
+from sandgrain.ir import Graph
+from sandgrain.passes.fold_constants import fold_constants
+from sandgrain.passes.fuse_activations import fuse_activations
+from sandgrain.passes.fuse_pads import fuse_pads
+from sandgrain.passes.merge_reshapes import merge_reshapes
+from sandgrain.passes.remove_dead import remove_dead
+
+Pass = Callable[[Graph], Graph]
+
+PIPELINE: tuple[Pass, ...] = (
+    fold_constants,  # first: what is constant is nobody's work
+    merge_reshapes,  # before the fusions: a reshape between two layers hides them from each other
+    fuse_pads,
+    fuse_activations,
+    remove_dead,  # last: the others leave layers behind that nobody reads
+)
+
+
+def optimize(graph: Graph) -> Graph:
+    """Every pass in order, the graph checked after each, so that a fault points at its pass."""
+    for step in PIPELINE:
+        graph = step(graph)
+        spec.check(graph)
+    return graph

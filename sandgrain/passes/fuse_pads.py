@@ -1,0 +1,41 @@
+"""fuse_pads: no pad that a convolution can do itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sandgrain.ir import Graph, Node, attrs, with_nodes
+from sandgrain.ops.base import same_quant
+
+TAKES_PADDING = ("conv_2d", "depthwise_conv_2d")
+
+
+def fuse_pads(graph: Graph) -> Graph:
+    """before: p = pad(x, zero point); y = conv_2d(p)      after: y = conv_2d(x, more padding)
+
+    Exact: a padded element equals the zero point and contributes nothing, inside the convolution or before it.
+    """
+    consumers, producers = graph.consumers(), graph.producers()
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        maker = producers.get(node.inputs[0]) if node.op in TAKES_PADDING else None
+        pad = None if maker is None else graph.nodes[maker]
+        only = len(consumers.get(node.inputs[0], ())) == 1 and node.inputs[0] not in graph.outputs
+        if pad is not None and only and _only_space(graph, pad):
+            (_, _), (top, bottom), (left, right), (_, _) = pad.attrs["paddings"]
+            t, b, le, r = node.attrs["padding"]
+            padding = (t + top, b + bottom, le + left, r + right)
+            node = replace(node, inputs=(pad.inputs[0], *node.inputs[1:]), attrs=attrs(**{**node.attrs, "padding": padding}))
+        nodes.append(node)
+    return with_nodes(graph, nodes)
+
+
+def _only_space(graph: Graph, pad: Node) -> bool:
+    """Pads height and width of an NHWC tensor with its own zero point."""
+    if pad.op != "pad" or len(pad.attrs["paddings"]) != 4:
+        return False
+    view = graph.view(pad)
+    x = view.input(0)
+    batch, _, _, channels = pad.attrs["paddings"]
+    whole = x.quant is not None and x.data is None and x.dtype == "int8"
+    return whole and not any((*batch, *channels)) and same_quant(x, view.out) and pad.attrs["value"] == x.zero_point

@@ -1,0 +1,141 @@
+"""What a bundle keeps so that it can be verified later: the model it was made from, and how.
+
+A bundle is `model.c`, `model.h`, `kernels/` and `proof/` (`model.tflite`, `build.json`). It is written to a folder
+beside its place and moved there whole, so that a killed or refused compile leaves nothing half-written.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sandgrain
+from sandgrain.codegen import bundle
+from sandgrain.codegen.ctext import printable
+from sandgrain.codegen.model import Options
+from sandgrain.errors import UsageError
+from sandgrain.pipeline import Compiled, compile_bytes
+from sandgrain.targets import Board, load
+
+OWN = ("model.c", "model.h", "kernels", "proof")  # what a bundle consists of, and a new compile replaces
+MAX_JSON = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """A bundle on disk, with its model compiled again from its proof. `edited`: its C differs from what we generate."""
+
+    folder: Path
+    compiled: Compiled
+    board: Board
+    compiler: str
+    opt: str
+    model: str
+    edited: bool
+
+
+def save(compiled: Compiled, model: bytes, board: Board, compiler: str, opt: str, title: str, out: Path,
+         measure: Callable[[Path], None]) -> None:  # fmt: skip
+    """Write the bundle of `compiled` to `out`, once `measure(folder)` has accepted what was written.
+
+    `out` may be missing, empty, or a bundle (which is replaced). Raises UsageError when it is something else, and
+    whatever `measure` raises; `out` is then as it was.
+    """
+    _check_place(out)
+    try:
+        _save(compiled, model, board, compiler, opt, title, out, measure)
+    except OSError as error:
+        raise UsageError(
+            f"-o {printable(str(out))} cannot be written ({error.strerror or type(error).__name__}); name another folder"
+        ) from None
+
+
+def _save(compiled: Compiled, model: bytes, board: Board, compiler: str, opt: str, title: str, out: Path,
+          measure: Callable[[Path], None]) -> None:  # fmt: skip
+    beside = next(p for p in out.absolute().parents if p.is_dir())  # parents that are missing are made at the end
+    work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=beside))
+    try:
+        bundle.write(compiled.source, work)
+        proof = work / "proof"
+        proof.mkdir()
+        (proof / "model.tflite").write_bytes(model)
+        options = compiled.source.options
+        facts = {
+            "sandgrain": sandgrain.__version__, "model": title, "target": board.name, "compiler": compiler, "opt": opt,
+            "name": options.name, "arena": options.arena, "section": options.section,
+            "labels": list(compiled.imported.labels), "build_id": compiled.source.build_id,
+        }  # fmt: skip
+        (proof / "build.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+        measure(work)
+        out.mkdir(parents=True, exist_ok=True)
+        for name in OWN:
+            _remove(out / name)
+            (work / name).rename(out / name)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle and compile its model again. Raises UsageError when `folder` is not a bundle of this version."""
+    facts = _facts(folder)
+    try:
+        options = Options(_text(facts, "name"), _text(facts, "arena"), facts["section"])
+        board, labels = load(_text(facts, "target")), tuple(str(v) for v in facts["labels"])
+        compiled = compile_bytes((folder / "proof" / "model.tflite").read_bytes(), board, options, labels)
+        fresh = bundle.files(compiled.source)
+        edited = any((folder / name).read_text("utf-8", "replace") != text for name, text in fresh.items())
+        return Bundle(folder, compiled, board, _text(facts, "compiler"), _text(facts, "opt"), _text(facts, "model"), edited)
+    except (KeyError, TypeError, OSError) as error:
+        raise UsageError(
+            f"{folder} is not a complete bundle ({type(error).__name__}: {str(error)[:60]}); compile the model again"
+        ) from None
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    path = folder / "proof" / "build.json"
+    if not path.is_file():
+        raise UsageError(
+            f"{folder} is not a Sandgrain bundle (no proof/build.json); make one with: sandgrain compile MODEL -o {folder}"
+        )
+    try:
+        if path.stat().st_size > MAX_JSON:
+            raise ValueError("too large")
+        facts = json.loads(path.read_text("utf-8"))
+        if not isinstance(facts, dict):
+            raise ValueError("not an object")
+    except (ValueError, OSError, RecursionError):
+        raise UsageError(f"{path} cannot be read; compile the model again") from None
+    if facts.get("sandgrain") != sandgrain.__version__:
+        raise UsageError(f"{folder} was made by another version of Sandgrain; compile the model again")
+    return facts
+
+
+def _text(facts: dict[str, Any], key: str) -> str:
+    value = facts[key]
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is not text")
+    return value
+
+
+def _check_place(out: Path) -> None:
+    shown = printable(str(out))
+    try:
+        if out.exists() and not out.is_dir():
+            raise UsageError(f"-o {shown} is a file; name a folder")
+        if out.is_dir() and any(out.iterdir()) and not (out / "proof" / "build.json").is_file():
+            raise UsageError(f"-o {shown} holds other files; name an empty or new folder")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "the name is not valid"
+        raise UsageError(f"-o {shown} cannot be used ({reason}); name another folder") from None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

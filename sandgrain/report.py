@@ -1,0 +1,68 @@
+"""RAM, flash, MACs, cycles, energy: one object behind the CLI, the JSON and the budgets.
+
+Every figure says where it comes from: "planned" (decided by the compiler), "linked" (read from the firmware's ELF),
+"emulated" (counted while the firmware ran) or "estimated" (from a model named in `sources`). None: not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReport:
+    """One layer. `ram_bytes`: arena bytes alive while it runs."""
+
+    index: int
+    op: str
+    name: str
+    kernel: str
+    shape: str
+    macs: int
+    weight_bytes: int
+    ram_bytes: int
+    instructions: int | None = None
+    cycles: float | None = None
+    latency_ms: float | None = None
+    energy_uj: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one inference of one model costs on one board."""
+
+    model: str
+    name: str
+    target: str
+    core: str
+    compiler: str
+    build_id: str
+    macs: int  # planned
+    arena_bytes: int  # planned; inputs, outputs and scratch included
+    static_bytes: int | None  # linked; writable memory of the model beside the arena
+    stack_bytes: int | None  # emulated; painted peak
+    stack_bound_bytes: int | None  # linked; static worst case
+    ram_bytes: int  # arena + static + worst-case stack
+    weight_bytes: int  # planned; constant tables
+    code_bytes: int | None  # linked; instructions, parameter tables and compiler helpers, without start-up code
+    flash_bytes: int  # code + weights
+    instructions: int | None  # emulated
+    cycles: float | None  # estimated
+    latency_ms: float | None  # estimated
+    energy_uj: float | None  # estimated
+    layers: tuple[LayerReport, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object; the keys are part of the interface."""
+        return asdict(self)
+
+
+def size(value: int) -> str:
+    """Bytes for people: 812 B, 22.3 KiB."""
+    return f"{value} B" if value < 10 * KIB else f"{value / KIB:.1f} KiB"

@@ -1,0 +1,47 @@
+"""Where the generated C runs: this computer, or an emulated core with the board's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from sandgrain.errors import UsageError
+from sandgrain.run.trace import Slot, Trace
+from sandgrain.run.unicorn_core import Emulator as UnicornEmulator
+from sandgrain.targets import Board
+
+__all__ = ["Emulator", "emulator_missing", "open_emulator"]
+
+
+class Emulator(Protocol):
+    """One firmware image on one emulated board."""
+
+    inputs: tuple[Slot, ...]
+    outputs: tuple[Slot, ...]
+
+    def infer(self, inputs: Sequence[bytes]) -> list[bytes]:
+        """One sample: the bytes of each input in, the bytes of each output back."""
+        ...
+
+    def profile(self, inputs: Sequence[bytes]) -> Trace:
+        """One sample, with instructions counted and the stack painted."""
+        ...
+
+    def trace(self, inputs: Sequence[bytes], reads: Mapping[int, Sequence[tuple[int, int]]]) -> dict[int, list[bytes]]:
+        """One sample; after each layer in `reads`, the bytes at its (address, size) pairs."""
+        ...
+
+
+def emulator_missing(board: Board) -> str | None:
+    """Why this computer cannot emulate the board's core, or None when it can."""
+    if board.core.emulator == "qemu":
+        return "Cortex-M55 needs QEMU, and its runner is not there yet"
+    return None
+
+
+def open_emulator(elf: Path, board: Board) -> Emulator:
+    """Boot `elf` on the board's emulated core. Raises UsageError or RunError."""
+    if board.core.emulator == "unicorn":
+        return UnicornEmulator(elf, board)
+    raise UsageError(f"{board.name} has no emulated core; choose a microcontroller board")

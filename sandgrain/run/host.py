@@ -1,0 +1,119 @@
+"""The generated C on this machine: compiled to a shared library, called through ctypes, fast enough for data sets."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import tempfile
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sandgrain.codegen import bundle
+from sandgrain.codegen.model import Source, harness
+from sandgrain.errors import RunError, UsageError
+from sandgrain.ir import Array, Graph
+from sandgrain.toolchain import build_shared
+
+# Loops and tracing around `sg_infer`; `samples` inferences, each port's samples one after another.
+DRIVER = """\
+#include <stdint.h>
+#include <string.h>
+extern int sg_infer(void);
+extern const uint32_t sg_input_count, sg_input_bytes[], sg_output_count, sg_output_bytes[];
+extern void *const sg_inputs[];
+extern void *const sg_outputs[];
+void (*sg_trace_hook)(int layer);
+int sg_batch(const uint8_t *const *in, uint8_t *const *out, int64_t samples);
+int sg_batch(const uint8_t *const *in, uint8_t *const *out, int64_t samples)
+{
+    for (int64_t s = 0; s < samples; s++) {
+        for (uint32_t k = 0; k < sg_input_count; k++) {
+            memcpy(sg_inputs[k], in[k] + s * sg_input_bytes[k], sg_input_bytes[k]);
+        }
+        const int status = sg_infer();
+        if (status != 0) {
+            return status;
+        }
+        for (uint32_t k = 0; k < sg_output_count; k++) {
+            memcpy(out[k] + s * sg_output_bytes[k], sg_outputs[k], sg_output_bytes[k]);
+        }
+    }
+    return 0;
+}
+"""
+
+# Put before model.c when tracing: each layer is followed by a call to the hook.
+TRACE = """\
+extern void (*sg_trace_hook)(int layer);
+#define SG_TRACE(layer) sg_trace_hook(layer)
+"""
+
+
+Reads = Sequence[tuple[int, int, int]]  # (tensor, arena offset, bytes)
+
+
+class HostModel:
+    """A compiled bundle loaded into this process.
+
+    `graph` gives the shapes and dtypes of inputs and outputs. The folder holds model.c, model.h and kernels/.
+    """
+
+    def __init__(self, folder: Path, graph: Graph, harness_text: str, *, trace: bool = False) -> None:
+        self.graph = graph
+        work = Path(tempfile.mkdtemp(prefix="sandgrain-host-"))
+        weakref.finalize(self, shutil.rmtree, work, ignore_errors=True)
+        (work / "harness.c").write_text(harness_text, "ascii")
+        (work / "driver.c").write_text(DRIVER, "ascii")
+        (work / "trace.h").write_text(TRACE, "ascii")
+        library = work / "model.so"
+        flags = ["-include", str(work / "trace.h")] if trace else []
+        build_shared([folder / "model.c", work / "harness.c", work / "driver.c"], library, flags, include_dirs=[folder])
+        self._library = ctypes.CDLL(str(library))
+
+    @classmethod
+    def from_source(cls, source: Source) -> HostModel:
+        """Compile generated text without a bundle on disk."""
+        with tempfile.TemporaryDirectory(prefix="sandgrain-bundle-") as folder:
+            bundle.write(source, Path(folder))
+            return cls(Path(folder), source.plan.graph, harness(source))
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Every sample: inputs [n, *shape] in the graph's dtypes, outputs [n, *shape]."""
+        graph, samples = self.graph, len(inputs[0])
+        ins = [
+            _batch(x, graph.tensors[i].shape, graph.tensors[i].dtype, samples) for x, i in zip(inputs, graph.inputs, strict=True)
+        ]
+        outs = [np.zeros((samples, *graph.tensors[i].shape), graph.tensors[i].dtype) for i in graph.outputs]
+        pointers = ctypes.c_void_p * len(ins)
+        out_pointers = ctypes.c_void_p * len(outs)
+        status = self._library.sg_batch(
+            pointers(*(x.ctypes.data for x in ins)), out_pointers(*(y.ctypes.data for y in outs)), ctypes.c_int64(samples)
+        )
+        if status:
+            raise RunError(f"the model returned status {status} on the host")
+        return outs
+
+    def trace(self, inputs: Sequence[Array], reads: Sequence[Reads], input_offset: int) -> list[list[bytes]]:
+        """One sample, and after each layer the bytes it wrote: `reads` a layer, in execution order.
+
+        `input_offset`: arena offset of input 0, from which the arena's address follows. Needs `trace=True`.
+        """
+        base = ctypes.c_size_t.in_dll(self._library, "sg_inputs").value - input_offset
+        seen: list[list[bytes]] = []
+
+        def after(layer: int) -> None:
+            seen.append([ctypes.string_at(base + offset, size) for _, offset, size in reads[len(seen)]])
+
+        callback = ctypes.CFUNCTYPE(None, ctypes.c_int)(after)
+        ctypes.c_void_p.in_dll(self._library, "sg_trace_hook").value = ctypes.cast(callback, ctypes.c_void_p).value
+        self.run([x[np.newaxis] for x in inputs])
+        return seen
+
+
+def _batch(x: Array, shape: tuple[int, ...], dtype: str, samples: int) -> Array:
+    if x.dtype != np.dtype(dtype) or x[0].size != int(np.prod(shape)) or len(x) != samples:
+        raise UsageError(f"input {shape} {dtype} was given samples of {x.shape[1:]} {x.dtype}")
+    return np.ascontiguousarray(x).reshape(samples, *shape)

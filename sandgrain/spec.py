@@ -1,0 +1,152 @@
+"""What a legal graph is: a short table of rules, and the one function that applies it.
+
+The front ends check what they have read ("imported"), the pass pipeline what each pass has built ("optimized"), so a bug
+points at its pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from sandgrain.errors import ModelError, UnsupportedError
+from sandgrain.ir import ITEM_BYTES, Graph, Node, Tensor
+from sandgrain.ops import OPS
+
+STAGES = ("imported", "optimized")
+
+
+def check(graph: Graph, stage: str = "imported") -> None:
+    """Raise ModelError (UnsupportedError where an op says so), naming the node or tensor, unless `graph` is legal at `stage`."""
+    for rule in RULES:
+        if stage in rule.stages:
+            for fact in rule.broken(graph):
+                raise ModelError(fact)
+    for index, node in enumerate(graph.nodes):
+        with located(f"layer {index} {node.name} ({node.op})"):
+            check_node(graph, node)
+
+
+def check_node(graph: Graph, node: Node) -> None:
+    """The op's own rules: its shapes and its `check`. Indices must be in range."""
+    op, view = OPS[node.op], graph.view(node)
+    shapes = op.shapes(view.inputs, node.attrs)
+    if len(shapes) != len(view.outputs):
+        raise ModelError(f"has {len(view.outputs)} outputs, computes {len(shapes)}")
+    for tensor, shape in zip(view.outputs, shapes, strict=True):
+        if tuple(shape) != tensor.shape:
+            raise ModelError(f"computes the shape {list(shape)}, but its output is declared as {list(tensor.shape)}")
+    op.check(view)
+
+
+@contextmanager
+def located(place: str) -> Iterator[None]:
+    """Errors of the block begin with `place`. An op's unforeseen slip on a hostile graph becomes one line as well."""
+    try:
+        yield
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{place}: {error}") from error
+    except ModelError as error:
+        raise ModelError(f"{place}: {error}") from error
+    except (ArithmeticError, LookupError, ValueError, TypeError, AssertionError) as error:
+        fact = " ".join(f"{type(error).__name__} {error}".split())[:120]
+        raise ModelError(f"{place}: cannot be understood ({fact}); please report this model") from error
+
+
+# --- the rules: each yields one line a breach ------------------------------------------------------------------------
+
+
+def _tensors(graph: Graph) -> Iterator[str]:
+    for index, tensor in enumerate(graph.tensors):
+        for fact in tensor_faults(tensor):
+            yield f"tensor {index} {tensor.name}: {fact}"
+
+
+def tensor_faults(tensor: Tensor) -> Iterator[str]:
+    """What is wrong with `tensor` on its own."""
+    if tensor.dtype not in ITEM_BYTES:
+        yield f"unknown dtype {tensor.dtype}"
+        return
+    if any(d < 1 for d in tensor.shape):
+        yield f"shape {list(tensor.shape)} holds no element"
+    if tensor.data is not None and (tensor.data.shape != tensor.shape or tensor.data.dtype.name != tensor.dtype):
+        yield f"data is {tensor.data.dtype} {list(tensor.data.shape)}, the tensor {tensor.dtype} {list(tensor.shape)}"
+    quant = tensor.quant
+    if quant is None:
+        return
+    if not quant.scale or len(quant.scale) != len(quant.zero_point):
+        yield f"{len(quant.scale)} scales and {len(quant.zero_point)} zero points"
+    if not all(0.0 < s < float("inf") for s in quant.scale):
+        yield "a scale is not a positive number"
+    if tensor.dtype in ("int8", "int32"):
+        limits = np.iinfo(tensor.dtype)
+        if not all(limits.min <= z <= limits.max for z in quant.zero_point):
+            yield f"a zero point is outside {tensor.dtype}"
+    if len(quant.scale) > 1:
+        axis = quant.axis
+        if axis is None or not 0 <= axis < len(tensor.shape) or tensor.shape[axis] != len(quant.scale):
+            yield f"{len(quant.scale)} scales along axis {axis} of shape {list(tensor.shape)}"
+        if tensor.data is None:
+            yield f"{len(quant.scale)} scales on values that are computed at run time"
+
+
+def _indices(graph: Graph) -> Iterator[str]:
+    count = len(graph.tensors)
+    for index, node in enumerate(graph.nodes):
+        if node.op not in OPS:
+            yield f"layer {index} {node.name}: unknown op {node.op}"
+        if not node.outputs or any(not 0 <= t < count for t in node.outputs) or any(not -1 <= t < count for t in node.inputs):
+            yield f"layer {index} {node.name}: names tensors {list(node.inputs)} and {list(node.outputs)} of {count}"
+    for what, ends in (("input", graph.inputs), ("output", graph.outputs)):
+        if not ends:
+            yield f"the graph has no {what}"
+        if len(set(ends)) != len(ends) or any(not 0 <= t < count for t in ends):
+            yield f"the graph's {what}s {list(ends)} are not different tensors of its {count}"
+
+
+def _order(graph: Graph) -> Iterator[str]:
+    """Every tensor has one source (constant, graph input, one node), and it comes before every use."""
+    known = {i for i, t in enumerate(graph.tensors) if t.data is not None}
+    for t in graph.inputs:
+        if t in known:
+            yield f"graph input {graph.tensors[t].name} is a constant"
+    known.update(graph.inputs)
+    computed: set[int] = set()
+    for index, node in enumerate(graph.nodes):
+        for t in node.inputs:
+            if t >= 0 and t not in known:
+                yield f"layer {index} {node.name}: reads {graph.tensors[t].name} before it is computed"
+        for t in node.outputs:
+            if t in known:
+                yield f"layer {index} {node.name}: writes {graph.tensors[t].name}, which already has a value"
+            known.add(t)
+            computed.add(t)
+    for t in graph.outputs:
+        if t not in computed:
+            yield f"graph output {graph.tensors[t].name} is not computed by any layer"
+
+
+def _used(graph: Graph) -> Iterator[str]:
+    used = {t for n in graph.nodes for t in (*n.inputs, *n.outputs)} | {*graph.inputs, *graph.outputs}
+    for index, tensor in enumerate(graph.tensors):
+        if index not in used:
+            yield f"tensor {index} {tensor.name} is used by nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`broken` yields one line for each breach. Later rules may rely on earlier ones."""
+
+    broken: Callable[[Graph], Iterator[str]]
+    stages: tuple[str, ...] = STAGES
+
+
+RULES = (
+    Rule(_tensors),
+    Rule(_indices),
+    Rule(_order),
+    Rule(_used, stages=("optimized",)),
+)

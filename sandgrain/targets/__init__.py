@@ -1,0 +1,143 @@
+"""Cores and boards: one TOML file each in `cores/` and `boards/`, found by looking.
+
+A core says what the compiler, the emulator and the cost model need; a board says how much memory there is, where, and
+how fast and at what current it runs. A core's own name also loads, as a generic board with plenty of memory.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from sandgrain.errors import UsageError
+
+__all__ = ["Board", "Core", "boards", "cores", "load", "load_core"]
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """A processor core. Hashed and compared by name: the files are the only source of cores."""
+
+    name: str
+    summary: str = field(compare=False)
+    arch: str = field(compare=False)  # "thumb", "riscv" or "host"
+    features: frozenset[str] = field(compare=False)  # what kernels may need: "dsp", "fpu", "mve", "div", ...
+    zig_target: str = field(compare=False)  # -target, "" on the host
+    zig_cpu: str = field(compare=False)  # -mcpu, "" on the host
+    gcc_prefix: str = field(compare=False)  # "arm-none-eabi-"; "" when GCC is not offered for this core
+    gcc_flags: tuple[str, ...] = field(compare=False)
+    emulator: str = field(compare=False)  # "unicorn", "qemu" or "host"
+    cpu_model: str = field(compare=False)  # the emulator's name for the core
+    machine: str = field(compare=False)  # QEMU's machine, "" elsewhere
+    memory: Mapping[str, int | float] = field(compare=False)  # the generic board: Board's number fields by name
+    cycles: Mapping[str, float] = field(compare=False)  # cycles an instruction, by class (sandgrain.cost.decode)
+    cycles_source: str = field(compare=False)  # where those figures come from
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A board (or a bare chip) that firmware can be built for. RAM is its largest contiguous region."""
+
+    name: str
+    title: str = field(compare=False)
+    core: Core = field(compare=False)
+    ram_base: int = field(compare=False)
+    ram_bytes: int = field(compare=False)
+    flash_base: int = field(compare=False)
+    flash_bytes: int = field(compare=False)
+    clock_hz: int = field(compare=False)
+    supply_v: float = field(compare=False)
+    active_ma: float = field(compare=False)  # typical run current at clock_hz and supply_v
+    data_sheet: str = field(compare=False)  # where the figures come from
+    notes: str = field(compare=False, default="")
+
+
+def boards() -> tuple[str, ...]:
+    """The names of all boards, sorted."""
+    return _names("boards")
+
+
+def cores() -> tuple[str, ...]:
+    """The names of all cores, sorted. Each also loads as a generic board."""
+    return _names("cores")
+
+
+@cache
+def load(name: str) -> Board:
+    """The board called `name`; a core's name gives a generic board. Raises UsageError naming close matches."""
+    if name in boards():
+        raw = _read("boards", name)
+        core = load_core(raw.pop("core"))
+        board: Board = _build(Board, name, raw, name=name, core=core)
+        return board
+    if name in cores():
+        core = load_core(name)
+        return Board(
+            name=name,
+            title=f"generic {core.summary}",
+            core=core,
+            data_sheet="generic: plenty of memory at usual addresses, round figures for clock and current",
+            **core.memory,  # type: ignore[arg-type]
+        )
+    near = difflib.get_close_matches(name, boards() + cores(), n=3, cutoff=0.4)
+    way_out = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(boards() + cores())}"
+    raise UsageError(f"there is no board or core called {name!r}; {way_out}")
+
+
+@cache
+def load_core(name: str) -> Core:
+    """The core called `name`. Raises UsageError when there is none."""
+    if name not in cores():
+        raise UsageError(f"there is no core called {name!r}; choose one of {', '.join(cores())}")
+    raw = _read("cores", name)
+    cycles = raw.pop("cycles", {})
+    source = str(cycles.pop("source", ""))
+    zig, gcc = raw.pop("zig", {}), raw.pop("gcc", {})
+    emulator = raw.pop("emulator")
+    core: Core = _build(
+        Core,
+        name,
+        raw,
+        name=name,
+        features=frozenset(raw.pop("features")),
+        zig_target=zig.get("target", ""),
+        zig_cpu=zig.get("cpu", ""),
+        gcc_prefix=gcc.get("prefix", ""),
+        gcc_flags=tuple(gcc.get("flags", ())),
+        emulator=emulator["kind"],
+        cpu_model=emulator.get("cpu", ""),
+        machine=emulator.get("machine", ""),
+        memory=MappingProxyType(raw.pop("memory")),
+        cycles=MappingProxyType({k: float(v) for k, v in cycles.items()}),
+        cycles_source=source,
+    )
+    return core
+
+
+@cache
+def _names(folder: str) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in (_HERE / folder).glob("*.toml")))
+
+
+def _read(folder: str, name: str) -> dict[str, Any]:
+    return tomllib.loads((_HERE / folder / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _build(kind: Any, stem: str, raw: dict[str, Any], **given: Any) -> Any:
+    """`kind` from the file's fields and `given`; a field too many or too few names the file."""
+    known = {f.name for f in fields(kind)}
+    values = {**raw, **given}
+    try:
+        if unknown := set(values) - known:
+            raise TypeError(f"unknown fields {sorted(unknown)}")
+        return kind(**values)
+    except TypeError as error:
+        raise UsageError(f"targets: {stem}.toml is not a {kind.__name__.lower()}: {error}") from error

@@ -1,0 +1,54 @@
+"""Runs a compiler and turns its failure into one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from sandgrain.errors import ToolchainError
+
+_ERROR = re.compile(r"^.*?\b(?:fatal error|error|undefined reference|undefined symbol)\b.*$", re.MULTILINE)
+_OVERFLOW = re.compile(r"will not fit in region|region .* overflowed|no room for the stack|not within region")
+
+
+def cache_dir() -> Path:
+    """Where compilers may keep what they can make again: the user's cache directory, or a temporary one."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    for root in (Path(base) if base else Path.home() / ".cache", Path(tempfile.gettempdir())):
+        try:
+            (root / "sandgrain").mkdir(parents=True, exist_ok=True)
+            if os.access(root / "sandgrain", os.W_OK):
+                return root / "sandgrain"
+        except OSError:
+            continue
+    return Path(tempfile.mkdtemp(prefix="sandgrain-cache-"))
+
+
+def compile_in(folder: Path, command: Sequence[str], timeout: float) -> None:
+    """Run `command` in `folder`. Raises ToolchainError with the first line that looks like an error."""
+    kept = cache_dir() / "zig"
+    environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(kept), "ZIG_LOCAL_CACHE_DIR": str(kept / "local"), "LC_ALL": "C"}
+    name = Path(command[0]).stem
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ToolchainError(f"{name}: no result after {timeout:g} s; build again or raise the time limit") from None
+    except OSError as error:
+        raise ToolchainError(f"{name} could not be started: {error.strerror}; reinstall it") from None
+    if done.returncode != 0:
+        raise ToolchainError(explain(name, done.stderr + done.stdout, done.returncode))
+
+
+def explain(compiler: str, output: str, status: int) -> str:
+    """One line for a failed run: memory that is too small in words, else the compiler's first error."""
+    found = _ERROR.search(output)
+    line = found.group(0).strip() if found else next(iter(output.strip().splitlines()), f"it ended with status {status}")
+    if _OVERFLOW.search(output):
+        return f"the program does not fit the board's memory ({line[:200]}); choose a larger board or a smaller model"
+    return f"{compiler}: {line[:300]}"

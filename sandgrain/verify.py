@@ -1,0 +1,212 @@
+"""Does the C do what the model says? Reference, host build, emulated firmware and TensorFlow Lite Micro, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from sandgrain import interp
+from sandgrain.codegen.ctext import printable
+from sandgrain.codegen.model import harness
+from sandgrain.datafile import DataSet
+from sandgrain.errors import UsageError
+from sandgrain.ir import Array, Graph
+from sandgrain.measure import firmware
+from sandgrain.proof import Bundle
+from sandgrain.run import Emulator
+from sandgrain.run.host import HostModel
+from sandgrain.run.tflm import TflmOracle, available
+
+Progress = Callable[[int, int], None]
+Outputs = list[Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first layer whose output differs: at `sample`, in `runner`, the byte where, and both values there."""
+
+    runner: str
+    sample: int
+    layer: int | None
+    op: str
+    name: str
+    element: int
+    expected: float
+    actual: float
+
+    def __str__(self) -> str:
+        where = f"layer {self.layer} ({self.op} {self.name})" if self.layer is not None else self.name
+        return f"{self.runner} differs first at {where}, sample {self.sample}, element {self.element}: {self.actual:g}, reference {self.expected:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`identical`: every runner gave the reference's bytes on every sample. `compared`: runner -> samples that agree.
+
+    `accuracy`: share of samples whose label the last runner found, None without labels.
+    """
+
+    model: str
+    target: str
+    on: str
+    samples: int
+    identical: bool
+    compared: dict[str, int]
+    accuracy: float | None
+    difference: Difference | None
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def verify(
+    bundle: Bundle, data: DataSet, on: str = "emulator", *, oracle: bool = True, progress: Progress = lambda done, total: None
+) -> Verdict:
+    """Run every sample everywhere and compare with the reference interpreter.
+
+    `on`: "host" (the C compiled for this computer) or "emulator" (that, and the cross-compiled firmware on its core).
+    `oracle`: compare with TensorFlow Lite Micro too, where its wheel is installed. `progress` is told samples done.
+    """
+    if on not in ("host", "emulator"):
+        raise UsageError(f"--on {printable(on)} is not a place to run; choose host or emulator")
+    reference = _reference(bundle.compiled.imported, data, progress)
+    runners: dict[str, list[Array]] = {}
+    notes = ["model.c or a kernel was edited after it was generated"] if bundle.edited else []
+    if oracle and available():
+        runners["tflm"] = _tflm(bundle, data)
+    elif oracle:
+        notes.append("not compared with TensorFlow Lite Micro: pip install tflite-micro")
+    host = HostModel(bundle.folder, bundle.compiled.graph, harness(bundle.compiled.source))
+    runners["host"] = host.run(data.inputs)
+    if on == "emulator" and bundle.board.core.arch != "host":
+        runners["emulator"] = _emulated(bundle, data, progress)
+    compared = {name: _agreeing(reference, outputs) for name, outputs in runners.items()}
+    wrong = [name for name, count in compared.items() if count < data.samples]
+    difference = _difference(bundle, data, reference, wrong[-1], runners[wrong[-1]]) if wrong else None
+    last = list(runners.values())[-1]
+    return Verdict(
+        bundle.model, bundle.board.name, on, data.samples, not wrong, compared, _accuracy(last, data), difference, tuple(notes)
+    )
+
+
+def _firmware(bundle: Bundle) -> AbstractContextManager[Emulator]:
+    return firmware(bundle.folder, bundle.compiled.source, bundle.board, bundle.compiler, bundle.opt)
+
+
+def _stack(rows: Sequence[Sequence[Array]]) -> list[Array]:
+    """Per-sample outputs to one array an output."""
+    return [np.stack(column) for column in zip(*rows, strict=True)]
+
+
+def _reference(graph: Graph, data: DataSet, progress: Progress) -> list[Array]:
+    rows = []
+    for s in range(data.samples):
+        rows.append(interp.run(graph, [x[s] for x in data.inputs]))
+        progress(s + 1, data.samples)
+    return _stack(rows)
+
+
+def _tflm(bundle: Bundle, data: DataSet) -> list[Array]:
+    model = (bundle.folder / "proof" / "model.tflite").read_bytes()
+    graph = bundle.compiled.imported
+    samples = [[x[s] for x in data.inputs] for s in range(data.samples)]
+    with TflmOracle() as oracle:
+        rows = oracle.run(model, samples)
+    shapes = [graph.tensors[i].shape for i in graph.outputs]
+    return [c.reshape(-1, *shape) for c, shape in zip(_stack(rows), shapes, strict=True)]
+
+
+def _emulated(bundle: Bundle, data: DataSet, progress: Progress) -> list[Array]:
+    graph = bundle.compiled.graph
+    with _firmware(bundle) as core:
+        rows = []
+        for s in range(data.samples):
+            raw = core.infer([np.ascontiguousarray(x[s]).tobytes() for x in data.inputs])
+            rows.append(
+                [
+                    np.frombuffer(b, graph.tensors[i].dtype).reshape(graph.tensors[i].shape)
+                    for b, i in zip(raw, graph.outputs, strict=True)
+                ]
+            )
+            progress(s + 1, data.samples)
+    return _stack(rows)
+
+
+def _same(a: Array, b: Array) -> Array:
+    """Per sample: are the bytes the same? (NaNs count as equal to themselves.)"""
+    n = len(a)
+    equal: Array = np.asarray(a == b)
+    if a.dtype.kind == "f":
+        equal = np.logical_or(equal, np.isnan(a) & np.isnan(b))
+    same: Array = equal.reshape(n, -1).all(axis=1)
+    return same
+
+
+def _agreeing(reference: Sequence[Array], outputs: Sequence[Array]) -> int:
+    agree = np.ones(len(reference[0]), bool)
+    for a, b in zip(reference, outputs, strict=True):
+        agree &= _same(a, b)
+    return int(agree.sum())
+
+
+def _accuracy(outputs: Sequence[Array], data: DataSet) -> float | None:
+    if data.labels is None:
+        return None
+    flat = outputs[0].reshape(data.samples, -1)
+    found = flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0]
+    return float(np.mean(found == data.labels))
+
+
+def _difference(bundle: Bundle, data: DataSet, reference: Sequence[Array], runner: str, outputs: Sequence[Array]) -> Difference:
+    """Follow the first sample that differs layer by layer."""
+    agree = np.ones(data.samples, bool)
+    for a, b in zip(reference, outputs, strict=True):
+        agree &= _same(a, b)
+    sample = int(np.argmin(agree))
+    inputs = [x[sample] for x in data.inputs]
+    graph, layers = bundle.compiled.graph, bundle.compiled.source.layers
+    if runner != "tflm":
+        values = interp.trace(graph, inputs)
+        reads = [layer.reads for layer in layers]
+        if runner == "host":
+            host = HostModel(bundle.folder, graph, harness(bundle.compiled.source), trace=True)
+            seen = host.trace(inputs, reads, _arena_offset(bundle))
+        else:
+            with _firmware(bundle) as core:
+                raw = [np.ascontiguousarray(x).tobytes() for x in inputs]
+                base = core.inputs[0].address - _arena_offset(bundle)
+                wanted = {layer.index: [(base + offset, size) for _, offset, size in layer.reads] for layer in layers}
+                traced = core.trace(raw, wanted)
+                seen = [traced[layer.index] for layer in layers]
+        for layer, chunks in zip(layers, seen, strict=True):
+            for (tensor, _, _), chunk in zip(layer.reads, chunks, strict=True):
+                expected = values[tensor]
+                assert expected is not None
+                actual = np.frombuffer(chunk, expected.dtype)
+                found = _first(expected.reshape(-1), actual)
+                if found is not None:
+                    return Difference(runner, sample, layer.index, layer.op, printable(layer.name), *found)
+    for k, (a, b) in enumerate(zip(reference, outputs, strict=True)):
+        found = _first(a[sample].reshape(-1), b[sample].reshape(-1))
+        if found is not None:
+            return Difference(runner, sample, None, "", f"output {k}", *found)
+    raise AssertionError("the outputs differ, and then do not")
+
+
+def _arena_offset(bundle: Bundle) -> int:
+    """Offset of input 0 in the arena: the runners know the input's address, so the arena's base follows."""
+    graph = bundle.compiled.graph
+    return bundle.compiled.source.plan.offsets[graph.inputs[0]]
+
+
+def _first(expected: Array, actual: Array) -> tuple[int, float, float] | None:
+    same = _same(expected.reshape(-1, 1), actual.reshape(-1, 1))
+    if same.all():
+        return None
+    k = int(np.argmin(same))
+    return k, float(expected[k]), float(actual[k])

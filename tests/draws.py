@@ -1,0 +1,68 @@
+"""Where random cases take their choices from: hypothesis in the property tests, a seeded generator in long runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from hypothesis import strategies as st
+
+from sandgrain.ir import Array
+
+T = TypeVar("T")
+
+
+class HypothesisDraw:
+    """`Draw` on a hypothesis data object, so that failures shrink."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self._data = data
+
+    def integer(self, low: int, high: int) -> int:
+        return self._data.draw(st.integers(low, high))
+
+    def choice(self, options: Sequence[T]) -> T:
+        return self._data.draw(st.sampled_from(list(options)))
+
+    def real(self, low: float, high: float) -> float:
+        return self._data.draw(st.floats(low, high, allow_nan=False, width=64))
+
+    def array(self, shape: Sequence[int], low: int, high: int, dtype: str = "int8") -> Array:
+        seed = self._data.draw(st.integers(0, 2**32 - 1))
+        return SeededDraw(seed).array(shape, low, high, dtype)
+
+
+class SeededDraw:
+    """`Draw` on a numpy generator: fast, for thousands of cases."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def integer(self, low: int, high: int) -> int:
+        return int(self._rng.integers(low, high, endpoint=True))
+
+    def choice(self, options: Sequence[T]) -> T:
+        return options[int(self._rng.integers(len(options)))]
+
+    def real(self, low: float, high: float) -> float:
+        return float(self._rng.uniform(low, high))
+
+    def array(self, shape: Sequence[int], low: int, high: int, dtype: str = "int8") -> Array:
+        values: Array = self._rng.integers(low, high, size=tuple(shape), endpoint=True)
+        return values.astype(dtype)
+
+
+def random_inputs(graph: Any, seed: int, samples: int) -> list[Array]:
+    """[samples, *shape] for every graph input: full-range integers, or floats of a few units around zero."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for index in graph.inputs:
+        tensor = graph.tensors[index]
+        shape = (samples, *tensor.shape)
+        if tensor.dtype == "float32":
+            found.append((rng.standard_normal(shape) * 8).astype(np.float32))
+        else:
+            info = np.iinfo(tensor.dtype)
+            found.append(rng.integers(info.min, info.max, size=shape, endpoint=True).astype(tensor.dtype))
+    return found

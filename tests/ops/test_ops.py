@@ -1,0 +1,89 @@
+"""Every op in the registry: the C equals the numpy reference, and the reference equals TensorFlow Lite Micro.
+
+Cases come in batches (one compiler run each). SANDGRAIN_OP_CASES sets how many cases an op gets (200 by default).
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sandgrain import interp, spec
+from sandgrain.exporters import tflite
+from sandgrain.ir import Array, Graph
+from sandgrain.ops import OPS
+from tests.draws import HypothesisDraw, SeededDraw, random_inputs
+from tests.ops.batch import SANITIZE, Batch
+from tests.oracle import needs_tflm, tflm_run
+
+CASES = int(os.environ.get("SANDGRAIN_OP_CASES", "200"))
+BATCH = 50
+SAMPLES = 2
+
+
+def samples_of(graph: Graph, seed: int) -> list[list[Array]]:
+    batches = random_inputs(graph, seed, SAMPLES)
+    return [[x[s] for x in batches] for s in range(SAMPLES)]
+
+
+def check_c_equals_reference(graphs: list[Graph], flags: tuple[str, ...]) -> None:
+    batch = Batch(graphs, flags=flags)
+    for k, graph in enumerate(graphs):
+        for sample in samples_of(graph, k):
+            expected = interp.run(graph, sample)
+            actual = batch.run(k, sample)
+            for e, a in zip(expected, actual, strict=True):
+                assert np.array_equal(e, a, equal_nan=e.dtype.kind == "f"), describe(graph)
+
+
+def check_reference_equals_tflm(graphs: list[Graph]) -> None:
+    for k, graph in enumerate(graphs):
+        samples = samples_of(graph, k)
+        oracle = tflm_run(tflite.write(graph), samples)
+        for sample, theirs in zip(samples, oracle, strict=True):
+            for e, a in zip(interp.run(graph, sample), theirs, strict=True):
+                assert np.array_equal(e.reshape(-1), a.reshape(-1), equal_nan=e.dtype.kind == "f"), describe(graph)
+
+
+def describe(graph: Graph) -> str:
+    node = graph.nodes[0]
+    return f"{node.op} {dict(node.attrs)} " + " ".join(f"{t.name}{t.shape}{t.quant}" for t in graph.tensors)
+
+
+@pytest.mark.parametrize("op", OPS)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@given(data=st.data())
+def test_a_drawn_case_means_the_same_everywhere(op: str, data: st.DataObject) -> None:
+    """A few cases from hypothesis, which shrinks what fails; the bulk comes from the seeded batches below."""
+    graph = OPS[op].sample(HypothesisDraw(data))
+    spec.check(graph)
+    check_c_equals_reference([graph], ("-O0",))
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_c_equals_the_reference(op: str) -> None:
+    for start in range(0, CASES, BATCH):
+        graphs = [OPS[op].sample(SeededDraw(seed)) for seed in range(start, start + BATCH)]
+        check_c_equals_reference(graphs, ("-O1", *SANITIZE) if start % (2 * BATCH) else ("-O2",))
+
+
+@pytest.mark.parametrize("op", OPS)
+@needs_tflm
+def test_the_reference_equals_tflm(op: str) -> None:
+    check_reference_equals_tflm([OPS[op].sample(SeededDraw(seed)) for seed in range(CASES)])
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_a_sample_survives_the_file_format(op: str) -> None:
+    from sandgrain.frontends.tflite import read
+
+    for seed in range(20):
+        graph = OPS[op].sample(SeededDraw(seed))
+        again = read(tflite.write(graph), "again")
+        for sample in samples_of(graph, seed):
+            for e, a in zip(interp.run(graph, sample), interp.run(again, sample), strict=True):
+                assert np.array_equal(e, a, equal_nan=e.dtype.kind == "f"), describe(graph)

@@ -1,0 +1,79 @@
+"""The .tflite writer: what it writes is read back as the same graph, and means the same to TensorFlow Lite Micro."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+import numpy as np
+import pytest
+
+from sandgrain.exporters import tflite as writer
+from sandgrain.frontends import tflite as reader
+from sandgrain.frontends.flatbuffer import root
+from sandgrain.ir import Graph, Node, Tensor, attrs
+from sandgrain.ops import OPS
+from sandgrain.quant import per_tensor
+from tests.draws import SeededDraw
+from tests.mutate import MODELS
+from tests.oracle import needs_tflm, tflm_run
+
+WRITABLE = [name for name, op in OPS.items() if op.foreign]
+
+
+@pytest.mark.parametrize("op", WRITABLE)
+def test_every_op_is_read_back_as_it_was_written(op: str) -> None:
+    for seed in range(10):
+        graph = OPS[op].sample(SeededDraw(seed))
+        again = reader.read(writer.write(graph), graph.name)
+        (node,) = again.nodes
+        assert node.op == op
+        assert dict(node.attrs) == dict(graph.nodes[0].attrs)
+        before, after = graph.view(graph.nodes[0]), again.view(node)
+        assert before.outputs[0].quant == after.outputs[0].quant
+        # An absent last input may be left out of the file.
+        for a, b in zip_longest((*before.inputs, None), (*after.inputs, None)):
+            assert (a is None) == (b is None)
+            if a is not None and b is not None:
+                assert (a.shape, a.dtype, a.quant) == (b.shape, b.dtype, b.quant)
+                assert a.data is None or (b.data is not None and np.array_equal(a.data, b.data))
+
+
+@pytest.mark.parametrize("op", WRITABLE)
+def test_the_same_graph_gives_the_same_bytes(op: str) -> None:
+    first, second = (writer.write(OPS[op].sample(SeededDraw(3))) for _ in range(2))
+    assert first == second
+
+
+def test_constant_data_is_aligned_to_16_bytes() -> None:
+    for seed in range(20):
+        data = writer.write(OPS["fully_connected"].sample(SeededDraw(seed)))
+        buffers = [b._vector(0, 1) for b in root(data, b"TFL3").tables(4)]
+        assert buffers[0] == (0, 0)
+        assert [start % 16 for start, count in buffers if count] == [0] * (len(buffers) - 1)
+
+
+def test_layers_of_one_operator_share_its_code() -> None:
+    q = per_tensor(0.1, 0)
+    tensors = tuple(Tensor(n, (1, 4), "int8", q) for n in "xhy")
+    nodes = (Node("relu", "a", (0,), (1,), attrs()), Node("relu", "b", (1,), (2,), attrs()))
+    data = writer.write(Graph("g", tensors, nodes, (0,), (2,)))
+    assert len(root(data, b"TFL3").tables(1)) == 1
+    assert [n.name for n in reader.read(data, "g").nodes] == ["h", "y"]
+
+
+INT8_MODELS = sorted(
+    p for p in MODELS.glob("*.tflite") if "int8" in p.name or "quant" in p.name or p.name == "kws_ref_model.tflite"
+)
+
+
+@needs_tflm
+def test_a_model_means_the_same_after_a_round_trip() -> None:
+    if not INT8_MODELS:
+        pytest.skip(f"no models in {MODELS}; name their folder in SANDGRAIN_MODELS")
+    rng = np.random.default_rng(0)
+    for path in INT8_MODELS:
+        graph = reader.load(path)
+        (shape,) = [graph.tensors[i].shape for i in graph.inputs]
+        samples = [[rng.integers(-128, 128, shape).astype(np.int8)] for _ in range(3)]
+        original, written = tflm_run(path.read_bytes(), samples), tflm_run(writer.write(graph), samples)
+        assert [[y.tolist() for y in s] for s in original] == [[y.tolist() for y in s] for s in written], path.name
