@@ -7,20 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandgrain import budget, datafile, proof, spec, targets
+from sandgrain import budget, datafile, fit, proof, spec, targets, tune
 from sandgrain import verify as verification
 from sandgrain.codegen.ctext import identifier, printable
 from sandgrain.codegen.model import Options
 from sandgrain.errors import ToolchainError, UsageError
 from sandgrain.frontends import tflite
-from sandgrain.measure import measure_folder, measure_with_room
-from sandgrain.pipeline import compile_bytes
+from sandgrain.measure import beside_arena, measure_folder, measure_with_room
+from sandgrain.pipeline import Compiled, emit, read
 from sandgrain.printer import dump
 from sandgrain.report import Report
+from sandgrain.targets import Board
 from sandgrain.verify import Verdict
 
 RANDOM_SAMPLES = 10
+AMPLE = 8192  # bytes: no model needs more RAM than this beside its arena
 MAX_LABELS = 1 << 16  # bytes of a label file
+MAX_LABEL = 1000  # bytes of one label; C promises string literals of 4095 characters, and an escaped byte takes four
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,15 +45,20 @@ def compile_model(
     arena: str = "static",
     section: str | None = None,
     compiler: str = "zig",
-    opt: str = "-O2",
+    optimize: str = "balanced",
     limits: budget.Limits | None = None,
     measure: bool = True,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Result:
     """Compile an int8 .tflite file to C in folder `out`.
 
     `target`: a board or core. `name`: C prefix, by default made from the file name. `labels`: class names, or a file of
-    one a line. `arena`: "static" or "caller". `section`: linker section of a static arena. `measure`: build the firmware
-    and run it once (otherwise code size, instructions and what follows from them are None).
+    one a line. `arena`: "static" or "caller". `section`: linker section of a static arena. `optimize`: "speed", "size" or
+    "balanced"; the kernels are chosen by running the candidates on the emulated core. `measure`: do so, build the
+    firmware and run it once (otherwise code size, instructions and what follows from them are None). `progress` is told
+    candidates done and how many there are.
+
+    When the RAM limit is exceeded, kernels that need less memory are taken, and then leading layers run in strips.
 
     Raises ModelError or UsageError for what cannot be compiled, BudgetError when a limit of the board or of `limits`
     cannot be kept, ToolchainError and RunError when a tool fails. On any error `out` is as it was.
@@ -64,8 +72,16 @@ def compile_model(
     data = tflite.read_file(path)
     options = Options(name or identifier(path.stem), arena, section)
     words = labels if isinstance(labels, tuple) else _labels(Path(labels)) if labels is not None else ()
+    if any(len(word.encode("utf-8", "replace")) > MAX_LABEL for word in words):
+        raise UsageError(f"--labels: a label is longer than {MAX_LABEL} bytes; shorten it")
+    opt = tune.FLAGS.get(optimize, "-O2")
     with spec.located(printable(path.name)):
-        compiled = compile_bytes(data, board, options, words)
+        imported, optimized = read(data, options.name, words)
+        choice = tune.choose(optimized, board, compiler, optimize, progress, measure=measure)
+        compiled = emit(imported, optimized, board, options, choice)
+    ram = budget.ram_limit(limits, board)
+    if ram is not None and compiled.source.plan.arena_bytes > ram - AMPLE:
+        compiled = _fitted(compiled, board, compiler, opt, options, ram, measure)
     report: list[Report] = []
 
     def accept(place: Path) -> None:
@@ -81,6 +97,19 @@ def compile_model(
 
     proof.save(compiled, data, board, compiler, opt, path.name, folder, accept)
     return Result(folder, report[0], dump(compiled.graph))
+
+
+def _fitted(compiled: Compiled, board: Board, compiler: str, opt: str, options: Options, ram: int, measure: bool) -> Compiled:
+    """`compiled`, or another choice of kernels and strips when its RAM exceeds `ram` bytes and a smaller one is possible."""
+    for _ in range(3):  # other kernels may need another stack, so look twice
+        beside = beside_arena(compiled, board, compiler, opt) if measure else 0
+        if compiled.source.plan.arena_bytes + beside <= ram:
+            break
+        choice = fit.fit(compiled.optimized, board.core.features, compiled.choice, ram - beside)
+        if choice == compiled.choice:
+            break
+        compiled = emit(compiled.imported, compiled.optimized, board, options, choice)
+    return compiled
 
 
 def profile(folder: str | os.PathLike[str], *, target: str | None = None, compiler: str | None = None) -> Report:

@@ -83,6 +83,12 @@ def check_memory(report: Report, limits: Limits, board: Board) -> None:
               lambda worst: f"holds {size(worst.weight_bytes)} of weights")  # fmt: skip
 
 
+def ram_limit(limits: Limits, board: Board) -> int | None:
+    """The bytes of RAM that a model may use: the given limit or the board's, whichever is less; None on the host."""
+    own = None if board.core.arch == "host" else board.ram_bytes
+    return _tighter(limits.ram_bytes, own, board, "--max-ram")[0]
+
+
 def _tighter(given: int | None, own: int | None, board: Board, option: str) -> tuple[int | None, str]:
     """The limit that binds, and whose it is."""
     if given is not None and (own is None or given <= own):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sandgrain import datafile
+from sandgrain.codegen import bundle
 from sandgrain.codegen.layers import Layer, shape_text
 from sandgrain.codegen.model import Source, harness
 from sandgrain.cost import Image, energy_uj, milliseconds, stack_bound
@@ -86,6 +87,18 @@ def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str
         return _emulated(report, core.profile(sample), board)
 
 
+def beside_arena(compiled: Compiled, board: Board, compiler: str, opt: str) -> int:
+    """Bytes of RAM that a model needs beside its arena: static data and the worst-case stack. 0 on the host."""
+    if board.core.arch == "host":
+        return 0
+    roomy = replace(board, ram_bytes=board.ram_bytes + ROOM, flash_bytes=board.flash_bytes + ROOM)
+    with tempfile.TemporaryDirectory(prefix="sandgrain-measure-") as work:
+        bundle.write(compiled.source, Path(work))
+        elf = build(Path(work), compiled.source, roomy, compiler, opt, Path(work) / "firmware.elf")
+        report = _linked(_planned(compiled.source, board, compiler, ""), elf, roomy, compiler, opt)
+    return report.ram_bytes - report.arena_bytes
+
+
 def measure_with_room(folder: Path, compiled: Compiled, board: Board, compiler: str, opt: str, title: str) -> Report:
     """The linked figures of a bundle that does not fit `board`, from a board that is `board` with ROOM more memory.
 
@@ -119,7 +132,7 @@ def _layer(plan: Plan, layer: Layer) -> LayerReport:
     tensors = plan.graph.tensors
     ins = "+".join(shape_text(tensors[i]) for i in node.inputs if i >= 0 and tensors[i].data is None)
     alive = sum(block.size for block, _ in plan.blocks if block.first <= layer.index <= block.last)
-    shape = f"{ins}>{shape_text(tensors[node.outputs[0]])}"
+    shape = f"{ins} -> {shape_text(tensors[node.outputs[0]])}"
     return LayerReport(layer.index, layer.op, layer.name, layer.kernel, shape, layer.macs, layer.weight_bytes, alive)
 
 

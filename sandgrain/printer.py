@@ -45,7 +45,7 @@ def _lines(graph: Graph, data: bool) -> Iterator[str]:
         yield f"tensor %{index} {_tensor(tensor, data)}"
     for node in graph.nodes:
         inputs = f"{_refs(node.inputs)} " if node.inputs else ""
-        yield f"{_refs(node.outputs)} = {node.op} {inputs}{_json(node.name)} {_json(dict(node.attrs))}"
+        yield f"{_refs(node.outputs)} = {node.op} {inputs}{_json(node.name)} {_json(dict(node.attrs), data)}"
 
 
 def _tensor(tensor: Tensor, data: bool) -> str:
@@ -80,11 +80,15 @@ def _base64(values: Array) -> str:
     return f"base64:{base64.b64encode(_little_endian(values)).decode()}"
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, default=_plain)
+def _json(value: Any, data: bool = True) -> str:
+    return json.dumps(value, default=lambda v: _plain(v, data))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, data: bool) -> Any:
+    if isinstance(value, Graph):
+        return {"graph": dump(value, data=data)}
+    if isinstance(value, frozenset):
+        return {"set": sorted(value)}
     if isinstance(value, np.ndarray):
         return {"dtype": value.dtype.name, "shape": value.shape, "data": _base64(value)}
     if isinstance(value, np.generic):
@@ -169,5 +173,9 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         if set(value) == {"dtype", "shape", "data"}:
             return _array(value["data"], value["dtype"], value["shape"])
+        if set(value) == {"graph"} and isinstance(value["graph"], str):
+            return parse(value["graph"])
+        if set(value) == {"set"}:
+            return frozenset(value["set"])
         return {k: _tuples(v) for k, v in value.items()}
     return value

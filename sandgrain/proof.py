@@ -7,8 +7,8 @@ beside its place and moved there whole, so that a killed or refused compile leav
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from sandgrain.codegen.ctext import printable
 from sandgrain.codegen.model import Options
 from sandgrain.errors import UsageError
 from sandgrain.pipeline import Compiled, compile_bytes
+from sandgrain.plan import Choice
 from sandgrain.targets import Board, load
 
 OWN = ("model.c", "model.h", "kernels", "proof")  # what a bundle consists of, and a new compile replaces
@@ -58,8 +59,9 @@ def save(compiled: Compiled, model: bytes, board: Board, compiler: str, opt: str
 def _save(compiled: Compiled, model: bytes, board: Board, compiler: str, opt: str, title: str, out: Path,
           measure: Callable[[Path], None]) -> None:  # fmt: skip
     beside = next(p for p in out.absolute().parents if p.is_dir())  # parents that are missing are made at the end
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=beside))
-    try:
+    work = beside / f".{out.name}.{secrets.token_hex(4)}"
+    try:  # the folder is made inside, so that an interrupt at any point removes it
+        work.mkdir()
         bundle.write(compiled.source, work)
         proof = work / "proof"
         proof.mkdir()
@@ -69,6 +71,7 @@ def _save(compiled: Compiled, model: bytes, board: Board, compiler: str, opt: st
             "sandgrain": sandgrain.__version__, "model": title, "target": board.name, "compiler": compiler, "opt": opt,
             "name": options.name, "arena": options.arena, "section": options.section,
             "labels": list(compiled.imported.labels), "build_id": compiled.source.build_id,
+            "choice": _choice_facts(compiled.choice),
         }  # fmt: skip
         (proof / "build.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         measure(work)
@@ -86,7 +89,8 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         options = Options(_text(facts, "name"), _text(facts, "arena"), facts["section"])
         board, labels = load(_text(facts, "target")), tuple(str(v) for v in facts["labels"])
-        compiled = compile_bytes((folder / "proof" / "model.tflite").read_bytes(), board, options, labels)
+        choice = _choice(facts["choice"])
+        compiled = compile_bytes((folder / "proof" / "model.tflite").read_bytes(), board, options, labels, choice)
         fresh = bundle.files(compiled.source)
         edited = any((folder / name).read_text("utf-8", "replace") != text for name, text in fresh.items())
         return Bundle(folder, compiled, board, _text(facts, "compiler"), _text(facts, "opt"), _text(facts, "model"), edited)
@@ -94,6 +98,23 @@ def load_bundle(folder: Path) -> Bundle:
         raise UsageError(
             f"{folder} is not a complete bundle ({type(error).__name__}: {str(error)[:60]}); compile the model again"
         ) from None
+
+
+def _choice_facts(choice: Choice) -> dict[str, Any]:
+    kernels = {str(tensor): kernel for tensor, kernel in sorted(choice.kernels.items())}
+    return {"kernels": kernels, "shared": sorted(choice.shared), "strips": choice.strips}
+
+
+def _choice(facts: dict[str, Any]) -> Choice:
+    """The inverse of `_choice_facts`. Raises KeyError, TypeError or ValueError for anything else."""
+    kernels = {int(tensor): str(kernel) for tensor, kernel in facts["kernels"].items()}
+    strips = facts["strips"]
+    if strips is not None:
+        length, height = (int(v) for v in strips)
+        if length < 1 or height < 1:
+            raise ValueError("strips")
+        strips = (length, height)
+    return Choice(kernels, frozenset(int(t) for t in facts["shared"]), strips)
 
 
 def _facts(folder: Path) -> dict[str, Any]:
@@ -125,6 +146,8 @@ def _text(facts: dict[str, Any], key: str) -> str:
 def _check_place(out: Path) -> None:
     shown = printable(str(out))
     try:
+        if "\0" in str(out):
+            raise ValueError
         if out.exists() and not out.is_dir():
             raise UsageError(f"-o {shown} is a file; name a folder")
         if out.is_dir() and any(out.iterdir()) and not (out / "proof" / "build.json").is_file():

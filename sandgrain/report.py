@@ -64,5 +64,7 @@ class Report:
 
 
 def size(value: int) -> str:
-    """Bytes for people: 812 B, 22.3 KiB."""
-    return f"{value} B" if value < 10 * KIB else f"{value / KIB:.1f} KiB"
+    """Bytes for people: 812 B, 22.3 KiB, 256 KiB."""
+    if value < 10 * KIB:
+        return f"{value} B"
+    return f"{value // KIB} KiB" if value % KIB == 0 else f"{value / KIB:.1f} KiB"

@@ -81,10 +81,12 @@ def verify(
         runners["tflm"] = _tflm(bundle, data)
     elif oracle:
         notes.append("not compared with TensorFlow Lite Micro: pip install tflite-micro")
+    # The emulator first: C that writes where it must not is reported there, and would take this process with it here.
+    emulated = _emulated(bundle, data, progress) if on == "emulator" and bundle.board.core.arch != "host" else None
     host = HostModel(bundle.folder, bundle.compiled.graph, harness(bundle.compiled.source))
     runners["host"] = host.run(data.inputs)
-    if on == "emulator" and bundle.board.core.arch != "host":
-        runners["emulator"] = _emulated(bundle, data, progress)
+    if emulated is not None:
+        runners["emulator"] = emulated
     compared = {name: _agreeing(reference, outputs) for name, outputs in runners.items()}
     wrong = [name for name, count in compared.items() if count < data.samples]
     difference = _difference(bundle, data, reference, wrong[-1], runners[wrong[-1]]) if wrong else None

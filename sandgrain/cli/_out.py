@@ -38,11 +38,13 @@ def line(text: str = "") -> None:
     console.print(text, markup=False, soft_wrap=False)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()) -> None:
-    """A plain table that fits 80 columns; columns in `numeric` are right-aligned."""
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int] = (), fixed: Sequence[int] = (0,)
+) -> None:
+    """A plain table that fits 80 columns; columns in `numeric` are right-aligned, those and `fixed` are never wrapped."""
     shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for k, column in enumerate(columns):
-        shown.add_column(column, justify="right" if k in numeric else "left", overflow="fold", no_wrap=False)
+        shown.add_column(column, justify="right" if k in numeric else "left", overflow="fold", no_wrap=k in (*numeric, *fixed))
     for row in rows:
         shown.add_row(*row)
     console.print(shown, markup=False)
@@ -100,10 +102,10 @@ def report(result: Report, layers: bool) -> None:
     table("", ["", "", "where it comes from"], rows, numeric=(1,))
     if layers:
         line()
-        table("Layers", ["#", "layer", "shape", "MACs", "instr.", "cycles", "weights", "RAM"], [
-            [str(x.index), x.op, x.shape, count(x.macs), count(x.instructions), count(x.cycles), str(x.weight_bytes), str(x.ram_bytes)]
+        table("Layers", ["#", "layer", "output", "MACs", "instr.", "cycles", "weights", "RAM"], [
+            [str(x.index), x.op, x.shape.rsplit(" ")[-1].removeprefix("1x"), count(x.macs), count(x.instructions), count(x.cycles), str(x.weight_bytes), str(x.ram_bytes)]
             for x in r.layers
-        ], numeric=(0, 3, 4, 5, 6, 7))  # fmt: skip
+        ], numeric=(0, 3, 4, 5, 6, 7), fixed=(1, 2))  # fmt: skip
     for note in r.notes:
         line(f"note: {note}")
 

@@ -22,6 +22,7 @@ def command(
     labels: Annotated[Path | None, typer.Option(help="Text file with one class label a line.")] = None,
     arena: Annotated[str, typer.Option(help="static: the C owns its memory; caller: the caller passes it.")] = "static",
     arena_section: Annotated[str | None, typer.Option(help="Linker section for the static arena, such as .dtcm.")] = None,
+    optimize: Annotated[str, typer.Option(help="speed, size or balanced: kernels are chosen by measuring them.")] = "balanced",
     compiler: Annotated[str, typer.Option(help="zig (from pip) or gcc (GNU Arm, if installed), for the figures.")] = "zig",
     max_ram: Annotated[str | None, typer.Option(help="Fail above this much RAM, such as 64K.")] = None,
     max_flash: Annotated[str | None, typer.Option(help="Fail above this much flash, such as 256K.")] = None,
@@ -38,10 +39,11 @@ def command(
         parse_size(max_ram, "--max-ram"), parse_size(max_flash, "--max-flash"), parse_time(max_latency, "--max-latency")
     )
     folder = out or Path(model.stem or "model")
-    result = api.compile_model(
-        model, target=target, out=folder, name=name, labels=labels, arena=arena, section=arena_section, compiler=compiler,
-        limits=limits, measure=measure,
-    )  # fmt: skip
+    with _out.progress("measuring kernels") as step:
+        result = api.compile_model(
+            model, target=target, out=folder, name=name, labels=labels, arena=arena, section=arena_section, compiler=compiler,
+            optimize=optimize, limits=limits, measure=measure, progress=step,
+        )  # fmt: skip
     if as_json:
         _out.emit_json({"out": str(folder), **result.report.to_json()})
         return

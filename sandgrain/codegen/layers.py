@@ -10,7 +10,7 @@ from sandgrain.codegen import ctext
 from sandgrain.codegen.tables import Tables
 from sandgrain.ir import Graph, Node, Tensor
 from sandgrain.ops import OPS, Kernel
-from sandgrain.ops.base import Arg, Call, In, Out
+from sandgrain.ops.base import Arg, Call, In, Out, Scratch
 from sandgrain.plan import Plan
 
 
@@ -36,62 +36,100 @@ def shape_text(tensor: Tensor) -> str:
     return "x".join(str(d) for d in tensor.shape) or "scalar"
 
 
-def emit(plan: Plan, prefix: str, tables: Tables) -> list[Layer]:
-    """Every layer of `plan`; their constant arrays go to `tables`."""
-    layers = []
-    for index, (node, kernel) in enumerate(zip(plan.graph.nodes, plan.kernels, strict=True)):
-        if kernel is not None:
-            layers.append(_layer(plan, prefix, tables, index, node, kernel))
-    return layers
+class Emitter:
+    """Writes the layers of one plan. Equal constants, parameter structs and shared kernels are written once."""
 
+    def __init__(self, plan: Plan, prefix: str) -> None:
+        self.plan = plan
+        self.prefix = prefix
+        self.tables = Tables(prefix)
+        self._structs: dict[tuple[str, str], str] = {}  # (function, members) -> name
+        self._shared: dict[tuple[str, ...], str] = {}  # (kernel function, argument types) -> its shared copy
 
-def _layer(plan: Plan, prefix: str, tables: Tables, index: int, node: Node, kernel: Kernel) -> Layer:
-    view, before = plan.graph.view(node), tables.nbytes
-    calls = kernel.lower(view)
-    lines, structs = [], []
-    for k, call in enumerate(calls):
-        struct_name = f"{prefix}_p{index}" + (f"_{k}" if len(calls) > 1 else "")
-        structs.append(_struct(call, struct_name, f"{index}" + (f"_{k}" if len(calls) > 1 else ""), tables))
-        arguments = ", ".join([f"&{struct_name}", *(_argument(plan, node, index, a, tables) for a in call.args)])
-        lines.append(f"    {call.function}({arguments});")
-    macs = OPS[node.op].macs(view)
-    ins = ", ".join(shape_text(plan.graph.tensors[i]) for i in node.inputs if i >= 0 and plan.graph.tensors[i].data is None)
-    outs = ", ".join(shape_text(t) for t in view.outputs)
-    work = f", {macs} MACs" if macs else ""
-    head = f"/* Layer {index}: {node.op} {ctext.printable(node.name)}, {ins} -> {outs}{work} */"
-    unused = "" if any("arena" in line for line in lines) else "    (void)arena;\n"
-    body = f"static SG_NOINLINE void {prefix}_layer_{index}(uint8_t *arena)\n{{\n{unused}" + "\n".join(lines) + "\n}\n"
-    reads = tuple((t, plan.offsets[t], plan.graph.tensors[t].nbytes) for t in node.outputs)
-    text = "\n".join([head, *structs, body])
-    sources = tuple(c.source for c in calls)
-    return Layer(index, node.op, node.name, kernel.name, macs, tables.nbytes - before, sources, text, reads)
+    def layers(self) -> list[Layer]:
+        """Every node that has code, in execution order."""
+        steps = zip(self.plan.graph.nodes, self.plan.kernels, strict=True)
+        return [self._layer(k, node, kernel) for k, (node, kernel) in enumerate(steps) if kernel is not None]
 
+    def _layer(self, index: int, node: Node, kernel: Kernel) -> Layer:
+        plan, view, before = self.plan, self.plan.graph.view(node), self.tables.nbytes
+        calls = kernel.lower(view)
+        head: list[str] = [self._title(index, node)]
+        lines = []
+        for k, call in enumerate(calls):
+            hint = f"{index}" + (f"_{k}" if len(calls) > 1 else "")
+            struct = self._struct(call, hint, head)
+            arguments = [self._argument(node, index, a) for a in call.args]
+            function = call.function
+            if node.outputs[0] in plan.shared:
+                function = self._shared_copy(call, node, head)
+            lines.append(f"    {function}({', '.join([f'&{struct}', *arguments])});")
+        unused = "" if any("arena" in line for line in lines) else "    (void)arena;\n"
+        body = f"static SG_NOINLINE void {self.prefix}_layer_{index}(uint8_t *arena)\n{{\n{unused}" + "\n".join(lines) + "\n}\n"
+        reads = tuple((t, plan.offsets[t], plan.graph.tensors[t].nbytes) for t in node.outputs)
+        return Layer(
+            index, node.op, node.name, kernel.name, OPS[node.op].macs(view), self.tables.nbytes - before,
+            tuple(dict.fromkeys(c.source for c in calls)), "\n".join([*head, body]), reads,
+        )  # fmt: skip
 
-def _struct(call: Call, name: str, hint: str, tables: Tables) -> str:
-    items = []
-    for field, value in call.fields.items():
-        if isinstance(value, np.ndarray):
-            text = tables.name(value, f"{field}_{hint}")
-        elif isinstance(value, tuple):
-            text = "{" + ", ".join(ctext.number(v) for v in value) + "}"
-        else:
-            text = ctext.number(value)
-        items.append(f".{field} = {text}")
-    return f"static const struct {call.function} {name} = {{\n{ctext.wrap(items)}\n}};"
+    def _title(self, index: int, node: Node) -> str:
+        tensors = self.plan.graph.tensors
+        ins = ", ".join(shape_text(tensors[i]) for i in node.inputs if i >= 0 and tensors[i].data is None)
+        outs = ", ".join(shape_text(tensors[i]) for i in node.outputs)
+        macs = OPS[node.op].macs(self.plan.graph.view(node))
+        work = f", {macs} MACs" if macs else ""
+        return f"/* Layer {index}: {node.op} {ctext.printable(node.name)}, {ins} -> {outs}{work} */"
 
+    def _struct(self, call: Call, hint: str, head: list[str]) -> str:
+        """The name of the call's parameter struct; a new one is written to `head`."""
+        items = []
+        for field, value in call.fields.items():
+            if isinstance(value, np.ndarray):
+                text = self.tables.name(value, f"{field}_{hint}")
+            elif isinstance(value, tuple):
+                text = "{" + ", ".join(ctext.number(v) for v in value) + "}"
+            else:
+                text = ctext.number(value)
+            items.append(f".{field} = {text}")
+        members = ctext.wrap(items)
+        name = self._structs.setdefault((call.function, members), f"{self.prefix}_p{hint}")
+        if name == f"{self.prefix}_p{hint}":
+            head.append(f"static const struct {call.function} {name} = {{\n{members}\n}};")
+        return name
 
-def _argument(plan: Plan, node: Node, index: int, arg: Arg, tables: Tables) -> str:
-    if isinstance(arg, In):
-        tensor = node.inputs[arg.index]
-        data = plan.graph.tensors[tensor].data
-        if data is not None:
-            return tables.name(data, f"const_{index}_{arg.index}")
-        return pointer(plan.graph, tensor, plan.offsets[tensor], const=True)
-    if isinstance(arg, Out):
-        return pointer(plan.graph, node.outputs[arg.index], plan.offsets[node.outputs[arg.index]], const=False)
-    offset = plan.scratch[index]
-    assert offset is not None, f"{node.name}: the kernel uses scratch and asked for none"
-    return f"(int8_t *)(arena + {offset})"
+    def _shared_copy(self, call: Call, node: Node, head: list[str]) -> str:
+        """The name of the one copy of a kernel that layers share; written to `head` when it is new."""
+        types = [self._type(node, a) for a in call.args]
+        key = (call.function, *types)
+        if key not in self._shared:
+            several = sum(k[0] == call.function for k in self._shared)
+            name = self._shared[key] = f"{self.prefix}_{call.stem}" + (f"_{several}" if several else "")
+            declared = ", ".join([f"const struct {call.function} *p", *(f"{t} *a{k}" for k, t in enumerate(types))])
+            passed = ", ".join(["p", *(f"a{k}" for k in range(len(types)))])
+            head.append(f"static SG_NOINLINE void {name}({declared})\n{{\n    {call.function}({passed});\n}}")
+        return self._shared[key]
+
+    def _type(self, node: Node, arg: Arg) -> str:
+        if isinstance(arg, Scratch):
+            return "const int8_t" if arg.const else "int8_t"
+        tensor = node.inputs[arg.index] if isinstance(arg, In) else node.outputs[arg.index]
+        ctype = ctext.C_TYPE[self.plan.graph.tensors[tensor].dtype]
+        return f"const {ctype}" if isinstance(arg, In) else ctype
+
+    def _argument(self, node: Node, index: int, arg: Arg) -> str:
+        graph, offsets = self.plan.graph, self.plan.offsets
+        if isinstance(arg, In):
+            tensor = node.inputs[arg.index]
+            data = graph.tensors[tensor].data
+            if data is not None:
+                return self.tables.name(data, f"const_{index}_{arg.index}")
+            return pointer(graph, tensor, offsets[tensor] + arg.offset, const=True)
+        if isinstance(arg, Out):
+            tensor = node.outputs[arg.index]
+            return pointer(graph, tensor, offsets[tensor] + arg.offset, const=False)
+        scratch = self.plan.scratch[index]
+        assert scratch is not None, f"{node.name}: the kernel uses scratch and asked for none"
+        return f"({self._type(node, arg)} *)(arena + {scratch + arg.offset})"
 
 
 def pointer(graph: Graph, tensor: int, offset: int, *, const: bool, base: str = "arena") -> str:

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from sandgrain.codegen import ctext
-from sandgrain.codegen.layers import Layer, emit, pointer, shape_text
+from sandgrain.codegen.layers import Emitter, Layer, pointer, shape_text
 from sandgrain.codegen.tables import Tables
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Graph, Tensor
@@ -48,8 +48,8 @@ def generate(plan: Plan, options: Options) -> Source:
         if index not in plan.offsets:
             name = ctext.printable(plan.graph.tensors[index].name)
             raise UnsupportedError(f"output {name} depends on no input; remove it from the model's outputs")
-    tables = Tables(options.name)
-    layers = emit(plan, options.name, tables)
+    emitter = Emitter(plan, options.name)
+    layers, tables = emitter.layers(), emitter.tables
     draft = Source(options, plan, "", "", tuple(layers), tables.nbytes, "")
     body = _body(draft, tables)
     build_id = hashlib.sha256((body + _header(draft)).encode()).hexdigest()[:16]

@@ -78,6 +78,8 @@ def _thumb(image: Image, instruction: Instruction, state: State) -> State:
     operands = raw.operands
     if name in ("push", "vpush"):
         return state.at_depth(state.depth + _list_bytes(operands))
+    if name == "pop" and instruction.conditional and any(o.reg == arm.ARM_REG_PC for o in operands):
+        return state  # where it is taken, the function ends
     if name in ("pop", "vpop"):
         return _forget(state, raw).at_depth(state.depth - _list_bytes(operands))
     if name in ("stmdb", "ldm", "vstmdb", "vldmia", "stm", "vstmia", "ldmdb") and operands[0].reg == _SP and _writes_back(raw):

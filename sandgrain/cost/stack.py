@@ -91,11 +91,12 @@ class _Walk:
             if after.returns:
                 return [instruction.end] if instruction.conditional else []
             self._refuse(function, address, "it jumps through a pointer")
+        if flow == "call" and target is not None and function.address < target < function.end:
+            flow = "jump"  # on Armv6-M the compiler uses BL to get far inside a function: nothing comes back
         falls = flow in ("next", "branch", "call") or instruction.conditional
         found = [instruction.end] if falls else []
         if target is not None and flow in ("branch", "jump", "call"):
-            inside = function.address <= target < function.end and (flow != "call" or target != function.address)
-            if inside and flow != "call":
+            if flow != "call" and function.address <= target < function.end:
                 found.append(target)
             else:
                 calls[target] = max(calls.get(target, 0), after.depth)

@@ -24,21 +24,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """Argument: pointer to input `index` (in the arena, or in flash when it is constant)."""
+    """Argument: pointer to input `index` (in the arena, or in flash when it is constant), `offset` bytes into it."""
 
     index: int
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """Argument: pointer to output `index`."""
+    """Argument: pointer to output `index`, `offset` bytes into it."""
 
     index: int
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """Argument: pointer to the kernel's scratch bytes (int8_t *)."""
+    """Argument: pointer to the kernel's scratch bytes (int8_t *, or const), `offset` bytes into them."""
+
+    offset: int = 0
+    const: bool = False
 
 
 Arg = In | Out | Scratch

@@ -28,6 +28,7 @@ from sandgrain.ops.base import (
     need_inputs,
     need_per_tensor_int8,
 )
+from sandgrain.ops.elementwise_dsp import mean_dsp
 from sandgrain.ops.rescale import need_multiplier
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.quant import INT8_MAX, INT8_MIN, INT32_MAX, quantize_multiplier, requantize
@@ -85,7 +86,10 @@ class Mean(Op):
     summary = "mean over constant axes"
     foreign = (Foreign("MEAN", 40, 27, (Option("keep_dims", 0, "bool"),), version=2),)
     # Output n starts to read at input n or later, whatever the axes, so the kernel may run over its input.
-    kernels = (Kernel("mean_s8", _lower, in_place=lambda view: (0,)),)
+    kernels = (
+        mean_dsp(_rescale),
+        Kernel("mean_s8", _lower, in_place=lambda view: (0,)),
+    )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

@@ -10,6 +10,7 @@ from sandgrain.ir import Array, View
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Call, Draw, Foreign, In, Kernel, Option, Out
 from sandgrain.ops.broadcast import Binary, loop_fields, unrepeated
+from sandgrain.ops.elementwise_dsp import mul_dsp
 from sandgrain.ops.rescale import need_multiplier, rounding
 from sandgrain.ops.weights import clamp_of
 from sandgrain.quant import Quantization, per_tensor, quantize_multiplier, requantize
@@ -38,7 +39,10 @@ class Mul(Binary):
     name = "mul"
     summary = "element-wise product with broadcasting and a fused activation"
     foreign = (Foreign("MUL", 18, 21, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2),)
-    kernels = (Kernel("mul_s8", _lower, in_place=unrepeated),)
+    kernels = (
+        mul_dsp(_ratio),
+        Kernel("mul_s8", _lower, in_place=unrepeated),
+    )
 
     def check(self, view: View) -> None:
         super().check(view)

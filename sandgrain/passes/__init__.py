@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sandgrain import spec
 from sandgrain.ir import Graph
+from sandgrain.passes.constant_channels import remove_constant_channels
 from sandgrain.passes.fold_constants import fold_constants
 from sandgrain.passes.fuse_activations import fuse_activations
 from sandgrain.passes.fuse_pads import fuse_pads
@@ -19,7 +20,8 @@ PIPELINE: tuple[Pass, ...] = (
     merge_reshapes,  # before the fusions: a reshape between two layers hides them from each other
     fuse_pads,
     fuse_activations,
-    remove_dead,  # last: the others leave layers behind that nobody reads
+    remove_dead,  # after the fusions, which leave layers behind that nobody reads
+    remove_constant_channels,  # last: a layer that nobody reads would keep the channels that it reads
 )
 
 

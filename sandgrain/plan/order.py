@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from sandgrain.ir import Graph
 from sandgrain.ops import OPS, Kernel
-from sandgrain.plan.storage import shared_input
+from sandgrain.plan.storage import shared_inputs
 
 LIMIT = 20_000  # sets of executed nodes the exact search may visit: about a second
 
@@ -65,9 +65,9 @@ class _Work:
             makes.append(made)
             kernel = kernels[n]
             scratch.append(kernel.scratch(view) if kernel else 0)
-            shared = shared_input(view, kernel) if kernel else []
+            shared = shared_inputs(view, kernel) if kernel else []
             saved: dict[int, int] = {}
-            for position, lead in shared:
+            for position, lead, _ in shared:
                 i = node.inputs[position]
                 if i in live:
                     together = max(lead + graph.tensors[i].nbytes, view.out.nbytes)

@@ -1,12 +1,12 @@
-"""Which tensors share memory: views always; outputs that a kernel may write over, or into, a dead input where it is chosen.
+"""Which bytes must live when, and which outputs may lie over an input that dies as they are made.
 
-A `Storage` is one block of bytes with one lifetime. Steps count nodes; -1 is before the first (inputs are written
-there), `len(nodes)` is after the last (outputs are read there).
+A `Storage` is one block of bytes with one lifetime; a view shares its source's. Steps count nodes; -1 is before the first
+(inputs are written there), `len(nodes)` is after the last (outputs are read there).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandgrain.ir import Graph, View
@@ -33,82 +33,57 @@ class Storage:
         return self.first <= other.last and other.first <= self.last
 
 
-@dataclass(slots=True)
-class _Group:
-    """Tensors at fixed distances from each other: `at` gives each one's start, `low` and `high` the extent."""
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Storage `out` may lie over storage `dying`: it starts at least `lead` bytes before it, or just there when `exact`."""
 
-    at: dict[int, int]
-    low: int
-    high: int
-    first: int
-    last: int
+    out: int
+    dying: int
+    lead: int
+    exact: bool
 
-    def add(self, tensor: int, start: int, size: int) -> None:
-        self.at[tensor] = start
-        self.low, self.high = min(self.low, start), max(self.high, start + size)
-
-
-def shared_input(view: View, kernel: Kernel) -> list[tuple[int, int]]:
-    """(input position, lead) of every input that output 0 may share memory with: it starts `lead` bytes before it."""
-    in_place = [(p, 0) for p in kernel.in_place(view) if view.out.nbytes <= view.input(p).nbytes]
-    return in_place + [(p, align(lead)) for p, lead in kernel.overlap(view)]
+    def together(self, blocks: Sequence[Storage]) -> int:
+        """The bytes that both need when they share."""
+        return max(self.lead + align(blocks[self.dying].size), align(blocks[self.out].size))
 
 
-def storages(
-    graph: Graph, kernels: Sequence[Kernel | None], may_share: Callable[[int], bool] = lambda step: True
-) -> tuple[list[Storage], dict[int, tuple[int, int]]]:
-    """The storages of a graph in its order, and tensor index -> (storage index, offset in it). Constants have none.
+def shared_inputs(view: View, kernel: Kernel) -> list[tuple[int, int, bool]]:
+    """(input position, lead, exact) for every input that output 0 may lie over."""
+    in_place = [(p, 0, True) for p in kernel.in_place(view) if view.out.nbytes <= view.input(p).nbytes]
+    return in_place + [(p, align(lead), False) for p, lead in kernel.overlap(view)]
 
-    `may_share(step)`: whether that node's output may share an input's memory. Views always do.
-    """
-    end = len(graph.nodes)
+
+def storages(graph: Graph, kernels: Sequence[Kernel | None]) -> tuple[list[Storage], dict[int, int], list[Sharing]]:
+    """The storages of a graph in its order, tensor index -> storage index, and who may share. Constants have none."""
     reads = _last_reads(graph)
-    groups: list[_Group] = []
-    home: dict[int, _Group] = {}
+    blocks: list[Storage] = []
+    home: dict[int, int] = {}
 
     def own(tensor: int, step: int) -> None:
-        group = _Group({tensor: 0}, 0, graph.tensors[tensor].nbytes, step, max(step, reads[tensor]))
-        groups.append(group)
-        home[tensor] = group
-
-    def join(tensor: int, source: int, lead: int) -> None:
-        group = home[source]
-        group.add(tensor, group.at[source] - lead, graph.tensors[tensor].nbytes)
-        group.last = max(group.last, reads[tensor])
-        home[tensor] = group
+        home[tensor] = len(blocks)
+        blocks.append(Storage(graph.tensors[tensor].nbytes, step, max(step, reads[tensor])))
 
     for i in graph.inputs:
         own(i, -1)
     for step, node in enumerate(graph.nodes):
-        source = _source(graph, step, kernels[step], home, may_share(step))
         for k, out in enumerate(node.outputs):
-            if k == 0 and source is not None:
-                join(out, *source)
+            if k == 0 and OPS[node.op].is_view and node.inputs[0] in home:
+                home[out] = home[node.inputs[0]]
             else:
                 own(out, step)
-    assert all(g.last <= end for g in groups)
-    index = {id(g): k for k, g in enumerate(groups)}
-    blocks = [Storage(g.high - g.low, g.first, g.last) for g in groups]
-    return blocks, {t: (index[id(g)], g.at[t] - g.low) for t, g in home.items()}
-
-
-def _source(graph: Graph, step: int, kernel: Kernel | None, home: dict[int, _Group], may_share: bool) -> tuple[int, int] | None:
-    """(input tensor, lead) whose memory the node's first output takes over, or None."""
-    node = graph.nodes[step]
-    view = graph.view(node)
-    if OPS[node.op].is_view and node.inputs[0] in home:
-        return node.inputs[0], 0
-    if kernel is None or not may_share:
-        return None
-    for position, lead in shared_input(view, kernel):
-        i = node.inputs[position]
-        if i not in home:
+    sharings: list[Sharing] = []
+    for step, node in enumerate(graph.nodes):
+        kernel = kernels[step]
+        if kernel is None:
             continue
-        group = home[i]
-        aliased = any(j != i and j in home and home[j] is group for j in node.inputs)
-        if group.last == step and not aliased:
-            return i, lead
-    return None
+        for position, lead, exact in shared_inputs(graph.view(node), kernel):
+            i = node.inputs[position]
+            if i not in home or blocks[home[i]].last != step:
+                continue
+            aliased = any(j != i and home.get(j) == home[i] for j in node.inputs)
+            if not aliased:
+                sharings.append(Sharing(home[node.outputs[0]], home[i], lead, exact))
+    return blocks, home, sharings
 
 
 def _last_reads(graph: Graph) -> dict[int, int]:

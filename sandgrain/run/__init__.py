@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sandgrain.errors import UsageError
+from sandgrain.run import qemu
 from sandgrain.run.trace import Slot, Trace
 from sandgrain.run.unicorn_core import Emulator as UnicornEmulator
 from sandgrain.targets import Board
@@ -35,8 +36,8 @@ class Emulator(Protocol):
 
 def emulator_missing(board: Board) -> str | None:
     """Why this computer cannot emulate the board's core, or None when it can."""
-    if board.core.emulator == "qemu":
-        return "Cortex-M55 needs QEMU, and its runner is not there yet"
+    if board.core.emulator == "qemu" and not qemu.available():
+        return "QEMU is not installed (Debian: apt install qemu-system-arm)"
     return None
 
 
@@ -44,4 +45,6 @@ def open_emulator(elf: Path, board: Board) -> Emulator:
     """Boot `elf` on the board's emulated core. Raises UsageError or RunError."""
     if board.core.emulator == "unicorn":
         return UnicornEmulator(elf, board)
+    if board.core.emulator == "qemu":
+        return qemu.QemuEmulator(elf, board)
     raise UsageError(f"{board.name} has no emulated core; choose a microcontroller board")

@@ -12,7 +12,8 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sandgrain.cost import Decoder, Image, count
 from sandgrain.cost.cycles import OVERHEAD, Cost
 from sandgrain.errors import RunError, UsageError
 from sandgrain.run.counter import EDGE, edges_of, native, ranges
+from sandgrain.run.gdb import Gdb
 from sandgrain.run.trace import Slot, Trace
 from sandgrain.targets import Board
 
@@ -85,18 +87,45 @@ class QemuEmulator:
             overhead = by_layer.pop(OVERHEAD, Cost())
             return Trace(self._results(work, 1)[0], dict(sorted(by_layer.items())), overhead, by_function, stack)
 
-    def _run(self, work: Path, samples: Sequence[Sample], extra: list[str]) -> None:
-        (work / "samples.bin").write_bytes(b"".join(self._bytes(sample) for sample in samples))
+    def trace(self, inputs: Sample, reads: Mapping[int, Sequence[tuple[int, int]]]) -> dict[int, list[bytes]]:
+        """Run one sample, stopping after each layer in `reads` to read the (address, bytes) pairs there.
+
+        Layers are taken in rising order, which is the order that they run in. Raises UsageError for a layer that the
+        firmware does not have.
+        """
+        layers = self.image.layers()
+        if missing := sorted(set(reads) - set(layers)):
+            raise UsageError(f"the firmware has no layer {missing[0]}; it has {len(layers)}")
+        found: dict[int, list[bytes]] = {}
+        with tempfile.TemporaryDirectory(prefix="sandgrain-") as folder, self._stopped(Path(folder), inputs) as gdb:
+            for number in sorted(reads):
+                gdb.run_to(layers[number].address, f"layer {number}")
+                gdb.run_to(gdb.link() & ~1, f"the end of layer {number}")
+                found[number] = [gdb.read(address, size) for address, size in reads[number]]
+        return found
+
+    @contextmanager
+    def _stopped(self, work: Path, inputs: Sample) -> Iterator[Gdb]:
+        """A QEMU that waits before the first instruction, and the connection to it."""
+        (work / "samples.bin").write_bytes(self._bytes(inputs))
+        command = self._command(["-gdb", "unix:gdb,server=on,wait=off", "-S"])
+        null = subprocess.DEVNULL
+        with subprocess.Popen(command, cwd=work, stdin=null, stdout=null, stderr=null) as child:
+            try:
+                with closing(Gdb(work / "gdb", self._timeout)) as gdb:
+                    yield gdb
+            finally:
+                child.kill()
+
+    def _command(self, extra: list[str]) -> list[str]:
         core = self.board.core
         command = [_BINARY, "-M", core.machine, "-cpu", core.cpu_model, "-display", "none", "-monitor", "none", "-serial", "none"]
-        command += [
-            "-nodefaults",
-            "-semihosting-config",
-            "enable=on,target=native",
-            "-kernel",
-            str(self.image.path.resolve()),
-            *extra,
-        ]
+        command += ["-nodefaults", "-semihosting-config", "enable=on,target=native"]
+        return [*command, "-kernel", str(self.image.path.resolve()), *extra]
+
+    def _run(self, work: Path, samples: Sequence[Sample], extra: list[str]) -> None:
+        (work / "samples.bin").write_bytes(b"".join(self._bytes(sample) for sample in samples))
+        command = self._command(extra)
         try:
             done = subprocess.run(
                 command, cwd=work, capture_output=True, timeout=self._timeout, stdin=subprocess.DEVNULL, check=False

@@ -13,7 +13,7 @@ from sandgrain.ops.base import Kernel
 from sandgrain.plan.arena import lower_bound, place
 from sandgrain.plan.order import least_memory_order
 from sandgrain.plan.planner import Plan, layout
-from sandgrain.plan.storage import Storage, align, shared_input, storages
+from sandgrain.plan.storage import Storage, align, shared_inputs, storages
 
 
 @dataclass
@@ -81,8 +81,11 @@ def execute(plan: Plan) -> None:
             value[node.outputs[0]] = value[node.inputs[0]]
             assert plan.offsets[node.outputs[0]] == plan.offsets[node.inputs[0]]
             continue
-        leads = shared_input(graph.view(node), kernel)
-        over = {i for p, lead in leads if plan.offsets[i := node.inputs[p]] - plan.offsets[node.outputs[0]] >= lead}
+        over = {
+            node.inputs[p]
+            for p, lead, exact in shared_inputs(graph.view(node), kernel)
+            if (gap := plan.offsets[node.inputs[p]] - plan.offsets[node.outputs[0]]) >= lead and (gap == 0 or not exact)
+        }
         at = plan.scratch[step]
         if at is not None:
             arena[at : at + kernel.scratch(graph.view(node))] = -2
@@ -107,7 +110,8 @@ def test_no_two_live_tensors_overlap(drawn: Drawn) -> None:
 def test_every_offset_is_aligned_and_the_arena_is_no_smaller_than_its_bound(drawn: Drawn) -> None:
     plan = planned(drawn)
     assert all(offset == align(offset) for offset in plan.offsets.values())
-    assert plan.arena_bytes >= lower_bound([b for b, _ in plan.blocks])
+    blocks, _, sharings = storages(plan.graph, plan.kernels)
+    assert plan.arena_bytes >= lower_bound(blocks, sharings)
 
 
 @settings(max_examples=150)
@@ -120,7 +124,7 @@ def test_the_order_is_executable_and_never_worse_than_the_given_one(drawn: Drawn
         known |= set(node.outputs)
 
     def peak(graph: Graph, chosen: list[Kernel | None]) -> int:
-        blocks, _ = storages(graph, chosen)
+        blocks, _, _ = storages(graph, chosen)
         return lower_bound(blocks)
 
     plain = [None if k is None else fake_kernel(0, ()) for k in drawn.kernels]
@@ -146,7 +150,7 @@ def test_a_branch_that_shrinks_is_run_before_one_that_stays_large() -> None:
     nodes = tuple(Node("add", f"n{k}", reads, (out,), attrs()) for k, (reads, out) in enumerate(wires))
     graph = Graph("diamond", tensors, nodes, (0,), (5,))
     ordered, kernels = least_memory_order(graph, [fake_kernel(0, ())] * 5)
-    blocks, _ = storages(ordered, kernels)
+    blocks, _, _ = storages(ordered, kernels)
     assert place(blocks)[1] < 1100
 
 

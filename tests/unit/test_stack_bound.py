@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sandgrain import targets
-from sandgrain.cost import Image, stack_bound
+from sandgrain.cost import Decoder, Image, stack_bound
 from sandgrain.errors import RunError
 from sandgrain.run.unicorn_core import Emulator
 from tests import firmware
@@ -71,3 +71,19 @@ def test_an_aligned_array_costs_its_alignment() -> None:
     path = firmware.program("cortex-m4", "return f() * 0;", before=before)
     used = Emulator(path, targets.load("cortex-m4")).profile([]).stack_bytes
     assert used is not None and used <= stack_bound(Image(path)).bytes <= 64 + 3 * 64
+
+
+def test_a_far_jump_inside_a_function_is_no_call() -> None:
+    """On Armv6-M, compilers reach beyond 2 KiB inside a function with BL."""
+    lines = "volatile_sink += x * volatile_sink; volatile_sink ^= x << 3;\n" * 200
+    before = (
+        "extern volatile int volatile_sink; volatile int volatile_sink;\n"
+        f"__attribute__((noinline)) static int far(int x) {{ while (volatile_sink < 5) {{ if (x > volatile_sink) {{ {lines} }} x -= 7; }} return 0; }}"
+    )
+    for compiler in firmware.compilers("cortex-m0plus"):
+        image = Image(firmware.program("cortex-m0plus", "return far(volatile_sink);", compiler, before))
+        function = image.function("far")
+        assert function is not None
+        inside = [i for i in Decoder(image).function(function) if i.flow == "call"]
+        assert inside, "the program is too small to show the case"
+        assert 8 <= stack_bound(image).bytes <= 64

@@ -1,5 +1,5 @@
 /* Sandgrain kernels: copy and fill bytes. Four loads, then four stores: compilers for cores with unaligned access merge
- * them into one word each. The blocks must not overlap. */
+ * them into one word each. The blocks may overlap where `out` lies before `in`. */
 #ifndef SG_BYTES_H
 #define SG_BYTES_H
 

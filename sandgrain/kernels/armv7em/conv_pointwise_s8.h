@@ -1,0 +1,65 @@
+/* Sandgrain kernel: int8 1x1 convolution of stride 1 on Armv7E-M, two pixels at a time.
+ *
+ * Each pair of pixels is widened to the scratch before its outputs are written. With `backward` the pairs are walked
+ * from the last to the first, so outputs wider than the inputs may lie over them, at the same start.
+ */
+#ifndef SG_CONV_POINTWISE_S8_H
+#define SG_CONV_POINTWISE_S8_H
+
+#include "sg_conv_dsp.h"
+
+struct sg_conv_pointwise_s8 {
+    const int32_t *stream; /* see sg_block_2x4.h */
+    int32_t tail, end;     /* in words of the stream: where the last, partial block starts and ends */
+    int32_t skip;          /* 2-bit number of skipped steps */
+    int32_t pixels, in_c, out_c;
+    int32_t zero_point, exact, low, high;
+    int32_t backward;
+};
+
+/* The last in_c % 4 bytes of a pixel, zeros after them. */
+static inline uint32_t sg_conv_pointwise_tail(const int8_t *x, int32_t in_c)
+{
+    const int32_t left = in_c & 3;
+    uint32_t word = 0;
+    if (in_c > 4) {
+        return sg_load32(x + in_c - 4) >> (32 - 8 * left);
+    }
+    for (int32_t i = left - 1; i >= 0; i--) {
+        word = word << 8 | (uint8_t)x[i];
+    }
+    return word;
+}
+
+SG_SHARED void sg_conv_pointwise_s8(const struct sg_conv_pointwise_s8 *p, const int8_t *in, int8_t *out,
+                                    int8_t *scratch)
+{
+    uint32_t *const x = (uint32_t *)(void *)scratch;
+    const int32_t words = p->in_c >> 2;
+    const struct sg_conv_dsp c = {
+        p->stream, p->stream + p->tail, p->stream + p->end, x, x + 4 * ((p->in_c + 3) >> 2), (uint32_t)p->skip << 30,
+        p->out_c, p->zero_point, p->exact, p->low, p->high,
+    };
+    int32_t step = 2;
+    int32_t first = 0;
+
+    if (p->backward) {
+        first = (p->pixels - 1) & ~1;
+        step = -2;
+    }
+    for (; first >= 0 && first < p->pixels; first += step) {
+        const int32_t pair = first + 1 < p->pixels;
+        const int8_t *const p0 = in + first * p->in_c;
+        const int8_t *const p1 = pair ? p0 + p->in_c : p0;
+        uint32_t *to = x;
+        if (words) {
+            to = sg_widen_2(p0, p1, words, to);
+        }
+        if (p->in_c & 3) {
+            sg_conv_widen_word(sg_conv_pointwise_tail(p0, p->in_c), sg_conv_pointwise_tail(p1, p->in_c), to);
+        }
+        sg_conv_dsp_pair(&c, out + first * p->out_c, pair ? p->out_c : 0);
+    }
+}
+
+#endif

@@ -1,0 +1,58 @@
+/* Sandgrain kernels: what the convolutions on Armv7E-M share: a pair of pixels, once its windows are widened. */
+#ifndef SG_CONV_DSP_H
+#define SG_CONV_DSP_H
+
+#include "sg_block_2x4.h"
+
+/* Where the sums of a layer come from and go to; filled once a call. */
+struct sg_conv_dsp {
+    const int32_t *stream; /* blocks of four channels, as sg_block_2x4 reads them */
+    const int32_t *tail;   /* the last channels where their number is no multiple of four; else equal to `end` */
+    const int32_t *end;
+    const uint32_t *x, *x_end; /* the widened windows */
+    uint32_t skip;
+    int32_t out_c, zero_point, exact, low, high;
+};
+
+/* Four bytes of each of two pixels, widened as sg_widen_2 does. */
+static inline uint32_t *sg_conv_widen_word(uint32_t v0, uint32_t v1, uint32_t *to)
+{
+    to[0] = sg_sxtb16(v0);
+    to[1] = sg_sxtb16(v1);
+    to[2] = sg_sxtb16_ror8(v0);
+    to[3] = sg_sxtb16_ror8(v1);
+    return to + 4;
+}
+
+static inline void sg_conv_dsp_clamp(const struct sg_conv_dsp *c, int8_t *out)
+{
+    for (int32_t k = 0; k < c->out_c; k++) {
+        const int32_t y = out[k];
+        out[k] = (int8_t)(y < c->low ? c->low : (y > c->high ? c->high : y));
+    }
+}
+
+/* All channels of one pair of pixels, to_1 bytes apart (0 for a lone pixel). */
+SG_SHARED void sg_conv_dsp_pair(const struct sg_conv_dsp *c, int8_t *out, int32_t to_1)
+{
+    if (c->stream != c->tail) {
+        sg_block_2x4(c->x, c->skip, out, c->zero_point, c->stream, to_1, c->exact, c->x_end, c->tail);
+    }
+    if (c->tail != c->end && c->out_c >= 4) {
+        /* The last four channels; those that the blocks above hold too come out the same again. */
+        sg_block_2x4(c->x, c->skip, out + c->out_c - 4, c->zero_point, c->tail, to_1, c->exact, c->x_end, c->end);
+    } else if (c->tail != c->end) {
+        int8_t four[8];
+        sg_block_2x4(c->x, c->skip, four, c->zero_point, c->tail, 4, c->exact, c->x_end, c->end);
+        for (int32_t k = 0; k < c->out_c; k++) {
+            out[to_1 + k] = four[4 + k];
+            out[k] = four[k];
+        }
+    }
+    if (c->low > -128 || c->high < 127) {
+        sg_conv_dsp_clamp(c, out);
+        sg_conv_dsp_clamp(c, out + to_1);
+    }
+}
+
+#endif

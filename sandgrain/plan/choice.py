@@ -1,0 +1,43 @@
+"""What may be decided by measuring: which kernel runs a layer, and whether it has its own copy of the code."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from sandgrain.errors import UnsupportedError
+from sandgrain.ir import Graph, Node
+from sandgrain.ops import OPS, Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Decisions by a node's first output tensor in the optimized graph. What is not named takes its op's first kernel.
+
+    `kernels`: tensor -> kernel name. `shared`: tensors of the nodes that call one copy of the kernel's code, shared by
+    all that do; the others leave it to the compiler to inline and specialize a copy. `strips`: how many leading layers
+    run strip by strip, and how many output rows a strip has; None: no strips.
+    """
+
+    kernels: Mapping[int, str] = field(default_factory=dict)
+    shared: frozenset[int] = frozenset()
+    strips: tuple[int, int] | None = None
+
+
+def candidates(graph: Graph, node: Node, features: Collection[str]) -> list[Kernel]:
+    """The kernels that can run a node on a core, most specific first; none for a view."""
+    op, view = OPS[node.op], graph.view(node)
+    if op.is_view and view.input(0).data is None:
+        return []
+    return [k for k in op.kernels if k.needs <= set(features) and k.accepts(view)]
+
+
+def select(graph: Graph, node: Node, features: Collection[str], choice: Choice) -> Kernel | None:
+    """The kernel that `choice` names, or the first candidate; None for a view. Raises UnsupportedError when none fits."""
+    fitting = candidates(graph, node, features)
+    if not fitting:
+        if OPS[node.op].is_view and graph.view(node).input(0).data is None:
+            return None
+        raise UnsupportedError(f"{node.name}: no {node.op} kernel fits this layer; change its shape or split it")
+    wanted = choice.kernels.get(node.outputs[0])
+    return next((k for k in fitting if k.name == wanted), fitting[0])

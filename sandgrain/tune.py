@@ -1,0 +1,195 @@
+"""Kernels chosen by measuring them: the candidates of every layer run on the emulated core, and the figures decide.
+
+A few firmwares are built, each with one candidate for every layer, and one inference of each is profiled. What a layer
+costs depends on its kernel, shape, core and compiler, hardly on its data, so the figures are kept in a cache by those.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sandgrain import datafile
+from sandgrain.codegen import bundle
+from sandgrain.codegen.model import Options, Source, generate
+from sandgrain.cost import Image
+from sandgrain.errors import UsageError
+from sandgrain.ir import Graph
+from sandgrain.measure import build
+from sandgrain.ops.base import Call
+from sandgrain.pipeline import planned
+from sandgrain.plan import Choice, candidates
+from sandgrain.run import emulator_missing, open_emulator
+from sandgrain.targets import Board, load
+
+GOALS = ("speed", "size", "balanced")
+FLAGS = {"speed": "-O2", "size": "-Os", "balanced": "-O2"}
+WORTH = 0.02  # balanced: the share of all instructions that a KiB of code must save
+KIB = 1024
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one layer costs with one candidate: instructions an inference, and bytes of code of its own."""
+
+    instructions: int
+    code: int
+
+
+def choose(
+    graph: Graph, board: Board, compiler: str, goal: str, progress: Progress = lambda done, total: None, *, measure: bool = True
+) -> Choice:
+    """The best kernel for every layer of an optimized graph on a board's core, by `goal` (one of GOALS).
+
+    speed: fewest instructions. size: every kernel once, the smallest set. balanced: fewest instructions, and a copy of
+    a layer's own only where it saves enough. Without `measure`, or an emulator for the core, each layer takes its op's first kernel.
+    """
+    if goal not in GOALS:
+        raise UsageError(f"--optimize {goal[:20]!r} is not a goal; choose {', '.join(GOALS)}")
+    if not measure or board.core.arch == "host" or emulator_missing(board):
+        return Choice(shared=_all(graph) if goal == "size" else frozenset())
+    board = load(board.core.name)  # the core with plenty of memory: what does not fit the board is found later
+    if goal == "size":
+        return _smallest(graph, board, compiler, progress)
+    variants = _variants(graph, board)
+    figures: list[dict[int, Figures]] = []
+    for k, variant in enumerate(variants):
+        progress(k, len(variants))
+        figures.append(_figures(graph, board, compiler, FLAGS[goal], variant))
+    progress(len(variants), len(variants))
+    return _decide(graph, variants, figures, WORTH if goal == "balanced" else 0.0)
+
+
+def _all(graph: Graph) -> frozenset[int]:
+    return frozenset(node.outputs[0] for node in graph.nodes)
+
+
+def _variants(graph: Graph, board: Board) -> list[Choice]:
+    """Rank r gives every layer its r-th candidate (or its last), once inlined and once shared."""
+    fitting = {node.outputs[0]: candidates(graph, node, board.core.features) for node in graph.nodes}
+    ranks = max((len(k) for k in fitting.values()), default=0)
+    kernels = [{t: k[min(r, len(k) - 1)].name for t, k in fitting.items() if k} for r in range(ranks)]
+    return [Choice(names, shared) for names in kernels for shared in (frozenset[int](), _all(graph))]
+
+
+def _decide(graph: Graph, variants: list[Choice], figures: list[dict[int, Figures]], worth: float) -> Choice:
+    """Layer by layer: fewest instructions, a KiB of a layer's own code priced at `worth` of the fastest total."""
+    layers = sorted(set.intersection(*(set(f) for f in figures)))
+    total = sum(min(f[t].instructions for f in figures) for t in layers)
+    kernels: dict[int, str] = {}
+    shared: set[int] = set()
+    for t in layers:
+
+        def price(k: int, t: int = t) -> tuple[float, int]:
+            own = 0 if t in variants[k].shared else figures[k][t].code
+            return figures[k][t].instructions + worth * total * own / KIB, own
+
+        best = min(range(len(variants)), key=price)
+        kernels[t] = variants[best].kernels[t]
+        if t in variants[best].shared:
+            shared.add(t)
+    return Choice(kernels, frozenset(shared))
+
+
+def _smallest(graph: Graph, board: Board, compiler: str, progress: Progress) -> Choice:
+    """The variant with shared kernels that needs the least code and arena together."""
+    shared = [v for v in _variants(graph, board) if v.shared]
+    sizes = []
+    for k, variant in enumerate(shared):
+        progress(k, len(shared))
+        source = _source(graph, board, variant)
+        with tempfile.TemporaryDirectory(prefix="sandgrain-tune-") as work:
+            image = Image(_build(source, board, compiler, FLAGS["size"], Path(work)))
+        sizes.append(sum(f.size for f in image.functions) + source.plan.arena_bytes)
+    progress(len(shared), len(shared))
+    return shared[min(range(len(shared)), key=sizes.__getitem__)] if shared else Choice()
+
+
+# --- measuring ------------------------------------------------------------------------------------------------------
+
+
+def _source(graph: Graph, board: Board, choice: Choice) -> Source:
+    return generate(planned(graph, board.core.features, choice), Options("tuned"))
+
+
+def _build(source: Source, board: Board, compiler: str, opt: str, work: Path) -> Path:
+    bundle.write(source, work / "bundle")
+    return build(work / "bundle", source, board, compiler, opt, work / "firmware.elf")
+
+
+def _figures(graph: Graph, board: Board, compiler: str, opt: str, choice: Choice) -> dict[int, Figures]:
+    """First output tensor -> figures of its layer, from the cache where all of them are there."""
+    source = _source(graph, board, choice)
+    keys = _keys(source, board, compiler, opt)
+    known = {tensor: _cached(key) for tensor, key in keys.items()}
+    found = {tensor: f for tensor, f in known.items() if f is not None}
+    if len(found) == len(keys):
+        return found
+    with tempfile.TemporaryDirectory(prefix="sandgrain-tune-") as work:
+        elf = _build(source, board, compiler, opt, Path(work))
+        core = open_emulator(elf, board)
+        inputs = datafile.random(source.plan.graph, 1).inputs
+        trace = core.profile([np.ascontiguousarray(x[0]).tobytes() for x in inputs])
+        sizes = {index: f.size for index, f in Image(elf).layers().items()}
+    measured = {}
+    for layer in source.layers:
+        tensor = source.plan.graph.nodes[layer.index].outputs[0]
+        measured[tensor] = Figures(trace.layers[layer.index].instructions, sizes[layer.index])
+        _remember(keys[tensor], measured[tensor])
+    return measured
+
+
+def _keys(source: Source, board: Board, compiler: str, opt: str) -> dict[int, str]:
+    """First output tensor -> what decides its layer's cost: kernel text, shape, core, compiler, shared or not."""
+    texts = "".join(f"{name}{text}" for name, text in bundle.kernel_files(source).items())
+    base = hashlib.sha256(f"{texts}{board.core.name}{compiler}{opt}".encode()).hexdigest()
+    keys = {}
+    for layer in source.layers:
+        node = source.plan.graph.nodes[layer.index]
+        kernel = source.plan.kernels[layer.index]
+        assert kernel is not None
+        calls = [_shape_of(call) for call in kernel.lower(source.plan.graph.view(node))]
+        shared = node.outputs[0] in source.plan.shared
+        keys[node.outputs[0]] = hashlib.sha256(f"{base}{kernel.name}{shared}{calls}".encode()).hexdigest()
+    return keys
+
+
+def _shape_of(call: Call) -> str:
+    """A call's parameters without the contents of its tables."""
+    items = {k: (v.shape, v.dtype.name) if isinstance(v, np.ndarray) else v for k, v in call.fields.items()}
+    return f"{call.source}{items}"
+
+
+def _folder() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "sandgrain" / "measured"
+
+
+def _cached(key: str) -> Figures | None:
+    try:
+        stored: Mapping[str, object] = json.loads((_folder() / f"{key}.json").read_text("ascii"))
+        instructions, code = stored["instructions"], stored["code"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Figures(instructions, code) if isinstance(instructions, int) and isinstance(code, int) else None
+
+
+def _remember(key: str, figures: Figures) -> None:
+    """Store a measurement whole or not at all; a cache that cannot be written is no error."""
+    try:
+        folder = _folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="ascii") as file:
+            json.dump({"instructions": figures.instructions, "code": figures.code}, file)
+        Path(file.name).replace(folder / f"{key}.json")
+    except OSError:
+        return

@@ -1,0 +1,75 @@
+"""The generated C is clean under every compiler at hand, with every warning that the project promises, for every core."""
+
+from __future__ import annotations
+
+import shutil
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from sandgrain import targets
+from sandgrain.toolchain import available_compilers
+from sandgrain.toolchain.build import COMPILERS
+from tests.c.programs import STRICT, host_compilers, run_compiler, sources, write
+from tests.firmware import COMPILED
+
+OPT = ("-O0", "-O2", "-Os")
+
+
+@cache
+def _kept() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="sandgrain-c-")
+
+
+@cache
+def folder(features: frozenset[str], whole: bool = False) -> Path:
+    """all.c for a core with `features`, written once: a few of every op, and whole models."""
+    place = Path(_kept().name) / ("-".join(sorted(features)) + str(whole))
+    write(sources(features, whole), place)
+    return place
+
+
+@pytest.mark.parametrize("opt", OPT)
+@pytest.mark.parametrize("compiler", ["gcc", "clang", "zig"])
+def test_no_compiler_of_this_computer_has_a_warning(compiler: str, opt: str, tmp_path: Path) -> None:
+    command = host_compilers().get(compiler)
+    if command is None:
+        pytest.skip(f"{compiler} is not installed")
+    place = folder(frozenset(), whole=opt == "-O2")
+    assert run_compiler([*command, *STRICT, opt, "-c", "all.c", "-o", str(tmp_path / "all.o")], place) == ""
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("target", COMPILED)
+def test_no_cross_compiler_has_a_warning(target: str, compiler: str, tmp_path: Path) -> None:
+    board = targets.load(target)
+    if compiler not in available_compilers(board):
+        pytest.skip(f"{compiler} for {target} is not installed")
+    chosen = COMPILERS[compiler]
+    command = [*chosen.command(board.core), *chosen.flags(board.core), *STRICT, "-ffreestanding", "-O2", "-c", "all.c"]
+    assert run_compiler([*command, "-o", str(tmp_path / "all.o")], folder(board.core.features, whole=target == "cortex-m4")) == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["gcc", "-std=c99"], ["gcc", "-std=c17"], ["gcc", "-std=gnu11"], ["g++", "-x", "c++", "-std=c++17"]]
+)
+def test_the_header_is_read_by_every_dialect(arguments: list[str], tmp_path: Path) -> None:
+    if shutil.which(arguments[0]) is None:
+        pytest.skip(f"{arguments[0]} is not installed")
+    place = folder(frozenset())
+    headers = sorted(p.parent.name for p in place.glob("*/model.h"))
+    (tmp_path / "headers.c").write_text("".join(f'#include "{name}/model.h"\n#include "{name}/model.h"\n' for name in headers))
+    said = run_compiler(
+        [*arguments, "-Wall", "-Wextra", "-pedantic", "-Werror", f"-I{place}", "-fsyntax-only", "headers.c"], tmp_path
+    )
+    assert said == ""
+
+
+def test_a_warning_would_be_seen(tmp_path: Path) -> None:
+    command = next(iter(host_compilers().values()), None)
+    if command is None:
+        pytest.skip("no C compiler for this computer is installed")
+    (tmp_path / "bad.c").write_text("int f(long x);\nint f(long x) { return (int)1 + (short)x * x; }\n")
+    assert "conversion" in run_compiler([*command, *STRICT, "-c", "bad.c"], tmp_path)

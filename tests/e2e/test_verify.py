@@ -1,0 +1,152 @@
+"""`verify` finds what it is there to find: C that no longer does what the model says, down to the layer."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sandgrain import api, targets
+from sandgrain.errors import RunError
+from tests.command import sandgrain
+from tests.conftest import ROOT
+
+DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
+IMAGES = ROOT / "sandgrain" / "demo" / "digits.npz"
+BOARD = targets.load("cortex-m3")  # a core for which every layer has a table of its own
+STRAY = "0x60000000"  # no memory there
+END = f"{BOARD.ram_base + BOARD.ram_bytes:#010x}"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("verify") / "digits"
+    api.compile_model(DIGITS, target=BOARD.name, out=folder, measure=False)
+    return folder
+
+
+@pytest.fixture
+def bundle(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "digits"))
+
+
+def layers(bundle: Path) -> list[tuple[int, str]]:
+    """(index, op) of every layer in model.c."""
+    return [(int(k), op) for k, op in re.findall(r"^/\* Layer (\d+): (\w+)", (bundle / "model.c").read_text(), re.MULTILINE)]
+
+
+def change_table(bundle: Path, name: str, change: int) -> None:
+    """Add `change` to every number of a table in model.c, kept within int8."""
+    path = bundle / "model.c"
+    text = path.read_text()
+    match = re.search(rf"\b{name}\[\d+\] = {{\n(.*?)\n}};", text, re.DOTALL)
+    assert match is not None, name
+    numbers = [int(v) for v in match[1].replace("\n", " ").split(",") if v.strip()]
+    new = ", ".join(str(v + change if abs(v + change) < 128 or abs(v) > 127 else v) for v in numbers)
+    path.write_text(text[: match.start(1)] + new + text[match.end(1) :])
+
+
+def put_in_layer(bundle: Path, index: int, code: str, before: str = "") -> None:
+    """`code` at the start of a layer's function, on the device alone; `before` in front of the function."""
+    path = bundle / "model.c"
+    head = f"static SG_NOINLINE void digits_layer_{index}(uint8_t *arena)\n{{\n"
+    text = path.read_text()
+    assert text.count(head) == 1
+    path.write_text(text.replace(head, f"{before}\n{head}#ifdef __arm__\n{code}\n#endif\n"))
+
+
+def test_an_untouched_bundle_is_identical_everywhere(bundle: Path) -> None:
+    verdict = api.verify(bundle, IMAGES, limit=30)
+    assert verdict.identical and verdict.difference is None
+    assert set(verdict.compared) >= {"host", "emulator"} and set(verdict.compared.values()) == {30}
+    assert verdict.accuracy is not None and verdict.accuracy > 0.95
+
+
+@pytest.mark.parametrize("on", ["host", "emulator"])
+@pytest.mark.parametrize(
+    ("table", "change"), [("weights_0", 5), ("weights_2", 1), ("bias_5", 4000), ("weights_8", -3), ("shift_4", -1)]
+)
+def test_a_changed_constant_is_traced_to_its_layer(table: str, change: int, on: str, bundle: Path) -> None:
+    change_table(bundle, f"digits_{table}", change)
+    verdict = api.verify(bundle, IMAGES, limit=5, on=on)
+    assert not verdict.identical and verdict.difference is not None
+    wanted = int(table.rpartition("_")[2])
+    assert (verdict.difference.layer, verdict.difference.op) == (wanted, dict(layers(bundle))[wanted])
+    assert verdict.difference.runner == on
+    assert any("edited" in note for note in verdict.notes)
+    if "tflm" in verdict.compared:
+        assert verdict.compared["tflm"] == 5  # the model itself is as it was
+
+
+@pytest.mark.parametrize("on", ["host", "emulator"])
+def test_a_changed_kernel_is_traced_to_the_first_layer_that_uses_it(on: str, bundle: Path) -> None:
+    path = bundle / "kernels" / "max_pool_2d_s8.h"
+    text = path.read_text()
+    assert ">" in text
+    head = re.search(r"static inline void sg_max_pool_2d_s8\(.*?\)\n{\n", text, re.DOTALL)
+    assert head is not None
+    path.write_text(text.replace(head[0], head[0] + "    out[0] = 0;\n    if (out[0] == 0) {\n        return;\n    }\n"))
+    verdict = api.verify(bundle, IMAGES, limit=2, on=on)
+    assert verdict.difference is not None and verdict.difference.op == "max_pool_2d"
+
+
+def test_a_difference_on_the_device_alone_is_found_there(bundle: Path) -> None:
+    put_in_layer(bundle, 5, "    arena[3072] ^= 0x40;\n    arena[0] ^= 0x40;")
+    verdict = api.verify(bundle, IMAGES, limit=3)
+    assert verdict.compared["host"] == 3 and verdict.compared["emulator"] < 3
+    assert verdict.difference is not None and verdict.difference.runner == "emulator" and verdict.difference.layer == 5
+
+
+def test_the_difference_names_sample_element_and_both_values(bundle: Path) -> None:
+    path = bundle / "model.c"
+    text = path.read_text().replace(
+        "    digits_layer_0(arena);", "    const int lit = input_0[27] > 0;\n    digits_layer_0(arena);"
+    )
+    path.write_text(text.replace("    return DIGITS_OK;", "    output_0[3] ^= (int8_t)lit;\n    return DIGITS_OK;"))
+    images = np.load(IMAGES)["x"][:40]
+    np.savez(bundle.parent / "x.npz", x=images)
+    lit = [k for k, image in enumerate(images) if image.reshape(-1)[27] > 0]
+    verdict = api.verify(bundle, bundle.parent / "x.npz", on="host")
+    difference = verdict.difference
+    assert difference is not None and verdict.compared["host"] == 40 - len(lit)
+    assert (difference.sample, difference.element, difference.layer) == (lit[0], 3, None)
+    assert abs(difference.actual - difference.expected) == 1
+
+
+@pytest.mark.parametrize("index", [0, 2, 8])
+def test_a_write_outside_memory_is_reported_by_function_and_layer(index: int, bundle: Path) -> None:
+    put_in_layer(bundle, index, f"    *(volatile uint8_t *)(uintptr_t){STRAY}u = 1;")
+    with pytest.raises(RunError, match=rf"digits_layer_{index}\b.*write to {STRAY}, which is outside the memory of {BOARD.name}"):
+        api.verify(bundle, IMAGES, limit=1)
+
+
+def test_a_stray_write_in_a_helper_names_the_layer_that_called_it(bundle: Path) -> None:
+    helper = f"static SG_NOINLINE void helper(void);\nstatic SG_NOINLINE void helper(void) {{ *(volatile uint8_t *)(uintptr_t){STRAY}u = 1; }}"
+    put_in_layer(bundle, 3, "    helper();", before=f"#ifdef __arm__\n{helper}\n#endif")
+    with pytest.raises(RunError, match=rf"helper.*layer 3.*write to {STRAY}"):
+        api.verify(bundle, IMAGES, limit=1)
+
+
+def test_a_read_past_the_end_of_memory_is_reported(bundle: Path) -> None:
+    put_in_layer(bundle, 4, "    for (uint32_t i = 0; ; i += 64) {\n        arena[0] ^= ((volatile uint8_t *)arena)[i];\n    }")
+    with pytest.raises(RunError, match=rf"digits_layer_4\b.*read of {END}, which is outside the memory"):
+        api.verify(bundle, IMAGES, limit=1)
+
+
+def test_a_write_to_flash_is_reported(bundle: Path) -> None:
+    put_in_layer(bundle, 2, "    *(volatile int8_t *)(uintptr_t)&digits_weights_2[0] = 1;")
+    with pytest.raises(RunError, match=rf"digits_layer_2\b.*write to .*flash of {BOARD.name}"):
+        api.verify(bundle, IMAGES, limit=1)
+
+
+def test_a_fault_exits_with_5_and_a_difference_with_4(bundle: Path) -> None:
+    change_table(bundle, "digits_weights_2", 1)
+    done = sandgrain("verify", bundle, "--limit", "1", "--on", "host", cwd=bundle.parent)
+    assert done.code == 4 and "layer 2 (conv_2d" in done.line
+    put_in_layer(bundle, 2, f"    *(volatile uint8_t *)(uintptr_t){STRAY}u = 1;")
+    done = sandgrain("verify", bundle, "--limit", "1", cwd=bundle.parent)
+    assert done.code == 5 and "digits_layer_2" in done.line
+    assert sandgrain("profile", bundle, cwd=bundle.parent).code == 5
