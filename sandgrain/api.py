@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandgrain import budget, datafile, fit, proof, spec, targets, tune
@@ -13,11 +13,10 @@ from sandgrain.codegen.ctext import identifier, printable
 from sandgrain.codegen.model import Options
 from sandgrain.errors import ToolchainError, UsageError
 from sandgrain.frontends import tflite
-from sandgrain.measure import beside_arena, measure_folder, measure_with_room
-from sandgrain.pipeline import Compiled, emit, read
+from sandgrain.measure import measure_folder, measure_with_room
+from sandgrain.pipeline import emit, read
 from sandgrain.printer import dump
 from sandgrain.report import Report
-from sandgrain.targets import Board
 from sandgrain.verify import Verdict
 
 RANDOM_SAMPLES = 10
@@ -80,8 +79,9 @@ def compile_model(
         choice = tune.choose(optimized, board, compiler, optimize, progress, measure=measure)
         compiled = emit(imported, optimized, board, options, choice)
     ram = budget.ram_limit(limits, board)
+    cost = ""
     if ram is not None and compiled.source.plan.arena_bytes > ram - AMPLE:
-        compiled = _fitted(compiled, board, compiler, opt, options, ram, measure)
+        compiled, cost = fit.fit(compiled, board, compiler, opt, ram, measure=measure)
     report: list[Report] = []
 
     def accept(place: Path) -> None:
@@ -93,23 +93,10 @@ def compile_model(
             budget.check_memory(measure_with_room(place, compiled, board, compiler, opt, path.name), limits, board)
             raise
         budget.check(measured, limits, board)
-        report.append(measured)
+        report.append(replace(measured, notes=(*measured.notes, cost) if cost else measured.notes))
 
     proof.save(compiled, data, board, compiler, opt, path.name, folder, accept)
     return Result(folder, report[0], dump(compiled.graph))
-
-
-def _fitted(compiled: Compiled, board: Board, compiler: str, opt: str, options: Options, ram: int, measure: bool) -> Compiled:
-    """`compiled`, or another choice of kernels and strips when its RAM exceeds `ram` bytes and a smaller one is possible."""
-    for _ in range(3):  # other kernels may need another stack, so look twice
-        beside = beside_arena(compiled, board, compiler, opt) if measure else 0
-        if compiled.source.plan.arena_bytes + beside <= ram:
-            break
-        choice = fit.fit(compiled.optimized, board.core.features, compiled.choice, ram - beside)
-        if choice == compiled.choice:
-            break
-        compiled = emit(compiled.imported, compiled.optimized, board, options, choice)
-    return compiled
 
 
 def profile(folder: str | os.PathLike[str], *, target: str | None = None, compiler: str | None = None) -> Report:

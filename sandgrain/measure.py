@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sandgrain import datafile
+from sandgrain import datafile, targets
 from sandgrain.codegen import bundle
 from sandgrain.codegen.layers import Layer, shape_text
 from sandgrain.codegen.model import Source, harness
@@ -85,6 +85,14 @@ def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str
         core = open_emulator(elf, board)
         sample = [np.ascontiguousarray(x[0]).tobytes() for x in datafile.random(compiled.graph, 1).inputs]
         return _emulated(report, core.profile(sample), board)
+
+
+def instructions_of(compiled: Compiled, board: Board, compiler: str, opt: str) -> int | None:
+    """Executed instructions of one inference, whatever memory the board has; None where its core cannot be emulated."""
+    with tempfile.TemporaryDirectory(prefix="sandgrain-measure-") as work:
+        bundle.write(compiled.source, Path(work))
+        core = targets.load(board.core.name)
+        return measure_folder(Path(work), compiled, core, compiler, opt, "", run=True).instructions
 
 
 def beside_arena(compiled: Compiled, board: Board, compiler: str, opt: str) -> int:

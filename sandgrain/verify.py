@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sandgrain import interp
 from sandgrain.codegen.ctext import printable
@@ -142,10 +143,10 @@ def _emulated(bundle: Bundle, data: DataSet, progress: Progress) -> list[Array]:
 def _same(a: Array, b: Array) -> Array:
     """Per sample: are the bytes the same? (NaNs count as equal to themselves.)"""
     n = len(a)
-    equal: Array = np.asarray(a == b)
+    equal: npt.NDArray[np.bool_] = np.asarray(a == b)
     if a.dtype.kind == "f":
-        equal = np.logical_or(equal, np.isnan(a) & np.isnan(b))
-    same: Array = equal.reshape(n, -1).all(axis=1)
+        equal = np.asarray(np.logical_or(equal, np.isnan(a) & np.isnan(b)))
+    same: Array = np.asarray(equal.reshape(n, -1).all(axis=1))
     return same
 
 

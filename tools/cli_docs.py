@@ -8,7 +8,6 @@ from typing import Any
 
 import typer
 
-WIDTH = 78  # what --help uses on a terminal of 80 columns
 HEAD = """\
 # The command line
 
@@ -24,9 +23,7 @@ def render(app: typer.Typer, name: str = "sandgrain") -> str:
 
 def _helps(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
     command.rich_markup_mode = None  # plain text: the same on every terminal
-    context = command.context_class(
-        command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH, **command.context_settings
-    )
+    context = command.context_class(command, info_name=name, parent=parent, **command.context_settings)
     yield context.command_path, "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
     for child_name, child in sorted(getattr(command, "commands", {}).items()):
         if not child.hidden:

@@ -134,14 +134,14 @@ def _widens(view: View) -> bool:
     return view.out.shape[3] > view.input(0).shape[3]
 
 
-def _common(view: View, words: int) -> dict[str, int | float | tuple[int, ...] | Array]:
-    """Fields of both convolutions. `words`: a window's inputs in fours."""
+def _common(view: View) -> dict[str, int | float | tuple[int, ...] | Array]:
+    """Fields of both convolutions."""
     stream = _conv_stream(view)
     assert stream is not None
     low, high = clamp_of(view)
     size = stream.shape[1]
     return {
-        "stream": stream, "tail": view.out.shape[3] // CONV_BLOCK * size, "end": stream.size, "skip": -words % 4,
+        "stream": stream, "tail": view.out.shape[3] // CONV_BLOCK * size, "end": stream.size,
         "in_c": view.input(0).shape[3], "out_c": view.out.shape[3], "zero_point": view.out.zero_point,
         "exact": int(low < view.out.zero_point), "low": low, "high": high,
     }  # fmt: skip
@@ -152,7 +152,7 @@ def _fours(view: View) -> int:
 
 
 def _lower_pointwise(view: View) -> tuple[Call, ...]:
-    fields = _common(view, _fours(view))
+    fields = _common(view)
     fields |= {"pixels": view.input(0).size // view.input(0).shape[3], "backward": int(_widens(view))}
     return (Call("armv7em/conv_pointwise_s8.h", fields, (In(0), Out(0), Scratch())),)
 
@@ -162,7 +162,7 @@ def _lower_window(view: View) -> tuple[Call, ...]:
     _, kernel_h, kernel_w, in_c = view.input(1).shape
     (stride_h, stride_w), (dilation_h, dilation_w) = view.attrs["stride"], view.attrs["dilation"]
     top, _, left, _ = view.attrs["padding"]
-    fields = _common(view, _fours(view))
+    fields = _common(view)
     fields |= {
         "blank": np.full(in_c, x.zero_point, np.int8), "words": _fours(view), "row_bytes": kernel_w * in_c,
         "room_h": _room(x.shape[1], kernel_h, dilation_h),

@@ -1,4 +1,4 @@
-"""Convolution and fully connected layers for cores without DSP: packed weights, rescaling tables, memory overlap."""
+"""Convolutions for cores without DSP: packed weights, rescaling tables, memory overlap."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def pair_fields(view: View, weights: Array) -> Fields:
     assert steps is not None
     rows = _in_order(weights)
     out_c, depth = rows.shape
-    blocks = out_c // BLOCK
+    blocks, cut = out_c // BLOCK, groups(out_c, BLOCK)
     (top, _, left, _), (low, high) = view.attrs["padding"], clamp_of(view)
     (stride_h, stride_w), (dilation_h, _) = view.attrs["stride"], view.attrs["dilation"]
     return {
-        "weights": interleave(rows, BLOCK), "table": scale_table(steps, BLOCK),
+        "weights": interleave(rows, cut), "table": scale_table(steps, cut),
         "depth": depth, "blocks": blocks, "singles": out_c - blocks * BLOCK,
         "batch": x.shape[0], "in_h": x.shape[1], "in_w": x.shape[2], "in_c": x.shape[3],
         "out_h": out.shape[1], "out_w": out.shape[2], "out_c": out_c,
@@ -43,24 +43,29 @@ def accepts_pair(view: View, weights: Array) -> bool:
 
 
 def scratch_bytes(weights: Array) -> int:
-    """Two windows."""
-    return 2 * _depth(weights)
+    """Two windows, and a row of one."""
+    return 2 * _depth(weights) + int(np.prod(weights.shape[2:]))
 
 
-def interleave(rows: Array, block: int) -> Array:
-    """[channels, depth] as [channels / block][depth][block], then the last channels one by one."""
-    whole = len(rows) - len(rows) % block
-    mixed = rows[:whole].reshape(-1, block, rows.shape[1]).transpose(0, 2, 1)
-    return np.concatenate([mixed.reshape(-1), rows[whole:].reshape(-1)])
+def groups(channels: int, *sizes: int) -> list[slice]:
+    """Channels cut into as many groups of the first size as there are, then of the next size, down to 1."""
+    found, start = [], 0
+    for size in (*sizes, 1):
+        while channels - start >= size:
+            found.append(slice(start, start + size))
+            start += size
+    return found
 
 
-def scale_table(steps: Steps, block: int) -> Array:
-    """int32: for each block its biases, then (multiplier, code) of each channel; then (bias, multiplier, code) for the rest."""
-    whole = len(steps.bias) - len(steps.bias) % block
+def interleave(rows: Array, cut: list[slice]) -> Array:
+    """[channels, depth] as [depth][channels] of each group."""
+    return np.concatenate([rows[g].T.reshape(-1) for g in cut])
+
+
+def scale_table(steps: Steps, cut: list[slice]) -> Array:
+    """int32: for each group its biases, then (multiplier, code) of each of its channels."""
     scales = np.stack([steps.multiplier, steps.code], axis=1)
-    grouped = np.concatenate([steps.bias[:whole].reshape(-1, block), scales[:whole].reshape(-1, 2 * block)], axis=1)
-    single = np.concatenate([steps.bias[whole:, None], scales[whole:]], axis=1)
-    return np.concatenate([grouped.reshape(-1), single.reshape(-1)])
+    return np.concatenate([part for g in cut for part in (steps.bias[g], scales[g].reshape(-1))])
 
 
 def overlap_lead(view: View) -> int:

@@ -26,6 +26,7 @@ from sandgrain.ops.base import (
     i32,
     need_inputs,
 )
+from sandgrain.ops.conv_portable import accepts_pair, overlap_lead, pair_fields, scratch_bytes
 from sandgrain.ops.depthwise_dsp import DEPTHWISE_3X3
 from sandgrain.ops.rescale import need_activation, need_multiplier, rounding
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
@@ -127,6 +128,18 @@ def _lower_single(view: View) -> tuple[Call, ...]:
     return (Call("portable/conv_2d_s8.h", fields, (In(0), Out(0))),)
 
 
+def _as_convolution(view: View) -> Array:
+    return np.ascontiguousarray(view.const(1).transpose(3, 1, 2, 0))
+
+
+def _accepts_single_pair(view: View) -> bool:
+    return _accepts_single(view) and accepts_pair(view, _as_convolution(view))
+
+
+def _lower_single_pair(view: View) -> tuple[Call, ...]:
+    return (Call("portable/conv_2d_pair_s8.h", pair_fields(view, _as_convolution(view)), (In(0), Out(0), Scratch())),)
+
+
 # --- everything else ------------------------------------------------------------------------------------------------
 
 
@@ -157,6 +170,10 @@ class DepthwiseConv2D(Op):
         Kernel(
             "depthwise_conv_2d_inplace_s8", _lower_inplace,
             accepts=_accepts_inplace, scratch=_plane_bytes, in_place=lambda view: (0,),
+        ),
+        Kernel(
+            "conv_2d_pair_s8", _lower_single_pair, accepts=_accepts_single_pair,
+            scratch=lambda view: scratch_bytes(_as_convolution(view)), overlap=lambda view: ((0, overlap_lead(view)),),
         ),
         Kernel("conv_2d_s8", _lower_single, accepts=_accepts_single),
         Kernel("depthwise_conv_2d_s8", _lower_general),

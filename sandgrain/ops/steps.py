@@ -18,8 +18,7 @@ import numpy as np
 from sandgrain.ir import Array
 from sandgrain.quant import INT8_MAX, INT8_MIN, INT32_MAX, Int32, Int64, requantize
 
-NUDGES = 1 << 19  # how many are tried,
-CHUNK = 1 << 13  # so many at once
+NUDGES = 1 << 20  # the greatest that is used
 MAX_RIGHT = 16  # right shifts that are taken on: keeps `add` in 24 bits and every product here in 63
 AWAY_REACH = 1 << 24  # the second form's half unit is off by the accumulator, which must stay small beside it
 AROUND = 3  # accumulators to both sides of an estimated step that are looked at
@@ -95,13 +94,24 @@ def _nudged(c: _Channel, levels: Int64, step: Int64) -> tuple[int, int, int] | N
     wanted = levels << (31 + c.right)
     least = int((wanted - step * c.multiplier)[step <= c.highest].max(initial=-(1 << 62)))
     most = int((wanted - (step - 1) * c.multiplier - 1)[step > c.lowest].min(initial=1 << 62))
-    for start in range(0, NUDGES if least <= most else 0, CHUNK):
-        nudges = np.arange(start, start + CHUNK, dtype=np.int64)
-        add = -((nudges * c.multiplier - least) >> 32)  # the least that reaches `least`
-        fitting = np.flatnonzero((add << 32) + nudges * c.multiplier <= most)
-        if fitting.size:
-            return int(nudges[fitting[0]]), c.multiplier, int(add[fitting[0]]) * 256 + c.right - 1
-    return None
+    nudge = _first_between(c.multiplier, 1 << 32, least, most) if least <= most else None
+    if nudge is None or nudge > NUDGES:
+        return None
+    return nudge, c.multiplier, -((nudge * c.multiplier - least) >> 32) * 256 + c.right - 1
+
+
+def _first_between(step: int, modulus: int, low: int, high: int) -> int | None:
+    """The least n >= 0 for which n * step, modulo `modulus`, lies in low..high taken modulo `modulus`. As Euclid's algorithm."""
+    if high - low >= modulus or low % modulus > high % modulus or low % modulus == 0:
+        return 0  # 0 is in between
+    if step == 0:
+        return None
+    low, high = low % modulus, high % modulus
+    times = -(-low // step)
+    if times * step <= high:
+        return times
+    wraps = _first_between(modulus % step, step, -high, -low)
+    return None if wraps is None else -(-(low + modulus * wraps) // step)
 
 
 def _away(c: _Channel, zero: int, levels: Int64, step: Int64) -> tuple[int, int, int] | None:

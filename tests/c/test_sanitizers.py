@@ -50,5 +50,5 @@ def test_the_sanitizers_would_see_a_byte_too_far(tmp_path: Path) -> None:
         f"{DRIVER}int main(void)\n{{\nchar *p = take(3);\nvoid *q = room(4);\np[3] = 1;\ngive(q, 4);\ngive(p, 3);\nreturn 0;\n}}\n"
     )
     program = build(tmp_path, "gcc", "-O1")
-    with pytest.raises(AssertionError, match="heap-buffer-overflow|insufficient space"):
+    with pytest.raises(AssertionError, match=r"heap-buffer-overflow|insufficient space"):
         run_program(program, b"abc")

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sandgrain import __version__
+from sandgrain import __version__, datafile
+from sandgrain.errors import UsageError
 from sandgrain.exporters import tflite
+from sandgrain.frontends import tflite as reader
 from sandgrain.ir import Graph, Node, Tensor
 from sandgrain.ops import OPS
 from sandgrain.targets import boards, cores
@@ -286,16 +288,11 @@ DATA = {
 
 @pytest.fixture(scope="module")
 def digits_graph() -> Graph:
-    from sandgrain.frontends import tflite as reader
-
     return reader.load(DIGITS)
 
 
 @pytest.mark.parametrize("kind", DATA)
 def test_hostile_data_is_refused_in_one_line(kind: str, digits_graph: Graph, tmp_path: Path) -> None:
-    from sandgrain import datafile
-    from sandgrain.errors import UsageError
-
     (tmp_path / "x.npz").write_bytes(DATA[kind])
     with pytest.raises(UsageError) as caught:
         datafile.load(tmp_path / "x.npz", digits_graph)

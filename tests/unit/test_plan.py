@@ -99,13 +99,13 @@ def execute(plan: Plan) -> None:
         assert intact(o), "an output was written over"
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(drawn_graphs())
 def test_no_two_live_tensors_overlap(drawn: Drawn) -> None:
     execute(planned(drawn))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(drawn_graphs())
 def test_every_offset_is_aligned_and_the_arena_is_no_smaller_than_its_bound(drawn: Drawn) -> None:
     plan = planned(drawn)

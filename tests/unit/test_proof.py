@@ -63,7 +63,7 @@ def test_an_edit_is_noticed(path: str, tmp_path: Path) -> None:
 def test_a_bundle_with_a_missing_file_is_refused(path: str, tmp_path: Path) -> None:
     save(tmp_path / "out")
     next((tmp_path / "out").glob(path)).unlink()
-    with pytest.raises(UsageError, match="sandgrain compile|compile the model again"):
+    with pytest.raises(UsageError, match=r"sandgrain compile|compile the model again"):
         proof.load_bundle(tmp_path / "out")
 
 

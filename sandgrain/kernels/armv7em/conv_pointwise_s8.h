@@ -11,7 +11,6 @@
 struct sg_conv_pointwise_s8 {
     const int32_t *stream; /* see sg_block_2x4.h */
     int32_t tail, end;     /* in words of the stream: where the last, partial block starts and ends */
-    int32_t skip;          /* 2-bit number of skipped steps */
     int32_t pixels, in_c, out_c;
     int32_t zero_point, exact, low, high;
     int32_t backward;
@@ -37,8 +36,8 @@ SG_SHARED void sg_conv_pointwise_s8(const struct sg_conv_pointwise_s8 *p, const 
     uint32_t *const x = (uint32_t *)(void *)scratch;
     const int32_t words = p->in_c >> 2;
     const struct sg_conv_dsp c = {
-        p->stream, p->stream + p->tail, p->stream + p->end, x, x + 4 * ((p->in_c + 3) >> 2), (uint32_t)p->skip << 30,
-        p->out_c, p->zero_point, p->exact, p->low, p->high,
+        {x, sg_block_2x4_skip((p->in_c + 3) >> 2), p->zero_point, p->exact, x + 4 * ((p->in_c + 3) >> 2)},
+        p->stream, p->stream + p->tail, p->stream + p->end, p->out_c, p->low, p->high,
     };
     int32_t step = 2;
     int32_t first = 0;

@@ -15,7 +15,6 @@ struct sg_conv_window_s8 {
     const int32_t *stream; /* see sg_block_2x4.h */
     const int8_t *blank;   /* [in_c], the input zero point */
     int32_t tail, end;     /* in words of the stream: where the last, partial block starts and ends */
-    int32_t skip;          /* 2-bit number of skipped steps */
     int32_t words;         /* a window's size in words, rounded up */
     int32_t batch, in_h, in_w, in_c, out_h, out_w, out_c;
     int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
@@ -96,6 +95,13 @@ static inline void sg_conv_window_rows(const struct sg_conv_window_s8 *p, const 
         return;
     }
     p1 += 4 * row_words;
+    if (rest == 1 && p->kernel_h == 3) { /* 3x3 over three channels, the usual first layer */
+        const int8_t *const q0 = p0 + 4 * row_words;
+        v0 = (uint32_t)(uint8_t)q0[0] | (uint32_t)(uint8_t)q0[step] << 8 | (uint32_t)(uint8_t)q0[2 * step] << 16;
+        v1 = (uint32_t)(uint8_t)p1[0] | (uint32_t)(uint8_t)p1[step] << 8 | (uint32_t)(uint8_t)p1[2 * step] << 16;
+        sg_conv_widen_word(v0, v1, to);
+        return;
+    }
     for (p0 += 4 * row_words; p0 != end + 4 * row_words; p0 += step, p1 += step) {
         for (int32_t i = 0; i < rest; i++) {
             v0 |= (uint32_t)(uint8_t)p0[i] << at;
@@ -127,8 +133,8 @@ SG_SHARED void sg_conv_window_s8(const struct sg_conv_window_s8 *p, const int8_t
     uint32_t *const x = (uint32_t *)(void *)scratch;
     int8_t *const staged = scratch + 16 * p->words;
     const struct sg_conv_dsp c = {
-        p->stream, p->stream + p->tail, p->stream + p->end, x, x + 4 * p->words, (uint32_t)p->skip << 30,
-        p->out_c, p->zero_point, p->exact, p->low, p->high,
+        {x, sg_block_2x4_skip(p->words), p->zero_point, p->exact, x + 4 * p->words},
+        p->stream, p->stream + p->tail, p->stream + p->end, p->out_c, p->low, p->high,
     };
     for (int32_t n = 0; n < p->batch; n++) {
         struct sg_place at0 = {-p->pad_top, -p->pad_left};

@@ -14,7 +14,7 @@
 #ifndef SG_DEPTHWISE_3X3_DSP_S8_H
 #define SG_DEPTHWISE_3X3_DSP_S8_H
 
-#include <stdint.h>
+#include "sg_dsp.h"
 
 struct sg_depthwise_3x3_dsp_s8 {
     const int8_t *weights;     /* [channels][3 outer][3 inner] */
@@ -58,7 +58,7 @@ static inline void sg_depthwise_3x3_dsp_s8_weights(const struct sg_depthwise_3x3
     line->bias = p->bias[c];
 }
 
-#if defined(__ARM_FEATURE_DSP)
+#if SG_HAS_DSP
 
 /* `count` outputs from the ring at `x`; `rows` are the line's weights from the row that slot 0 holds. In one piece, because
  * it needs every register: what the outputs' ends want (the multiplier, the offset, the step) comes from the stack each time.
@@ -161,10 +161,9 @@ static inline void sg_depthwise_3x3_dsp_s8_stride2(const int16_t *x, int8_t *out
                      : "cc", "memory");
 }
 
-static inline void sg_depthwise_3x3_dsp_s8_run(const struct sg_depthwise_3x3_dsp_s8 *p, const int16_t *x, int8_t *out, int32_t first,
-                                               const struct sg_depthwise_3x3_dsp_s8_line *line)
+static inline void sg_depthwise_3x3_dsp_s8_run(const struct sg_depthwise_3x3_dsp_s8 *p, const int16_t *x, int8_t *out,
+                                               const struct sg_depthwise_3x3_dsp_s8_line *line, const int32_t *rows)
 {
-    const int32_t *const rows = line->rows + (first > 0 ? 6 - 2 * first : 0);
     if (p->stride_inner == 1) {
         sg_depthwise_3x3_dsp_s8_stride1(x, out, p->out_inner, rows, &line->multiplier);
     } else {
@@ -179,11 +178,10 @@ static inline int32_t sg_depthwise_3x3_dsp_s8_half(int32_t pair, int32_t high)
     return (int16_t)(uint16_t)((uint32_t)pair >> (high != 0 ? 16 : 0));
 }
 
-/* The same in plain C: one line of outputs, slot `first` of the ring holding its topmost input. */
-static inline void sg_depthwise_3x3_dsp_s8_run(const struct sg_depthwise_3x3_dsp_s8 *p, const int16_t *x, int8_t *out, int32_t first,
-                                               const struct sg_depthwise_3x3_dsp_s8_line *line)
+/* The same in plain C: one line of outputs. */
+static inline void sg_depthwise_3x3_dsp_s8_run(const struct sg_depthwise_3x3_dsp_s8 *p, const int16_t *x, int8_t *out,
+                                               const struct sg_depthwise_3x3_dsp_s8_line *line, const int32_t *rows)
 {
-    const int32_t *const rows = line->rows + (first > 0 ? 6 - 2 * first : 0);
     for (int32_t i = 0; i < p->out_inner; i++) {
         int32_t acc = line->bias;
         for (int32_t slot = 0; slot < 3; slot++) {
@@ -199,67 +197,99 @@ static inline void sg_depthwise_3x3_dsp_s8_run(const struct sg_depthwise_3x3_dsp
 
 #endif
 
-/* A line into its slot, widened; the padding at its ends is there already. */
-static inline void sg_depthwise_3x3_dsp_s8_copy(const struct sg_depthwise_3x3_dsp_s8 *p, const int8_t *in, int16_t *slot)
+/* `count` >= 1 elements, `step` bytes apart, widened into the ring from `to` on; `odd`: the first is the second of its pair. */
+static inline void sg_depthwise_3x3_dsp_s8_copy(const int8_t *in, int16_t *to, int32_t count, int32_t step, int32_t odd)
 {
-    const int32_t step = p->in_inner_step;
-    int16_t *to = slot + p->pad_inner / 2 * 6;
-    int32_t left = p->in_inner;
-    if (p->pad_inner % 2 != 0) {
+    if (odd != 0) {
         to[1] = *in;
         in += step;
         to += 6;
-        left--;
+        count--;
     }
-    for (; left >= 8; left -= 8, to += 24) {
+#if SG_HAS_DSP
+    {
+        register const int8_t *r0 __asm__("r0") = in;
+        register int16_t *r1 __asm__("r1") = to;
+        register int32_t r2 __asm__("r2") = count;
+        register int32_t r3 __asm__("r3") = step;
+        __asm__ volatile("push {r4-r7}\n\t"
+                         "add r12, r3, r3, lsl #1\n\t"
+                         "subs r2, r2, #4\n\t"
+                         "blt 2f\n"
+                         "1:\n\t"
+                         "ldrsb r4, [r0]\n\t"
+                         "ldrsb r5, [r0, r3]\n\t"
+                         "ldrsb r6, [r0, r3, lsl #1]\n\t"
+                         "ldrsb r7, [r0, r12]\n\t"
+                         "add r0, r0, r3, lsl #2\n\t"
+                         "pkhbt r4, r4, r5, lsl #16\n\t"
+                         "pkhbt r6, r6, r7, lsl #16\n\t"
+                         "str r4, [r1], #12\n\t"
+                         "str r6, [r1], #12\n\t"
+                         "subs r2, r2, #4\n\t"
+                         "blt 2f\n\t"
+                         "ldrsb r4, [r0]\n\t"
+                         "ldrsb r5, [r0, r3]\n\t"
+                         "ldrsb r6, [r0, r3, lsl #1]\n\t"
+                         "ldrsb r7, [r0, r12]\n\t"
+                         "add r0, r0, r3, lsl #2\n\t"
+                         "pkhbt r4, r4, r5, lsl #16\n\t"
+                         "pkhbt r6, r6, r7, lsl #16\n\t"
+                         "str r4, [r1], #12\n\t"
+                         "str r6, [r1], #12\n\t"
+                         "subs r2, r2, #4\n\t"
+                         "bge 1b\n"
+                         "2:\n\t"
+                         "adds r2, r2, #4\n\t"
+                         "pop {r4-r7}"
+                         : "+r"(r0), "+r"(r1), "+r"(r2)
+                         : "r"(r3)
+                         : "r12", "cc", "memory");
+        in = r0;
+        to = r1;
+        count = r2;
+    }
+#endif
+    for (; count >= 2; count -= 2, to += 6, in += 2 * step) {
         to[0] = in[0];
         to[1] = in[step];
-        to[6] = in[2 * step];
-        to[7] = in[3 * step];
-        in += 4 * step;
-        to[12] = in[0];
-        to[13] = in[step];
-        to[18] = in[2 * step];
-        to[19] = in[3 * step];
-        in += 4 * step;
     }
-    for (; left >= 2; left -= 2, to += 6) {
-        to[0] = in[0];
-        to[1] = in[step];
-        in += 2 * step;
-    }
-    if (left > 0) {
+    if (count > 0) {
         to[0] = in[0];
     }
 }
 
-/* A line of padding into its slot: every element of it, so that the next such line at this slot may be anywhere. */
+/* A line of padding into its slot. */
 static inline void sg_depthwise_3x3_dsp_s8_blank(const struct sg_depthwise_3x3_dsp_s8 *p, int16_t *slot)
 {
-    for (int32_t i = 0; i < p->ring; i += 6) {
-        slot[i] = (int16_t)p->in_zero_point;
-        slot[i + 1] = (int16_t)p->in_zero_point;
+    const int16_t value = (int16_t)p->in_zero_point;
+    for (const int16_t *const end = slot + p->ring; slot != end; slot += 6) {
+        slot[0] = value;
+        slot[1] = value;
     }
 }
 
 static inline void sg_depthwise_3x3_dsp_s8_channel(const struct sg_depthwise_3x3_dsp_s8 *p, const int8_t *in, int8_t *out, int16_t *ring,
                                                    const struct sg_depthwise_3x3_dsp_s8_line *line)
 {
-    int32_t next = -p->pad_outer, slot = 0, first = 0; /* the line to copy, its slot; the slot of the window's first line */
-    for (int32_t o = 0; o < p->out_outer; o++) {
-        for (; next < o * p->stride_outer - p->pad_outer + 3; next++) {
+    const int32_t start = p->pad_inner / 2 * 6, odd = p->pad_inner & 1;
+    int32_t next = -p->pad_outer, slot = 0; /* the line to copy, twice its slot */
+    int32_t rows = 0, todo = 3;             /* where the weights begin that slot 0 wants; lines to copy before the next outputs */
+    for (int32_t left = p->out_outer; left > 0; left--) {
+        for (; todo > 0; todo--, next++) {
             if (next >= 0 && next < p->in_outer) {
-                sg_depthwise_3x3_dsp_s8_copy(p, in, ring + 2 * slot);
+                sg_depthwise_3x3_dsp_s8_copy(in, ring + slot + start, p->in_inner, p->in_inner_step, odd);
                 in += p->in_outer_step;
             } else {
-                sg_depthwise_3x3_dsp_s8_blank(p, ring + 2 * slot);
+                sg_depthwise_3x3_dsp_s8_blank(p, ring + slot);
             }
-            slot = slot == 2 ? 0 : slot + 1;
+            slot = slot == 4 ? 0 : slot + 2;
         }
-        sg_depthwise_3x3_dsp_s8_run(p, ring, out, first, line);
+        sg_depthwise_3x3_dsp_s8_run(p, ring, out, line, line->rows + rows);
         out += p->out_outer_step;
-        first += p->stride_outer;
-        first = first > 2 ? first - 3 : first;
+        todo = p->stride_outer;
+        rows -= 2 * todo;
+        rows = rows < 0 ? rows + 6 : rows;
     }
 }
 

@@ -15,10 +15,24 @@
 
 #include "sg_dsp.h"
 
-/* Computes the blocks from `stream` to `stream_end` (at least one), for the words from `x` to `x_end` (a multiple of
- * four of them, at least one). `skip`: the body is unrolled for 16 words, and the first round starts after 4 * (skip >> 30) of them.
- * `out` is pixel 0's first byte, out[to_1] pixel 1's; a lone pixel gives to_1 = 0, and pixel 0 is written last.
- * `exact` = 0 when the clamp starts at `zero_point` (see sg_requantize_relu_dsp). Results saturate to -128..127. */
+/* What a layer's blocks share. The assembly reads the members in this order. */
+struct sg_block_2x4 {
+    const uint32_t *x; /* the widened windows: 4 * (number of fours) words, at least 4 */
+    uint32_t skip;     /* where the unrolled body starts: see sg_block_2x4_skip */
+    int32_t zero_point;
+    int32_t exact; /* 0 when the clamp starts at zero_point (see sg_requantize_relu_dsp) */
+    const uint32_t *x_end;
+};
+
+/* The first four inputs stand before a body that is unrolled for four times as many. Bits 31 and 30: how many of its
+ * steps the first round skips; bit 0: there is a round at all. */
+static inline uint32_t sg_block_2x4_skip(int32_t fours)
+{
+    return ((uint32_t)(1 - fours) & 3u) << 30 | (fours > 1 ? 1u : 0u);
+}
+
+/* Computes the blocks from `stream` to `stream_end`, at least one. `out` is pixel 0's first byte, out[to_1] pixel 1's; a
+ * lone pixel gives to_1 = 0, and pixel 0 is written last. Results saturate to -128..127. */
 #if SG_HAS_DSP
 
 #define SG_STEP_2X4                          \
@@ -59,26 +73,39 @@
     "    strb   " p1 ", [r2, r0]       \n"                 \
     "    strb   " p0 ", [r2], #1       \n"
 
-/* The stack: x, skip, out, zero_point at 0..12, saved registers, then from 52: stream, to_1, exact, x_end, stream_end.
+/* The first step: the bias serves both pixels. */
+#define SG_FIRST_2X4                         \
+    "    ldmia  r0!, {r2, r3}          \n"   \
+    "    ldmia  r1!, {r4, r5}          \n"   \
+    "    smlad  r9, r4, r3, r8         \n"   \
+    "    smlad  r8, r4, r2, r8         \n"   \
+    "    smlad  lr, r5, r3, r12        \n"   \
+    "    smlad  r12, r5, r2, r12       \n"   \
+    "    sxtb16 r4, r4                 \n"   \
+    "    sxtb16 r5, r5                 \n"   \
+    "    smlad  r7, r4, r3, r6         \n"   \
+    "    smlad  r6, r4, r2, r6         \n"   \
+    "    smlad  r11, r5, r3, r10       \n"   \
+    "    smlad  r10, r5, r2, r10       \n"
+
+/* The stack: out, to_1, x, skip, zero_point, exact, x_end at 0..24, saved registers from 28, stream_end at 64.
  * r0 x, r1 stream, r2 r3 the inputs, r4 r5 the weights; sums: a r6 r7, b r8 r9, c r10 r11, d r12 lr. */
-SG_NAKED void sg_block_2x4(const uint32_t *x SG_UNUSED, uint32_t skip SG_UNUSED, int8_t *out SG_UNUSED,
-                           int32_t zero_point SG_UNUSED, const int32_t *stream SG_UNUSED, int32_t to_1 SG_UNUSED,
-                           int32_t exact SG_UNUSED, const uint32_t *x_end SG_UNUSED,
-                           const int32_t *stream_end SG_UNUSED)
+SG_NAKED void sg_block_2x4(const struct sg_block_2x4 *p SG_UNUSED, int8_t *out SG_UNUSED, int32_t to_1 SG_UNUSED,
+                           const int32_t *stream SG_UNUSED, const int32_t *stream_end SG_UNUSED)
 {
     __asm__ volatile(
         "    .syntax unified               \n"
-        "    push   {r0-r11, lr}           \n"
-        "    ldr    r1, [sp, #52]          \n"
+        "    push   {r4-r11, lr}           \n"
+        "    ldm    r0, {r4-r8}            \n"
+        "    push   {r1, r2, r4-r8}        \n"
+        "    mov    r1, r3                 \n"
         "8:  ldm    r1!, {r6, r8, r10, r12}\n"
-        "    mov    r7, r6                 \n"
-        "    mov    r9, r8                 \n"
-        "    mov    r11, r10               \n"
-        "    mov    lr, r12                \n"
-        "    ldrd   r0, r2, [sp]           \n"
-        "    lsls   r2, r2, #1             \n"
+        "    ldrd   r0, r2, [sp, #8]       \n"
+        "    lsls   r2, r2, #1             \n" /* nothing below changes the flags */
+        SG_FIRST_2X4 SG_STEP_2X4
         "    bcs    4f                     \n"
         "    bmi    1f                     \n"
+        "    beq    7f                     \n"
         "0:                                \n"
         SG_STEP_2X4 SG_STEP_2X4
         "1:                                \n"
@@ -87,9 +114,10 @@ SG_NAKED void sg_block_2x4(const uint32_t *x SG_UNUSED, uint32_t skip SG_UNUSED,
         SG_STEP_2X4 SG_STEP_2X4
         "3:                                \n"
         SG_STEP_2X4 SG_STEP_2X4
-        "    ldr    r2, [sp, #64]          \n"
+        "    ldr    r2, [sp, #24]          \n"
         "    cmp    r0, r2                 \n"
         "    bne    0b                     \n"
+        "7:                                \n"
         "    sub    r8, r8, r6             \n"
         "    sub    r9, r9, r7             \n"
         "    sub    r12, r12, r10          \n"
@@ -98,19 +126,19 @@ SG_NAKED void sg_block_2x4(const uint32_t *x SG_UNUSED, uint32_t skip SG_UNUSED,
         "    asr    r9, r9, #8             \n"
         "    asr    r12, r12, #8           \n"
         "    asr    lr, lr, #8             \n"
-        "    ldrd   r2, r3, [sp, #8]       \n"
-        "    ldrd   r0, r4, [sp, #56]      \n"
+        "    ldrd   r2, r0, [sp]           \n"
+        "    ldrd   r3, r4, [sp, #16]      \n"
         "    cmp    r4, #0                 \n"
         "    bne    5f                     \n"
         SG_RELU_2X4("r6", "r7")
         SG_RELU_2X4("r8", "r9")
         SG_RELU_2X4("r10", "r11")
         SG_RELU_2X4("r12", "lr")
-        "6:  ldr    r4, [sp, #68]          \n"
-        "    str    r2, [sp, #8]           \n"
+        "6:  ldr    r4, [sp, #64]          \n"
+        "    str    r2, [sp]               \n"
         "    cmp    r1, r4                 \n"
         "    bne    8b                     \n"
-        "    add    sp, sp, #16            \n"
+        "    add    sp, sp, #28            \n"
         "    pop    {r4-r11, pc}           \n"
         "4:  bmi    3b                     \n"
         "    b      2b                     \n"
@@ -159,17 +187,16 @@ static inline int32_t sg_finish_2x4(int32_t acc, const int32_t *pair, int32_t ze
                           : sg_requantize_relu_dsp(acc, pair[0], pair[1], zero_point));
 }
 
-/* The same block for a computer without the instructions; `skip` only says where the unrolled body starts. */
-SG_SHARED void sg_block_2x4(const uint32_t *x, uint32_t skip, int8_t *out, int32_t zero_point, const int32_t *stream,
-                            int32_t to_1, int32_t exact, const uint32_t *x_end, const int32_t *stream_end)
+/* The same block for a computer without the instructions. */
+SG_SHARED void sg_block_2x4(const struct sg_block_2x4 *p, int8_t *out, int32_t to_1, const int32_t *stream,
+                            const int32_t *stream_end)
 {
-    (void)skip;
     while (stream != stream_end) {
         int32_t acc[4][2];
         for (int32_t c = 0; c < 4; c++) {
             acc[c][0] = acc[c][1] = *stream++;
         }
-        for (const uint32_t *v = x; v != x_end; v += 2) {
+        for (const uint32_t *v = p->x; v != p->x_end; v += 2) {
             for (int32_t c = 0; c < 4; c += 2) {
                 const uint32_t both = (uint32_t)*stream++;
                 for (int32_t k = 0; k < 2; k++) {
@@ -184,7 +211,7 @@ SG_SHARED void sg_block_2x4(const uint32_t *x, uint32_t skip, int8_t *out, int32
                 if (c & 1) {
                     sum = (int32_t)((uint32_t)sum - (uint32_t)acc[c - 1][k]) >> 8;
                 }
-                out[k * to_1] = (int8_t)sg_finish_2x4(sum, stream, zero_point, exact);
+                out[k * to_1] = (int8_t)sg_finish_2x4(sum, stream, p->zero_point, p->exact);
             }
             stream += 2;
             out++;

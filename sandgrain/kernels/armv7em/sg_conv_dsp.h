@@ -6,12 +6,11 @@
 
 /* Where the sums of a layer come from and go to; filled once a call. */
 struct sg_conv_dsp {
+    struct sg_block_2x4 block;
     const int32_t *stream; /* blocks of four channels, as sg_block_2x4 reads them */
     const int32_t *tail;   /* the last channels where their number is no multiple of four; else equal to `end` */
     const int32_t *end;
-    const uint32_t *x, *x_end; /* the widened windows */
-    uint32_t skip;
-    int32_t out_c, zero_point, exact, low, high;
+    int32_t out_c, low, high;
 };
 
 /* Four bytes of each of two pixels, widened as sg_widen_2 does. */
@@ -36,14 +35,14 @@ static inline void sg_conv_dsp_clamp(const struct sg_conv_dsp *c, int8_t *out)
 SG_SHARED void sg_conv_dsp_pair(const struct sg_conv_dsp *c, int8_t *out, int32_t to_1)
 {
     if (c->stream != c->tail) {
-        sg_block_2x4(c->x, c->skip, out, c->zero_point, c->stream, to_1, c->exact, c->x_end, c->tail);
+        sg_block_2x4(&c->block, out, to_1, c->stream, c->tail);
     }
     if (c->tail != c->end && c->out_c >= 4) {
         /* The last four channels; those that the blocks above hold too come out the same again. */
-        sg_block_2x4(c->x, c->skip, out + c->out_c - 4, c->zero_point, c->tail, to_1, c->exact, c->x_end, c->end);
+        sg_block_2x4(&c->block, out + c->out_c - 4, to_1, c->tail, c->end);
     } else if (c->tail != c->end) {
         int8_t four[8];
-        sg_block_2x4(c->x, c->skip, four, c->zero_point, c->tail, 4, c->exact, c->x_end, c->end);
+        sg_block_2x4(&c->block, four, 4, c->tail, c->end);
         for (int32_t k = 0; k < c->out_c; k++) {
             out[to_1 + k] = four[4 + k];
             out[k] = four[k];

@@ -9,6 +9,23 @@ struct sg_dsp_sums {
     uint32_t even, odd; /* channels 0 and 2, channels 1 and 3 */
 };
 
+static inline int32_t sg_dsp_low(uint32_t pair)
+{
+    return (int16_t)(uint16_t)pair;
+}
+
+static inline int32_t sg_dsp_high(uint32_t pair)
+{
+    return (int16_t)(uint16_t)(pair >> 16);
+}
+
+#if !SG_HAS_DSP
+static inline uint32_t sg_dsp_pair(int32_t low, int32_t high)
+{
+    return ((uint32_t)low & 0xFFFFu) | (uint32_t)high << 16;
+}
+#endif
+
 static inline void sg_dsp_add_four(struct sg_dsp_sums *sums, const int8_t *x)
 {
 #if SG_HAS_DSP
@@ -16,9 +33,8 @@ static inline void sg_dsp_add_four(struct sg_dsp_sums *sums, const int8_t *x)
     __asm__("sxtab16 %0, %0, %1" : "+r"(sums->even) : "r"(word));
     __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(sums->odd) : "r"(word));
 #else
-    const uint32_t even = sums->even, odd = sums->odd;
-    sums->even = ((even + (uint32_t)x[0]) & 0xFFFFu) | ((((even >> 16) + (uint32_t)x[2]) & 0xFFFFu) << 16);
-    sums->odd = ((odd + (uint32_t)x[1]) & 0xFFFFu) | ((((odd >> 16) + (uint32_t)x[3]) & 0xFFFFu) << 16);
+    sums->even = sg_dsp_pair(sg_dsp_low(sums->even) + x[0], sg_dsp_high(sums->even) + x[2]);
+    sums->odd = sg_dsp_pair(sg_dsp_low(sums->odd) + x[1], sg_dsp_high(sums->odd) + x[3]);
 #endif
 }
 
@@ -37,16 +53,6 @@ static inline struct sg_dsp_sums sg_dsp_sum_fours(struct sg_dsp_sums sums, const
         sg_dsp_add_four(&sums, x);
     }
     return sums;
-}
-
-static inline int32_t sg_dsp_low(uint32_t pair)
-{
-    return (int16_t)(uint16_t)pair;
-}
-
-static inline int32_t sg_dsp_high(uint32_t pair)
-{
-    return (int16_t)(uint16_t)(pair >> 16);
 }
 
 /* The larger (smaller) of each of four bytes. */

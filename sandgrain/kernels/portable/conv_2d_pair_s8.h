@@ -11,6 +11,7 @@
 #define SG_CONV_2D_PAIR_S8_H
 
 #include "sg_block_4x2.h"
+#include "sg_bytes.h"
 
 struct sg_conv_2d_pair_s8 {
     const int8_t *weights; /* these five: see sg_block_4x2.h */
@@ -21,44 +22,49 @@ struct sg_conv_2d_pair_s8 {
     int32_t in_zero_point, low, high, away;
 };
 
-/* The window at (y, x), wholly inside `in`. */
-static inline void sg_conv_2d_pair_s8_inside(const struct sg_conv_2d_pair_s8 *p, const int8_t *in, int8_t *pair)
+/* One row of taps to the scratch. `k`: bytes that earlier rows have put into the rest. */
+static inline void sg_conv_2d_pair_s8_row(const struct sg_conv_2d_pair_s8 *p, const int8_t *in, int8_t *pair, int8_t *rest,
+                                          int32_t k)
 {
     const int32_t row = p->kernel_w * p->in_c, fours = row & ~3;
-    int8_t *rest = pair + 2 * fours * p->kernel_h;
-    int32_t k = 0;
-    for (int32_t ky = 0; ky < p->kernel_h; ky++) {
-        sg_copy_fours(pair, in, fours);
-        for (int32_t i = fours; i < row; i++) {
-            rest[(k >> 2) * 8 + (k & 3)] = in[i];
-            k++;
-        }
-        pair += 2 * fours;
-        in += p->dilation_h * p->in_w * p->in_c;
+    sg_copy_fours(pair, in, fours);
+    for (int32_t i = fours; i < row; i++, k++) {
+        rest[(k >> 2) * 8 + (k & 3)] = in[i];
     }
 }
 
-/* The window at (y, x), some of it outside. */
-static inline void sg_conv_2d_pair_s8_edge(const struct sg_conv_2d_pair_s8 *p, const int8_t *in, int8_t *pair, int32_t y,
-                                           int32_t x)
+/* The window at (y, x), some of it outside. A row that is not wholly inside is put together behind the windows. */
+static inline void sg_conv_2d_pair_s8_edge(const struct sg_conv_2d_pair_s8 *p, const int8_t *in, int8_t *pair, int8_t *row,
+                                           int32_t y, int32_t x)
 {
-    const int32_t row = p->kernel_w * p->in_c, fours = row & ~3;
-    const int32_t first = (x < 0 ? -x : 0) * p->in_c, room = (p->in_w - x) * p->in_c;
-    int8_t *rest = pair + 2 * fours * p->kernel_h;
-    int32_t k = 0;
+    const int32_t taps = p->kernel_w * p->in_c, fours = taps & ~3;
+    const int32_t before = x < 0 ? -x * p->in_c : 0, room = (p->in_w - x) * p->in_c;
+    const int32_t inside = (room < taps ? room : taps) - before;
+    int8_t *const rest = pair + 2 * fours * p->kernel_h;
     for (int32_t ky = 0; ky < p->kernel_h; ky++, y += p->dilation_h) {
-        const int32_t last = y >= 0 && y < p->in_h ? room : 0;
-        const int32_t start = (y * p->in_w + x) * p->in_c;
-        for (int32_t i = 0; i < row; i++) {
-            const int8_t value = (int8_t)(i >= first && i < last ? in[start + i] : p->in_zero_point);
-            if (i < fours) {
-                pair[(i >> 2) * 8 + (i & 3)] = value;
-            } else {
-                rest[(k >> 2) * 8 + (k & 3)] = value;
-                k++;
+        const int8_t *from = row;
+        if (y >= 0 && y < p->in_h && inside == taps) {
+            from = in + (y * p->in_w + x) * p->in_c;
+        } else {
+            sg_fill_bytes(row, (int8_t)p->in_zero_point, taps);
+            if (y >= 0 && y < p->in_h && inside > 0) {
+                sg_copy_bytes(row + before, in + (y * p->in_w + x) * p->in_c + before, inside);
             }
         }
+        sg_conv_2d_pair_s8_row(p, from, pair, rest, ky * (taps - fours));
         pair += 2 * fours;
+    }
+}
+
+/* The window at `in`, wholly inside. */
+static inline void sg_conv_2d_pair_s8_inside(const struct sg_conv_2d_pair_s8 *p, const int8_t *in, int8_t *pair)
+{
+    const int32_t taps = p->kernel_w * p->in_c, fours = taps & ~3;
+    int8_t *const rest = pair + 2 * fours * p->kernel_h;
+    for (int32_t ky = 0; ky < p->kernel_h; ky++) {
+        sg_conv_2d_pair_s8_row(p, in, pair, rest, ky * (taps - fours));
+        pair += 2 * fours;
+        in += p->dilation_h * p->in_w * p->in_c;
     }
 }
 
@@ -111,7 +117,7 @@ static inline void sg_conv_2d_pair_s8(const struct sg_conv_2d_pair_s8 *p, const 
                 if (y >= 0 && x >= 0 && y <= last_y && x <= last_x) {
                     sg_conv_2d_pair_s8_inside(p, in + (y * p->in_w + x) * p->in_c, pair + 4 * second);
                 } else {
-                    sg_conv_2d_pair_s8_edge(p, in, pair + 4 * second, y, x);
+                    sg_conv_2d_pair_s8_edge(p, in, pair + 4 * second, pair + 2 * p->depth, y, x);
                 }
                 if (second) {
                     sg_conv_2d_pair_s8_finish(p, pair, out, out + p->out_c);
