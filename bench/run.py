@@ -1,123 +1,179 @@
 """The benchmark: every shared model on every core, beside the anchors. `make bench` runs it and writes bench/results.json.
 
-    python bench/run.py [--models kws_ref_model ...] [--cores cortex-m4 ...] [--compilers zig gcc]
+    python bench/run.py [--models kws_ref_model ...] [--cores cortex-m4 ...] [--compilers zig gcc] [--optimize speed ...]
 
 Instructions are counted on the emulated core over exactly one inference, so they repeat exactly; cycles are estimates.
+docs/benchmark.md says what the columns mean.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import tempfile
-import tomllib
-from pathlib import Path
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
+import bars
+import jobs
+import peers
+import results
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-import sandgrain
 from sandgrain import targets
 from sandgrain.errors import SandgrainError
 from sandgrain.run import emulator_missing
 from sandgrain.toolchain import available_compilers
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results.json"
-MODELS = Path(os.environ.get("SANDGRAIN_MODELS", HERE.parents[1] / "shared" / "models"))
-ANCHORS: dict[str, dict[str, int]] = tomllib.loads((HERE / "anchors.toml").read_text("utf-8"))["tflm"]
 CORES = tuple(c for c in targets.cores() if c != "host")
-SHORT = {
-    "cortex-m4": "m4",
-    "cortex-m7": "m4",
-    "cortex-m33": "m4",
-    "cortex-m3": "m3",
-    "cortex-m55": "m55",
-}  # M7, M33: within 2 % of M4
+BY_COST = ("pretrainedResnet_quant", "vww_96_int8", "kws_ref_model")  # started first, so that the last job is a short one
 
-console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "150")))
-
-
-def measure(model: str, core: str, compiler: str) -> dict[str, Any]:
-    """One row: what a model costs on a core."""
-    with tempfile.TemporaryDirectory(prefix="sandgrain-bench-") as work:
-        result = sandgrain.compile_model(MODELS / f"{model}.tflite", target=core, out=Path(work) / "out", compiler=compiler)
-    r = result.report
-    instructions = r.instructions
-    return {
-        "model": model, "core": core, "compiler": compiler, "macs": r.macs,
-        "instructions": instructions, "cycles": r.cycles,
-        "instructions_per_mac": round(instructions / r.macs, 3) if instructions else None,
-        "arena_bytes": r.arena_bytes, "stack_bytes": r.stack_bytes, "stack_bound_bytes": r.stack_bound_bytes,
-        "code_bytes": r.code_bytes, "weight_bytes": r.weight_bytes,
-        "tflm_instructions": anchor(model, SHORT.get(core)), "tflm_arena_bytes": anchor(model, "arena"),
-        "tflm_code_bytes": anchor(model, "code"),
-        "layers": [{"op": x.op, "shape": x.shape, "kernel": x.kernel, "macs": x.macs, "instructions": x.instructions} for x in r.layers],
-    }  # fmt: skip
-
-
-def anchor(model: str, key: str | None) -> int | None:
-    return ANCHORS[model].get(key) if key else None
-
-
-def ratio(ours: int | None, theirs: int | None) -> str:
-    return f"{ours / theirs:.2f}" if ours and theirs else "-"
-
-
-def show(rows: list[dict[str, Any]]) -> None:
-    for core in dict.fromkeys(row["core"] for row in rows):
-        table = Table(title=f"{core}: Sandgrain / TensorFlow Lite Micro + CMSIS-NN", title_justify="left", box=None)
-        for name in ("model", "compiler", "instructions", "TFLM", "ratio", "/MAC", "cycles, est.", "arena", "TFLM", "ratio", "code", "TFLM", "stack", "weights"):  # fmt: skip
-            table.add_column(name, justify="left" if name in ("model", "compiler") else "right")
-        for r in (row for row in rows if row["core"] == core):
-            table.add_row(
-                r["model"], r["compiler"], number(r["instructions"]), number(r["tflm_instructions"]),
-                ratio(r["instructions"], r["tflm_instructions"]), str(r["instructions_per_mac"] or "-"), number(r["cycles"]),
-                number(r["arena_bytes"]), number(r["tflm_arena_bytes"]), ratio(r["arena_bytes"], r["tflm_arena_bytes"]),
-                number(r["code_bytes"]), number(r["tflm_code_bytes"]), number(r["stack_bytes"]), number(r["weight_bytes"]),
-            )  # fmt: skip
-        console.print(table)
-        console.print()
-
-
-def number(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}"
+console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "170")))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="*", default=list(ANCHORS))
-    parser.add_argument("--cores", nargs="*", default=list(CORES))
-    parser.add_argument("--compilers", nargs="*", default=["zig", "gcc"])
-    given = parser.parse_args()
-    missing = [m for m in given.models if not (MODELS / f"{m}.tflite").is_file()]
+    given = arguments()
+    missing = [m for m in given.models if not jobs.model_path(m).is_file()]
     if missing:
-        raise SystemExit(f"no {', '.join(missing)} in {MODELS}; set SANDGRAIN_MODELS to the folder that holds them")
-    jobs = [
-        (m, c, k) for c in given.cores for m in given.models for k in given.compilers if k in available_compilers(targets.load(c))
-    ]
-    rows: list[dict[str, Any]] = []
-    skipped = {c: why for c in given.cores if (why := emulator_missing(targets.load(c)))}
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("benchmark", total=len(jobs))
-        for model, core, compiler in jobs:
-            bar.update(task, description=f"{core} {model} {compiler}")
-            try:
-                rows.append(measure(model, core, compiler))
-            except SandgrainError as error:
-                console.print(f"{model} on {core} with {compiler}: {error}")
-            bar.advance(task)
+        raise SystemExit(f"no {', '.join(missing)} in {jobs.MODELS}; set SANDGRAIN_MODELS to the folder that holds them")
+    skipped = [f"{core}: {why}" for core in given.cores if (why := emulator_missing(targets.load(core)))]
+    groups = [
+        (m, c, k) for m in sorted(given.models, key=cost) for c in given.cores for k in given.compilers
+        if not emulator_missing(targets.load(c)) and k in available_compilers(targets.load(c))
+    ]  # fmt: skip
+    rows, failed = matrix(groups, tuple(given.optimize), given.jobs)
     show(rows)
-    for core, why in skipped.items():
-        console.print(f"{core}: sizes only, nothing was run: {why}")
-    if set(given.models) == set(ANCHORS) and set(given.cores) == set(CORES):
-        RESULTS.write_text(json.dumps({"sandgrain": sandgrain.__version__, "rows": rows}, indent=1) + "\n", "utf-8")
-        console.print(f"written: {RESULTS.name}")
+    whole = full(given)
+    limited = with_max_ram(failed) if whole or given.bars else None
+    others = peers.measure(given.models, given.compilers) if given.peers else []
+    show_peers(others)
+    seconds = compile_times(given.models) if whole or given.bars else {}
+    show_bars(list(bars.checks(rows, limited, seconds)))
+    for line in [*(f"not run: {s}" for s in skipped), *failed]:
+        console.print(line)
+    if whole and not failed:
+        results.write(rows, limited, others, skipped)
+        console.print(f"written: {results.PATH.name}")
     else:
-        console.print(f"{RESULTS.name} is written by a run over all models and cores")
+        console.print(f"{results.PATH.name} is written by a run over everything in which nothing fails")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="*", default=list(jobs.ANCHORS), choices=list(jobs.ANCHORS), metavar="MODEL")
+    parser.add_argument("--cores", nargs="*", default=list(CORES), choices=CORES, metavar="CORE")
+    parser.add_argument("--compilers", nargs="*", default=["zig", "gcc"], choices=("zig", "gcc"), metavar="COMPILER")
+    parser.add_argument("--optimize", nargs="*", default=list(jobs.GOALS), choices=jobs.GOALS, metavar="GOAL")
+    parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
+    parser.add_argument("--bars", action="store_true", help="time the compiler and limit the RAM in a partial run too")
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave out other compilers of networks")
+    return parser.parse_args()
+
+
+def full(given: argparse.Namespace) -> bool:
+    return (
+        set(given.models) == set(jobs.ANCHORS) and set(given.cores) == set(CORES)
+        and set(given.optimize) == set(jobs.GOALS) and set(given.compilers) == {"zig", "gcc"}
+    )  # fmt: skip
+
+
+def cost(model: str) -> int:
+    return BY_COST.index(model) if model in BY_COST else len(BY_COST)
+
+
+def matrix(groups: list[tuple[str, str, str]], goals: tuple[str, ...], processes: int) -> tuple[list[jobs.Row], list[str]]:
+    """All rows, and what could not be measured. A group is (model, core, compiler); its goals share measurements."""
+    rows: list[jobs.Row] = []
+    failed: list[str] = []
+    with Progress(console=Console(stderr=True), transient=True) as bar, ProcessPoolExecutor(processes) as pool:
+        task = bar.add_task("benchmark", total=len(groups) * len(goals))
+        waiting = {pool.submit(jobs.measure_goals, *group, goals): group for group in groups}
+        for done in as_completed(waiting):
+            found, errors = done.result()
+            rows += found
+            failed += errors
+            bar.update(task, advance=len(goals), description=" ".join(waiting[done]))
+    return results.ordered(rows), sorted(failed)
+
+
+def with_max_ram(failed: list[str]) -> jobs.Row | None:
+    limit = bars.BARS["max_ram"]
+    try:
+        return jobs.measure(limit["model"], bars.M4, "zig", "speed", limit["ram_bytes"])
+    except SandgrainError as error:
+        failed.append(f"{limit['model']} with --max-ram {limit['ram_bytes'] >> 10}K: {error}")
+        return None
+
+
+def compile_times(models: list[str]) -> dict[tuple[str, str], float]:
+    """Seconds by (model, goal): printed and never stored, since they are this computer's."""
+    return {(model, goal): jobs.compile_seconds(model, goal) for goal in bars.BARS["compile_seconds"] for model in models}
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+COLUMNS = (
+    "model", "compiler", "optimize", "instructions", "TFLM", "ratio", "/model MAC", "/MAC run", "cycles, est.",
+    "arena", "TFLM", "ratio", "stack", "TFLM", "code", "TFLM", "weights",
+)  # fmt: skip
+
+
+def show(rows: list[jobs.Row]) -> None:
+    for core in dict.fromkeys(row["core"] for row in rows):
+        table = new_table(f"{core}: Sandgrain, and TensorFlow Lite Micro + CMSIS-NN", COLUMNS, 3)
+        for r in (row for row in rows if row["core"] == core):
+            other, theirs = jobs.ANCHORS[r["model"]], bars.tflm(r["model"], core)
+            table.add_row(
+                r["model"], r["compiler"], r["optimize"],
+                number(r["instructions"]), number(theirs), ratio(r["instructions"], theirs),
+                number(r["instructions_per_model_mac"], 2), number(r["instructions_per_mac"], 2), number(r["cycles"]),
+                number(r["arena_bytes"]), number(other["arena"]), ratio(r["arena_bytes"], other["arena"]),
+                number(r["stack_bytes"]), number(other["stack"]), number(r["code_bytes"]), number(other["code"]),
+                number(r["weight_bytes"]),
+            )  # fmt: skip
+        console.print(table, "")
+
+
+def show_bars(found: list[bars.Check]) -> None:
+    if not found:
+        return
+    table = new_table("The bars", ("figure", "is", "first bar", "", "goal", ""), 1)
+    for c in found:
+        places = 0 if max(c.value or 0, c.bar or 0) >= 100 else 2
+        table.add_row(
+            c.what, number(c.value, places), number(c.bar, places), c.verdict(c.bar), number(c.goal, places), c.verdict(c.goal)
+        )
+    console.print(table, "")
+
+
+def show_peers(found: list[dict[str, Any]]) -> None:
+    if not found:
+        return
+    names = ("model", "who", "compiler", "instructions", "Sandgrain", "ratio", "RAM", "code", "weights", "stack", "answers", "")
+    table = new_table("Peers on cortex-m4: the same file, compiler and emulated core", names, 3)
+    for r in found:
+        table.add_row(
+            r["model"], r["peer"], r["compiler"], number(r["instructions"]), number(r["sandgrain_instructions"]),
+            ratio(r["sandgrain_instructions"], r["instructions"]), number(r["ram_bytes"]), number(r["code_bytes"]),
+            number(r["weight_bytes"]), number(r["stack_bytes"]), r["answers"], r["note"],
+        )  # fmt: skip
+    console.print(table, "")
+
+
+def new_table(title: str, names: tuple[str, ...], left: int) -> Table:
+    table = Table(title=title, title_justify="left", box=None)
+    for k, name in enumerate(names):
+        table.add_column(name, justify="left" if k < left or not name else "right", no_wrap=bool(name))
+    return table
+
+
+def number(value: float | None, places: int = 0) -> str:
+    return "-" if value is None else f"{value:,.{places}f}"
+
+
+def ratio(ours: float | None, theirs: float | None) -> str:
+    return f"{ours / theirs:.2f}" if ours and theirs else "-"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, In, Kernel, Op, Option, Out, Shape, i32, need_inputs
 from sandgrain.ops.conv_dsp import CONV_KERNELS
+from sandgrain.ops.conv_mve import CONV_KERNELS as MVE_KERNELS
 from sandgrain.ops.conv_portable import CONV_PAIR
 from sandgrain.ops.rescale import need_activation, need_multiplier
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
@@ -60,7 +61,7 @@ class Conv2D(Op):
             version=3,
         ),
     )  # fmt: skip
-    kernels = (*CONV_KERNELS, CONV_PAIR, Kernel("conv_2d_s8", _lower_portable))
+    kernels = (*MVE_KERNELS, *CONV_KERNELS, CONV_PAIR, Kernel("conv_2d_s8", _lower_portable))
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2, 3)

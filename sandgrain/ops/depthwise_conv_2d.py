@@ -27,7 +27,7 @@ from sandgrain.ops.base import (
     need_inputs,
 )
 from sandgrain.ops.conv_portable import accepts_pair, overlap_lead, pair_fields, scratch_bytes
-from sandgrain.ops.depthwise_dsp import DEPTHWISE_3X3
+from sandgrain.ops.depthwise_dsp import DEPTHWISE_KERNELS
 from sandgrain.ops.rescale import need_activation, need_multiplier, rounding
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.weights import bias_of, channel_multipliers, check_weights, clamp_of, draw_weights, finish
@@ -166,7 +166,7 @@ class DepthwiseConv2D(Op):
         ),
     )  # fmt: skip
     kernels = (
-        DEPTHWISE_3X3,
+        *DEPTHWISE_KERNELS,
         Kernel(
             "depthwise_conv_2d_inplace_s8", _lower_inplace,
             accepts=_accepts_inplace, scratch=_plane_bytes, in_place=lambda view: (0,),

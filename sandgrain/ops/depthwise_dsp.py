@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, In, Kernel, Out, Scratch
+from sandgrain.ops.conv_dsp import CONV_KERNELS
 from sandgrain.ops.one_multiply import OneMultiply, Rule, accumulator_range, equal, fits, one_multiply
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of
 
@@ -143,3 +144,33 @@ def _lower(view: View) -> tuple[Call, ...]:
 DEPTHWISE_3X3 = Kernel(
     "depthwise_3x3_dsp_s8", _lower, needs=frozenset({"dsp"}), accepts=_accepts, scratch=_scratch, in_place=_in_place
 )
+
+
+# --- one input channel: an ordinary convolution -----------------------------------------------------------------------
+
+
+def _as_convolution(view: View) -> View:
+    """A layer of one input channel as a conv_2d: the weights [1, h, w, o] are [o, h, w, 1] there."""
+    weights = view.input(1)
+    quant = weights.quant
+    assert quant is not None and weights.data is not None
+    data = np.ascontiguousarray(view.const(1)[0].transpose(2, 0, 1))[..., None]
+    turned = replace(
+        weights, shape=data.shape, data=data, quant=quant if quant.per_tensor else replace(quant, axis=0)
+    )  # fmt: skip
+    return replace(view, inputs=(view.inputs[0], turned, *view.inputs[2:]))
+
+
+def _single(kernel: Kernel) -> Kernel:
+    """A convolution's kernel for depthwise layers of one input channel."""
+    return replace(
+        kernel,
+        lower=lambda view: kernel.lower(_as_convolution(view)),
+        accepts=lambda view: view.input(0).shape[3] == 1 and kernel.accepts(_as_convolution(view)),
+        scratch=lambda view: kernel.scratch(_as_convolution(view)),
+        in_place=lambda view: kernel.in_place(_as_convolution(view)),
+        overlap=lambda view: kernel.overlap(_as_convolution(view)),
+    )
+
+
+DEPTHWISE_KERNELS = (DEPTHWISE_3X3, *(_single(kernel) for kernel in CONV_KERNELS))

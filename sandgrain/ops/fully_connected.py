@@ -13,6 +13,7 @@ from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, In, Kernel, Op, Option, Out, Shape, i32, need, need_inputs
 from sandgrain.ops.conv_dsp import DENSE_KERNELS
+from sandgrain.ops.conv_mve import DENSE_KERNELS as MVE_KERNELS
 from sandgrain.ops.dense_portable import DENSE_BLOCKS
 from sandgrain.ops.rescale import need_activation, need_multiplier
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
@@ -67,7 +68,7 @@ class FullyConnected(Op):
             version=4,
         ),
     )  # fmt: skip
-    kernels = (*DENSE_KERNELS, DENSE_BLOCKS, Kernel("fully_connected_s8", _lower_portable))
+    kernels = (*MVE_KERNELS, *DENSE_KERNELS, DENSE_BLOCKS, Kernel("fully_connected_s8", _lower_portable))
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2, 3)

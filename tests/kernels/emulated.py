@@ -31,6 +31,18 @@ TRIES = 12  # graphs drawn for each that a kernel accepts, at most
 
 _COPY = re.compile(r"static SG_NOINLINE void (case_\d+_\w+)\(([^)]*)\)\n\{\n    (sg_\w+)\(([^)]*)\);\n\}\n")
 
+# One copy of the generated code's copying loop: the compiler would spend its time on inlining it into every case.
+HEAD = """\
+#include <stdint.h>
+#define SG_COPY
+static __attribute__((noinline)) void sg_copy(void *to, const void *from, uint32_t bytes)
+{
+    for (uint32_t i = 0; i < bytes; i++) {
+        ((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
+    }
+}
+"""
+
 RUNNER = """\
 struct sg_case {
     int (*run)(void *arena, const uint8_t *in, uint8_t *out);
@@ -175,7 +187,7 @@ def _text(
     in_bytes: int, out_bytes: int, work: Path,
 ) -> str:  # fmt: skip
     """One C file: the cases' models, a copy of each shared kernel, the table of cases and what runs them."""
-    parts, copies = ["#include <stdint.h>\n"], dict[tuple[str, str], str]()
+    parts, copies = [HEAD], dict[tuple[str, str], str]()
     for k, source in enumerate(sources):
         bundle.write(source, work)
         (work / f"case_{k}.h").write_text(source.header, "ascii")

@@ -145,3 +145,16 @@ def test_two_weights_that_do_not_fit_a_half_word_are_refused() -> None:
     assert channels is not None and stream_of(channels, 4) is not None
     channels.weights[:] = -128
     assert stream_of(channels, 4) is None
+
+
+def test_a_widening_pointwise_layer_lies_over_its_own_input() -> None:
+    x = activation_tensor("x", (1, 6, 6, 8), draw_quant(SeededDraw(1)))
+    assert x.quant is not None
+    weights, bias, out_quant = draw_weights(SeededDraw(2), (16, 1, 1, 8), 0, x.quant)
+    y = activation_tensor("y", (1, 6, 6, 16), out_quant)
+    a = attrs(stride=(1, 1), dilation=(1, 1), padding=(0, 0, 0, 0), activation="none")
+    batch = Batch([one_op("conv_2d", (x, weights, bias), (y,), a)], ("dsp",))
+    assert batch.sources[0].plan.arena_bytes == 6 * 6 * 16 + 2 * 2 * 8  # the output, and two pixels of 16-bit inputs
+    graph = batch.sources[0].plan.graph
+    sample = [v[0] for v in random_inputs(graph, 5, 1)]
+    assert np.array_equal(batch.run(0, sample)[0], interp.run(graph, sample)[0])

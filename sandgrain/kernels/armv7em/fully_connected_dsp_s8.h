@@ -21,42 +21,42 @@ struct sg_fully_connected_dsp_s8 {
 /* Computes the blocks from `stream` to `stream_end` (at least one) for the inputs from x to x_end, a multiple of four. */
 #if SG_HAS_DSP
 
-#define SG_STEP_1X8(x)                       \
-    "    ldmia  r1!, {r4, r5}          \n"   \
-    "    smlad  r7, r4, " x ", r7      \n"   \
-    "    smlad  r9, r5, " x ", r9      \n"   \
-    "    sxtb16 r4, r4                 \n"   \
-    "    sxtb16 r5, r5                 \n"   \
-    "    smlad  r6, r4, " x ", r6      \n"   \
-    "    smlad  r8, r5, " x ", r8      \n"   \
-    "    ldmia  r1!, {r4, r5}          \n"   \
-    "    smlad  r11, r4, " x ", r11    \n"   \
-    "    smlad  lr, r5, " x ", lr      \n"   \
-    "    sxtb16 r4, r4                 \n"   \
-    "    sxtb16 r5, r5                 \n"   \
-    "    smlad  r10, r4, " x ", r10    \n"   \
-    "    smlad  r12, r5, " x ", r12    \n"
-#define SG_INPUTS_1X8                        \
-    "    ldr    r3, [r0], #4           \n"   \
-    "    sxtb16 r2, r3                 \n"   \
-    "    sxtb16 r3, r3, ror #8         \n"   \
+#define SG_STEP_1X8(x)         \
+    "ldmia r1!,{r4,r5}\n"      \
+    "smlad r7,r4," x ",r7\n"   \
+    "smlad r9,r5," x ",r9\n"   \
+    "sxtb16 r4,r4\n"           \
+    "sxtb16 r5,r5\n"           \
+    "smlad r6,r4," x ",r6\n"   \
+    "smlad r8,r5," x ",r8\n"   \
+    "ldmia r1!,{r4,r5}\n"      \
+    "smlad r11,r4," x ",r11\n" \
+    "smlad lr,r5," x ",lr\n"   \
+    "sxtb16 r4,r4\n"           \
+    "sxtb16 r5,r5\n"           \
+    "smlad r10,r4," x ",r10\n" \
+    "smlad r12,r5," x ",r12\n"
+#define SG_INPUTS_1X8       \
+    "ldr r3,[r0],#4\n"      \
+    "sxtb16 r2,r3\n"        \
+    "sxtb16 r3,r3,ror #8\n" \
     SG_STEP_1X8("r2") SG_STEP_1X8("r3")
-#define SG_RELU_1X8(acc)                                   \
-    "    ldmia  r1!, {r4, r5}          \n"                 \
-    "    smmlar " acc ", " acc ", r4, " acc "\n"           \
-    "    smmlar " acc ", " acc ", r5, r3 \n"               \
-    "    ssat   " acc ", #8, " acc "   \n"                 \
-    "    strb   " acc ", [r2], #1      \n"
-#define SG_EXACT_1X8(acc)                                  \
-    "    ldmia  r1!, {r4, r5}          \n"                 \
-    "    smmlar " acc ", " acc ", r4, " acc "\n"           \
-    "    add    " acc ", " acc ", " acc ", asr #31\n"      \
-    "    smmlar " acc ", " acc ", r5, r3 \n"               \
-    "    ssat   " acc ", #8, " acc "   \n"                 \
-    "    strb   " acc ", [r2], #1      \n"
-#define SG_SPLIT_1X8(a, b)                   \
-    "    sub    " b ", " b ", " a "    \n"   \
-    "    asr    " b ", " b ", #8       \n"
+#define SG_RELU_1X8(acc)                  \
+    "ldmia r1!,{r4,r5}\n"                 \
+    "smmlar " acc "," acc ",r4," acc "\n" \
+    "smmlar " acc "," acc ",r5,r3\n"      \
+    "ssat " acc ", #8, " acc "\n"         \
+    "strb " acc ",[r2],#1\n"
+#define SG_EXACT_1X8(acc)                    \
+    "ldmia r1!,{r4,r5}\n"                    \
+    "smmlar " acc "," acc ",r4," acc "\n"    \
+    "add " acc "," acc ", " acc ",asr #31\n" \
+    "smmlar " acc "," acc ",r5,r3\n"         \
+    "ssat " acc ", #8, " acc "\n"            \
+    "strb " acc ",[r2],#1\n"
+#define SG_SPLIT_1X8(a, b)     \
+    "sub " b "," b ", " a "\n" \
+    "asr " b "," b ",#8\n"
 
 /* The stack: x, x_end, out, zero_point at 0..12, saved registers, then from 52: stream, stream_end, exact. */
 SG_NAKED void sg_block_1x8(const int8_t *x SG_UNUSED, const int8_t *x_end SG_UNUSED, int8_t *out SG_UNUSED,
@@ -64,41 +64,41 @@ SG_NAKED void sg_block_1x8(const int8_t *x SG_UNUSED, const int8_t *x_end SG_UNU
                            const int32_t *stream_end SG_UNUSED, int32_t exact SG_UNUSED)
 {
     __asm__ volatile(
-        "    .syntax unified               \n"
-        "    push   {r0-r11, lr}           \n"
-        "    ldr    r1, [sp, #52]          \n"
-        "8:  ldmia  r1!, {r6-r12, lr}      \n"
-        "    ldrd   r0, r2, [sp]           \n"
-        "    subs   r2, r2, r0             \n"
-        "    lsls   r2, r2, #29            \n" /* an odd number of fours starts in the middle */
-        "    bmi    1f                     \n"
-        "0:                                \n"
+        ".syntax unified\n"
+        "push {r0-r11,lr}\n"
+        "ldr r1,[sp,#52]\n"
+        "8: ldmia r1!,{r6-r12,lr}\n"
+        "ldrd r0,r2,[sp]\n"
+        "subs r2,r2,r0\n"
+        "lsls r2,r2,#29\n" /* an odd number of fours starts in the middle */
+        "bmi 1f\n"
+        "0:\n"
         SG_INPUTS_1X8
-        "1:                                \n"
+        "1:\n"
         SG_INPUTS_1X8
-        "    ldr    r2, [sp, #4]           \n"
-        "    cmp    r0, r2                 \n"
-        "    bne    0b                     \n"
+        "ldr r2,[sp,#4]\n"
+        "cmp r0,r2\n"
+        "bne 0b\n"
         SG_SPLIT_1X8("r6", "r7")
         SG_SPLIT_1X8("r8", "r9")
         SG_SPLIT_1X8("r10", "r11")
         SG_SPLIT_1X8("r12", "lr")
-        "    ldrd   r2, r3, [sp, #8]       \n"
-        "    ldr    r4, [sp, #60]          \n"
-        "    cmp    r4, #0                 \n"
-        "    bne    5f                     \n"
+        "ldrd r2,r3,[sp,#8]\n"
+        "ldr r4,[sp,#60]\n"
+        "cmp r4,#0\n"
+        "bne 5f\n"
         SG_RELU_1X8("r6") SG_RELU_1X8("r7") SG_RELU_1X8("r8") SG_RELU_1X8("r9")
         SG_RELU_1X8("r10") SG_RELU_1X8("r11") SG_RELU_1X8("r12") SG_RELU_1X8("lr")
-        "6:  ldr    r4, [sp, #56]          \n"
-        "    str    r2, [sp, #8]           \n"
-        "    cmp    r1, r4                 \n"
-        "    bne    8b                     \n"
-        "    add    sp, sp, #16            \n"
-        "    pop    {r4-r11, pc}           \n"
-        "5:                                \n"
+        "6: ldr r4,[sp,#56]\n"
+        "str r2,[sp,#8]\n"
+        "cmp r1,r4\n"
+        "bne 8b\n"
+        "add sp,sp,#16\n"
+        "pop {r4-r11,pc}\n"
+        "5:\n"
         SG_EXACT_1X8("r6") SG_EXACT_1X8("r7") SG_EXACT_1X8("r8") SG_EXACT_1X8("r9")
         SG_EXACT_1X8("r10") SG_EXACT_1X8("r11") SG_EXACT_1X8("r12") SG_EXACT_1X8("lr")
-        "    b      6b                     \n" ::: "memory", "cc");
+        "b 6b\n" ::: "memory", "cc");
 }
 
 #else

@@ -35,58 +35,60 @@ static inline uint32_t sg_block_2x4_skip(int32_t fours)
  * lone pixel gives to_1 = 0, and pixel 0 is written last. Results saturate to -128..127. */
 #if SG_HAS_DSP
 
-#define SG_STEP_2X4                          \
-    "    ldmia  r0!, {r2, r3}          \n"   \
-    "    ldmia  r1!, {r4, r5}          \n"   \
-    "    smlad  r8, r4, r2, r8         \n"   \
-    "    smlad  r9, r4, r3, r9         \n"   \
-    "    smlad  r12, r5, r2, r12       \n"   \
-    "    smlad  lr, r5, r3, lr         \n"   \
-    "    sxtb16 r4, r4                 \n"   \
-    "    sxtb16 r5, r5                 \n"   \
-    "    smlad  r6, r4, r2, r6         \n"   \
-    "    smlad  r7, r4, r3, r7         \n"   \
-    "    smlad  r10, r5, r2, r10       \n"   \
-    "    smlad  r11, r5, r3, r11       \n"
+#define SG_STEP_2X4         \
+    "ldmia r0!,{r2,r3}\n"   \
+    "ldmia r1!,{r4,r5}\n"   \
+    "smlad r8,r4,r2,r8\n"   \
+    "smlad r9,r4,r3,r9\n"   \
+    "smlad r12,r5,r2,r12\n" \
+    "smlad lr,r5,r3,lr\n"   \
+    "sxtb16 r4,r4\n"        \
+    "sxtb16 r5,r5\n"        \
+    "smlad r6,r4,r2,r6\n"   \
+    "smlad r7,r4,r3,r7\n"   \
+    "smlad r10,r5,r2,r10\n" \
+    "smlad r11,r5,r3,r11\n"
+
+#define SG_TWO_STEPS_2X4 ".rept 2\n" SG_STEP_2X4 ".endr\n"
 
 /* One channel: r4 doubled, r5 power, r3 the zero point; pixel 1 goes out first. */
-#define SG_RELU_2X4(p0, p1)                                \
-    "    ldmia  r1!, {r4, r5}          \n"                 \
-    "    smmlar " p1 ", " p1 ", r4, " p1 "\n"              \
-    "    smmlar " p0 ", " p0 ", r4, " p0 "\n"              \
-    "    smmlar " p1 ", " p1 ", r5, r3 \n"                 \
-    "    smmlar " p0 ", " p0 ", r5, r3 \n"                 \
-    "    ssat   " p1 ", #8, " p1 "     \n"                 \
-    "    ssat   " p0 ", #8, " p0 "     \n"                 \
-    "    strb   " p1 ", [r2, r0]       \n"                 \
-    "    strb   " p0 ", [r2], #1       \n"
-#define SG_EXACT_2X4(p0, p1)                               \
-    "    ldmia  r1!, {r4, r5}          \n"                 \
-    "    smmlar " p1 ", " p1 ", r4, " p1 "\n"              \
-    "    smmlar " p0 ", " p0 ", r4, " p0 "\n"              \
-    "    add    " p1 ", " p1 ", " p1 ", asr #31\n"         \
-    "    add    " p0 ", " p0 ", " p0 ", asr #31\n"         \
-    "    smmlar " p1 ", " p1 ", r5, r3 \n"                 \
-    "    smmlar " p0 ", " p0 ", r5, r3 \n"                 \
-    "    ssat   " p1 ", #8, " p1 "     \n"                 \
-    "    ssat   " p0 ", #8, " p0 "     \n"                 \
-    "    strb   " p1 ", [r2, r0]       \n"                 \
-    "    strb   " p0 ", [r2], #1       \n"
+#define SG_RELU_2X4(p0, p1)            \
+    "ldmia r1!,{r4,r5}\n"              \
+    "smmlar " p1 "," p1 ",r4," p1 "\n" \
+    "smmlar " p0 "," p0 ",r4," p0 "\n" \
+    "smmlar " p1 "," p1 ",r5,r3\n"     \
+    "smmlar " p0 "," p0 ",r5,r3\n"     \
+    "ssat " p1 ",#8," p1 "\n"          \
+    "ssat " p0 ",#8," p0 "\n"          \
+    "strb " p1 ",[r2,r0]\n"            \
+    "strb " p0 ",[r2],#1\n"
+#define SG_EXACT_2X4(p0, p1)              \
+    "ldmia r1!,{r4,r5}\n"                 \
+    "smmlar " p1 "," p1 ",r4," p1 "\n"    \
+    "smmlar " p0 "," p0 ",r4," p0 "\n"    \
+    "add " p1 "," p1 ", " p1 ",asr #31\n" \
+    "add " p0 "," p0 ", " p0 ",asr #31\n" \
+    "smmlar " p1 "," p1 ",r5,r3\n"        \
+    "smmlar " p0 "," p0 ",r5,r3\n"        \
+    "ssat " p1 ",#8," p1 "\n"             \
+    "ssat " p0 ",#8," p0 "\n"             \
+    "strb " p1 ",[r2,r0]\n"               \
+    "strb " p0 ",[r2],#1\n"
 
 /* The first step: the bias serves both pixels. */
-#define SG_FIRST_2X4                         \
-    "    ldmia  r0!, {r2, r3}          \n"   \
-    "    ldmia  r1!, {r4, r5}          \n"   \
-    "    smlad  r9, r4, r3, r8         \n"   \
-    "    smlad  r8, r4, r2, r8         \n"   \
-    "    smlad  lr, r5, r3, r12        \n"   \
-    "    smlad  r12, r5, r2, r12       \n"   \
-    "    sxtb16 r4, r4                 \n"   \
-    "    sxtb16 r5, r5                 \n"   \
-    "    smlad  r7, r4, r3, r6         \n"   \
-    "    smlad  r6, r4, r2, r6         \n"   \
-    "    smlad  r11, r5, r3, r10       \n"   \
-    "    smlad  r10, r5, r2, r10       \n"
+#define SG_FIRST_2X4        \
+    "ldmia r0!,{r2,r3}\n"   \
+    "ldmia r1!,{r4,r5}\n"   \
+    "smlad r9,r4,r3,r8\n"   \
+    "smlad r8,r4,r2,r8\n"   \
+    "smlad lr,r5,r3,r12\n"  \
+    "smlad r12,r5,r2,r12\n" \
+    "sxtb16 r4,r4\n"        \
+    "sxtb16 r5,r5\n"        \
+    "smlad r7,r4,r3,r6\n"   \
+    "smlad r6,r4,r2,r6\n"   \
+    "smlad r11,r5,r3,r10\n" \
+    "smlad r10,r5,r2,r10\n"
 
 /* The stack: out, to_1, x, skip, zero_point, exact, x_end at 0..24, saved registers from 28, stream_end at 64.
  * r0 x, r1 stream, r2 r3 the inputs, r4 r5 the weights; sums: a r6 r7, b r8 r9, c r10 r11, d r12 lr. */
@@ -94,89 +96,89 @@ SG_NAKED void sg_block_2x4(const struct sg_block_2x4 *p SG_UNUSED, int8_t *out S
                            const int32_t *stream SG_UNUSED, const int32_t *stream_end SG_UNUSED)
 {
     __asm__ volatile(
-        "    .syntax unified               \n"
-        "    push   {r4-r11, lr}           \n"
-        "    ldm    r0, {r4-r8}            \n"
-        "    push   {r1, r2, r4-r8}        \n"
-        "    mov    r1, r3                 \n"
-        "8:  ldm    r1!, {r6, r8, r10, r12}\n"
-        "    ldrd   r0, r2, [sp, #8]       \n"
-        "    lsls   r2, r2, #1             \n" /* nothing below changes the flags */
+        ".syntax unified\n"
+        "push {r4-r11,lr}\n"
+        "ldm r0,{r4-r8}\n"
+        "push {r1,r2,r4-r8}\n"
+        "mov r1,r3\n"
+        "8: ldm r1!,{r6,r8,r10,r12}\n"
+        "ldrd r0,r2,[sp,#8]\n"
+        "lsls r2,r2,#1\n" /* nothing below changes the flags */
         SG_FIRST_2X4 SG_STEP_2X4
-        "    bcs    4f                     \n"
-        "    bmi    1f                     \n"
-        "    beq    7f                     \n"
-        "0:                                \n"
-        SG_STEP_2X4 SG_STEP_2X4
-        "1:                                \n"
-        SG_STEP_2X4 SG_STEP_2X4
-        "2:                                \n"
-        SG_STEP_2X4 SG_STEP_2X4
-        "3:                                \n"
-        SG_STEP_2X4 SG_STEP_2X4
-        "    ldr    r2, [sp, #24]          \n"
-        "    cmp    r0, r2                 \n"
-        "    bne    0b                     \n"
-        "7:                                \n"
-        "    sub    r8, r8, r6             \n"
-        "    sub    r9, r9, r7             \n"
-        "    sub    r12, r12, r10          \n"
-        "    sub    lr, lr, r11            \n"
-        "    asr    r8, r8, #8             \n"
-        "    asr    r9, r9, #8             \n"
-        "    asr    r12, r12, #8           \n"
-        "    asr    lr, lr, #8             \n"
-        "    ldrd   r2, r0, [sp]           \n"
-        "    ldrd   r3, r4, [sp, #16]      \n"
-        "    cmp    r4, #0                 \n"
-        "    bne    5f                     \n"
+        "bcs 4f\n"
+        "bmi 1f\n"
+        "beq 7f\n"
+        "0:\n"
+        SG_TWO_STEPS_2X4
+        "1:\n"
+        SG_TWO_STEPS_2X4
+        "2:\n"
+        SG_TWO_STEPS_2X4
+        "3:\n"
+        SG_TWO_STEPS_2X4
+        "ldr r2,[sp,#24]\n"
+        "cmp r0,r2\n"
+        "bne 0b\n"
+        "7:\n"
+        "sub r8,r8,r6\n"
+        "sub r9,r9,r7\n"
+        "sub r12,r12,r10\n"
+        "sub lr,lr,r11\n"
+        "asr r8,r8,#8\n"
+        "asr r9,r9,#8\n"
+        "asr r12,r12,#8\n"
+        "asr lr,lr,#8\n"
+        "ldrd r2,r0,[sp]\n"
+        "ldrd r3,r4,[sp,#16]\n"
+        "cmp r4,#0\n"
+        "bne 5f\n"
         SG_RELU_2X4("r6", "r7")
         SG_RELU_2X4("r8", "r9")
         SG_RELU_2X4("r10", "r11")
         SG_RELU_2X4("r12", "lr")
-        "6:  ldr    r4, [sp, #64]          \n"
-        "    str    r2, [sp]               \n"
-        "    cmp    r1, r4                 \n"
-        "    bne    8b                     \n"
-        "    add    sp, sp, #28            \n"
-        "    pop    {r4-r11, pc}           \n"
-        "4:  bmi    3b                     \n"
-        "    b      2b                     \n"
-        "5:                                \n"
+        "6: ldr r4,[sp,#64]\n"
+        "str r2,[sp]\n"
+        "cmp r1,r4\n"
+        "bne 8b\n"
+        "add sp,sp,#28\n"
+        "pop {r4-r11,pc}\n"
+        "4: bmi 3b\n"
+        "b 2b\n"
+        "5:\n"
         SG_EXACT_2X4("r6", "r7")
         SG_EXACT_2X4("r8", "r9")
         SG_EXACT_2X4("r10", "r11")
         SG_EXACT_2X4("r12", "lr")
-        "    b      6b                     \n" ::: "memory", "cc");
+        "b 6b\n" ::: "memory", "cc");
 }
 
-#define SG_STEP_WIDEN                        \
-    "    ldr    r6, [r0], #4           \n"   \
-    "    ldr    r7, [r1], #4           \n"   \
-    "    sxtb16 r4, r6                 \n"   \
-    "    sxtb16 r5, r7                 \n"   \
-    "    sxtb16 r6, r6, ror #8         \n"   \
-    "    sxtb16 r7, r7, ror #8         \n"   \
-    "    stmia  r3!, {r4-r7}           \n"
+#define SG_STEP_WIDEN       \
+    "ldr r6,[r0],#4\n"      \
+    "ldr r7,[r1],#4\n"      \
+    "sxtb16 r4,r6\n"        \
+    "sxtb16 r5,r7\n"        \
+    "sxtb16 r6,r6,ror #8\n" \
+    "sxtb16 r7,r7,ror #8\n" \
+    "stmia r3!,{r4-r7}\n"
 
 /* Widens `words` words (at least one) of two pixels into `to`; returns the end of what it wrote. */
 SG_NAKED uint32_t *sg_widen_2(const int8_t *p0 SG_UNUSED, const int8_t *p1 SG_UNUSED, int32_t words SG_UNUSED,
                               uint32_t *to SG_UNUSED)
 {
     __asm__ volatile(
-        "    .syntax unified               \n"
-        "    push   {r4-r7, lr}            \n"
-        "    adds   r2, r2, #1             \n" /* the body is unrolled for two; an odd count starts at its second half */
-        "    lsrs   r2, r2, #1             \n"
-        "    bcc    1f                     \n"
-        "0:                                \n"
+        ".syntax unified\n"
+        "push {r4-r7,lr}\n"
+        "adds r2,r2,#1\n" /* the body is unrolled for two; an odd count starts at its second half */
+        "lsrs r2,r2,#1\n"
+        "bcc 1f\n"
+        "0:\n"
         SG_STEP_WIDEN
-        "1:                                \n"
+        "1:\n"
         SG_STEP_WIDEN
-        "    subs   r2, r2, #1             \n"
-        "    bne    0b                     \n"
-        "    mov    r0, r3                 \n"
-        "    pop    {r4-r7, pc}            \n" ::: "memory", "cc");
+        "subs r2,r2,#1\n"
+        "bne 0b\n"
+        "mov r0,r3\n"
+        "pop {r4-r7,pc}\n" ::: "memory", "cc");
 }
 
 #else

@@ -1,0 +1,76 @@
+"""One measurement of the benchmark: a model, compiled for a core and run on it once. Worker processes import this file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import sandgrain
+from sandgrain import budget
+from sandgrain.errors import SandgrainError
+
+HERE = Path(__file__).parent
+MODELS = Path(os.environ.get("SANDGRAIN_MODELS", HERE.parents[1] / "shared" / "models"))
+ANCHORS: dict[str, dict[str, int]] = tomllib.loads((HERE / "anchors.toml").read_text("utf-8"))["tflm"]
+GOALS = ("speed", "size", "balanced")
+LAYER = ("op", "shape", "kernel", "macs", "instructions")  # of one layer in a row, in this order
+
+Row = dict[str, Any]
+
+
+def model_path(model: str) -> Path:
+    return MODELS / f"{model}.tflite"
+
+
+def measure(model: str, core: str, compiler: str, goal: str, max_ram: int | None = None) -> Row:
+    """One row of the results. `macs` are those that run, `model_macs` those of the file. Raises SandgrainError."""
+    with tempfile.TemporaryDirectory(prefix="sandgrain-bench-") as work:
+        result = sandgrain.compile_model(
+            model_path(model), target=core, out=Path(work) / "out", compiler=compiler, optimize=goal,
+            limits=budget.Limits(ram_bytes=max_ram),
+        )  # fmt: skip
+    r, model_macs = result.report, ANCHORS[model]["macs"]
+    return {
+        "core": core, "model": model, "compiler": compiler, "optimize": goal,
+        "instructions": r.instructions, "cycles": None if r.cycles is None else round(r.cycles),
+        "model_macs": model_macs, "macs": r.macs,
+        "instructions_per_model_mac": _per(r.instructions, model_macs), "instructions_per_mac": _per(r.instructions, r.macs),
+        "arena_bytes": r.arena_bytes, "ram_bytes": r.ram_bytes, "stack_bytes": r.stack_bytes,
+        "stack_bound_bytes": r.stack_bound_bytes, "code_bytes": r.code_bytes, "weight_bytes": r.weight_bytes,
+        "layers": [[getattr(layer, name) for name in LAYER] for layer in r.layers],
+    }  # fmt: skip
+
+
+def measure_goals(model: str, core: str, compiler: str, goals: tuple[str, ...]) -> tuple[list[Row], list[str]]:
+    """Rows of one model on one core, a row for each of `goals`, and what could not be measured."""
+    rows, failed = [], []
+    for goal in goals:
+        try:
+            rows.append(measure(model, core, compiler, goal))
+        except SandgrainError as error:
+            failed.append(f"{model} on {core} with {compiler}, {goal}: {error}")
+    return rows, failed
+
+
+def compile_seconds(model: str, goal: str, core: str = "cortex-m4") -> float:
+    """Seconds that compiling takes with an empty cache of measurements (the compiler's own cache is warm)."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    with tempfile.TemporaryDirectory(prefix="sandgrain-bench-") as work:
+        os.environ["XDG_CACHE_HOME"] = work
+        try:
+            measure("hello_world_int8", core, "zig", goal)  # Zig builds its runtime once for a core
+            shutil.rmtree(Path(work) / "sandgrain", ignore_errors=True)
+            start = time.perf_counter()
+            measure(model, core, "zig", goal)
+            return time.perf_counter() - start
+        finally:
+            os.environ.pop("XDG_CACHE_HOME") if before is None else os.environ.update(XDG_CACHE_HOME=before)
+
+
+def _per(value: int | None, macs: int) -> float | None:
+    return None if value is None or not macs else round(value / macs, 3)
