@@ -26,6 +26,11 @@ class Check:
     goal: float | None = None
     at_least: bool = False
 
+    def text(self, value: float | None) -> str:
+        """`value` as people write it: ratios and seconds with two places, counts without."""
+        small = max(self.value or 0, self.bar or 0) < 100
+        return "-" if value is None else f"{value:,.{2 if small else 0}f}"
+
     def verdict(self, limit: float | None) -> str:
         """ "met", "missed by 12 %" or "-"."""
         if limit is None or self.value is None:
@@ -45,7 +50,9 @@ def best(rows: Iterable[Row], key: str, **match: str) -> float | None:
     return min(found, default=None)
 
 
-def checks(rows: list[Row], max_ram: Row | None = None, seconds: Mapping[tuple[str, str], float] | None = None) -> Iterator[Check]:
+def checks(
+    rows: list[Row], max_ram: Row | None = None, seconds: Mapping[tuple[str, str], float] | None = None
+) -> Iterator[Check]:
     """Every bar that `rows` say something about. `max_ram`: the row with a RAM limit; `seconds` by (model, goal)."""
     yield from _instructions(rows)
     yield from _times_fewer(rows)
@@ -72,7 +79,9 @@ def _times_fewer(rows: list[Row]) -> Iterator[Check]:
         ratios = list(_ratios(rows, core).values())
         if len(ratios) == len(BARS["instructions"][M4]):
             mean = math.prod(ratios) ** (1 / len(ratios))
-            yield Check(f"times fewer than TFLM, geometric mean of {len(ratios)}, {core}", mean, limit["bar"], limit["goal"], True)
+            yield Check(
+                f"times fewer than TFLM, geometric mean of {len(ratios)}, {core}", mean, limit["bar"], limit["goal"], True
+            )
     for core, limit in BARS["times_fewer"].items():
         for model, ratio in _ratios(rows, core).items():
             yield Check(f"{model} times fewer than TFLM, {core}", ratio, limit["bar"], None, True)

@@ -57,19 +57,25 @@ def measure_goals(model: str, core: str, compiler: str, goals: tuple[str, ...]) 
     return rows, failed
 
 
-def compile_seconds(model: str, goal: str, core: str = "cortex-m4") -> float:
-    """Seconds that compiling takes with an empty cache of measurements (the compiler's own cache is warm)."""
+def compile_seconds(models: list[str], goals: list[str], core: str = "cortex-m4") -> dict[tuple[str, str], float]:
+    """Seconds by (model, goal) that compiling takes with no measurements in the cache."""
     before = os.environ.get("XDG_CACHE_HOME")
-    with tempfile.TemporaryDirectory(prefix="sandgrain-bench-") as work:
-        os.environ["XDG_CACHE_HOME"] = work
+    seconds = {}
+    with tempfile.TemporaryDirectory(prefix="sandgrain-bench-") as empty:
+        os.environ["XDG_CACHE_HOME"] = empty
         try:
-            measure("hello_world_int8", core, "zig", goal)  # Zig builds its runtime once for a core
-            shutil.rmtree(Path(work) / "sandgrain", ignore_errors=True)
-            start = time.perf_counter()
-            measure(model, core, "zig", goal)
-            return time.perf_counter() - start
+            measure("hello_world_int8", core, "zig", "size")  # the compiler builds its runtime once for a core
+            for goal in goals:
+                for model in models:
+                    shutil.rmtree(Path(empty) / "sandgrain" / "measured", ignore_errors=True)
+                    start = time.perf_counter()
+                    measure(model, core, "zig", goal)
+                    seconds[model, goal] = time.perf_counter() - start
         finally:
-            os.environ.pop("XDG_CACHE_HOME") if before is None else os.environ.update(XDG_CACHE_HOME=before)
+            del os.environ["XDG_CACHE_HOME"]
+            if before is not None:
+                os.environ["XDG_CACHE_HOME"] = before
+    return seconds
 
 
 def _per(value: int | None, macs: int) -> float | None:

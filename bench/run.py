@@ -9,12 +9,14 @@ docs/benchmark.md says what the columns mean.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
 import bars
 import jobs
+import page
 import peers
 import results
 from rich.console import Console
@@ -29,7 +31,7 @@ from sandgrain.toolchain import available_compilers
 CORES = tuple(c for c in targets.cores() if c != "host")
 BY_COST = ("pretrainedResnet_quant", "vww_96_int8", "kws_ref_model")  # started first, so that the last job is a short one
 
-console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "170")))
+console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "190")))
 
 
 def main() -> None:
@@ -48,13 +50,14 @@ def main() -> None:
     limited = with_max_ram(failed) if whole or given.bars else None
     others = peers.measure(given.models, given.compilers) if given.peers else []
     show_peers(others)
-    seconds = compile_times(given.models) if whole or given.bars else {}
+    seconds = jobs.compile_seconds(given.models, list(bars.BARS["compile_seconds"])) if whole or given.bars else {}
     show_bars(list(bars.checks(rows, limited, seconds)))
     for line in [*(f"not run: {s}" for s in skipped), *failed]:
         console.print(line)
     if whole and not failed:
         results.write(rows, limited, others, skipped)
-        console.print(f"written: {results.PATH.name}")
+        page.write()
+        console.print(f"written: {results.PATH.name} and the tables in docs/{page.PATH.name}")
     else:
         console.print(f"{results.PATH.name} is written by a run over everything in which nothing fails")
 
@@ -86,7 +89,8 @@ def matrix(groups: list[tuple[str, str, str]], goals: tuple[str, ...], processes
     """All rows, and what could not be measured. A group is (model, core, compiler); its goals share measurements."""
     rows: list[jobs.Row] = []
     failed: list[str] = []
-    with Progress(console=Console(stderr=True), transient=True) as bar, ProcessPoolExecutor(processes) as pool:
+    fresh = multiprocessing.get_context("spawn")  # the progress bar has a thread, which a fork would lose
+    with Progress(console=Console(stderr=True), transient=True) as bar, ProcessPoolExecutor(processes, fresh) as pool:
         task = bar.add_task("benchmark", total=len(groups) * len(goals))
         waiting = {pool.submit(jobs.measure_goals, *group, goals): group for group in groups}
         for done in as_completed(waiting):
@@ -94,6 +98,8 @@ def matrix(groups: list[tuple[str, str, str]], goals: tuple[str, ...], processes
             rows += found
             failed += errors
             bar.update(task, advance=len(goals), description=" ".join(waiting[done]))
+            if not bar.console.is_terminal:  # a log gets lines
+                bar.console.print(f"{len(rows)} of {len(groups) * len(goals)}: {' '.join(waiting[done])}")
     return results.ordered(rows), sorted(failed)
 
 
@@ -104,11 +110,6 @@ def with_max_ram(failed: list[str]) -> jobs.Row | None:
     except SandgrainError as error:
         failed.append(f"{limit['model']} with --max-ram {limit['ram_bytes'] >> 10}K: {error}")
         return None
-
-
-def compile_times(models: list[str]) -> dict[tuple[str, str], float]:
-    """Seconds by (model, goal): printed and never stored, since they are this computer's."""
-    return {(model, goal): jobs.compile_seconds(model, goal) for goal in bars.BARS["compile_seconds"] for model in models}
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -140,10 +141,7 @@ def show_bars(found: list[bars.Check]) -> None:
         return
     table = new_table("The bars", ("figure", "is", "first bar", "", "goal", ""), 1)
     for c in found:
-        places = 0 if max(c.value or 0, c.bar or 0) >= 100 else 2
-        table.add_row(
-            c.what, number(c.value, places), number(c.bar, places), c.verdict(c.bar), number(c.goal, places), c.verdict(c.goal)
-        )
+        table.add_row(c.what, c.text(c.value), c.text(c.bar), c.verdict(c.bar), c.text(c.goal), c.verdict(c.goal))
     console.print(table, "")
 
 

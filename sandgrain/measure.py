@@ -159,6 +159,8 @@ def _linked(report: Report, elf: Path, board: Board, compiler: str, opt: str) ->
 
 
 def _emulated(report: Report, trace: Trace, board: Board) -> Report:
+    waits, slowdown = board.wait_states, board.slowdown
+
     def time(cycles: float) -> float:
         return milliseconds(cycles, board.clock_hz)
 
@@ -166,17 +168,23 @@ def _emulated(report: Report, trace: Trace, board: Board) -> Report:
         return energy_uj(cycles, board.clock_hz, board.supply_v, board.active_ma)
 
     layers = tuple(
-        replace(
-            layer, instructions=cost.instructions, cycles=cost.cycles, latency_ms=time(cost.cycles), energy_uj=energy(cost.cycles)
-        )
+        replace(layer, instructions=cost.instructions, cycles=cycles, latency_ms=time(cycles), energy_uj=energy(cycles))
         for layer in report.layers
         for cost in [trace.layers[layer.index]]
+        for cycles in [cost.cycles * slowdown]
     )
+    cycles = trace.cycles * slowdown
+    if waits is None:
+        memory = "no wait states; not checked against this board"
+    else:
+        memory = f"x {waits.factor:g} for memory, +-{100 * waits.error:.0f} % ({waits.source})"
     return replace(
-        report, layers=layers, stack_bytes=trace.stack_bytes, instructions=trace.instructions, cycles=trace.cycles,
-        latency_ms=time(trace.cycles), energy_uj=energy(trace.cycles),
+        report, layers=layers, stack_bytes=trace.stack_bytes, instructions=trace.instructions, cycles=cycles,
+        latency_ms=time(cycles), energy_uj=energy(cycles), cycles_zero_wait=trace.cycles,
+        cycles_error=waits.error if waits else None,
         sources={**report.sources, "instructions": f"emulated, {board.core.emulator} {board.core.name}",
-                 "stack_bytes": "emulated, painted stack", "cycles": f"estimated: {board.core.cycles_source}",
-                 "latency_ms": f"estimated: cycles at {board.clock_hz / 1e6:g} MHz, memory without wait states",
+                 "stack_bytes": "emulated, painted stack", "cycles": f"estimated: {board.core.cycles_source}; {memory}",
+                 "cycles_zero_wait": "estimated: the same without wait states",
+                 "latency_ms": f"estimated: cycles at {board.clock_hz / 1e6:g} MHz",
                  "energy_uj": f"estimated: {board.supply_v:g} V x {board.active_ma:g} mA ({board.data_sheet})"},
     )  # fmt: skip

@@ -57,6 +57,8 @@ class Report:
     layers: tuple[LayerReport, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    cycles_zero_wait: float | None = None  # estimated; `cycles` before the board's wait states
+    cycles_error: float | None = None  # share of `cycles` and `latency_ms` that they may be off by, either way; None: unknown
 
     def to_json(self) -> dict[str, Any]:
         """A plain object; the keys are part of the interface."""

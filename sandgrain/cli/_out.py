@@ -95,7 +95,7 @@ def report(result: Report, layers: bool) -> None:
     if r.instructions is not None:
         rows += [
             ["instructions", count(r.instructions), "emulated, exact"],
-            ["cycles", count(r.cycles), "estimated"],
+            ["cycles", count(r.cycles), f"estimated, {_error(r)}"],
             ["latency", f"{r.latency_ms:.3g} ms", "estimated, at the board's clock"],
             ["energy", f"{r.energy_uj:.3g} uJ", "estimated, at the board's supply"],
         ]
@@ -108,6 +108,13 @@ def report(result: Report, layers: bool) -> None:
         ], numeric=(0, 3, 4, 5, 6, 7), fixed=(1, 2))  # fmt: skip
     for note in r.notes:
         line(f"note: {note}")
+
+
+def _error(report: Report) -> str:
+    """How far the cycles may be off, and what they are without the board's wait states."""
+    if report.cycles_error is None:
+        return "no wait states; not checked on this board"
+    return f"+-{100 * report.cycles_error:.0f} %; {count(report.cycles_zero_wait)} without wait states"
 
 
 def _bytes(value: int | None) -> str:

@@ -6,6 +6,7 @@ from sandgrain.ir import View
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Foreign, Option
 from sandgrain.ops.elementwise_dsp import sum_dsp
+from sandgrain.ops.elementwise_mve import sum_mve
 from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum, sum_kernel
 
 
@@ -22,4 +23,4 @@ class Add(Sum):
         return Ratios(a / twice, b / twice, twice / ((1 << LEFT_SHIFT) * view.out.scale))
 
 
-Add.kernels = (sum_dsp(Add(), 1), sum_kernel(Add()))
+Add.kernels = (sum_mve(Add(), 1), sum_dsp(Add(), 1), sum_kernel(Add()))

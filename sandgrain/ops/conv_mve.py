@@ -48,7 +48,9 @@ def stream_of(view: View, together: int) -> Array:
     spare = -channels % GROUP
     padded = np.pad(weights, ((0, spare), (0, -inputs % LANES)))
     # [groups, parts, channels together, vectors, 16] to [groups, parts, vectors, channels together, 16]
-    parts = padded.reshape(-1, GROUP, padded.shape[1])[:, EVEN_FIRST].reshape(-1, GROUP // together, together, vectors_of(view), LANES)
+    parts = padded.reshape(-1, GROUP, padded.shape[1])[:, EVEN_FIRST].reshape(
+        -1, GROUP // together, together, vectors_of(view), LANES
+    )
     words = np.ascontiguousarray(parts.transpose(0, 1, 3, 2, 4)).view("<i4").reshape(*parts.shape[:2], -1)
 
     def ordered(values: Array) -> Int32:
@@ -84,10 +86,17 @@ def _widens(view: View) -> bool:
     return view.out.shape[3] > view.input(0).shape[3]
 
 
+def _pointwise_lead(view: View) -> int:
+    """How many bytes before its input a wider output must start: what all pairs of pixels but the last gain."""
+    in_c, out_c = view.input(0).shape[3], view.out.shape[3]
+    pixels = view.out.size // out_c
+    return max(0, (pixels - 1) // 2 * 2 * (out_c - in_c))
+
+
 def _lower_pointwise(view: View) -> tuple[Call, ...]:
     in_c, out_c = view.input(0).shape[3], view.out.shape[3]
     fields = _common(view, GROUP // 2)
-    fields |= {"pixels": view.out.size // out_c, "in_c": in_c, "out_c": out_c, "backward": int(_widens(view))}
+    fields |= {"pixels": view.out.size // out_c, "in_c": in_c, "out_c": out_c}
     return (Call("helium/conv_pointwise_mve_s8.h", fields, (In(0), Out(0), Scratch())),)
 
 
@@ -141,7 +150,7 @@ CONV_KERNELS = (
         _accepts_pointwise,
         _pair_scratch,
         lambda view: () if _widens(view) else (0,),
-        lambda view: ((0, 0),) if _widens(view) else (),
+        lambda view: ((0, _pointwise_lead(view)),),
     ),
     Kernel("conv_window_mve", _lower_window, MVE, _accepts, _pair_scratch, overlap=lambda view: ((0, lead(view)),)),
 )

@@ -28,6 +28,7 @@ from sandgrain.ops.base import (
 )
 from sandgrain.ops.conv_portable import accepts_pair, overlap_lead, pair_fields, scratch_bytes
 from sandgrain.ops.depthwise_dsp import DEPTHWISE_KERNELS
+from sandgrain.ops.depthwise_mve import DEPTHWISE_KERNELS as MVE_KERNELS
 from sandgrain.ops.rescale import need_activation, need_multiplier, rounding
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.weights import bias_of, channel_multipliers, check_weights, clamp_of, draw_weights, finish
@@ -166,6 +167,7 @@ class DepthwiseConv2D(Op):
         ),
     )  # fmt: skip
     kernels = (
+        *MVE_KERNELS,
         *DEPTHWISE_KERNELS,
         Kernel(
             "depthwise_conv_2d_inplace_s8", _lower_inplace,

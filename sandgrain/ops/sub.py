@@ -8,6 +8,7 @@ from sandgrain.ir import View
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Foreign, Option
 from sandgrain.ops.elementwise_dsp import sum_dsp
+from sandgrain.ops.elementwise_mve import sum_mve
 from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum, sum_kernel
 
 
@@ -27,4 +28,4 @@ class Sub(Sum):
         )
 
 
-Sub.kernels = (sum_dsp(Sub(), -1), sum_kernel(Sub()))
+Sub.kernels = (sum_mve(Sub(), -1), sum_dsp(Sub(), -1), sum_kernel(Sub()))

@@ -17,7 +17,7 @@ from typing import Any
 
 from sandgrain.errors import UsageError
 
-__all__ = ["Board", "Core", "boards", "cores", "load", "load_core"]
+__all__ = ["Board", "Core", "WaitStates", "boards", "cores", "load", "load_core"]
 
 _HERE = Path(__file__).parent
 
@@ -43,6 +43,19 @@ class Core:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitStates:
+    """How far a board's memory slows down what the cycle table, which knows no wait states, says.
+
+    `factor`: the board's cycles over the zero-wait estimate. `error`: the share of the product by which it may be off,
+    either way, the table's own error included. `source`: what both rest on.
+    """
+
+    factor: float
+    error: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """A board (or a bare chip) that firmware can be built for. RAM is its largest contiguous region."""
 
@@ -58,6 +71,12 @@ class Board:
     active_ma: float = field(compare=False)  # typical run current at clock_hz and supply_v
     data_sheet: str = field(compare=False)  # where the figures come from
     notes: str = field(compare=False, default="")
+    wait_states: WaitStates | None = field(compare=False, default=None)  # None: nothing known that could be relied on
+
+    @property
+    def slowdown(self) -> float:
+        """Cycles on this board for each cycle of the zero-wait estimate; 1 where that is not known."""
+        return self.wait_states.factor if self.wait_states else 1.0
 
 
 def boards() -> tuple[str, ...]:
@@ -76,7 +95,9 @@ def load(name: str) -> Board:
     if name in boards():
         raw = _read("boards", name)
         core = load_core(raw.pop("core"))
-        board: Board = _build(Board, name, raw, name=name, core=core)
+        waits = raw.pop("wait_states", None)
+        given = {} if waits is None else {"wait_states": _build(WaitStates, name, waits)}
+        board: Board = _build(Board, name, raw, name=name, core=core, **given)
         return board
     if name in cores():
         core = load_core(name)

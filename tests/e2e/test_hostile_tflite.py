@@ -54,14 +54,14 @@ def consume(data: bytes) -> str:
 
 def complaint(data: bytes) -> str:
     """What breaks the promise about hostile files, "" when it is kept."""
-    begin = time.perf_counter()
+    begin = time.process_time()  # wall time would blame the file for a busy machine
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             message = consume(data)
     except Exception as error:  # whatever it is, it is a finding
         return f"{type(error).__name__}: {error}"
-    if time.perf_counter() - begin > SECONDS:
+    if time.process_time() - begin > SECONDS:
         return "took too long"
     if "please report" in message:
         return f"an op slipped: {message}"

@@ -38,14 +38,14 @@ def layers(bundle: Path) -> list[tuple[int, str]]:
     return [(int(k), op) for k, op in re.findall(r"^/\* Layer (\d+): (\w+)", (bundle / "model.c").read_text(), re.MULTILINE)]
 
 
-def change_table(bundle: Path, name: str, change: int) -> None:
-    """Add `change` to every number of a table in model.c, kept within int8."""
+def change_weights(bundle: Path, index: int, change: int) -> None:
+    """Add `change` to every number of a layer's weight table in model.c, where an int8 allows it."""
     path = bundle / "model.c"
     text = path.read_text()
-    match = re.search(rf"\b{name}\[\d+\] = {{\n(.*?)\n}};", text, re.DOTALL)
-    assert match is not None, name
+    match = re.search(rf"\bdigits_\w*weights\w*_{index}\[\d+\] = {{\n(.*?)\n}};", text, re.DOTALL)
+    assert match is not None, f"layer {index} has no weights of its own"
     numbers = [int(v) for v in match[1].replace("\n", " ").split(",") if v.strip()]
-    new = ", ".join(str(v + change if abs(v + change) < 128 or abs(v) > 127 else v) for v in numbers)
+    new = ", ".join(str(v + change if abs(v + change) < 128 else v) for v in numbers)
     path.write_text(text[: match.start(1)] + new + text[match.end(1) :])
 
 
@@ -66,15 +66,12 @@ def test_an_untouched_bundle_is_identical_everywhere(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("on", ["host", "emulator"])
-@pytest.mark.parametrize(
-    ("table", "change"), [("weights_0", 5), ("weights_2", 1), ("weights_5", 2), ("bias_8", 9000), ("shift_4", -1)]
-)
-def test_a_changed_constant_is_traced_to_its_layer(table: str, change: int, on: str, bundle: Path) -> None:
-    change_table(bundle, f"digits_{table}", change)
+@pytest.mark.parametrize("index", [0, 2, 4, 8])
+def test_a_changed_constant_is_traced_to_its_layer(index: int, on: str, bundle: Path) -> None:
+    change_weights(bundle, index, 3)
     verdict = api.verify(bundle, IMAGES, limit=5, on=on)
     assert not verdict.identical and verdict.difference is not None
-    wanted = int(table.rpartition("_")[2])
-    assert (verdict.difference.layer, verdict.difference.op) == (wanted, dict(layers(bundle))[wanted])
+    assert (verdict.difference.layer, verdict.difference.op) == (index, dict(layers(bundle))[index])
     assert verdict.difference.runner == on
     assert any("edited" in note for note in verdict.notes)
     if "tflm" in verdict.compared:
@@ -137,13 +134,13 @@ def test_a_read_past_the_end_of_memory_is_reported(bundle: Path) -> None:
 
 
 def test_a_write_to_flash_is_reported(bundle: Path) -> None:
-    put_in_layer(bundle, 2, "    *(volatile int8_t *)(uintptr_t)&digits_weights_2[0] = 1;")
+    put_in_layer(bundle, 2, "    *(volatile uint8_t *)(uintptr_t)&digits_p2 = 1;")
     with pytest.raises(RunError, match=rf"digits_layer_2\b.*write to .*flash of {BOARD.name}"):
         api.verify(bundle, IMAGES, limit=1)
 
 
 def test_a_fault_exits_with_5_and_a_difference_with_4(bundle: Path) -> None:
-    change_table(bundle, "digits_weights_2", 1)
+    change_weights(bundle, 2, 3)
     done = sandgrain("verify", bundle, "--limit", "1", "--on", "host", cwd=bundle.parent)
     assert done.code == 4 and "layer 2 (conv_2d" in done.line
     put_in_layer(bundle, 2, f"    *(volatile uint8_t *)(uintptr_t){STRAY}u = 1;")

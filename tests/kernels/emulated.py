@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +20,17 @@ from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options, Source, generate
 from sandgrain.errors import RunError
 from sandgrain.ir import Array, Graph
-from sandgrain.ops import OPS, Kernel
-from sandgrain.plan import Choice, candidates, plan
+from sandgrain.ops import OPS
+from sandgrain.ops.base import Draw
+from sandgrain.plan import Choice, plan
 from sandgrain.run import open_emulator
 from sandgrain.toolchain import build_firmware
 from tests.draws import SeededDraw, random_inputs
+from tests.kernels import shapes
 
 GUARD = 32  # bytes behind an arena that must keep their paint
-TRIES = 12  # graphs drawn for each that a kernel accepts, at most
+DRY = 40
+OWN = 25
 
 _COPY = re.compile(r"static SG_NOINLINE void (case_\d+_\w+)\(([^)]*)\)\n\{\n    (sg_\w+)\(([^)]*)\);\n\}\n")
 
@@ -104,18 +107,30 @@ class Outcome:
     in_place: int
 
 
-def cases(op: str, kernel: str, features: Sequence[str] | frozenset[str], start: int, count: int) -> Iterator[Case]:
-    """Up to `count` random cases of `op` that `kernel` accepts, from seed `start` on; one in 25 gets code of its own."""
-    found = 0
-    for seed in range(start, start + TRIES * count):
-        if found == count:
-            return
-        graph = OPS[op].sample(SeededDraw(seed))
-        if kernel not in [k.name for k in candidates(graph, graph.nodes[0], features)]:
-            continue
-        sample = [x[0] for x in random_inputs(graph, seed, 1)]
-        yield Case(seed, graph, kernel, found % 25 != 24, sample, interp.run(graph, sample))
-        found += 1
+def samplers(op: str) -> list[Callable[[Draw], Graph]]:
+    """The op's own sample, and the shapes that networks are made of."""
+    return [OPS[op].sample, *(make for name, make in vars(shapes).items() if name.startswith(f"{op}__"))]
+
+
+def cases(op: str, kernel: str, features: frozenset[str], start: int, count: int) -> Iterator[Case]:
+    """Up to `count` random cases of `op` that `kernel` accepts, from seed `start` on, from its samplers in turn.
+
+    Most call one shared copy of the kernel; one in OWN gets code of its own, as the compiler specializes it. A sampler
+    that has given DRY graphs in a row that the kernel does not accept is asked no more.
+    """
+    [chosen] = [k for k in OPS[op].kernels if k.name == kernel]
+    found, seed = 0, start
+    fruitless = dict.fromkeys(samplers(op), 0)
+    while found < count and (asked := [make for make, dry in fruitless.items() if dry < DRY]):
+        make = asked[seed % len(asked)]
+        graph = make(SeededDraw(seed))
+        fits = chosen.needs <= features and chosen.accepts(graph.view(graph.nodes[0]))
+        fruitless[make] = 0 if fits else fruitless[make] + 1
+        if fits:
+            sample = [x[0] for x in random_inputs(graph, seed, 1)]
+            yield Case(seed, graph, kernel, found % OWN != OWN - 1, sample, interp.run(graph, sample))
+            found += 1
+        seed += 1
 
 
 def run(batch: Sequence[Case], core: str, compiler: str, opt: str = "-O1") -> Outcome:
@@ -156,10 +171,6 @@ def writes_over_an_input(source: Source) -> bool:
     )
 
 
-def kernels_of(op: str) -> tuple[Kernel, ...]:
-    return OPS[op].kernels
-
-
 def _same(a: Array, b: Array) -> bool:
     return bool(np.array_equal(a, b, equal_nan=b.dtype.kind == "f"))
 
@@ -188,15 +199,17 @@ def _text(
 ) -> str:  # fmt: skip
     """One C file: the cases' models, a copy of each shared kernel, the table of cases and what runs them."""
     parts, copies = [HEAD], dict[tuple[str, str], str]()
+    kernels: dict[tuple[str, ...], dict[str, str]] = {}  # of the cases that call the same files
     for k, source in enumerate(sources):
-        bundle.write(source, work)
-        (work / f"case_{k}.h").write_text(source.header, "ascii")
-        parts.append(_once(source.body, copies).replace('#include "model.h"', f'#include "case_{k}.h"'))
+        called = tuple(s for layer in source.layers for s in layer.sources)
+        if called not in kernels:
+            kernels[called] = bundle.kernel_files(source)
+        parts += [source.header, _once(source.body, copies).replace('#include "model.h"\n', "")]
         parts.append(_call(k, batch[k], source, ins[k], outs[k]))
-    rows = [
-        f"    {{call_{k}, {(ins[k] or [0])[0]}, {(outs[k] or [0])[0]}, CASE_{k}_ARENA_BYTES}},"
-        for k in range(len(batch))
-    ]  # fmt: skip
+    (work / "kernels").mkdir()
+    for name, text in {name: text for files in kernels.values() for name, text in files.items()}.items():
+        (work / "kernels" / name).write_text(text, "ascii")
+    rows = [f"    {{call_{k}, {(ins[k] or [0])[0]}, {outs[k][0]}, CASE_{k}_ARENA_BYTES}}," for k in range(len(batch))]
     arena = max(source.plan.arena_bytes for source in sources) + GUARD
     sizes = {"GUARD": GUARD, "CASES": len(batch), "INPUT_BYTES": in_bytes, "OUTPUT_BYTES": out_bytes, "ARENA_BYTES": arena}
     head, tail = RUNNER.split("};\n", 1)

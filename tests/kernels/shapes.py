@@ -11,6 +11,7 @@ from sandgrain.ops import windows as win
 from sandgrain.ops.base import Draw
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.weights import draw_weights
+from sandgrain.quant import per_tensor
 
 CHANNELS = (*SIZES, 24, 32, 33, 64)
 ACTIVATIONS = ("none", "relu", "relu6")
@@ -47,12 +48,23 @@ def _convolution(
 
 
 def depthwise_conv_2d__3x3(draw: Draw) -> Graph:
+    return _depthwise_3x3(draw, draw.choice(ACTIVATIONS), None)
+
+
+def depthwise_conv_2d__3x3_to_relu(draw: Draw) -> Graph:
+    """As converters have it: zero is the lowest int8."""
+    return _depthwise_3x3(draw, "relu", -128)
+
+
+def _depthwise_3x3(draw: Draw, activation: str, zero_point: int | None) -> Graph:
     stride, code = draw.choice(((1, 1), (2, 2))), draw.choice((0, 0, 1))
     x = activation_tensor("x", (1, draw.integer(3, 9), draw.integer(3, 9), draw.choice(CHANNELS)), draw_quant(draw))
     assert x.quant is not None
     weights, bias, out_quant = draw_weights(draw, (1, 3, 3, x.shape[3]), 3, x.quant)
     padding = win.explicit_padding(code, x.shape[1:3], (3, 3), stride, (1, 1))
-    a = attrs(stride=stride, dilation=(1, 1), padding=padding, activation=draw.choice(ACTIVATIONS))
+    a = attrs(stride=stride, dilation=(1, 1), padding=padding, activation=activation)
+    if zero_point is not None:
+        out_quant = per_tensor(out_quant.scale[0], zero_point)
     out = OPS["depthwise_conv_2d"].shapes((x, weights, bias), a)[0]
     return one_op("depthwise_conv_2d", (x, weights, draw.choice((bias, None))), (activation_tensor("y", out, out_quant),), a)
 

@@ -1,7 +1,7 @@
 /* Sandgrain kernel for Helium: int8 1x1 convolution, stride 1.
  *
  * Two pixels at a time are copied to the scratch, [2][vectors][16] bytes, before their outputs are written: `out` may be
- * `in` where there are no more output than input channels, and forwards; backwards where there are more.
+ * `in` where there are no more output than input channels, and run into it where there are more (ops/conv_mve.py).
  */
 #ifndef SG_CONV_POINTWISE_MVE_S8_H
 #define SG_CONV_POINTWISE_MVE_S8_H
@@ -10,7 +10,7 @@
 
 struct sg_conv_pointwise_mve_s8 {
     const int32_t *stream; /* see sg_mve_dot.h, order for two pixels */
-    int32_t vectors, exact, backward;
+    int32_t vectors, exact;
     int32_t pixels, in_c, out_c;
     int32_t out_zero_point, low, high;
 };
@@ -22,17 +22,18 @@ static inline void sg_conv_pointwise_mve_s8(const struct sg_conv_pointwise_mve_s
         scratch, scratch, p->vectors, out, out, p->out_zero_point, p->low, p->high,
     };
     for (int32_t left = p->pixels; left > 0; left -= 2) {
-        const int32_t two = left > 1 ? 1 : 0, first = p->backward != 0 ? left - 1 - two : p->pixels - left;
-        const int8_t *from = in + first * p->in_c;
-        sg_mve_copy_rows(scratch, from, 1 + two, p->in_c, 16 * p->vectors, p->in_c);
+        const int32_t two = left > 1 ? 1 : 0;
+        sg_mve_copy_rows(scratch, in, 1 + two, p->in_c, 16 * p->vectors, p->in_c);
         d.x1 = scratch + two * 16 * p->vectors;
-        d.out0 = out + first * p->out_c;
-        d.out1 = d.out0 + two * p->out_c;
+        d.out0 = out;
+        d.out1 = out + two * p->out_c;
         if (p->exact != 0) {
             sg_mve_dot_pair_exact(&d, p->stream, p->out_c);
         } else {
             sg_mve_dot_pair(&d, p->stream, p->out_c);
         }
+        in += 2 * p->in_c;
+        out += 2 * p->out_c;
     }
 }
 

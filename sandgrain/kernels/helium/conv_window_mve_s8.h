@@ -18,28 +18,23 @@ struct sg_conv_window_mve_s8 {
     int32_t in_zero_point, out_zero_point, low, high;
 };
 
-/* The window whose first tap lies at (y, x), which may be outside. */
-static inline void sg_conv_window_mve_s8_gather(const struct sg_conv_window_mve_s8 *p, const int8_t *in, int32_t y, int32_t x,
-                                                int8_t *to)
+/* The window whose first tap lies at (y, x): any that is not wholly inside, or has gaps in its rows. */
+SG_MVE_SHARED void sg_conv_window_mve_s8_edge(const struct sg_conv_window_mve_s8 *p, const int8_t *in, int32_t y, int32_t x,
+                                              int8_t *to)
 {
     const int32_t ky0 = sg_first_tap(y, p->dilation_h), ky1 = sg_last_tap(y, p->dilation_h, p->kernel_h, p->in_h);
     const int32_t kx0 = sg_first_tap(x, p->dilation_w), kx1 = sg_last_tap(x, p->dilation_w, p->kernel_w, p->in_w);
     const int32_t row = p->kernel_w * p->in_c, from_row = p->dilation_h * p->in_w * p->in_c;
-    const int32_t rows = ky1 - ky0, columns = kx1 - kx0;
-    if (rows < p->kernel_h || columns < p->kernel_w) {
+    if (ky1 - ky0 < p->kernel_h || kx1 - kx0 < p->kernel_w) {
         sg_mve_fill(to, p->in_zero_point, p->kernel_h * row);
     }
-    if (rows <= 0 || columns <= 0) {
+    if (ky0 >= ky1) {
         return;
     }
-    to += ky0 * row + kx0 * p->in_c;
-    const int8_t *from = in + ((y + ky0 * p->dilation_h) * p->in_w + x + kx0 * p->dilation_w) * p->in_c;
-    if (p->dilation_w == 1) {
-        sg_mve_copy_rows(to, from, rows, columns * p->in_c, row, from_row);
-        return;
-    }
-    for (int32_t k = 0; k < columns; k++) {
-        sg_mve_copy_rows(to + k * p->in_c, from + k * p->dilation_w * p->in_c, rows, p->in_c, row, from_row);
+    const int8_t *rows = in + (y + ky0 * p->dilation_h) * p->in_w * p->in_c;
+    for (int32_t k = kx0; k < kx1; k += p->dilation_w == 1 ? kx1 - kx0 : 1) {
+        const int32_t run = p->dilation_w == 1 ? (kx1 - kx0) * p->in_c : p->in_c;
+        sg_mve_copy_rows(to + ky0 * row + k * p->in_c, rows + (x + k * p->dilation_w) * p->in_c, ky1 - ky0, run, row, from_row);
     }
 }
 
@@ -49,12 +44,20 @@ static inline void sg_conv_window_mve_s8(const struct sg_conv_window_mve_s8 *p, 
         scratch, scratch, p->vectors, out, out, p->out_zero_point, p->low, p->high,
     };
     int8_t *const second = scratch + 16 * p->vectors;
+    const int32_t row = p->kernel_w * p->in_c, from_row = p->dilation_h * p->in_w * p->in_c;
+    /* Windows that start at x from 0 to last_x, y from 0 to last_y are wholly inside. Gaps in rows leave no such x. */
+    const int32_t last_x = p->dilation_w == 1 ? p->in_w - p->kernel_w : -1;
+    const int32_t last_y = p->in_h - 1 - (p->kernel_h - 1) * p->dilation_h;
     for (int32_t n = 0; n < p->batch; n++) {
         int32_t y = -p->pad_top, x = -p->pad_left, ox = 0;
         for (int32_t left = p->out_h * p->out_w; left > 0; left -= 2) {
             int8_t *to = scratch;
             for (int32_t k = left > 1 ? 2 : 1; k > 0; k--) {
-                sg_conv_window_mve_s8_gather(p, in, y, x, to);
+                if (x >= 0 && x <= last_x && y >= 0 && y <= last_y) {
+                    sg_mve_copy_rows(to, in + (y * p->in_w + x) * p->in_c, p->kernel_h, row, row, from_row);
+                } else {
+                    sg_conv_window_mve_s8_edge(p, in, y, x, to);
+                }
                 to = second;
                 x += p->stride_w;
                 if (++ox == p->out_w) {

@@ -23,7 +23,7 @@
 #endif
 
 /* One copy a program: the blocks are long and called seldom. */
-#define SG_MVE_SHARED static inline __attribute__((noinline))
+#define SG_MVE_SHARED static __attribute__((noinline, unused))
 
 /* `rows` runs of `run` bytes; all three > 0. Steps are from start to start, and may be negative. */
 static inline void sg_mve_copy_rows(int8_t *to, const int8_t *from, int32_t rows, int32_t run, int32_t to_step,
@@ -42,7 +42,7 @@ static inline void sg_mve_copy_rows(int8_t *to, const int8_t *from, int32_t rows
                    "add %[from], %[from], %[from_next]\n\t"
                    "subs %[rows], %[rows], #1\n\t"
                    "bne 1b\n"
-                   : [to] "+r"(to), [from] "+r"(from), [rows] "+r"(rows)
+                   : [to] "+&r"(to), [from] "+&r"(from), [rows] "+&r"(rows)
                    : [run] "r"(run), [to_next] "r"(to_next), [from_next] "r"(from_next)
                    : "q0", "lr", "cc", "memory");
 #else
@@ -67,7 +67,7 @@ static inline void sg_mve_fill(int8_t *to, int32_t value, int32_t count)
                    "1:\n\t"
                    "vstrb.8 q0, [%[to]], #16\n\t"
                    "letp lr, 1b\n"
-                   : [to] "+r"(to)
+                   : [to] "+&r"(to)
                    : [value] "r"(value), [count] "r"(count)
                    : "q0", "lr", "memory");
 #else

@@ -9,12 +9,6 @@
 
 #include "sg_scale.h"
 
-#if defined(__GNUC__) && !defined(SG_NOINLINE)
-#define SG_NOINLINE __attribute__((noinline))
-#elif !defined(SG_NOINLINE)
-#define SG_NOINLINE
-#endif
-
 /* The assembly below relies on the order of the first four members. */
 struct sg_fully_connected_block_s8 {
     const int8_t *weights; /* [blocks][depth][8], [fours][depth][4], [others][depth] */
@@ -24,8 +18,8 @@ struct sg_fully_connected_block_s8 {
 };
 
 /* Four units whose weights lie `step` bytes apart for each input. `scales`: their pairs (multiplier, code). */
-static SG_NOINLINE inline void sg_dense_four(const struct sg_fully_connected_block_s8 *p, const int8_t *x, const int8_t *w,
-                                             int32_t step, const int32_t *bias, const int32_t *scales, int8_t *out)
+SG_APART void sg_dense_four(const struct sg_fully_connected_block_s8 *p, const int8_t *x, const int8_t *w,
+                            int32_t step, const int32_t *bias, const int32_t *scales, int8_t *out)
 {
     const int8_t *const end = x + p->depth;
     int32_t sum0 = bias[0], sum1 = bias[1], sum2 = bias[2], sum3 = bias[3];

@@ -9,12 +9,6 @@
 
 #include "sg_scale.h"
 
-#if defined(__GNUC__) && !defined(SG_NOINLINE)
-#define SG_NOINLINE __attribute__((noinline))
-#elif !defined(SG_NOINLINE)
-#define SG_NOINLINE
-#endif
-
 /* The assembly below relies on the order of the members. `depth`: inputs of a window, a multiple of 4, above 0. */
 struct sg_block_4x2 {
     const int8_t *weights; /* [blocks][depth][4], then [singles][depth] */
@@ -116,22 +110,117 @@ __attribute__((naked, noinline, unused)) static void sg_blocks_4x2_away(
 
 #else
 
-/* Input `k` of the four that `x` and `w` point at. */
-#define SG_INPUT(k) \
+#if defined(__GNUC__) && defined(__thumb__) && !defined(SG_NO_ASSEMBLY)
+
+/* Armv6-M: r0 windows, r1 weights, r2 r3 inputs, r4 weight, r5 product; the sums of the first pixel in r6 r8 r9 r10, of the
+ * second in r7 r11 r12 lr. 33 instructions for 8 multiply-accumulates, where compilers need 50. */
+#define SG_TAP(at, first, second) \
+    "ldrb r4, [r1, #" #at "]\n\t" \
+    "sxtb r4, r4\n\t" \
+    "movs r5, r4\n\t" \
+    "muls r5, r2, r5\n\t" \
+    "add " #first ", " #first ", r5\n\t" \
+    "muls r4, r3, r4\n\t" \
+    "add " #second ", " #second ", r4\n\t"
+#define SG_INPUT(a, b, at0, at1, at2, at3) \
+    "ldrb r2, [r0, #" #a "]\n\t" \
+    "sxtb r2, r2\n\t" \
+    "ldrb r3, [r0, #" #b "]\n\t" \
+    "sxtb r3, r3\n\t" \
+    SG_TAP(at0, r6, r7) SG_TAP(at1, r8, r11) SG_TAP(at2, r9, r12) SG_TAP(at3, r10, lr)
+
+/* `sums`: the four biases; becomes the sums of the first pixel, then those of the second. */
+__attribute__((naked, noinline, unused)) static void sg_sums_4x2(
+    const int8_t *pair __attribute__((unused)), const int8_t *weights __attribute__((unused)),
+    const int8_t *end __attribute__((unused)), int32_t *sums __attribute__((unused)))
+{
+    __asm__ volatile(".syntax unified\n\t"
+                     "push {r4-r7, lr}\n\t"
+                     "mov r4, r8\n\t"
+                     "mov r5, r9\n\t"
+                     "mov r6, r10\n\t"
+                     "mov r7, r11\n\t"
+                     "push {r2-r7}\n\t" /* [sp] end, 4 sums */
+                     "ldmia r3!, {r4-r7}\n\t"
+                     "mov r8, r5\n\t"
+                     "mov r9, r6\n\t"
+                     "mov r10, r7\n\t"
+                     "mov r11, r5\n\t"
+                     "mov r12, r6\n\t"
+                     "mov lr, r7\n\t"
+                     "mov r6, r4\n\t"
+                     "mov r7, r4\n"
+                     "1:\n\t"
+                     SG_INPUT(0, 4, 0, 1, 2, 3)
+                     SG_INPUT(1, 5, 4, 5, 6, 7)
+                     SG_INPUT(2, 6, 8, 9, 10, 11)
+                     SG_INPUT(3, 7, 12, 13, 14, 15)
+                     "adds r0, #8\n\t"
+                     "adds r1, #16\n\t"
+                     "ldr r2, [sp]\n\t"
+                     "cmp r0, r2\n\t"
+                     "beq 2f\n\t" /* the loop is longer than a conditional branch reaches */
+                     "b 1b\n"
+                     "2:\n\t"
+                     "ldr r0, [sp, #4]\n\t"
+                     "mov r1, r6\n\t"
+                     "mov r2, r8\n\t"
+                     "mov r3, r9\n\t"
+                     "mov r4, r10\n\t"
+                     "stmia r0!, {r1-r4}\n\t"
+                     "mov r1, r7\n\t"
+                     "mov r2, r11\n\t"
+                     "mov r3, r12\n\t"
+                     "mov r4, lr\n\t"
+                     "stmia r0!, {r1-r4}\n\t"
+                     "pop {r2-r7}\n\t"
+                     "mov r8, r4\n\t"
+                     "mov r9, r5\n\t"
+                     "mov r10, r6\n\t"
+                     "mov r11, r7\n\t"
+                     "pop {r4-r7, pc}\n");
+}
+
+static inline void sg_blocks_4x2(const struct sg_block_4x2 *b, const int8_t *pair, int8_t *out0, int8_t *out1, int32_t away)
+{
+    const int32_t *t = b->table;
+    const int8_t *w = b->weights;
+    for (int32_t left = b->blocks; left > 0; left--) {
+        int32_t sums[8] = {t[0], t[1], t[2], t[3], 0, 0, 0, 0};
+        sg_sums_4x2(pair, w, pair + 2 * b->depth, sums);
+        t += 4;
+        for (int32_t c = 0; c < 4; c++, t += 2) {
+            *out1++ = sg_scale(sums[4 + c], t[0], t[1], away);
+            *out0++ = sg_scale(sums[c], t[0], t[1], away);
+        }
+        w += 4 * b->depth;
+    }
+}
+
+#else
+
+/* Nothing that comes later may begin before this: keeps a compiler from loading and multiplying ahead until it spills. */
+#if defined(__GNUC__) && defined(__riscv)
+#define SG_SETTLE(a, b, c, d) __asm__("" : "+r"(x), "+r"(w), "+r"(a), "+r"(b), "+r"(c), "+r"(d))
+#else
+#define SG_SETTLE(a, b, c, d) (void)0
+#endif
+
+/* Input `k` of the four that `x` points at, two of the channels that `w` points at. */
+#define SG_INPUT_2X2(k, first, a0, a1, b0, b1) \
     do { \
-        const int32_t x0 = x[k], x1 = x[(k) + 4]; \
-        int32_t c = w[4 * (k)]; \
+        const int32_t x0 = x[k], x1 = x[(k) + 4], c = w[4 * (k) + (first)], d = w[4 * (k) + (first) + 1]; \
         a0 += x0 * c; \
         b0 += x1 * c; \
-        c = w[4 * (k) + 1]; \
-        a1 += x0 * c; \
-        b1 += x1 * c; \
-        c = w[4 * (k) + 2]; \
-        a2 += x0 * c; \
-        b2 += x1 * c; \
-        c = w[4 * (k) + 3]; \
-        a3 += x0 * c; \
-        b3 += x1 * c; \
+        a1 += x0 * d; \
+        b1 += x1 * d; \
+        SG_SETTLE(a0, a1, b0, b1); \
+    } while (0)
+
+#define SG_INPUT(k) \
+    do { \
+        SG_INPUT_2X2(k, 0, a0, a1, b0, b1); \
+        SG_INPUT_2X2(k, 2, a2, a3, b2, b3); \
     } while (0)
 
 static inline void sg_blocks_4x2(const struct sg_block_4x2 *b, const int8_t *pair, int8_t *out0, int8_t *out1, int32_t away)
@@ -160,12 +249,14 @@ static inline void sg_blocks_4x2(const struct sg_block_4x2 *b, const int8_t *pai
     }
 }
 
-static SG_NOINLINE inline void sg_blocks_4x2_up(const struct sg_block_4x2 *b, const int8_t *pair, int8_t *out0, int8_t *out1)
+#endif
+
+SG_APART void sg_blocks_4x2_up(const struct sg_block_4x2 *b, const int8_t *pair, int8_t *out0, int8_t *out1)
 {
     sg_blocks_4x2(b, pair, out0, out1, 0);
 }
 
-static SG_NOINLINE inline void sg_blocks_4x2_away(const struct sg_block_4x2 *b, const int8_t *pair, int8_t *out0, int8_t *out1)
+SG_APART void sg_blocks_4x2_away(const struct sg_block_4x2 *b, const int8_t *pair, int8_t *out0, int8_t *out1)
 {
     sg_blocks_4x2(b, pair, out0, out1, 1);
 }
@@ -173,8 +264,8 @@ static SG_NOINLINE inline void sg_blocks_4x2_away(const struct sg_block_4x2 *b, 
 #endif
 
 /* The channels that are left over from the blocks. */
-static SG_NOINLINE inline void sg_singles_1x2(const struct sg_block_4x2 *b, const int8_t *pair, int8_t *out0, int8_t *out1,
-                                              int32_t away)
+SG_APART void sg_singles_1x2(const struct sg_block_4x2 *b, const int8_t *pair, int8_t *out0, int8_t *out1,
+                             int32_t away)
 {
     const int8_t *w = b->weights + 4 * b->blocks * b->depth;
     const int8_t *const end = pair + 2 * b->depth;

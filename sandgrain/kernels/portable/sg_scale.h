@@ -6,6 +6,13 @@
 
 #include "sg_math.h"
 
+/* One copy for all layers that call it, even where each layer has its own copy of what is around it. */
+#if defined(__GNUC__)
+#define SG_APART __attribute__((noinline, unused)) static
+#else
+#define SG_APART static inline
+#endif
+
 /* The high 32 bits of a * b; 0 <= b < 2^31. */
 static inline int32_t sg_high_word(int32_t a, int32_t b)
 {
