@@ -94,10 +94,11 @@ class Kernel:
     `needs`: core features it uses ("dsp", "mve", "fpu", ...). Among the kernels whose needs a core offers and that
     accept the node, the first in the op's tuple wins: list the most specific first.
     `scratch`: bytes of arena it needs while it runs. `in_place`: positions of the inputs whose memory output 0 may be
-    written over while the kernel runs (same start address; the output is never larger than that input).
-    `overlap`: (position, lead) pairs: output 0 may also start `lead` bytes (>= 0, the least that is safe) before that
-    input and run into it, because the kernel reads each input byte for the last time before it writes there. The output
-    may then be larger than the input. A kernel that walks backwards can offer lead 0 with a larger output.
+    written over while the kernel runs, from exactly the same start address; the output may be the larger of the two when
+    the kernel walks backwards.
+    `overlap`: (position, lead) pairs: output 0 may also start `lead` bytes or any number more before that input (`lead`
+    >= 0, the least that is safe) and run into it, because the kernel, walking forwards, reads each input byte for the last
+    time before it writes there. The output may then be larger than the input.
     """
 
     name: str

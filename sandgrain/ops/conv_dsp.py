@@ -188,14 +188,6 @@ def _window_scratch(view: View) -> int:
     return (16 + (8 if view.input(0).shape[3] % 4 else 0)) * _fours(view)
 
 
-def _pointwise_in_place(view: View) -> tuple[int, ...]:
-    return () if _widens(view) else (0,)
-
-
-def _pointwise_overlap(view: View) -> tuple[tuple[int, int], ...]:
-    return ((0, 0),) if _widens(view) else ()
-
-
 def _window_overlap(view: View) -> tuple[tuple[int, int], ...]:
     return ((0, lead(view)),)
 
@@ -239,8 +231,7 @@ CONV_KERNELS = (
         DSP,
         _accepts_pointwise,
         _pointwise_scratch,
-        _pointwise_in_place,
-        _pointwise_overlap,
+        lambda view: (0,),  # where it widens, it walks backwards
     ),
     Kernel("conv_window_dsp", _lower_window, DSP, _accepts_conv, _window_scratch, overlap=_window_overlap),
 )

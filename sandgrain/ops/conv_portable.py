@@ -19,7 +19,7 @@ BLOCK = 4  # output channels of a block of sg_block_4x2.h
 
 def pair_fields(view: View, weights: Array) -> Fields:
     """The members of struct sg_conv_2d_pair_s8 for a convolution with OHWI `weights`."""
-    x, out, steps = view.input(0), view.out, _steps(view, weights)
+    x, out, steps = view.input(0), view.out, rescaling_steps(view, weights)
     assert steps is not None
     rows = _in_order(weights)
     out_c, depth = rows.shape
@@ -39,7 +39,11 @@ def pair_fields(view: View, weights: Array) -> Fields:
 
 def accepts_pair(view: View, weights: Array) -> bool:
     """Taps of a row side by side, and a rescaling that one multiply does."""
-    return (view.attrs["dilation"][1] == 1 or weights.shape[2] == 1) and weights.size > 0 and _steps(view, weights) is not None
+    return (
+        (view.attrs["dilation"][1] == 1 or weights.shape[2] == 1)
+        and weights.size > 0
+        and rescaling_steps(view, weights) is not None
+    )
 
 
 def scratch_bytes(weights: Array) -> int:
@@ -121,7 +125,7 @@ def _in_order(weights: Array) -> Array:
     return np.pad(ordered, ((0, 0), (0, _depth(weights) - ordered.shape[1])))
 
 
-def _steps(view: View, weights: Array) -> Steps | None:
+def rescaling_steps(view: View, weights: Array) -> Steps | None:
     rows = np.ascontiguousarray(weights.reshape(len(weights), -1))
     multiplier, shift = channel_multipliers(view, len(rows))
     return steps_of(view, rows, multiplier, shift)

@@ -26,7 +26,7 @@ from sandgrain.ops.base import (
     i32,
     need_inputs,
 )
-from sandgrain.ops.conv_portable import accepts_pair, overlap_lead, pair_fields, scratch_bytes
+from sandgrain.ops.conv_portable import accepts_pair, overlap_lead, pair_fields, rescaling_steps, scratch_bytes
 from sandgrain.ops.depthwise_dsp import DEPTHWISE_KERNELS
 from sandgrain.ops.depthwise_mve import DEPTHWISE_KERNELS as MVE_KERNELS
 from sandgrain.ops.rescale import need_activation, need_multiplier, rounding
@@ -100,7 +100,11 @@ def _lower_inplace(view: View) -> tuple[Call, ...]:
         "bias": _folded_bias(view), "channels": view.out.shape[3],
         "plane_h": height, "plane_w": width, "in_zero_point": view.input(0).zero_point,
         "sign": rounding(-1, clamp_of(view)[0] - view.out.zero_point)[2],
+        "code": np.zeros(1, np.int32), "scaled": 0, "away": 0,
     }  # fmt: skip
+    steps = rescaling_steps(view, _as_convolution(view))
+    if steps is not None:
+        fields |= {"bias": steps.bias, "multiplier": steps.multiplier, "code": steps.code, "scaled": 1, "away": int(steps.away)}
     return (Call("portable/depthwise_conv_2d_inplace_s8.h", fields, (In(0), Out(0), Scratch())),)
 
 

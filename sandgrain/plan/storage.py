@@ -49,7 +49,7 @@ class Sharing:
 
 def shared_inputs(view: View, kernel: Kernel) -> list[tuple[int, int, bool]]:
     """(input position, lead, exact) for every input that output 0 may lie over."""
-    in_place = [(p, 0, True) for p in kernel.in_place(view) if view.out.nbytes <= view.input(p).nbytes]
+    in_place = [(p, 0, True) for p in kernel.in_place(view)]
     return in_place + [(p, align(lead), False) for p, lead in kernel.overlap(view)]
 
 

@@ -29,8 +29,8 @@ from tests.draws import SeededDraw, random_inputs
 from tests.kernels import shapes
 
 GUARD = 32  # bytes behind an arena that must keep their paint
-DRY = 40
-OWN = 25
+DRY = 40  # graphs in a row that a kernel does not accept, before their sampler is given up
+OWN = 25  # one case in so many is compiled by itself, constants and all; the others share a copy of the kernel
 
 _COPY = re.compile(r"static SG_NOINLINE void (case_\d+_\w+)\(([^)]*)\)\n\{\n    (sg_\w+)\(([^)]*)\);\n\}\n")
 
@@ -184,7 +184,8 @@ def _source(case: Case, number: int, features: frozenset[str]) -> Source:
 
 def _places(sizes: Sequence[Sequence[int]]) -> tuple[list[list[int]], int]:
     """Offsets of the arrays in one block, each aligned to 8, and the bytes of the block."""
-    at, places = 0, []
+    at = 0
+    places: list[list[int]] = []
     for case in sizes:
         places.append([])
         for size in case:

@@ -73,7 +73,11 @@ def depthwise_conv_2d__one_channel(draw: Draw) -> Graph:
     """One channel in, several out: an ordinary convolution by another name."""
     x = activation_tensor("x", (1, draw.integer(4, 12), draw.integer(4, 12), 1), draw_quant(draw))
     assert x.quant is not None
-    kernel, stride, out_c = draw.choice(((3, 3), (4, 4), (10, 8))), draw.choice(((1, 1), (2, 2))), draw.choice((2, 4, 8, 9))
+    kernel, stride, out_c = (
+        draw.choice(((1, 1), (3, 3), (4, 4), (10, 8))),
+        draw.choice(((1, 1), (2, 2))),
+        draw.choice((2, 4, 8, 9)),
+    )
     weights, bias, out_quant = draw_weights(draw, (1, *kernel, out_c), 3, x.quant)
     padding = win.explicit_padding(0, x.shape[1:3], kernel, stride, (1, 1))
     a = attrs(stride=stride, dilation=(1, 1), padding=padding, activation=draw.choice(ACTIVATIONS))

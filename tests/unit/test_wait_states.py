@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,8 @@ def test_the_factor_is_in_cycles_time_and_energy() -> None:
     plain, slowed = emulated(replace(board, wait_states=None)), emulated(board)
     factor = board.wait_states.factor
     assert factor > 1 and plain.cycles == plain.cycles_zero_wait == slowed.cycles_zero_wait == 420
-    for before, after in ((plain, slowed), *zip(plain.layers, slowed.layers, strict=True)):
+    pairs: list[tuple[Any, Any]] = [(plain, slowed), *zip(plain.layers, slowed.layers, strict=True)]
+    for before, after in pairs:
         assert before.instructions == after.instructions
         for figure in ("cycles", "latency_ms", "energy_uj"):
             assert getattr(after, figure) == pytest.approx(factor * getattr(before, figure)), figure

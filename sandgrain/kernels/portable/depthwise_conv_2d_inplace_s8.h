@@ -10,6 +10,7 @@
 #define SG_DEPTHWISE_CONV_2D_INPLACE_S8_H
 
 #include "sg_narrow.h"
+#include "sg_scale.h"
 
 struct sg_depthwise_conv_2d_inplace_s8 {
     const int8_t *weights;     /* [channels][kernel_h][kernel_w] */
@@ -21,6 +22,8 @@ struct sg_depthwise_conv_2d_inplace_s8 {
     int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
     int32_t in_zero_point, out_zero_point, low, high;
     int32_t sign; /* -1, or 0 where the clamp hides how negative halves are rounded */
+    const int32_t *code; /* [channels] for sg_scale.h when `scaled` */
+    int32_t scaled, away;
 };
 
 /* Channel `in` (its pixels `channels` bytes apart) into the middle of the scratch. */
@@ -51,7 +54,7 @@ static inline void sg_depthwise_conv_2d_inplace_s8_copy(const struct sg_depthwis
 
 /* A channel's rescaling, taken apart for sg_narrow.h. */
 struct sg_depthwise_conv_2d_inplace_s8_scale {
-    int32_t multiplier, left, right, half, sign;
+    int32_t multiplier, left, right, half, sign, code;
 };
 
 static inline struct sg_depthwise_conv_2d_inplace_s8_scale
@@ -60,13 +63,17 @@ sg_depthwise_conv_2d_inplace_s8_scale(const struct sg_depthwise_conv_2d_inplace_
     const int32_t shift = p->shift[c], right = shift < 0 ? -shift : 0;
     const struct sg_depthwise_conv_2d_inplace_s8_scale s = {
         p->multiplier[c], (shift > 0 ? shift : 0) + 1, right, (int32_t)(((uint32_t)1 << right) >> 1), right > 0 ? p->sign : 0,
+        p->scaled != 0 ? p->code[c] : 0,
     };
     return s;
 }
 
-static inline int8_t sg_depthwise_conv_2d_inplace_s8_finish(const struct sg_depthwise_conv_2d_inplace_s8 *p, int32_t acc,
+SG_SPECIALIZE int8_t sg_depthwise_conv_2d_inplace_s8_finish(const struct sg_depthwise_conv_2d_inplace_s8 *p, int32_t acc,
                                                             const struct sg_depthwise_conv_2d_inplace_s8_scale *s)
 {
+    if (p->scaled != 0) {
+        return (int8_t)sg_clamp(sg_scale(acc, s->multiplier, s->code, p->away), p->low, p->high);
+    }
     const int32_t wide = (int32_t)((uint32_t)acc << s->left);
     const int32_t y = sg_narrow_shift(sg_high_mul_twice(wide, s->multiplier), s->right, s->half, s->sign);
     return (int8_t)sg_clamp(y + p->out_zero_point, p->low, p->high);
@@ -80,7 +87,7 @@ static inline int32_t sg_depthwise_conv_2d_inplace_s8_row3(int32_t acc, const in
 
 /* One channel with a 3x3 window without dilation: two outputs at a time share the loads of the weights, and of the inputs
  * where their windows overlap. */
-static inline void sg_depthwise_conv_2d_inplace_s8_3x3(const struct sg_depthwise_conv_2d_inplace_s8 *p, const int8_t *plane,
+SG_SPECIALIZE void sg_depthwise_conv_2d_inplace_s8_3x3(const struct sg_depthwise_conv_2d_inplace_s8 *p, const int8_t *plane,
                                                        int32_t c, int8_t *out)
 {
     const int8_t *w = p->weights + 9 * c;
@@ -135,7 +142,7 @@ static inline void sg_depthwise_conv_2d_inplace_s8_any(const struct sg_depthwise
     }
 }
 
-static inline void sg_depthwise_conv_2d_inplace_s8(const struct sg_depthwise_conv_2d_inplace_s8 *p, const int8_t *in,
+SG_SPECIALIZE void sg_depthwise_conv_2d_inplace_s8(const struct sg_depthwise_conv_2d_inplace_s8 *p, const int8_t *in,
                                                    int8_t *out, int8_t *plane)
 {
     const int32_t narrow = p->kernel_h == 3 && p->kernel_w == 3 && p->dilation_h == 1 && p->dilation_w == 1;

@@ -8,6 +8,13 @@
 
 #include <stdint.h>
 
+/* A function that each caller gets a copy of, its parameters folded in; a layer that shares code calls a copy of its own. */
+#if defined(__GNUC__)
+#define SG_SPECIALIZE static inline __attribute__((always_inline))
+#else
+#define SG_SPECIALIZE static inline
+#endif
+
 /* round(a * b / 2^31), halves up. b is a multiplier in [0, 2^31), so the one case that would saturate cannot occur.
  * |a * b| < 2^62, so the nudge cannot overflow. */
 static inline int32_t sg_high_mul(int32_t a, int32_t b)
