@@ -139,9 +139,20 @@ def _layer(plan: Plan, layer: Layer) -> LayerReport:
     node = plan.graph.nodes[layer.index]
     tensors = plan.graph.tensors
     ins = "+".join(shape_text(tensors[i]) for i in node.inputs if i >= 0 and tensors[i].data is None)
-    alive = sum(block.size for block, _ in plan.blocks if block.first <= layer.index <= block.last)
     shape = f"{ins} -> {shape_text(tensors[node.outputs[0]])}"
-    return LayerReport(layer.index, layer.op, layer.name, layer.kernel, shape, layer.macs, layer.weight_bytes, alive)
+    return LayerReport(
+        layer.index, layer.op, layer.name, layer.kernel, shape, layer.macs, layer.weight_bytes, _alive(plan, layer.index)
+    )
+
+
+def _alive(plan: Plan, step: int) -> int:
+    """Arena bytes in use while a layer runs; bytes that an output and its dying input share count once."""
+    spans = sorted((offset, offset + block.size) for block, offset in plan.blocks if block.first <= step <= block.last)
+    total, top = 0, 0
+    for start, end in spans:
+        total += max(end - max(start, top), 0)
+        top = max(top, end)
+    return total
 
 
 def _linked(report: Report, elf: Path, board: Board, compiler: str, opt: str) -> Report:

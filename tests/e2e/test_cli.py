@@ -345,8 +345,11 @@ def test_a_killed_compile_leaves_no_half_written_bundle(how: signal.Signals, pla
     while not list(place.glob(".out.*/model.c")) and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     child.send_signal(how)
-    assert child.wait(timeout=30) != 0
-    assert not (place / "out").exists()
+    # A signal that comes between two steps, or in a callback from C that cannot be left, may be too late: then all is there.
+    if child.wait(timeout=60) == 0:
+        assert {"model.c", "model.h", "kernels", "proof"} == {p.name for p in (place / "out").iterdir()}
+    else:
+        assert not (place / "out").exists()
     if how != signal.SIGKILL:  # nobody can tidy up after that one
         assert list(place.glob(".out.*")) == [] and list(temporary.iterdir()) == []
     assert sandgrain("compile", DIGITS, "-o", "out", "--no-measure", cwd=place).code == 0

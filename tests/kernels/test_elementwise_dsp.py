@@ -43,6 +43,7 @@ def test_the_kernels_equal_the_reference_on_this_computer(op: str) -> None:
     assert used[True] > SHARE[op] * sum(used.values()), used
 
 
+@pytest.mark.slow  # test_emulated.py runs these kernels on the core in every run; this adds cases
 @pytest.mark.parametrize("compiler", compilers("cortex-m4"))
 @pytest.mark.parametrize("op", SHARE)
 def test_the_kernels_equal_the_reference_on_the_emulated_core(op: str, compiler: str) -> None:
