@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
-from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, In, Kernel, Op, Option, Out, Shape, i32, need_inputs
+from sandgrain.ops.base import Call, Draw, Encoded, Foreign, In, Kernel, Option, Out, Shape, i32
 from sandgrain.ops.conv_dsp import CONV_KERNELS
 from sandgrain.ops.conv_mve import CONV_KERNELS as MVE_KERNELS
 from sandgrain.ops.conv_portable import CONV_PAIR
-from sandgrain.ops.rescale import need_activation, need_multiplier
+from sandgrain.ops.convolution import Convolution
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
-from sandgrain.ops.weights import bias_of, channel_multipliers, check_weights, clamp_of, draw_weights, exact_matmul, finish
+from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of, draw_weights, exact_matmul, finish
 
 BLOCK = 4  # output channels that the portable kernel computes at once
 
@@ -50,7 +49,7 @@ def _lower_portable(view: View) -> tuple[Call, ...]:
     return (Call("portable/conv_2d_s8.h", fields, (In(0), Out(0))),)
 
 
-class Conv2D(Op):
+class Conv2D(Convolution):
     name = "conv_2d"
     summary = "2-D convolution, dilated, with a fused activation"
     foreign = (
@@ -63,31 +62,15 @@ class Conv2D(Op):
     )  # fmt: skip
     kernels = (*MVE_KERNELS, *CONV_KERNELS, CONV_PAIR, Kernel("conv_2d_s8", _lower_portable))
 
+    channel_axis = 0
+
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
-        need_inputs(inputs, 2, 3)
-        x, weights = inputs[0], inputs[1]
-        assert x is not None and weights is not None
-        if len(x.shape) != 4 or len(weights.shape) != 4:
-            raise ModelError(f"input {x.shape} and weights {weights.shape} must both have 4 dimensions")
+        x, weights = self.operands(inputs)
         if x.shape[3] != weights.shape[3]:
             raise ModelError(
                 f"{x.shape[3]} input channels, weights for {weights.shape[3]} (grouped convolution is not supported)"
             )
-        return (self._window(x.shape, weights.shape[1:3], weights.shape[0], attrs),)
-
-    @staticmethod
-    def _window(x: Shape, kernel: Sequence[int], channels: int, attrs: Attrs) -> Shape:
-        top, bottom, left, right = attrs["padding"]
-        (stride_h, stride_w), (dilation_h, dilation_w) = attrs["stride"], attrs["dilation"]
-        height = win.output_extent(x[1], kernel[0], stride_h, dilation_h, top, bottom)
-        width = win.output_extent(x[2], kernel[1], stride_w, dilation_w, left, right)
-        return x[0], height, width, channels
-
-    def check(self, view: View) -> None:
-        check_weights(view, 0)
-        for scale in view.input(1).quant.scale:  # type: ignore[union-attr]
-            need_multiplier(view.input(0).scale * scale / view.out.scale)
-        need_activation(view.out, view.attrs["activation"])
+        return (self.window(x.shape, weights.shape[1:3], weights.shape[0], attrs),)
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x, weights = inputs[0], view.const(1)
@@ -102,29 +85,8 @@ class Conv2D(Op):
     def macs(self, view: View) -> int:
         return view.out.size * int(np.prod(view.input(1).shape[1:]))
 
-    def decode(
-        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
-    ) -> Decoded:
-        need_inputs(inputs, 2, 3)
-        x, weights = inputs[0], inputs[1]
-        assert x is not None and weights is not None
-        if len(x.shape) != 4 or len(weights.shape) != 4:
-            raise ModelError(f"input {x.shape} and weights {weights.shape} must both have 4 dimensions")
-        stride = (options["stride_h"], options["stride_w"])
-        dilation = (options["dilation_h_factor"], options["dilation_w_factor"])
-        padding = win.explicit_padding(options["padding"], x.shape[1:3], weights.shape[1:3], stride, dilation)
-        activation = win.activation(options[win.ACTIVATION_OPTION])
-        return Decoded(attrs(stride=stride, dilation=dilation, padding=padding, activation=activation), tuple(range(len(inputs))))
-
     def encode(self, view: View) -> Encoded:
-        a = view.attrs
-        code = win.padding_code(a["padding"], view.input(0).shape[1:3], view.input(1).shape[1:3], a["stride"], a["dilation"])
-        options = {
-            "padding": code, "stride_h": a["stride"][0], "stride_w": a["stride"][1],
-            win.ACTIVATION_OPTION: win.ACTIVATION_CODE[a["activation"]],
-            "dilation_h_factor": a["dilation"][0], "dilation_w_factor": a["dilation"][1],
-        }  # fmt: skip
-        return Encoded("CONV_2D", options, tuple(range(len(view.inputs))))
+        return Encoded("CONV_2D", self.options(view), tuple(range(len(view.inputs))))
 
     def sample(self, draw: Draw) -> Graph:
         in_c, out_c = draw.choice(SIZES), draw.choice(SIZES)
@@ -136,5 +98,5 @@ class Conv2D(Op):
         padding = win.explicit_padding(win.draw_padding(draw), size, kernel, stride, dilation)
         weights, bias, out_quant = draw_weights(draw, (out_c, *kernel, in_c), 0, x.quant)
         a = attrs(stride=stride, dilation=dilation, padding=padding, activation=draw.choice(("none", "relu", "relu6")))
-        y = activation_tensor("y", self._window(x.shape, kernel, out_c, a), out_quant)
+        y = activation_tensor("y", self.window(x.shape, kernel, out_c, a), out_quant)
         return one_op(self.name, (x, weights, draw.choice((bias, None))), (y,), a)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,26 +11,24 @@ from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import (
     Call,
-    Decoded,
     Draw,
     Encoded,
     Foreign,
     In,
     Kernel,
-    Op,
     Option,
     Out,
     Scratch,
     Shape,
     i32,
-    need_inputs,
 )
 from sandgrain.ops.conv_portable import accepts_pair, overlap_lead, pair_fields, rescaling_steps, scratch_bytes
+from sandgrain.ops.convolution import Convolution
 from sandgrain.ops.depthwise_dsp import DEPTHWISE_KERNELS
 from sandgrain.ops.depthwise_mve import DEPTHWISE_KERNELS as MVE_KERNELS
-from sandgrain.ops.rescale import need_activation, need_multiplier, rounding
+from sandgrain.ops.rescale import rounding
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
-from sandgrain.ops.weights import bias_of, channel_multipliers, check_weights, clamp_of, draw_weights, finish
+from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of, draw_weights, finish
 from sandgrain.quant import INT32_MAX
 
 Fields = dict[str, int | float | tuple[int, ...] | Array]
@@ -159,7 +156,7 @@ def _lower_general(view: View) -> tuple[Call, ...]:
     return (Call("portable/depthwise_conv_2d_s8.h", fields, (In(0), Out(0))),)
 
 
-class DepthwiseConv2D(Op):
+class DepthwiseConv2D(Convolution):
     name = "depthwise_conv_2d"
     summary = "depthwise 2-D convolution, any multiplier, dilated, with a fused activation"
     foreign = (
@@ -185,29 +182,15 @@ class DepthwiseConv2D(Op):
         Kernel("depthwise_conv_2d_s8", _lower_general),
     )  # fmt: skip
 
+    channel_axis = 3
+
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
-        need_inputs(inputs, 2, 3)
-        x, weights = inputs[0], inputs[1]
-        assert x is not None and weights is not None
-        if len(x.shape) != 4 or len(weights.shape) != 4 or weights.shape[0] != 1:
-            raise ModelError(f"input {x.shape} must have 4 dimensions and weights {weights.shape} must be [1, h, w, channels]")
+        x, weights = self.operands(inputs)
+        if weights.shape[0] != 1:
+            raise ModelError(f"weights {weights.shape} must be [1, h, w, channels]")
         if x.shape[3] < 1 or weights.shape[3] < 1 or weights.shape[3] % x.shape[3]:
             raise ModelError(f"{weights.shape[3]} weight channels are not a multiple of {x.shape[3]} input channels")
-        return (self._window(x.shape, weights.shape[1:3], weights.shape[3], attrs),)
-
-    @staticmethod
-    def _window(x: Shape, kernel: Sequence[int], channels: int, attrs: Attrs) -> Shape:
-        top, bottom, left, right = attrs["padding"]
-        (stride_h, stride_w), (dilation_h, dilation_w) = attrs["stride"], attrs["dilation"]
-        height = win.output_extent(x[1], kernel[0], stride_h, dilation_h, top, bottom)
-        width = win.output_extent(x[2], kernel[1], stride_w, dilation_w, left, right)
-        return x[0], height, width, channels
-
-    def check(self, view: View) -> None:
-        check_weights(view, 3)
-        for scale in view.input(1).quant.scale:  # type: ignore[union-attr]
-            need_multiplier(view.input(0).scale * scale / view.out.scale)
-        need_activation(view.out, view.attrs["activation"])
+        return (self.window(x.shape, weights.shape[1:3], weights.shape[3], attrs),)
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x, weights = inputs[0], view.const(1)[0].astype(np.int64)
@@ -225,30 +208,9 @@ class DepthwiseConv2D(Op):
     def macs(self, view: View) -> int:
         return view.out.size * int(np.prod(view.input(1).shape[1:3]))
 
-    def decode(
-        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
-    ) -> Decoded:
-        # The depth multiplier is the ratio of the channel counts; the option repeats it and old files leave it 0.
-        need_inputs(inputs, 2, 3)
-        x, weights = inputs[0], inputs[1]
-        assert x is not None and weights is not None
-        if len(x.shape) != 4 or len(weights.shape) != 4:
-            raise ModelError(f"input {x.shape} and weights {weights.shape} must both have 4 dimensions")
-        stride = (options["stride_h"], options["stride_w"])
-        dilation = (options["dilation_h_factor"], options["dilation_w_factor"])
-        padding = win.explicit_padding(options["padding"], x.shape[1:3], weights.shape[1:3], stride, dilation)
-        activation = win.activation(options[win.ACTIVATION_OPTION])
-        return Decoded(attrs(stride=stride, dilation=dilation, padding=padding, activation=activation), tuple(range(len(inputs))))
-
     def encode(self, view: View) -> Encoded:
-        a, x, weights = view.attrs, view.input(0), view.input(1)
-        options = {
-            "padding": win.padding_code(a["padding"], x.shape[1:3], weights.shape[1:3], a["stride"], a["dilation"]),
-            "stride_h": a["stride"][0], "stride_w": a["stride"][1],
-            "depth_multiplier": weights.shape[3] // x.shape[3],
-            win.ACTIVATION_OPTION: win.ACTIVATION_CODE[a["activation"]],
-            "dilation_h_factor": a["dilation"][0], "dilation_w_factor": a["dilation"][1],
-        }  # fmt: skip
+        # The depth multiplier is the ratio of the channel counts; the option repeats it and old files leave it 0.
+        options = {**self.options(view), "depth_multiplier": view.input(1).shape[3] // view.input(0).shape[3]}
         # TensorFlow Lite Micro reads a third input without asking whether it is there: leave an absent bias out.
         return Encoded("DEPTHWISE_CONV_2D", options, (0, 1, 2) if view.optional(2) is not None else (0, 1))
 
@@ -264,5 +226,5 @@ class DepthwiseConv2D(Op):
         weights, bias, out_quant = draw_weights(draw, (1, *kernel, in_c * multiplier), 3, x.quant)
         activation = draw.choice(("none", "relu", "relu6", "relu_n1_to_1"))
         a = attrs(stride=stride, dilation=dilation, padding=padding, activation=activation)
-        y = activation_tensor("y", self._window(x.shape, kernel, in_c * multiplier, a), out_quant)
+        y = activation_tensor("y", self.window(x.shape, kernel, in_c * multiplier, a), out_quant)
         return one_op(self.name, (x, weights, draw.choice((bias, None))), (y,), a)
