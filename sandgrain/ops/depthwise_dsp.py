@@ -9,6 +9,7 @@ import numpy as np
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, In, Kernel, Out, Scratch
 from sandgrain.ops.conv_dsp import CONV_KERNELS
+from sandgrain.ops.depthwise_walk import Walk
 from sandgrain.ops.one_multiply import OneMultiply, Rule, accumulator_range, equal, fits, one_multiply
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of
 
@@ -20,34 +21,12 @@ PAIR_BYTES = 12  # two int16 elements of each of the ring's three lines
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """The kernel's walk over an image: `axis` (1 rows, 2 columns) is the one across lines."""
-
-    view: View
-    axis: int
+class Lines(Walk):
+    """The walk of the 3x3 kernel, with a ring of three lines."""
 
     @property
     def inner(self) -> int:
         return 3 - self.axis
-
-    def of(self, values: tuple[int, int]) -> tuple[int, int]:
-        """(height's, width's) to (across lines', along a line's)."""
-        return values if self.axis == 1 else (values[1], values[0])
-
-    @property
-    def stride(self) -> tuple[int, int]:
-        return self.of(tuple(self.view.attrs["stride"]))
-
-    @property
-    def pad(self) -> tuple[int, int]:
-        top, _, left, _ = self.view.attrs["padding"]
-        return self.of((top, left))
-
-    @property
-    def sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Input and output (lines, elements)."""
-        x, out = self.view.input(0).shape, self.view.out.shape
-        return self.of((x[1], x[2])), self.of((out[1], out[2]))
 
     @property
     def pairs(self) -> int:
@@ -60,17 +39,6 @@ class Lines:
         (lines, size), (outputs, length) = self.sizes
         blank = max(self.pad[0] + (outputs - 1) * self.stride[0] + 3 - self.pad[0] - lines, 0) + self.pad[0]
         return outputs * (25 * (length // 2) + 14 * (length % 2) + 35) + lines * (2.5 * size + 15) + blank * 4 * self.pairs
-
-    def over_itself(self) -> bool:
-        """Whether the output may lie over the input: each pixel is in the ring before an output takes its place."""
-        x, out, stride, pad = self.view.input(0), self.view.out, self.stride[0], self.pad[0]
-        if out.size > x.size:
-            return False
-        pixels = np.arange(out.shape[1] * out.shape[2], dtype=np.int64)
-        written = (pixels // out.shape[2], pixels % out.shape[2])[self.axis - 1]  # the line of outputs that it is part of
-        there = (pixels // x.shape[2], pixels % x.shape[2])[self.axis - 1]  # the line of inputs in its place
-        needed = (self.sizes[1][0] - 1) * stride + 3 - pad  # lines from here on are never read
-        return bool(((there - written * stride + pad < 3) | (there >= needed)).all())
 
 
 def _lines(view: View) -> Lines:
@@ -161,7 +129,7 @@ def _as_convolution(view: View) -> View:
     return replace(view, inputs=(view.inputs[0], turned, *view.inputs[2:]))
 
 
-def _single(kernel: Kernel) -> Kernel:
+def single(kernel: Kernel) -> Kernel:
     """A convolution's kernel for depthwise layers of one input channel."""
     return replace(
         kernel,
@@ -173,4 +141,4 @@ def _single(kernel: Kernel) -> Kernel:
     )
 
 
-DEPTHWISE_KERNELS = (DEPTHWISE_3X3, *(_single(kernel) for kernel in CONV_KERNELS))
+DEPTHWISE_KERNELS = (DEPTHWISE_3X3, *(single(kernel) for kernel in CONV_KERNELS))

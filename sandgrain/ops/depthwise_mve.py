@@ -10,7 +10,8 @@ import numpy as np
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, In, Kernel, Out, Scratch
 from sandgrain.ops.conv_mve import CONV_KERNELS, MVE, Fields, is_exact, rescales
-from sandgrain.ops.depthwise_dsp import _single
+from sandgrain.ops.depthwise_dsp import single
+from sandgrain.ops.depthwise_walk import Walk
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of
 from sandgrain.quant import INT32_MAX
 
@@ -21,33 +22,8 @@ BLOCK_COST, CHANNEL_COST, SPREAD_COST = 34, 20, 6  # instructions, about
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """The kernel's walk over an image: `axis` (1 rows, 2 columns) is the one across lines."""
-
-    view: View
-    axis: int
-
-    def of(self, values: tuple[int, ...]) -> tuple[int, int]:
-        """(height's, width's) to (across lines', along a line's)."""
-        return (values[0], values[1]) if self.axis == 1 else (values[1], values[0])
-
-    @property
-    def kernel(self) -> tuple[int, int]:
-        return self.of(self.view.input(1).shape[1:3])
-
-    @property
-    def stride(self) -> tuple[int, int]:
-        return self.of(tuple(self.view.attrs["stride"]))
-
-    @property
-    def pad(self) -> tuple[int, int]:
-        top, _, left, _ = self.view.attrs["padding"]
-        return self.of((top, left))
-
-    @property
-    def sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Input and output (lines, elements)."""
-        return self.of(self.view.input(0).shape[1:3]), self.of(self.view.out.shape[1:3])
+class Planes(Walk):
+    """The walk of the Helium kernel, which keeps the lines of eight channels in planes."""
 
     @property
     def plane(self) -> int:
@@ -61,21 +37,10 @@ class Walk:
         (lines, size), (outputs, length) = self.sizes
         return outputs * (-(-length // BLOCK) * BLOCK_COST + CHANNEL_COST) + lines * size * SPREAD_COST // BLOCK
 
-    def over_itself(self) -> bool:
-        """Whether the output may lie over the input: each pixel is in the scratch before an output takes its place."""
-        x, out, stride, pad = self.view.input(0), self.view.out, self.stride[0], self.pad[0]
-        if out.size > x.size or x.shape[0] > 1:
-            return False
-        pixels = np.arange(out.shape[1] * out.shape[2], dtype=np.int64)
-        written = (pixels // out.shape[2], pixels % out.shape[2])[self.axis - 1]  # the line of outputs that it is part of
-        there = (pixels // x.shape[2], pixels % x.shape[2])[self.axis - 1]  # the line of inputs in its place
-        needed = (self.sizes[1][0] - 1) * stride + self.kernel[0] - pad  # lines from here on are never read
-        return bool(((there - written * stride + pad < self.kernel[0]) | (there >= needed)).all())
 
-
-def _walk(view: View) -> Walk:
+def _walk(view: View) -> Planes:
     """Rows or columns: what may run over its input first, then what costs less."""
-    return min((Walk(view, 1), Walk(view, 2)), key=lambda walk: (not walk.over_itself(), walk.cost()))
+    return min((Planes(view, 1), Planes(view, 2)), key=lambda walk: (not walk.over_itself(), walk.cost()))
 
 
 def _folded_bias(view: View) -> Array:
@@ -96,7 +61,7 @@ def _accepts(view: View) -> bool:
     return max(step, walk.plane) * (BLOCK - 1) < MAX_OFFSET and int(reach.max()) <= INT32_MAX
 
 
-def _records(view: View, walk: Walk) -> Array:
+def _records(view: View, walk: Planes) -> Array:
     """int32 [channels, words]: bias, multiplier, shift, weights [columns][lines] and a 0, filled up to whole words."""
     multiplier, shift = channel_multipliers(view, view.out.shape[3])
     weights = view.const(1)[0]  # [h, w, channels]
@@ -107,7 +72,7 @@ def _records(view: View, walk: Walk) -> Array:
     return np.concatenate([np.stack([_folded_bias(view), multiplier, shift], axis=1), words], axis=1).astype(np.int32)
 
 
-def _phases(walk: Walk) -> Array:
+def _phases(walk: Planes) -> Array:
     """uint8 [4, 16]: for a window whose first line is in byte 0 .. 3 of a column, the place of each byte's weight."""
     lines, columns = walk.kernel
     phase, column, byte = np.ogrid[:4, :4, :4]
@@ -146,5 +111,5 @@ DEPTHWISE_KERNELS = (
         lambda view: BLOCK * _walk(view).plane,
         lambda view: (0,) if _walk(view).over_itself() else (),
     ),
-    *(_single(kernel) for kernel in CONV_KERNELS),
+    *(single(kernel) for kernel in CONV_KERNELS),
 )
