@@ -19,7 +19,7 @@ from sandgrain.quant import Quantization
 Array = npt.NDArray[Any]
 Attrs = Mapping[str, Any]
 
-ITEM_BYTES = {"int8": 1, "int32": 4, "int64": 8, "float32": 4}
+ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 4}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

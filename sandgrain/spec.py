@@ -81,7 +81,7 @@ def tensor_faults(tensor: Tensor) -> Iterator[str]:
         yield f"{len(quant.scale)} scales and {len(quant.zero_point)} zero points"
     if not all(0.0 < s < float("inf") for s in quant.scale):
         yield "a scale is not a positive number"
-    if tensor.dtype in ("int8", "int32"):
+    if tensor.dtype in ("int8", "uint8", "int16", "int32"):
         limits = np.iinfo(tensor.dtype)
         if not all(limits.min <= z <= limits.max for z in quant.zero_point):
             yield f"a zero point is outside {tensor.dtype}"

@@ -1,4 +1,4 @@
-"""The ops: every module of this package that defines an `Op` is found here, by looking."""
+"""The ops: every module of this package, and of those inside it, that defines an `Op` is found here, by looking."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sandgrain.ops.base import Foreign, Kernel, Op
 
 def _discover() -> dict[str, Op]:
     found: dict[str, Op] = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
+    for info in pkgutil.walk_packages(__path__, f"{__name__}."):
+        module = importlib.import_module(info.name)
         for _, cls in inspect.getmembers(module, inspect.isclass):
             if issubclass(cls, Op) and not inspect.isabstract(cls) and cls.__module__ == module.__name__:
                 assert cls.name not in found, f"two ops are called {cls.name}"

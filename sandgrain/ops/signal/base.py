@@ -1,0 +1,74 @@
+"""What the signal ops share: their shapes, and the last step from a fixed-point value to the output's integers.
+
+Signals are int16 [1, samples, channels] (audio has one channel), images uint8 [1, height, width, channels]. An op that
+computes a feature does so in int32 fixed point with a scale of its own, and then writes either that value (int16 output,
+whose scale is the op's) or the model's input (int8 output, any scale and zero point): `finish`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sandgrain.errors import ModelError, UnsupportedError
+from sandgrain.ir import Array, Tensor, View
+from sandgrain.ops.base import Decoded, Encoded, Op, need, need_dtype, need_per_tensor_int8
+from sandgrain.ops.rescale import need_multiplier
+from sandgrain.quant import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
+
+INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
+
+
+class SignalOp(Op):
+    """An op that no model file holds."""
+
+    def decode(
+        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
+    ) -> Decoded:
+        raise UnsupportedError(f"no file format has {self.name}")
+
+    def encode(self, view: View) -> Encoded:
+        raise UnsupportedError(f"no file format has {self.name}; export the model without its features")
+
+    @abstractmethod
+    def fixed_scale(self, view: View) -> float:
+        """Real value of one unit of the op's own fixed point (a power of two wherever it can be)."""
+
+
+def need_signal(tensor: Tensor | None) -> Tensor:
+    """`tensor` when it is int16 [1, samples, channels]. Raises ModelError or UnsupportedError."""
+    if tensor is None or len(tensor.shape) != 3 or tensor.shape[0] != 1:
+        raise ModelError("needs a signal of shape [1, samples, channels]")
+    need_dtype(tensor, "int16")
+    return tensor
+
+
+def check_finish(op: SignalOp, view: View) -> None:
+    """The rules of `finish`: int16 output with the op's own scale and zero point 0, or int8 with one scale."""
+    out = view.out
+    if out.dtype == "int16":
+        exact = out.quant is not None and out.quant.per_tensor and out.zero_point == 0 and out.scale == op.fixed_scale(view)
+        need(exact, f"an int16 output must have the scale {op.fixed_scale(view)} and zero point 0")
+    else:
+        need_per_tensor_int8(out)
+        need_multiplier(op.fixed_scale(view) / out.scale)
+
+
+def finish_fields(op: SignalOp, view: View) -> dict[str, int]:
+    """Struct members of the last step in C: multiplier, shift, out_zero_point. For an int16 output they are 0."""
+    if view.out.dtype == "int16":
+        return {"multiplier": 0, "shift": 0, "out_zero_point": 0}
+    multiplier, shift = quantize_multiplier(op.fixed_scale(view) / view.out.scale)
+    return {"multiplier": multiplier, "shift": shift, "out_zero_point": view.out.zero_point}
+
+
+def finish(op: SignalOp, view: View, fixed: Array) -> Array:
+    """int32 fixed-point values to the output's dtype: saturated, by the house's rounding rule. Shape as in `view.out`."""
+    if view.out.dtype == "int16":
+        return np.clip(fixed, INT16_MIN, INT16_MAX).astype(np.int16).reshape(view.out.shape)
+    fields = finish_fields(op, view)
+    whole = requantize(fixed, fields["multiplier"], fields["shift"]).astype(np.int64) + fields["out_zero_point"]
+    return np.clip(whole, INT8_MIN, INT8_MAX).astype(np.int8).reshape(view.out.shape)
