@@ -182,7 +182,7 @@ def _difference(bundle: Bundle, data: DataSet, reference: Sequence[Array], runne
         else:
             with _firmware(bundle) as core:
                 raw = [np.ascontiguousarray(x).tobytes() for x in inputs]
-                base = core.inputs[0].address - _arena_offset(bundle)
+                base = core.outputs[0].address - _arena_offset(bundle)
                 wanted = {layer.index: [(base + offset, size) for _, offset, size in layer.reads] for layer in layers}
                 traced = core.trace(raw, wanted)
                 seen = [traced[layer.index] for layer in layers]
@@ -202,9 +202,9 @@ def _difference(bundle: Bundle, data: DataSet, reference: Sequence[Array], runne
 
 
 def _arena_offset(bundle: Bundle) -> int:
-    """Offset of input 0 in the arena: the runners know the input's address, so the arena's base follows."""
+    """Offset of output 0 in the arena: the runners know the output's address, so the arena's base follows."""
     graph = bundle.compiled.graph
-    return bundle.compiled.source.plan.offsets[graph.inputs[0]]
+    return bundle.compiled.source.plan.offsets[graph.outputs[0]]
 
 
 def _first(expected: Array, actual: Array) -> tuple[int, float, float] | None:

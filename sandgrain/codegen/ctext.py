@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from sandgrain.errors import UsageError
+from sandgrain.errors import printable as printable  # what goes into C comments
 from sandgrain.ir import Array
 
 C_TYPE = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "float32": "float", "uint8": "uint8_t", "uint16": "uint16_t"}  # fmt: skip
@@ -73,13 +74,6 @@ def check_section(section: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.$]{1,64}", section):
         raise UsageError(f"--arena-section {printable(section)!r} is not a section name; use letters, digits, '.', '_', '$'")
     return section
-
-
-def printable(text: str, limit: int = 60) -> str:
-    """Text for people: printable ASCII that cannot end a comment, a string or a line."""
-    safe = "".join(ch if ch.isascii() and (ch.isalnum() or ch in " _-./:;,+()[]") else "?" for ch in text)
-    safe = safe.replace("??", "?.").replace("//", "/.")
-    return safe if len(safe) <= limit else safe[: limit - 3] + "..."
 
 
 def string(text: str) -> str:

@@ -30,6 +30,7 @@ class Layer:
     sources: tuple[str, ...]
     text: str
     reads: tuple[tuple[int, int, int], ...]  # (tensor, arena offset, bytes) of each output
+    callers: tuple[int, ...] = ()  # graph inputs that it reads where the caller keeps them
 
 
 def shape_text(tensor: Tensor) -> str:
@@ -45,6 +46,7 @@ class Emitter:
         self.tables = Tables(prefix)
         self._structs: dict[tuple[str, str], str] = {}  # (function, members) -> name
         self._shared: dict[tuple[str, ...], str] = {}  # (kernel function, argument types) -> its shared copy
+        self._outside = {i: port for k, i in enumerate(plan.graph.inputs) if i not in plan.offsets for port in [f"input_{k}"]}
 
     def layers(self) -> list[Layer]:
         """Every node that has code, in execution order."""
@@ -65,11 +67,13 @@ class Emitter:
                 function = self._shared_copy(call, node, head)
             lines.append(f"    {function}({', '.join([f'&{struct}', *arguments])});")
         unused = "" if any("arena" in line for line in lines) else "    (void)arena;\n"
-        body = f"static SG_NOINLINE void {self.prefix}_layer_{index}(uint8_t *arena)\n{{\n{unused}" + "\n".join(lines) + "\n}\n"
+        outside = tuple(dict.fromkeys(i for i in node.inputs if i in self._outside))
+        parameters = ", ".join(["uint8_t *arena", *(f"const {self._ctype(i)} *{self._outside[i]}" for i in outside)])
+        body = f"static SG_NOINLINE void {self.prefix}_layer_{index}({parameters})\n{{\n{unused}" + "\n".join(lines) + "\n}\n"
         reads = tuple((t, plan.offsets[t], plan.graph.tensors[t].nbytes) for t in node.outputs)
         return Layer(
             index, node.op, node.name, kernel.name, OPS[node.op].macs(view), self.tables.nbytes - before,
-            tuple(dict.fromkeys(c.source for c in calls)), "\n".join([*head, body]), reads,
+            tuple(dict.fromkeys(c.source for c in calls)), "\n".join([*head, body]), reads, outside,
         )  # fmt: skip
 
     def _title(self, index: int, node: Node) -> str:
@@ -113,8 +117,10 @@ class Emitter:
         if isinstance(arg, Scratch):
             return "const int8_t" if arg.const else "int8_t"
         tensor = node.inputs[arg.index] if isinstance(arg, In) else node.outputs[arg.index]
-        ctype = ctext.C_TYPE[self.plan.graph.tensors[tensor].dtype]
-        return f"const {ctype}" if isinstance(arg, In) else ctype
+        return f"const {self._ctype(tensor)}" if isinstance(arg, In) else self._ctype(tensor)
+
+    def _ctype(self, tensor: int) -> str:
+        return ctext.C_TYPE[self.plan.graph.tensors[tensor].dtype]
 
     def _argument(self, node: Node, index: int, arg: Arg) -> str:
         graph, offsets = self.plan.graph, self.plan.offsets
@@ -123,6 +129,9 @@ class Emitter:
             data = graph.tensors[tensor].data
             if data is not None:
                 return self.tables.name(data, f"const_{index}_{arg.index}")
+            if tensor in self._outside:
+                assert arg.offset == 0, f"{node.name}: an offset into what the caller keeps"
+                return self._outside[tensor]
             return pointer(graph, tensor, offsets[tensor] + arg.offset, const=True)
         if isinstance(arg, Out):
             tensor = node.outputs[arg.index]

@@ -11,6 +11,7 @@ from sandgrain.codegen.tables import Tables
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Graph, Tensor
 from sandgrain.plan import Plan
+from sandgrain.plan.storage import callers
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,9 @@ def generate(plan: Plan, options: Options) -> Source:
     ctext.check_identifier(options.name)
     if options.section is not None:
         ctext.check_section(options.section)
+    outside = callers(plan.graph)
     for index in (*plan.graph.inputs, *plan.graph.outputs):
-        if index not in plan.offsets:
+        if index not in plan.offsets and index not in outside:
             name = ctext.printable(plan.graph.tensors[index].name)
             raise UnsupportedError(f"output {name} depends on no input; remove it from the model's outputs")
     emitter = Emitter(plan, options.name)
@@ -95,7 +97,7 @@ def _header(source: Source) -> str:
     parts.append(_arena_declaration(source))
     parts.append(
         "/* One inference. The slots above may be passed as they are: then nothing is copied. An inference overwrites the\n"
-        " * input slots. Returns a status code. */"
+        " * input slots; an input without a slot is read where it lies. Returns a status code. */"
     )
     parts.append(signature(source) + ";\n")
     parts += [_helpers(name, port, tensor) for port, _, tensor in _ports(graph)]
@@ -131,6 +133,8 @@ def _arena_declaration(source: Source) -> str:
     argument = "(memory)" if caller else ""
     lines.append("/* Where inputs and outputs lie in the arena. */")
     for port, index, _ in _ports(source.plan.graph):
+        if index not in source.plan.offsets:
+            continue
         cast = pointer(source.plan.graph, index, source.plan.offsets[index], const=False, base=base)
         lines.append(f"#define {upper}_{port.upper()}_SLOT{argument} ({cast})")
     return "\n".join(lines) + "\n"
@@ -222,9 +226,15 @@ def _run(source: Source) -> str:
     if caller:
         lines.append(f"    if (((uintptr_t)arena_memory & 7u) != 0u) {{\n        return {upper}_ERROR_ALIGNMENT;\n    }}")
     offset = source.plan.offsets
-    lines += [f"    sg_copy(arena + {offset[i]}, {port}, {t.nbytes});" for port, i, t in ports if port.startswith("input")]
+    kept = {i: port for port, i, _ in ports if i not in offset}  # by the caller
+    lines += [
+        f"    sg_copy(arena + {offset[i]}, {port}, {t.nbytes});"
+        for port, i, t in ports
+        if port.startswith("input") and i not in kept
+    ]
     for layer in source.layers:
-        lines.append(f"    {name}_layer_{layer.index}(arena);\n    SG_TRACE({layer.index});")
+        arguments = ", ".join(["arena", *(kept[i] for i in layer.callers)])
+        lines.append(f"    {name}_layer_{layer.index}({arguments});\n    SG_TRACE({layer.index});")
     lines += [f"    sg_copy({port}, arena + {offset[i]}, {t.nbytes});" for port, i, t in ports if port.startswith("output")]
     lines.append(f"    return {upper}_OK;\n}}\n")
     return "\n".join(lines)
@@ -235,11 +245,15 @@ def harness(source: Source) -> str:
     name, upper, graph = source.options.name, source.options.name.upper(), source.plan.graph
     caller = source.options.arena == "caller"
     argument = "(memory.bytes)" if caller else ""
+    kept = {port: tensor for port, i, tensor in _ports(graph) if i not in source.plan.offsets}
     slots = {port: f"{upper}_{port.upper()}_SLOT{argument}" for port, _, _ in _ports(graph)}
+    slots |= {port: f"({ctext.C_TYPE[tensor.dtype]} *)(void *){port}.bytes" for port, tensor in kept.items()}
     call = ", ".join([*(["memory.bytes"] if caller else []), *slots.values()])
     parts = ['#include "model.h"\n', "int sg_infer(void);"]
     if caller:
         parts.append(f"static union {{\n    int64_t alignment;\n    uint8_t bytes[{upper}_ARENA_BYTES];\n}} memory;")
+    for port, tensor in kept.items():
+        parts.append(f"static union {{\n    int64_t alignment;\n    uint8_t bytes[{tensor.nbytes}];\n}} {port};")
     for kind, indices in (("input", graph.inputs), ("output", graph.outputs)):
         names = [f"{kind}_{k}" for k in range(len(indices))]
         sizes = [str(graph.tensors[i].nbytes) for i in indices]

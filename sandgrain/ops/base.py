@@ -184,6 +184,7 @@ class Op(ABC):
     foreign: ClassVar[tuple[Foreign, ...]] = ()
     kernels: ClassVar[tuple[Kernel, ...]] = ()
     is_view: ClassVar[bool] = False  # output 0 is input 0's bytes under another shape: no code, no memory
+    reads_caller: ClassVar[bool] = False  # reads a graph input where the caller keeps it, instead of from a copy in the arena
 
     @abstractmethod
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:

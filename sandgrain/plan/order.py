@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from sandgrain.ir import Graph
 from sandgrain.ops import OPS, Kernel
-from sandgrain.plan.storage import shared_inputs
+from sandgrain.plan.storage import callers, shared_inputs
 
 LIMIT = 20_000  # sets of executed nodes the exact search may visit: about a second
 
@@ -46,7 +46,8 @@ class _Work:
         home: dict[int, int] = {}
         needs, reads, makes, scratch, takes = [], [], [], [], []
         readers: dict[int, int] = {}
-        size = {i: graph.tensors[i].nbytes for i in graph.inputs}
+        outside = callers(graph)
+        size = {i: 0 if i in outside else graph.tensors[i].nbytes for i in graph.inputs}
         maker = graph.producers()
         for n, node in enumerate(graph.nodes):
             view, is_view = graph.view(node), OPS[node.op].is_view
@@ -69,7 +70,7 @@ class _Work:
             saved: dict[int, int] = {}
             for position, lead, _ in shared:
                 i = node.inputs[position]
-                if i in live:
+                if i in live and i not in outside:
                     together = max(lead + graph.tensors[i].nbytes, view.out.nbytes)
                     saved.setdefault(home.get(i, i), graph.tensors[i].nbytes + view.out.nbytes - together)
             takes.append(saved)

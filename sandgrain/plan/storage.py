@@ -53,8 +53,18 @@ def shared_inputs(view: View, kernel: Kernel) -> list[tuple[int, int, bool]]:
     return in_place + [(p, align(lead), False) for p, lead in kernel.overlap(view)]
 
 
+def callers(graph: Graph) -> frozenset[int]:
+    """The graph inputs that are read where the caller keeps them: they have no place in the arena."""
+    readers = graph.consumers()
+    return frozenset(
+        i
+        for i in graph.inputs
+        if i in readers and i not in graph.outputs and all(OPS[graph.nodes[n].op].reads_caller for n in readers[i])
+    )
+
+
 def storages(graph: Graph, kernels: Sequence[Kernel | None]) -> tuple[list[Storage], dict[int, int], list[Sharing]]:
-    """The storages of a graph in its order, tensor index -> storage index, and who may share. Constants have none."""
+    """The storages of a graph in its order, tensor index -> storage index, and who may share. Constants and what the caller keeps have none."""
     reads = _last_reads(graph)
     blocks: list[Storage] = []
     home: dict[int, int] = {}
@@ -63,8 +73,10 @@ def storages(graph: Graph, kernels: Sequence[Kernel | None]) -> tuple[list[Stora
         home[tensor] = len(blocks)
         blocks.append(Storage(graph.tensors[tensor].nbytes, step, max(step, reads[tensor])))
 
+    outside = callers(graph)
     for i in graph.inputs:
-        own(i, -1)
+        if i not in outside:
+            own(i, -1)
     for step, node in enumerate(graph.nodes):
         for k, out in enumerate(node.outputs):
             if k == 0 and OPS[node.op].is_view and node.inputs[0] in home:

@@ -96,12 +96,12 @@ class HostModel:
             raise RunError(f"the model returned status {status} on the host")
         return outs
 
-    def trace(self, inputs: Sequence[Array], reads: Sequence[Reads], input_offset: int) -> list[list[bytes]]:
+    def trace(self, inputs: Sequence[Array], reads: Sequence[Reads], output_offset: int) -> list[list[bytes]]:
         """One sample, and after each layer the bytes it wrote: `reads` a layer, in execution order.
 
-        `input_offset`: arena offset of input 0, from which the arena's address follows. Needs `trace=True`.
+        `output_offset`: arena offset of output 0, from which the arena's address follows. Needs `trace=True`.
         """
-        base = ctypes.c_size_t.in_dll(self._library, "sg_inputs").value - input_offset
+        base = ctypes.c_size_t.in_dll(self._library, "sg_outputs").value - output_offset
         seen: list[list[bytes]] = []
 
         def after(layer: int) -> None:

@@ -2,14 +2,15 @@
 
 Signals are int16 [1, samples, channels] (audio has one channel), images uint8 [1, height, width, channels]. An op that
 computes a feature does so in int32 fixed point with a scale of its own, and then writes either that value (int16 output,
-whose scale is the op's) or the model's input (int8 output, any scale and zero point): `finish`.
+whose scale is the op's) or the model's input (int8 output, any scale and zero point): `finish`. An int8 output may be
+normalized on the way: attributes `mean` (fixed-point integer) and `std` (real) make it (value - mean) / std.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,7 +24,15 @@ INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
 
 
 class SignalOp(Op):
-    """An op that no model file holds."""
+    """An op that no model file holds.
+
+    `finishes`: it can write the model's int8 input itself, by `finish`. `runs`: the member of its kernel's struct that
+    counts how often the op is done in a whole window ("frames", "rows"); 1 does it once, which is how a stream calls it.
+    """
+
+    reads_caller: ClassVar[bool] = True  # a second of audio is larger than the rest of the arena
+    finishes: ClassVar[bool] = False
+    runs: ClassVar[str] = ""
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
@@ -36,6 +45,10 @@ class SignalOp(Op):
     @abstractmethod
     def fixed_scale(self, view: View) -> float:
         """Real value of one unit of the op's own fixed point (a power of two wherever it can be)."""
+
+    def column_scales(self, view: View) -> Sequence[float] | None:
+        """The same for each index of the last axis, where they differ; None where they do not."""
+        return None
 
 
 def need_signal(tensor: Tensor | None) -> Tensor:
@@ -54,21 +67,33 @@ def check_finish(op: SignalOp, view: View) -> None:
         need(exact, f"an int16 output must have the scale {op.fixed_scale(view)} and zero point 0")
     else:
         need_per_tensor_int8(out)
-        need_multiplier(op.fixed_scale(view) / out.scale)
+        mean, std = view.attrs.get("mean", 0), view.attrs.get("std", 1.0)
+        need(0.0 < std < float("inf"), f"a standard deviation of {std}")
+        need(abs(mean) < 1 << 30, f"a mean of {mean} in fixed point exceeds 30 bits")
+        need_multiplier(_ratio(op, view))
+
+
+def _ratio(op: SignalOp, view: View) -> float:
+    return float(op.fixed_scale(view) / view.attrs.get("std", 1.0) / view.out.scale)
 
 
 def finish_fields(op: SignalOp, view: View) -> dict[str, int]:
-    """Struct members of the last step in C: multiplier, shift, out_zero_point. For an int16 output they are 0."""
+    """The struct members that `sg_finish.h` needs: mean, multiplier, shift, out_zero_point. All 0 for an int16 output."""
     if view.out.dtype == "int16":
-        return {"multiplier": 0, "shift": 0, "out_zero_point": 0}
-    multiplier, shift = quantize_multiplier(op.fixed_scale(view) / view.out.scale)
-    return {"multiplier": multiplier, "shift": shift, "out_zero_point": view.out.zero_point}
+        return {"mean": 0, "multiplier": 0, "shift": 0, "out_zero_point": 0}
+    multiplier, shift = quantize_multiplier(_ratio(op, view))
+    mean = int(view.attrs.get("mean", 0))
+    return {"mean": mean, "multiplier": multiplier, "shift": shift, "out_zero_point": view.out.zero_point}
 
 
 def finish(op: SignalOp, view: View, fixed: Array) -> Array:
-    """int32 fixed-point values to the output's dtype: saturated, by the house's rounding rule. Shape as in `view.out`."""
+    """int32 fixed-point values (|value| < 2^30) to the output's dtype: saturated, by the house's rounding rule.
+
+    The shape becomes that of `view.out`. The C is `kernels/features/sg_finish.h`.
+    """
     if view.out.dtype == "int16":
         return np.clip(fixed, INT16_MIN, INT16_MAX).astype(np.int16).reshape(view.out.shape)
     fields = finish_fields(op, view)
-    whole = requantize(fixed, fields["multiplier"], fields["shift"]).astype(np.int64) + fields["out_zero_point"]
+    centred = np.asarray(fixed, np.int64) - fields["mean"]
+    whole = requantize(centred, fields["multiplier"], fields["shift"]).astype(np.int64) + fields["out_zero_point"]
     return np.clip(whole, INT8_MIN, INT8_MAX).astype(np.int8).reshape(view.out.shape)
