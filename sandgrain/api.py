@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from sandgrain import verify as verification
 from sandgrain.codegen.ctext import identifier, printable
 from sandgrain.codegen.model import Options
 from sandgrain.errors import ToolchainError, UsageError
+from sandgrain.features.frontend import FrontEnd
 from sandgrain.frontends import tflite
 from sandgrain.measure import measure_folder, measure_with_room
 from sandgrain.pipeline import emit, read
@@ -35,8 +37,9 @@ class Result:
 
 
 def compile_model(
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | None,
     *,
+    features: str | os.PathLike[str] | FrontEnd | None = None,
     target: str = "cortex-m4",
     out: str | os.PathLike[str],
     name: str | None = None,
@@ -51,6 +54,8 @@ def compile_model(
 ) -> Result:
     """Compile an int8 .tflite file to C in folder `out`.
 
+    `features`: the front end between raw samples and the model's input, or a features.json that holds one; the C then takes
+    raw samples, and where the front end names a stride also a stream of them. `model` None: the features alone.
     `target`: a board or core. `name`: C prefix, by default made from the file name. `labels`: class names, or a file of
     one a line. `arena`: "static" or "caller". `section`: linker section of a static arena. `optimize`: "speed", "size" or
     "balanced"; the kernels are chosen by running the candidates on the emulated core. `measure`: do so, build the
@@ -66,18 +71,19 @@ def compile_model(
         raise UsageError(f"--arena {printable(arena)} is neither static nor caller")
     if arena == "caller" and section is not None:
         raise UsageError("--arena-section goes with --arena static; with caller, the caller places the arena")
-    path, board, folder = Path(model), targets.load(target), Path(out)
+    path, board, folder = Path("features" if model is None else model), targets.load(target), Path(out)
     limits = limits or budget.Limits()
-    data = tflite.read_file(path)
+    front = features if isinstance(features, FrontEnd) or features is None else _front(Path(features))
+    data = tflite.read_file(path) if model is not None else None
     options = Options(name or identifier(path.stem), arena, section)
     words = labels if isinstance(labels, tuple) else _labels(Path(labels)) if labels is not None else ()
     if any(len(word.encode("utf-8", "replace")) > MAX_LABEL for word in words):
         raise UsageError(f"--labels: a label is longer than {MAX_LABEL} bytes; shorten it")
     opt = tune.FLAGS.get(optimize, "-O2")
     with spec.located(printable(path.name)):
-        imported, optimized = read(data, options.name, words)
+        imported, optimized = read(data, options.name, words, front)
         choice = tune.choose(optimized, board, compiler, optimize, progress, measure=measure)
-        compiled = emit(imported, optimized, board, options, choice)
+        compiled = emit(imported, optimized, board, options, choice, front.stride if front else 0)
     ram = budget.ram_limit(limits, board)
     cost = ""
     if ram is not None and compiled.source.plan.arena_bytes > ram - AMPLE:
@@ -95,7 +101,7 @@ def compile_model(
         budget.check(measured, limits, board)
         report.append(replace(measured, notes=(*measured.notes, cost) if cost else measured.notes))
 
-    proof.save(compiled, data, board, compiler, opt, path.name, folder, accept)
+    proof.save(compiled, proof.Origin(data, front), board, compiler, opt, path.name, folder, accept)
     return Result(folder, report[0], dump(compiled.graph))
 
 
@@ -124,6 +130,16 @@ def verify(
     graph = bundle.compiled.imported
     samples = datafile.random(graph, limit or RANDOM_SAMPLES) if data is None else datafile.load(Path(data), graph).head(limit)
     return verification.verify(bundle, samples, on, oracle=oracle, progress=progress)
+
+
+def _front(path: Path) -> FrontEnd:
+    try:
+        if path.stat().st_size > proof.MAX_JSON:
+            raise ValueError("too large")
+        return FrontEnd.from_json(json.loads(path.read_text("utf-8")))
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        fact = printable(f"{type(error).__name__} {error}")
+        raise UsageError(f"--features {printable(str(path))} holds no features ({fact}); give a features.json") from None
 
 
 def _labels(path: Path) -> tuple[str, ...]:

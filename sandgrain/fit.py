@@ -30,7 +30,7 @@ def fit(compiled: Compiled, board: Board, compiler: str, opt: str, ram: int, *, 
         choice = fit_choice(compiled.optimized, board.core.features, compiled.choice, ram - beside)
         if choice == compiled.choice:
             break
-        compiled = emit(compiled.imported, compiled.optimized, board, compiled.source.options, choice)
+        compiled = emit(compiled.imported, compiled.optimized, board, compiled.source.options, choice, compiled.stride)
     return compiled, _cost(first, compiled, board, compiler, opt, ram) if measure and compiled is not first else ""
 
 

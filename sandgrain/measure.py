@@ -15,10 +15,12 @@ from sandgrain import datafile, targets
 from sandgrain.codegen import bundle
 from sandgrain.codegen.layers import Layer, shape_text
 from sandgrain.codegen.model import Source, harness
+from sandgrain.codegen.stream import state_bytes as stream_bytes
 from sandgrain.cost import Image, energy_uj, milliseconds, stack_bound
 from sandgrain.errors import BudgetError, UsageError
 from sandgrain.pipeline import Compiled
 from sandgrain.plan import Plan
+from sandgrain.plan.storage import callers
 from sandgrain.report import LayerReport, Report, size
 from sandgrain.run import Emulator, emulator_missing, open_emulator
 from sandgrain.run.elf import sections
@@ -41,22 +43,22 @@ int sg_infer(void) { return 0; }
 """
 
 
-def build(folder: Path, source: Source, board: Board, compiler: str, opt: str, out: Path) -> Path:
-    """The ELF of the bundle in `folder` for `board`, written to `out`."""
+def build(folder: Path, source: Source, board: Board, compiler: str, opt: str, out: Path, *, stream: bool = False) -> Path:
+    """The ELF of the bundle in `folder` for `board`, written to `out`; `stream`: its harness pushes the window in pieces."""
     with tempfile.TemporaryDirectory(prefix="sandgrain-harness-") as work:
         path = Path(work) / "harness.c"
-        path.write_text(harness(source), "ascii")
+        path.write_text(harness(source, stream=stream), "ascii")
         return build_firmware([folder / "model.c", path], [folder], board, out, compiler=compiler, opt=opt)
 
 
 @contextmanager
-def firmware(folder: Path, source: Source, board: Board, compiler: str, opt: str) -> Iterator[Emulator]:
+def firmware(folder: Path, source: Source, board: Board, compiler: str, opt: str, *, stream: bool = False) -> Iterator[Emulator]:
     """The bundle's firmware on its emulated core. Raises UsageError when this computer cannot emulate the core."""
     missing = emulator_missing(board)
     if missing:
         raise UsageError(f"{board.name} cannot be emulated here: {missing}; use --on host")
     with tempfile.TemporaryDirectory(prefix="sandgrain-firmware-") as work:
-        yield open_emulator(build(folder, source, board, compiler, opt, Path(work) / "firmware.elf"), board)
+        yield open_emulator(build(folder, source, board, compiler, opt, Path(work) / "firmware.elf", stream=stream), board)
 
 
 @cache
@@ -72,6 +74,9 @@ def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str
     """The report of a bundle. `run`: build the firmware, read its sizes, and run one inference with random inputs."""
     source = compiled.source
     report = _planned(source, board, compiler, title)
+    if source.plan.stream is not None:
+        window = sum(source.plan.graph.tensors[i].nbytes for i in callers(source.plan.graph))
+        report = replace(report, stream_bytes=stream_bytes(source.plan.graph, source.plan.stream), window_bytes=window)
     if board.core.arch == "host":
         return replace(report, notes=("the host has no firmware: sizes are planned, nothing is emulated",))
     if not run:
@@ -159,10 +164,12 @@ def _linked(report: Report, elf: Path, board: Board, compiler: str, opt: str) ->
     sizes, base = sections(elf), _baseline(board, compiler, opt)
     flash = sum(sizes[k] - base[k] for k in ("text", "rodata", "data"))
     arena = -(-report.arena_bytes // 8) * 8  # the union that holds it is aligned
-    static = max(sizes["data"] + sizes["bss"] - base["data"] - base["bss"] - arena, 0)
+    # The harness has a whole window of the signal, which a product that streams does not; the stream is counted by itself.
+    static = max(sizes["data"] + sizes["bss"] - base["data"] - base["bss"] - arena - report.window_bytes - report.stream_bytes, 0)
     bound = stack_bound(Image(elf), "sg_infer", board.core.features).bytes
+    ram = report.arena_bytes + static + bound + report.stream_bytes
     return replace(
-        report, static_bytes=static, stack_bound_bytes=bound, ram_bytes=report.arena_bytes + static + bound,
+        report, static_bytes=static, stack_bound_bytes=bound, ram_bytes=ram,
         code_bytes=max(flash - report.weight_bytes, 0), flash_bytes=max(flash, report.weight_bytes),
         sources={**report.sources, "code_bytes": f"linked ({compiler} {opt}), above an empty program",
                  "static_bytes": "linked", "stack_bound_bytes": "worst case over the firmware's call graph"},

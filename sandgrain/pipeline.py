@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from sandgrain import passes
 from sandgrain.codegen.model import Options, Source, generate
+from sandgrain.errors import UsageError
+from sandgrain.features.frontend import FrontEnd, join
 from sandgrain.frontends import tflite
 from sandgrain.ir import Graph
 from sandgrain.passes.into_strips import into_strips
@@ -19,13 +21,15 @@ class Compiled:
     """A model and its C.
 
     `imported` is the graph as the file says it, `optimized` what the passes made of it, `choice` what was decided by
-    measuring; `source` holds the plan and the C.
+    measuring; `source` holds the plan and the C. `stride`: samples from one
+    result of a stream to the next, 0 where there is none.
     """
 
     imported: Graph
     optimized: Graph
     choice: Choice
     source: Source
+    stride: int = 0
 
     @property
     def graph(self) -> Graph:
@@ -33,27 +37,44 @@ class Compiled:
         return self.source.plan.graph
 
 
-def planned(graph: Graph, features: Collection[str], choice: Choice) -> Plan:
-    """The plan of an optimized graph under a choice, strips included."""
+def planned(graph: Graph, features: Collection[str], choice: Choice, stride: int = 0) -> Plan:
+    """The plan of an optimized graph under a choice, strips included; `stride`: of a stream, 0 for none."""
     if choice.strips is not None:
         length, height = choice.strips
         graph = into_strips(graph, length, height, frozenset(features))
-    return plan(graph, features, choice)
+    return plan(graph, features, choice, stride)
 
 
-def read(data: bytes, name: str, labels: tuple[str, ...] = ()) -> tuple[Graph, Graph]:
-    """(imported, optimized) graph of a .tflite model. Raises ModelError or UnsupportedError."""
-    imported = replace(tflite.read(data, name), labels=labels)
+def read(data: bytes | None, name: str, labels: tuple[str, ...] = (), front: FrontEnd | None = None) -> tuple[Graph, Graph]:
+    """(imported, optimized) graph of a .tflite model, of the front end that feeds it, or of a front end alone.
+
+    Raises ModelError or UnsupportedError, UsageError when there is neither.
+    """
+    if data is None and front is None:
+        raise UsageError("neither a model nor features; give one")
+    graph = tflite.read(data, name) if data is not None else None
+    if front is not None:
+        graph = front.graph() if graph is None else join(front.graph(), graph)
+    assert graph is not None
+    imported = replace(graph, name=name, labels=labels)
     return imported, passes.optimize(imported)
 
 
-def emit(imported: Graph, optimized: Graph, board: Board, options: Options, choice: Choice) -> Compiled:
+def emit(imported: Graph, optimized: Graph, board: Board, options: Options, choice: Choice, stride: int = 0) -> Compiled:
     """The C of an optimized graph for a board's core."""
-    return Compiled(imported, optimized, choice, generate(planned(optimized, board.core.features, choice), options))
+    return Compiled(
+        imported, optimized, choice, generate(planned(optimized, board.core.features, choice, stride), options), stride
+    )
 
 
 def compile_bytes(
-    data: bytes, board: Board, options: Options, labels: tuple[str, ...] = (), choice: Choice | None = None
+    data: bytes | None,
+    board: Board,
+    options: Options,
+    labels: tuple[str, ...] = (),
+    choice: Choice | None = None,
+    front: FrontEnd | None = None,
 ) -> Compiled:
-    """The C of a .tflite model for a board's core. Raises ModelError, UnsupportedError or UsageError."""
-    return emit(*read(data, options.name, labels), board, options, choice or Choice())
+    """The C of a .tflite model, with or behind its features, for a board's core. Raises ModelError, UnsupportedError or UsageError."""
+    stride = front.stride if front is not None else 0
+    return emit(*read(data, options.name, labels, front), board, options, choice or Choice(), stride)

@@ -1,6 +1,6 @@
 """What a bundle keeps so that it can be verified later: the model it was made from, and how.
 
-A bundle is `model.c`, `model.h`, `kernels/` and `proof/` (`model.tflite`, `build.json`). It is written to a folder
+A bundle is `model.c`, `model.h`, `kernels/` and `proof/` (`model.tflite`, `features.json` or both, and `build.json`). It is written to a folder
 beside its place and moved there whole, so that a killed or refused compile leaves nothing half-written.
 """
 
@@ -19,12 +19,21 @@ from sandgrain.codegen import bundle
 from sandgrain.codegen.ctext import printable
 from sandgrain.codegen.model import Options
 from sandgrain.errors import UsageError
+from sandgrain.features.frontend import FrontEnd
 from sandgrain.pipeline import Compiled, compile_bytes
 from sandgrain.plan import Choice
 from sandgrain.targets import Board, load
 
 OWN = ("model.c", "model.h", "kernels", "proof")  # what a bundle consists of, and a new compile replaces
 MAX_JSON = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """What a bundle is made of: a model's bytes, the front end that feeds it, or both."""
+
+    model: bytes | None
+    front: FrontEnd | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,9 +47,10 @@ class Bundle:
     opt: str
     model: str
     edited: bool
+    origin: Origin
 
 
-def save(compiled: Compiled, model: bytes, board: Board, compiler: str, opt: str, title: str, out: Path,
+def save(compiled: Compiled, origin: Origin, board: Board, compiler: str, opt: str, title: str, out: Path,
          measure: Callable[[Path], None]) -> None:  # fmt: skip
     """Write the bundle of `compiled` to `out`, once `measure(folder)` has accepted what was written.
 
@@ -49,14 +59,14 @@ def save(compiled: Compiled, model: bytes, board: Board, compiler: str, opt: str
     """
     _check_place(out)
     try:
-        _save(compiled, model, board, compiler, opt, title, out, measure)
+        _save(compiled, origin, board, compiler, opt, title, out, measure)
     except OSError as error:
         raise UsageError(
             f"-o {printable(str(out))} cannot be written ({error.strerror or type(error).__name__}); name another folder"
         ) from None
 
 
-def _save(compiled: Compiled, model: bytes, board: Board, compiler: str, opt: str, title: str, out: Path,
+def _save(compiled: Compiled, origin: Origin, board: Board, compiler: str, opt: str, title: str, out: Path,
           measure: Callable[[Path], None]) -> None:  # fmt: skip
     beside = next(p for p in out.absolute().parents if p.is_dir())  # parents that are missing are made at the end
     work = beside / f".{out.name}.{secrets.token_hex(4)}"
@@ -65,7 +75,10 @@ def _save(compiled: Compiled, model: bytes, board: Board, compiler: str, opt: st
         bundle.write(compiled.source, work)
         proof = work / "proof"
         proof.mkdir()
-        (proof / "model.tflite").write_bytes(model)
+        if origin.model is not None:
+            (proof / "model.tflite").write_bytes(origin.model)
+        if origin.front is not None:
+            (proof / "features.json").write_text(json.dumps(origin.front.to_json(), indent=2) + "\n", "utf-8")
         options = compiled.source.options
         facts = {
             "sandgrain": sandgrain.__version__, "model": title, "target": board.name, "compiler": compiler, "opt": opt,
@@ -90,14 +103,28 @@ def load_bundle(folder: Path) -> Bundle:
         options = Options(_text(facts, "name"), _text(facts, "arena"), facts["section"])
         board, labels = load(_text(facts, "target")), tuple(str(v) for v in facts["labels"])
         choice = _choice(facts["choice"])
-        compiled = compile_bytes((folder / "proof" / "model.tflite").read_bytes(), board, options, labels, choice)
+        origin = _origin(folder / "proof")
+        compiled = compile_bytes(origin.model, board, options, labels, choice, origin.front)
         fresh = bundle.files(compiled.source)
         edited = any((folder / name).read_text("utf-8", "replace") != text for name, text in fresh.items())
-        return Bundle(folder, compiled, board, _text(facts, "compiler"), _text(facts, "opt"), _text(facts, "model"), edited)
-    except (KeyError, TypeError, OSError) as error:
+        return Bundle(
+            folder, compiled, board, _text(facts, "compiler"), _text(facts, "opt"), _text(facts, "model"), edited, origin
+        )
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise UsageError(
             f"{folder} is not a complete bundle ({type(error).__name__}: {str(error)[:60]}); compile the model again"
         ) from None
+
+
+def _origin(proof: Path) -> Origin:
+    """Raises OSError, KeyError, TypeError or ValueError where the bundle's proof is not whole."""
+    model, features = proof / "model.tflite", proof / "features.json"
+    if features.is_file():
+        if features.stat().st_size > MAX_JSON:
+            raise ValueError("features.json is too large")
+        front = FrontEnd.from_json(json.loads(features.read_text("utf-8")))
+        return Origin(model.read_bytes() if model.is_file() else None, front)
+    return Origin(model.read_bytes())
 
 
 def _choice_facts(choice: Choice) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Report:
     static_bytes: int | None  # linked; writable memory of the model beside the arena
     stack_bytes: int | None  # emulated; painted peak
     stack_bound_bytes: int | None  # linked; static worst case
-    ram_bytes: int  # arena + static + worst-case stack
+    ram_bytes: int  # arena + static + worst-case stack + stream
     weight_bytes: int  # planned; constant tables
     code_bytes: int | None  # linked; instructions, parameter tables and compiler helpers, without start-up code
     flash_bytes: int  # code + weights
@@ -57,6 +57,8 @@ class Report:
     layers: tuple[LayerReport, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    stream_bytes: int = 0  # planned; the state of a stream: its ring of samples, its rows, its filters
+    window_bytes: int = 0  # planned; a whole window in the caller's memory, which a stream does without: not part of ram_bytes
     cycles_zero_wait: float | None = None  # estimated; `cycles` before the board's wait states
     cycles_error: float | None = None  # share of `cycles` and `latency_ms` that they may be off by, either way; None: unknown
 

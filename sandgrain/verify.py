@@ -78,14 +78,20 @@ def verify(
     reference = _reference(bundle.compiled.imported, data, progress)
     runners: dict[str, list[Array]] = {}
     notes = ["model.c or a kernel was edited after it was generated"] if bundle.edited else []
-    if oracle and available():
+    if bundle.origin.model is None:
+        pass  # features have no other runtime to be held against
+    elif oracle and available():
         runners["tflm"] = _tflm(bundle, data)
     elif oracle:
         notes.append("not compared with TensorFlow Lite Micro: pip install tflite-micro")
     # The emulator first: C that writes where it must not is reported there, and would take this process with it here.
     emulated = _emulated(bundle, data, progress) if on == "emulator" and bundle.board.core.arch != "host" else None
+    streams = bundle.compiled.source.plan.stream is not None
+    streamed = _emulated(bundle, data, progress, stream=True) if streams and emulated is not None else None
     host = HostModel(bundle.folder, bundle.compiled.graph, harness(bundle.compiled.source))
     runners["host"] = host.run(data.inputs)
+    if streamed is not None:
+        runners["stream"] = streamed
     if emulated is not None:
         runners["emulator"] = emulated
     compared = {name: _agreeing(reference, outputs) for name, outputs in runners.items()}
@@ -97,8 +103,8 @@ def verify(
     )
 
 
-def _firmware(bundle: Bundle) -> AbstractContextManager[Emulator]:
-    return firmware(bundle.folder, bundle.compiled.source, bundle.board, bundle.compiler, bundle.opt)
+def _firmware(bundle: Bundle, *, stream: bool = False) -> AbstractContextManager[Emulator]:
+    return firmware(bundle.folder, bundle.compiled.source, bundle.board, bundle.compiler, bundle.opt, stream=stream)
 
 
 def _stack(rows: Sequence[Sequence[Array]]) -> list[Array]:
@@ -115,18 +121,23 @@ def _reference(graph: Graph, data: DataSet, progress: Progress) -> list[Array]:
 
 
 def _tflm(bundle: Bundle, data: DataSet) -> list[Array]:
-    model = (bundle.folder / "proof" / "model.tflite").read_bytes()
-    graph = bundle.compiled.imported
+    """TensorFlow Lite Micro's outputs; where there is a front end it is given the features of the reference."""
+    model, graph = bundle.origin.model, bundle.compiled.imported
+    assert model is not None
     samples = [[x[s] for x in data.inputs] for s in range(data.samples)]
+    if bundle.origin.front is not None:
+        features = bundle.origin.front.graph()
+        samples = [interp.run(features, sample) for sample in samples]
     with TflmOracle() as oracle:
         rows = oracle.run(model, samples)
     shapes = [graph.tensors[i].shape for i in graph.outputs]
     return [c.reshape(-1, *shape) for c, shape in zip(_stack(rows), shapes, strict=True)]
 
 
-def _emulated(bundle: Bundle, data: DataSet, progress: Progress) -> list[Array]:
+def _emulated(bundle: Bundle, data: DataSet, progress: Progress, *, stream: bool = False) -> list[Array]:
+    """The firmware's outputs; `stream`: each sample is pushed in pieces into a stream that begins with it."""
     graph = bundle.compiled.graph
-    with _firmware(bundle) as core:
+    with _firmware(bundle, stream=stream) as core:
         rows = []
         for s in range(data.samples):
             raw = core.infer([np.ascontiguousarray(x[s]).tobytes() for x in data.inputs])
@@ -172,11 +183,12 @@ def _difference(bundle: Bundle, data: DataSet, reference: Sequence[Array], runne
         agree &= _same(a, b)
     sample = int(np.argmin(agree))
     inputs = [x[sample] for x in data.inputs]
-    graph, layers = bundle.compiled.graph, bundle.compiled.source.layers
+    graph = bundle.compiled.graph
+    layers = [layer for layer in bundle.compiled.source.layers if layer.reads]  # a stream's front leaves nothing whole to read
     if runner != "tflm":
         values = interp.trace(graph, inputs)
         reads = [layer.reads for layer in layers]
-        if runner == "host":
+        if runner == "host":  # a stream that differs is looked for in the whole window: both run the same layers
             host = HostModel(bundle.folder, graph, harness(bundle.compiled.source), trace=True)
             seen = host.trace(inputs, reads, _arena_offset(bundle))
         else:

@@ -84,9 +84,10 @@ def report(result: Report, layers: bool) -> None:
     r = result
     line(f"{r.model} on {r.target} ({r.core}, {r.compiler})")
     rows = [
-        ["RAM", size(r.ram_bytes), "arena + static + worst-case stack"],
+        ["RAM", size(r.ram_bytes), "arena + static + worst-case stack" + (" + stream" if r.stream_bytes else "")],
         ["  arena", size(r.arena_bytes), "planned; inputs and outputs included"],
         ["  stack", _bytes(r.stack_bound_bytes), f"worst case from the ELF; emulated peak {_bytes(r.stack_bytes)}"],
+        *([["  stream", size(r.stream_bytes), "planned; the caller owns it"]] if r.stream_bytes else []),
         ["flash", size(r.flash_bytes), "code + weights"],
         ["  code", _bytes(r.code_bytes), "linked, start-up left out"],
         ["  weights", size(r.weight_bytes), "constant tables"],

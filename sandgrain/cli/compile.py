@@ -19,6 +19,7 @@ def command(
     target: Annotated[str, typer.Option("--target", "-t", help="Board or core; see: sandgrain targets.")] = "cortex-m4",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the C; by default the model's name.")] = None,
     name: Annotated[str | None, typer.Option(help="Prefix of every C symbol; by default made from the file name.")] = None,
+    features: Annotated[Path | None, typer.Option(help="A features.json: the C then takes raw samples.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Text file with one class label a line.")] = None,
     arena: Annotated[str, typer.Option(help="static: the C owns its memory; caller: the caller passes it.")] = "static",
     arena_section: Annotated[str | None, typer.Option(help="Linker section for the static arena, such as .dtcm.")] = None,
@@ -41,7 +42,7 @@ def command(
     folder = out or Path(model.stem or "model")
     with _out.progress("measuring kernels") as step:
         result = api.compile_model(
-            model, target=target, out=folder, name=name, labels=labels, arena=arena, section=arena_section, compiler=compiler,
+            model, features=features, target=target, out=folder, name=name, labels=labels, arena=arena, section=arena_section, compiler=compiler,
             optimize=optimize, limits=limits, measure=measure, progress=step,
         )  # fmt: skip
     if as_json:

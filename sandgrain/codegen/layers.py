@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from sandgrain.codegen.tables import Tables
 from sandgrain.ir import Graph, Node, Tensor
 from sandgrain.ops import OPS, Kernel
 from sandgrain.ops.base import Arg, Call, In, Out, Scratch
+from sandgrain.ops.signal.base import SignalOp
 from sandgrain.plan import Plan
 
 
@@ -40,8 +42,9 @@ def shape_text(tensor: Tensor) -> str:
 class Emitter:
     """Writes the layers of one plan. Equal constants, parameter structs and shared kernels are written once."""
 
-    def __init__(self, plan: Plan, prefix: str) -> None:
+    def __init__(self, plan: Plan, prefix: str, streamed: Collection[int] = ()) -> None:
         self.plan = plan
+        self._streamed = frozenset(streamed)  # nodes that a stream runs as well, through a function of their own
         self.prefix = prefix
         self.tables = Tables(prefix)
         self._structs: dict[tuple[str, str], str] = {}  # (function, members) -> name
@@ -57,6 +60,8 @@ class Emitter:
         plan, view, before = self.plan, self.plan.graph.view(node), self.tables.nbytes
         calls = kernel.lower(view)
         head: list[str] = [self._title(index, node)]
+        if index in self._streamed:
+            return self._made(index, node, kernel, before, calls, self._streamable(calls[0], index, node, head), (), ())
         lines = []
         for k, call in enumerate(calls):
             hint = f"{index}" + (f"_{k}" if len(calls) > 1 else "")
@@ -71,10 +76,13 @@ class Emitter:
         parameters = ", ".join(["uint8_t *arena", *(f"const {self._ctype(i)} *{self._outside[i]}" for i in outside)])
         body = f"static SG_NOINLINE void {self.prefix}_layer_{index}({parameters})\n{{\n{unused}" + "\n".join(lines) + "\n}\n"
         reads = tuple((t, plan.offsets[t], plan.graph.tensors[t].nbytes) for t in node.outputs)
-        return Layer(
-            index, node.op, node.name, kernel.name, OPS[node.op].macs(view), self.tables.nbytes - before,
-            tuple(dict.fromkeys(c.source for c in calls)), "\n".join([*head, body]), reads, outside,
-        )  # fmt: skip
+        return self._made(index, node, kernel, before, calls, "\n".join([*head, body]), reads, outside)
+
+    def _made(self, index: int, node: Node, kernel: Kernel, before: int, calls: Sequence[Call], text: str,
+              reads: tuple[tuple[int, int, int], ...], outside: tuple[int, ...]) -> Layer:  # fmt: skip
+        """The layer; constants beyond `before` bytes are its own."""
+        macs, sources = OPS[node.op].macs(self.plan.graph.view(node)), tuple(dict.fromkeys(c.source for c in calls))
+        return Layer(index, node.op, node.name, kernel.name, macs, self.tables.nbytes - before, sources, text, reads, outside)
 
     def _title(self, index: int, node: Node) -> str:
         tensors = self.plan.graph.tensors
@@ -100,6 +108,26 @@ class Emitter:
         if name == f"{self.prefix}_p{hint}":
             head.append(f"static const struct {call.function} {name} = {{\n{members}\n}};")
         return name
+
+    def _streamable(self, call: Call, index: int, node: Node, head: list[str]) -> str:
+        """A layer in front of a stream's rows: a function of samples or of one row, in the stream's memory."""
+        op, view = OPS[node.op], self.plan.graph.view(node)
+        assert isinstance(op, SignalOp)
+        struct, name = self._struct(call, f"{index}", head), f"static SG_NOINLINE {{}} {self.prefix}_layer_{index}"
+        if op.stream(view) is not None:
+            same = view.input(0).shape == view.out.shape
+            head.append(
+                f"{name.format('void' if same else 'int32_t')}(void *state, const int16_t *in, int16_t *out, int32_t count)\n{{\n"
+                f"    {'' if same else 'return '}{call.function}_step(&{struct}, state, in, out, count);\n}}\n"
+            )
+            return "\n".join(head)
+        types = [f"{self._type(node, a)} *a{k}" for k, a in enumerate(call.args)]
+        head.append(
+            f"{name.format('void')}({', '.join(types)})\n{{\n"
+            f"    struct {call.function} p = {struct};\n    p.{op.runs} = 1; /* a row at a time */\n"
+            f"    {call.function}({', '.join(['&p', *(f'a{k}' for k in range(len(types)))])});\n}}\n"
+        )
+        return "\n".join(head)
 
     def _shared_copy(self, call: Call, node: Node, head: list[str]) -> str:
         """The name of the one copy of a kernel that layers share; written to `head` when it is new."""

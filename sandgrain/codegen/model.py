@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from sandgrain.codegen import ctext
+from sandgrain.codegen import stream as streaming
 from sandgrain.codegen.layers import Emitter, Layer, pointer, shape_text
 from sandgrain.codegen.tables import Tables
 from sandgrain.errors import UnsupportedError
@@ -50,7 +51,9 @@ def generate(plan: Plan, options: Options) -> Source:
         if index not in plan.offsets and index not in outside:
             name = ctext.printable(plan.graph.tensors[index].name)
             raise UnsupportedError(f"output {name} depends on no input; remove it from the model's outputs")
-    emitter = Emitter(plan, options.name)
+    stream = plan.stream
+    streamed = () if stream is None else (*stream.filters, *stream.rows, *(() if stream.frame is None else (stream.frame,)))
+    emitter = Emitter(plan, options.name, streamed)
     layers, tables = emitter.layers(), emitter.tables
     draft = Source(options, plan, "", "", tuple(layers), tables.nbytes, "")
     body = _body(draft, tables)
@@ -95,11 +98,14 @@ def _header(source: Source) -> str:
     ]
     parts += [_port_macros(upper, port, tensor) for port, _, tensor in _ports(graph)]
     parts.append(_arena_declaration(source))
-    parts.append(
-        "/* One inference. The slots above may be passed as they are: then nothing is copied. An inference overwrites the\n"
-        " * input slots; an input without a slot is read where it lies. Returns a status code. */"
-    )
-    parts.append(signature(source) + ";\n")
+    if source.plan.stream is not None:
+        parts.append(streaming.declaration(graph, source.plan.stream, name, caller))
+    else:
+        parts.append(
+            "/* One inference. The slots above may be passed as they are: then nothing is copied. An inference overwrites the\n"
+            " * input slots; an input without a slot is read where it lies. Returns a status code. */"
+        )
+        parts.append(signature(source) + ";\n")
     parts += [_helpers(name, port, tensor) for port, _, tensor in _ports(graph)]
     if graph.labels:
         parts.append(f"#define {upper}_LABEL_COUNT {len(graph.labels)}")
@@ -211,7 +217,10 @@ def _body(source: Source, tables: Tables) -> str:
         section = source.options.section
         place = f' __attribute__((section("{section}")))' if section else ""
         parts.append(f"union {name}_arena_memory {name}_arena{place};\n")
-    parts.append(_run(source))
+    if source.plan.stream is not None:
+        parts.append(streaming.definition(source.plan, source.plan.stream, source.layers, name, source.options.arena == "caller"))
+    else:
+        parts.append(_run(source))
     return "\n".join(parts)
 
 
@@ -240,8 +249,11 @@ def _run(source: Source) -> str:
     return "\n".join(lines)
 
 
-def harness(source: Source) -> str:
-    """harness.c: what the emulator and the host runner drive. Fixed symbols around any model."""
+def harness(source: Source, *, stream: bool = False) -> str:
+    """harness.c: what the emulator and the host runner drive. Fixed symbols around any model.
+
+    `stream`: the input goes through `NAME_push` in pieces of uneven length, into a stream that is at its start.
+    """
     name, upper, graph = source.options.name, source.options.name.upper(), source.plan.graph
     caller = source.options.arena == "caller"
     argument = "(memory.bytes)" if caller else ""
@@ -263,5 +275,8 @@ def harness(source: Source) -> str:
             f"const uint32_t sg_{kind}_bytes[] = {{{', '.join(sizes)}}};",
             f"void *const sg_{kind}s[] = {{{', '.join(slots[n] for n in names)}}};",
         ]
-    parts.append(f"\nint sg_infer(void)\n{{\n    return {name}_run({call});\n}}\n")
+    if source.plan.stream is not None:
+        parts.append(streaming.harness(graph, name, slots["input_0"], slots["output_0"], caller=caller, pieces=stream))
+    else:
+        parts.append(f"\nint sg_infer(void)\n{{\n    return {name}_run({call});\n}}\n")
     return "\n".join(parts)

@@ -10,7 +10,8 @@ from sandgrain.ops import Kernel
 from sandgrain.plan.arena import place
 from sandgrain.plan.choice import Choice, select
 from sandgrain.plan.order import least_memory_order
-from sandgrain.plan.storage import Storage, storages
+from sandgrain.plan.storage import NONE, Storage, storages
+from sandgrain.plan.stream import Shape, outside, shape_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +21,7 @@ class Plan:
     `graph`: nodes in execution order. `kernels`: one a node, None for views. `offsets`: tensor index -> arena offset in
     bytes (constants have none). `scratch`: one a node, arena offset of its scratch, or None. `blocks`: every storage
     with its offset, scratch included, for reports and proofs. `shared`: first output tensors of the nodes that call a
-    shared copy of their kernel.
+    shared copy of their kernel. `stream`: how the signal streams, None where it comes in whole windows.
     """
 
     graph: Graph
@@ -30,22 +31,27 @@ class Plan:
     arena_bytes: int
     blocks: tuple[tuple[Storage, int], ...]
     shared: frozenset[int] = frozenset()
+    stream: Shape | None = None
 
 
-def plan(graph: Graph, features: Collection[str], choice: Choice | None = None) -> Plan:
-    """Select kernels as `choice` says, order nodes, place tensors."""
+def plan(graph: Graph, features: Collection[str], choice: Choice | None = None, stride: int = 0) -> Plan:
+    """Select kernels as `choice` says, order nodes, place tensors.
+
+    `stride`: samples from one result of a stream to the next; 0: whole windows only.
+    """
     choice = choice or Choice()
     chosen = [select(graph, node, features, choice) for node in graph.nodes]
     ordered, kernels = least_memory_order(graph, chosen)
-    return replace(layout(ordered, kernels), shared=choice.shared)
+    return replace(layout(ordered, kernels, shape_of(ordered, stride) if stride else None), shared=choice.shared)
 
 
-def layout(graph: Graph, kernels: tuple[Kernel | None, ...]) -> Plan:
+def layout(graph: Graph, kernels: tuple[Kernel | None, ...], stream: Shape | None = None) -> Plan:
     """Give every tensor and every kernel's scratch its place, in the graph's order."""
-    blocks, home, sharings = storages(graph, kernels)
+    apart = NONE if stream is None else outside(graph, stream)
+    blocks, home, sharings = storages(graph, kernels, apart)
     scratch_block: list[int | None] = []
     for step, (node, kernel) in enumerate(zip(graph.nodes, kernels, strict=True)):
-        size = kernel.scratch(graph.view(node)) if kernel else 0
+        size = kernel.scratch(graph.view(node)) if kernel and step not in apart.nodes else 0
         scratch_block.append(len(blocks) if size else None)
         if size:
             blocks.append(Storage(size, step, step))
@@ -57,4 +63,5 @@ def layout(graph: Graph, kernels: tuple[Kernel | None, ...]) -> Plan:
         tuple(None if b is None else offsets[b] for b in scratch_block),
         arena_bytes,
         tuple(zip(blocks, offsets, strict=True)),
+        stream=stream,
     )

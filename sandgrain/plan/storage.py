@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from sandgrain.ir import Graph, View
 from sandgrain.ops import OPS, Kernel
+from sandgrain.plan.stream import Outside
 
+NONE = Outside()
 ALIGN = 4  # bytes; word loads of int8 data, and int32 and float tensors
 
 
@@ -63,8 +65,11 @@ def callers(graph: Graph) -> frozenset[int]:
     )
 
 
-def storages(graph: Graph, kernels: Sequence[Kernel | None]) -> tuple[list[Storage], dict[int, int], list[Sharing]]:
-    """The storages of a graph in its order, tensor index -> storage index, and who may share. Constants and what the caller keeps have none."""
+def storages(
+    graph: Graph, kernels: Sequence[Kernel | None], apart: Outside = NONE
+) -> tuple[list[Storage], dict[int, int], list[Sharing]]:
+    """The storages of a graph in its order, tensor index -> storage index, and who may share. Constants and what the caller keeps have none,
+    nor has what a stream keeps `apart`."""
     reads = _last_reads(graph)
     blocks: list[Storage] = []
     home: dict[int, int] = {}
@@ -73,20 +78,20 @@ def storages(graph: Graph, kernels: Sequence[Kernel | None]) -> tuple[list[Stora
         home[tensor] = len(blocks)
         blocks.append(Storage(graph.tensors[tensor].nbytes, step, max(step, reads[tensor])))
 
-    outside = callers(graph)
+    kept = callers(graph)
     for i in graph.inputs:
-        if i not in outside:
+        if i not in kept:
             own(i, -1)
     for step, node in enumerate(graph.nodes):
         for k, out in enumerate(node.outputs):
             if k == 0 and OPS[node.op].is_view and node.inputs[0] in home:
                 home[out] = home[node.inputs[0]]
-            else:
-                own(out, step)
+            elif out not in apart.tensors:
+                own(out, step + 1 if out == apart.late else step)
     sharings: list[Sharing] = []
     for step, node in enumerate(graph.nodes):
         kernel = kernels[step]
-        if kernel is None:
+        if kernel is None or node.outputs[0] not in home or node.outputs[0] == apart.late:
             continue
         for position, lead, exact in shared_inputs(graph.view(node), kernel):
             i = node.inputs[position]

@@ -24,7 +24,7 @@ LAYERS = (
     {"pipeline", "proof"},
     {"toolchain"},
     {"run"},
-    {"datafile", "budget", "fit", "tune", "measure", "verify", "report", "data", "train", "compress", "search", "deploy"},
+    {"datafile", "extract", "budget", "fit", "tune", "measure", "verify", "report", "data", "project", "train", "compress", "search", "deploy"},
     {"api"},
     {"sandgrain"},  # the package's __init__: the public API
     {"cli", "studio", "__main__"},

@@ -1,0 +1,43 @@
+/* Sandgrain kernel: spectrogram of int16 signals, by an FFT of 32-bit integers. The meaning in numpy: ops/signal/spectrogram.py. */
+#ifndef SG_SPECTROGRAM_S32_H
+#define SG_SPECTROGRAM_S32_H
+
+#include "sg_fft_s32.h"
+#include "sg_frames.h"
+#include "sg_spectrum.h"
+
+struct sg_spectrogram_s32 {
+    int32_t frames, window, hop, fft, channels;
+    int32_t first, bins;                    /* the bins that are kept */
+    int32_t power, log;                     /* 1: magnitudes, 2: powers; 1: their natural logarithm */
+    int32_t unit, floor, floor_shift;       /* of the logarithm: sg_spectrum.h */
+    int32_t wide;                           /* 1: int16 output */
+    int32_t mean, multiplier, shift, out_zero_point;
+    int32_t scale;                          /* bits that a tapered sample loses */
+    const int16_t *taper;
+    const int16_t *twiddle;
+};
+
+/* scratch: one frame, and its spectrum. */
+SG_SPECIALIZE void sg_spectrogram_s32(const struct sg_spectrogram_s32 *p, const int16_t *in, void *out, int8_t *scratch)
+{
+    int32_t *x = (int32_t *)(void *)scratch;
+    int32_t written = 0;
+    for (int32_t i = 0; i < p->frames * p->channels; i++) {
+        const int16_t *from = in + i / p->channels * p->hop * p->channels + i % p->channels;
+        sg_window_s32(from, p->channels, p->taper, p->window, p->fft, p->scale, x);
+        sg_rfft_s32(x, p->fft, p->twiddle);
+        SG_FFT_ROLLED
+        for (int32_t k = p->first; k < p->first + p->bins; k++) {
+            const uint64_t square = sg_power_s32(x, p->fft, k);
+            const int32_t value = sg_spectrum_value(square, p->power, p->log, p->unit, p->floor, p->floor_shift);
+            if (p->wide != 0) {
+                ((int16_t *)out)[written++] = sg_finish_s16(value);
+            } else {
+                ((int8_t *)out)[written++] = sg_finish_s8(value, p->mean, p->multiplier, p->shift, p->out_zero_point);
+            }
+        }
+    }
+}
+
+#endif
