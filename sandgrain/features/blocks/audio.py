@@ -82,7 +82,9 @@ class LogMel(_Frames):
     bands: int = Field(40, ge=4, le=128, description="mel bands")
     low: float = Field(20.0, ge=0, description="lower edge of the first band, Hz")
     high: float | None = Field(None, gt=0, description="upper edge of the last band, Hz; by default half the rate")
-    scale: Literal["htk", "slaney"] = Field("htk", description="which mel scale")
+    scale: Literal["htk", "htk_hertz", "slaney"] = Field(
+        "htk", description="mel scale: HTK's with triangles straight in mel (as TensorFlow) or in hertz (as librosa), or Slaney's"
+    )
     norm: Literal["none", "slaney"] = Field("none", description="slaney: bands of equal area")
     power: Literal[1, 2] = Field(2, description="1: magnitude, 2: power")
     floor: float = Field(1e-6, gt=0, lt=1, description="added before the logarithm; full scale is 1")

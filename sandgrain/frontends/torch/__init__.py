@@ -1,0 +1,14 @@
+"""Torch modules to float graphs. PyTorch is needed only here and in `sandgrain.train`."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from sandgrain.errors import UsageError
+
+if importlib.util.find_spec("torch") is None:
+    raise UsageError("PyTorch is not installed; pip install 'sandgrain[train]'")
+
+from sandgrain.frontends.torch.convert import convert
+
+__all__ = ["convert"]

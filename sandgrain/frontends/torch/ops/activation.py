@@ -1,0 +1,82 @@
+"""Activations."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from sandgrain.frontends.torch.builder import Builder, Value
+from sandgrain.frontends.torch.ops.base import Arguments, Handler, need
+
+CLAMPS = {(0.0, None): "relu", (0.0, 6.0): "relu6", (-1.0, 1.0): "relu_n1_to_1"}
+
+
+def _unary(op: str, **attrs: Any) -> Handler:
+    return lambda b, a: Value(b.node(op, (a.x.tensor,), **attrs), a.x.layout)
+
+
+def _fused(kind: str) -> Handler:
+    return lambda b, a: b.activate(a.x, kind)
+
+
+def _clamp(b: Builder, a: Arguments) -> Value:
+    low, high = (a.get(name) for name in (("min_val", "max_val") if "min_val" in a.values else ("min", "max")))
+    key = tuple(None if v is None or abs(float(v)) == float("inf") else float(v) for v in (low, high))
+    need(key in CLAMPS, f"a clamp to {low} and {high}; clamp to (0, 6), (-1, 1) or from 0 on")
+    return b.activate(a.x, CLAMPS[key])  # type: ignore[index]
+
+
+def _leaky_relu(b: Builder, a: Arguments) -> Value:
+    return Value(b.node("leaky_relu", (a.x.tensor,), alpha=float(np.float32(a["negative_slope"]))), a.x.layout)
+
+
+def _prelu(b: Builder, a: Arguments) -> Value:
+    """One slope is a leaky relu; one a channel is slope * x + (1 - slope) * relu(x)."""
+    x, slope = a.x, a.constant("weight")
+    assert slope is not None
+    if (slope == slope.reshape(-1)[0]).all():
+        return Value(b.node("leaky_relu", (x.tensor,), alpha=float(slope.reshape(-1)[0])), x.layout)
+    channels = slope.reshape(1, -1, *(1,) * (len(x.shape) - 2))
+    b.shared.add(x.tensor)  # both sides read it: nothing may be put into the layer before
+    positive = b.activate(x, "relu")
+    sides = (b.binary_constant("mul", x, channels), b.binary_constant("mul", positive, 1 - channels))
+    return Value(b.node("add", [s.tensor for s in sides], activation="none"), x.layout)
+
+
+def _silu(b: Builder, a: Arguments) -> Value:
+    """x times its logistic."""
+    b.shared.add(a.x.tensor)
+    gate = b.node("logistic", (a.x.tensor,))
+    return Value(b.node("mul", (a.x.tensor, gate), activation="none"), a.x.layout)
+
+
+def _hard_sigmoid(b: Builder, a: Arguments) -> Value:
+    """relu6(x + 3) / 6."""
+    gate = b.activate(b.binary_constant("add", a.x, np.full(1, 3.0)), "relu6")
+    return b.binary_constant("mul", gate, np.full(1, 1 / 6))
+
+
+def _softmax(b: Builder, a: Arguments) -> Value:
+    x, axis = a.x, a["dim"] % len(a.x.shape)
+    others = [k for k in range(len(x.shape)) if k != axis]
+    x = b.arrange(x, (*others, axis), free=(axis,))
+    depth = x.shape[axis]
+    shape = b.shape(x.tensor)
+    rows = b.view(x.tensor, shape if shape[-1] == depth else (math.prod(x.shape) // depth, depth))
+    return Value(b.node("softmax", (rows,), beta=1.0), x.layout)
+
+
+HANDLERS: dict[str, Handler] = {
+    "relu": _fused("relu"), "relu6": _fused("relu6"), "hardtanh": _clamp, "clamp": _clamp, "clamp_min": _clamp,
+    "leaky_relu": _leaky_relu, "prelu": _prelu, "hardswish": _unary("hard_swish"), "sigmoid": _unary("logistic"),
+    "tanh": _unary("tanh"), "silu": _silu, "hardsigmoid": _hard_sigmoid, "softmax": _softmax, "_softmax": _softmax,
+}  # fmt: skip
+
+HINTS = {
+    "gelu": "use nn.ReLU, nn.SiLU or nn.Hardswish",
+    "elu": "use nn.LeakyReLU", "selu": "use nn.LeakyReLU", "celu": "use nn.LeakyReLU",
+    "mish": "use nn.SiLU or nn.Hardswish", "softplus": "use nn.ReLU", "exp": "use nn.Softmax or nn.Sigmoid",
+    "log_softmax": "leave it out: the class with the largest value stays the same", "glu": "use a product with nn.Sigmoid",
+}  # fmt: skip

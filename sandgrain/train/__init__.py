@@ -1,0 +1,1 @@
+"""Training in PyTorch: models, the loop, quantization-aware training, detectors of anomalies."""

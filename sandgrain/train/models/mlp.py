@@ -1,0 +1,22 @@
+"""Multilayer perceptron."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+from sandgrain.train.models.base import Family, Flat, Shape
+
+
+def make(shape: Shape, classes: int, width: int, *, layers: int = 2, dropout: float = 0.0) -> nn.Module:
+    """`layers` hidden layers of `width` units."""
+    body: list[nn.Module] = []
+    inputs = math.prod(shape)
+    for _ in range(layers):
+        body += [nn.Linear(inputs, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(dropout)]
+        inputs = width
+    return Flat(nn.Sequential(*body, nn.Linear(inputs, classes)))
+
+
+FAMILY = Family("mlp", "fully connected layers, for a few dozen features", 32, (1, 2, 3), make)

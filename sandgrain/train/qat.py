@@ -1,0 +1,228 @@
+"""Quantization-aware training: the forward pass is the firmware's own arithmetic, the backward pass is that of real numbers.
+
+A float graph becomes a module whose parameters are its weights and biases. In each step the current weights are quantized
+just as the conversion to int8 will do it, accumulators are rescaled by the ops' own numpy references, and what comes out of a
+layer is the real value of the int8 that the board would have there. Gradients pass rounding unchanged and stop where an output
+saturates (the straight-through estimator; Jacob et al. 2017, Bengio et al. 2013). After training, the int8 graph that
+`finish` gives has the outputs that the module had, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as fn
+
+from sandgrain import ir
+from sandgrain.errors import UnsupportedError
+from sandgrain.ir import Array, Graph, View
+from sandgrain.ops import OPS
+from sandgrain.ops.weights import bias_of, channel_multipliers, finish
+from sandgrain.quant import Quantization, quantize
+from sandgrain.quantize.calibrate import Range
+from sandgrain.quantize.convert import Quantized, activation_scales, convert_with_ranges
+from sandgrain.quantize.scales import prepare
+from sandgrain.quantize.weights import CHANNEL_AXIS
+
+Gradient = Callable[[View, list[Tensor]], Tensor]
+EXACT = 1 << 24  # below this, sums of integers are exact in single precision
+
+
+class Twin(nn.Module):
+    """The int8 twin of a float graph, trainable. Inputs float32 [n, *shape of the graph's input without its 1]; one output.
+
+    `ranges`: of the activations, from calibration; they stay. `given`: the input's quantization where the features fix it.
+    Raises UnsupportedError for an op that has no gradient here.
+    """
+
+    def __init__(self, graph: Graph, ranges: Mapping[int, Range], given: Mapping[int, Quantization] | None = None) -> None:
+        super().__init__()
+        self._given = dict(given or {})
+        self._source = graph
+        self._ranges = dict(ranges)
+        prepared = prepare(graph, self._given)
+        self._graph = prepared.graph
+        self._scales = activation_scales(prepared, self._ranges)
+        for node in self._graph.nodes:
+            if node.op not in GRADIENTS:
+                raise UnsupportedError(f"{node.name}: {node.op} has no gradient; set qat = false")
+        self._learned = {i: f"value_{i}" for n in self._graph.nodes if n.op in CHANNEL_AXIS for i in n.inputs[1:] if i >= 0}
+        for index, name in self._learned.items():
+            data = self._graph.tensors[index].data
+            assert data is not None
+            self.register_parameter(name, nn.Parameter(torch.from_numpy(np.array(data, np.float32))))
+
+    def floats(self) -> Graph:
+        """The float graph with the weights as they are now."""
+        tensors = list(self._graph.tensors)
+        for index, name in self._learned.items():
+            tensors[index] = replace(tensors[index], data=getattr(self, name).detach().cpu().numpy().astype(np.float32))
+        return replace(self._graph, tensors=tuple(tensors))
+
+    def finish(self) -> Quantized:
+        """The int8 graph of the weights as they are now."""
+        return convert_with_ranges(self.floats(), self._ranges, given=self._given)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made, count, device = self.finish(), len(x), x.device
+        source = self._graph.inputs[0]
+        first, *rest = self._graph.tensors[source].shape
+        reals: dict[int, Tensor] = {}
+        whole: dict[int, Array] = {}
+        reals[source], whole[source] = _enter(x.reshape(count * first, *rest), self._scales[source])
+        for node, twin in zip(made.floats.nodes, made.graph.nodes, strict=True):
+            view, out = _many(made.graph.view(twin), count), node.outputs[0]
+            if node.op in CHANNEL_AXIS:
+                reals[out], whole[out] = self._weighted(node.inputs, view, reals, device)
+                continue
+            read = node.inputs[: len(twin.inputs)]  # what the int8 op does without has no gradient either
+            values = [whole.get(i, t.data) for i, t in zip(read, view.inputs, strict=True) if t is not None]
+            smooth = [reals[i] if i in reals else _constant(made.floats, i, device) for i in read]
+            exact = OPS[twin.op].reference(view, values)[0]
+            reals[out], whole[out] = _leave(GRADIENTS[node.op](view, smooth), exact, view, device)
+        return reals[made.floats.outputs[0]].reshape(count, -1)
+
+    def _weighted(
+        self, inputs: tuple[int, ...], view: View, reals: Mapping[int, Tensor], device: torch.device
+    ) -> tuple[Tensor, Array]:
+        """A convolution or a fully connected layer: real value with a gradient, and the integers."""
+        quant_in, quant_w = view.input(0).quant, view.input(1).quant
+        assert quant_in is not None and quant_w is not None
+        axis = CHANNEL_AXIS[view.node.op]
+        scale = torch.tensor(quant_w.scale, dtype=torch.float64, device=device)
+        shaped = scale if len(scale) == 1 else scale.reshape([-1 if k == axis else 1 for k in range(len(view.input(1).shape))])
+        weights = getattr(self, self._learned[inputs[1]])
+        steps = _through(weights / shaped.float(), torch.from_numpy(view.const(1).astype(np.float32)).to(device))
+        x = _through(reals[inputs[0]] / quant_in.scale[0], torch.round(reals[inputs[0]].detach() / quant_in.scale[0]))
+        unit = scale * quant_in.scale[0]
+        channels = view.out.shape[-1]
+        bias = torch.zeros(channels, device=device)
+        if len(inputs) > 2 and inputs[2] >= 0:
+            learned = getattr(self, self._learned[inputs[2]]).reshape(-1) / unit.float()
+            bias = _through(learned, torch.from_numpy(bias_of(view, channels).astype(np.float32)).to(device))
+        large = bool(
+            np.abs(view.const(1).astype(np.int64)).sum(axis=tuple(k for k in range(view.const(1).ndim) if k != axis)).max() * 255
+            >= EXACT
+        )
+        if large and not self.training:
+            x, steps = x.double(), steps.double()  # exact; in training a last bit does not matter
+        sums = LINEAR[view.node.op](view, x, steps)
+        acc = np.rint(sums.detach().cpu().numpy().astype(np.float64)).astype(np.int64) + bias_of(view, channels)
+        result = finish(view, acc, *channel_multipliers(view, channels)).reshape(view.out.shape)
+        real = (sums.float() + bias) * unit.float()
+        return _leave(real.reshape(view.out.shape), result, view, device)
+
+
+def _through(value: Tensor, exact: Tensor) -> Tensor:
+    """`exact` forwards, the gradient of `value` backwards."""
+    return value + (exact - value).detach()
+
+
+def _enter(x: Tensor, quant: Quantization) -> tuple[Tensor, Array]:
+    whole = quantize(x.detach().cpu().numpy(), quant)
+    return _real(whole, quant, x.device), whole
+
+
+def _real(whole: Array, quant: Quantization, device: torch.device) -> Tensor:
+    return torch.from_numpy((whole.astype(np.float32) - quant.zero_point[0]) * np.float32(quant.scale[0])).to(device)
+
+
+def _leave(smooth: Tensor, whole: Array, view: View, device: torch.device) -> tuple[Tensor, Array]:
+    """What the next layer sees: the integers' real values, with the gradient of `smooth` where they do not saturate."""
+    quant = view.out.quant
+    assert quant is not None
+    low, high = (float(quant.scale[0] * (v - quant.zero_point[0])) for v in (-128, 127))
+    activation = view.attrs.get("activation", "none")
+    if activation in ("relu", "relu6"):
+        low = max(low, 0.0)
+        high = min(high, 6.0) if activation == "relu6" else high
+    return _through(smooth.clamp(low, high), _real(whole, quant, device)), whole
+
+
+def _many(view: View, count: int) -> View:
+    """The view of a node with `count` inferences in the first dimension."""
+
+    def larger(tensor: ir.Tensor | None) -> ir.Tensor | None:
+        if tensor is None or tensor.data is not None:
+            return tensor
+        return replace(tensor, shape=(count * tensor.shape[0], *tensor.shape[1:]))
+
+    outputs = tuple(replace(t, shape=(count * t.shape[0], *t.shape[1:])) for t in view.outputs)
+    return View(view.node, tuple(larger(t) for t in view.inputs), outputs)
+
+
+def _constant(graph: Graph, index: int, device: torch.device) -> Tensor:
+    data = graph.tensors[index].data
+    assert data is not None
+    return torch.from_numpy(np.asarray(data, np.float32)).to(device)
+
+
+# --- the real functions behind the ops: for their gradients --------------------------------------------------------------
+
+
+def _padded(view: View, x: Tensor, value: float = 0.0) -> Tensor:
+    """NHWC to NCHW, with the window's padding."""
+    top, bottom, left, right = view.attrs["padding"]
+    return fn.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom), value=value)
+
+
+def _conv(view: View, x: Tensor, w: Tensor) -> Tensor:
+    a = view.attrs
+    out = fn.conv2d(_padded(view, x), w.permute(0, 3, 1, 2), stride=a["stride"], dilation=a["dilation"])
+    return out.permute(0, 2, 3, 1)
+
+
+def _depthwise(view: View, x: Tensor, w: Tensor) -> Tensor:
+    a, channels = view.attrs, x.shape[3]
+    kernel = w.permute(3, 0, 1, 2)  # [1, h, w, out] -> [out, 1, h, w]; output k reads input k // multiplier
+    return fn.conv2d(_padded(view, x), kernel, stride=a["stride"], dilation=a["dilation"], groups=channels).permute(0, 2, 3, 1)
+
+
+def _dense(view: View, x: Tensor, w: Tensor) -> Tensor:
+    return x.reshape(-1, w.shape[1]) @ w.T
+
+
+LINEAR: dict[str, Callable[[View, Tensor, Tensor], Tensor]] = {
+    "conv_2d": _conv, "depthwise_conv_2d": _depthwise, "fully_connected": _dense,
+}  # fmt: skip
+
+
+def _average(view: View, x: Tensor) -> Tensor:
+    a = view.attrs
+    inside = _padded(view, torch.ones_like(x[:1, :, :, :1]))
+    total = fn.avg_pool2d(_padded(view, x), a["kernel"], a["stride"])
+    return (total / fn.avg_pool2d(inside, a["kernel"], a["stride"])).permute(0, 2, 3, 1)
+
+
+def _maximum(view: View, x: Tensor) -> Tensor:
+    return fn.max_pool2d(_padded(view, x, -1e30), view.attrs["kernel"], view.attrs["stride"]).permute(0, 2, 3, 1)
+
+
+def _nearest(view: View, x: Tensor) -> Tensor:
+    return fn.interpolate(x.permute(0, 3, 1, 2), size=view.out.shape[1:3], mode="nearest").permute(0, 2, 3, 1)
+
+
+def _pad(view: View, x: Tensor) -> Tensor:
+    pairs = [v for pair in reversed(view.attrs["paddings"]) for v in pair]
+    return fn.pad(x, pairs)
+
+
+GRADIENTS: dict[str, Gradient] = {
+    "conv_2d": lambda v, x: x[0], "depthwise_conv_2d": lambda v, x: x[0], "fully_connected": lambda v, x: x[0],
+    "add": lambda v, x: x[0] + x[1], "sub": lambda v, x: x[0] - x[1], "mul": lambda v, x: x[0] * x[1],
+    "relu": lambda v, x: fn.relu(x[0]), "relu6": lambda v, x: fn.relu6(x[0]),
+    "leaky_relu": lambda v, x: fn.leaky_relu(x[0], v.attrs["alpha"]), "hard_swish": lambda v, x: fn.hardswish(x[0]),
+    "logistic": lambda v, x: torch.sigmoid(x[0]), "tanh": lambda v, x: torch.tanh(x[0]),
+    "softmax": lambda v, x: torch.softmax(x[0] * v.attrs["beta"], -1),
+    "mean": lambda v, x: x[0].mean(tuple(v.attrs["axes"]), keepdim=v.attrs["keep_dims"]),
+    "average_pool_2d": lambda v, x: _average(v, x[0]), "max_pool_2d": lambda v, x: _maximum(v, x[0]),
+    "reshape": lambda v, x: x[0].reshape(v.out.shape), "quantize": lambda v, x: x[0],
+    "concatenation": lambda v, x: torch.cat(x, v.attrs["axis"]), "pad": lambda v, x: _pad(v, x[0]),
+    "transpose": lambda v, x: x[0].permute(tuple(v.attrs["perm"])),
+    "batch_matmul": lambda v, x: (x[0].mT if v.attrs["adj_x"] else x[0]) @ (x[1].mT if v.attrs["adj_y"] else x[1]),
+    "resize_nearest_neighbor": lambda v, x: _nearest(v, x[0]),
+}  # fmt: skip
