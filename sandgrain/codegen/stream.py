@@ -58,7 +58,10 @@ def declaration(graph: Graph, shape: Shape, name: str, caller: bool) -> str:
         members.append("    int32_t rows; /* rows made so far, at most a window of them */")
         members.append("    int32_t next; /* where the next row goes: the oldest one's place */")
         members.append("    int32_t wait; /* rows until the next result */")
-    members += [f"    int32_t state_{k}[{_state(graph, node) // 4}]; /* of filter {k} */" for k, node in enumerate(shape.filters)]
+    members += [
+        f"    union {{\n        int32_t alignment;\n        uint8_t bytes[{_state(graph, node)}];\n    }} state_{k}; /* of filter {k} */"
+        for k, node in enumerate(shape.filters)
+    ]
     members.append(f"    int16_t samples[{_align(2 * shape.window * shape.channels) // 2}];")
     if shape.frame is not None:
         members.append(f"    {ctext.C_TYPE[held.dtype]} features[{_align(held.nbytes) // _item(held)}]; /* a ring of rows */")
@@ -126,7 +129,7 @@ def _start(graph: Graph, shape: Shape, name: str, caller: bool) -> str:
     members = ["held"] if shape.frame is None else ["held", "rows", "next", "wait"]
     lines = [f"void {name}_start(struct {name}_stream *s)\n{{", *(f"    s->{m} = 0;" for m in members)]
     for k, node in enumerate(shape.filters):
-        lines.append(f"    for (int32_t i = 0; i < {_state(graph, node) // 4}; i++) {{\n        s->state_{k}[i] = 0;\n    }}")
+        lines.append(f"    for (int32_t i = 0; i < {_state(graph, node)}; i++) {{\n        s->state_{k}.bytes[i] = 0;\n    }}")
     memory, passed = ("void *arena_memory, ", "arena_memory, ") if caller else ("", "")
     lines += [
         "}\n",
@@ -165,7 +168,7 @@ def _take(graph: Graph, shape: Shape, name: str) -> list[str]:
         factor *= step
         target = place if k == len(shape.filters) - 1 else f"chunk_{k % 2}"
         given = "n" if k == 0 else "m"
-        call = f"{name}_layer_{node}(s->state_{k}, {source}, {target}, {given})"
+        call = f"{name}_layer_{node}(s->state_{k}.bytes, {source}, {target}, {given})"
         lines.append(f"        m = {call};" if step > 1 else f"        {call};")
         source = target
     chunks = [f"        int16_t chunk_{k}[{CHUNK * c}];" for k in range(min(len(shape.filters) - 1, 2))]

@@ -148,9 +148,15 @@ static inline int32_t sg_fft_s16_top(uint32_t seen)
 /* All parts times 2^up; up is -1 (rounded down) or >= 0. */
 static inline void sg_fft_s16_shift(uint32_t *x, const uint32_t *end, int32_t up)
 {
+    if (up < 0) {
+        SG_FFT_ROLLED
+        for (; x < end; x++) {
+            *x = sg_fft_s16_half(*x);
+        }
+    }
     SG_FFT_ROLLED
     for (; x < end; x++) {
-        *x = up < 0 ? sg_fft_s16_half(*x) : ((*x << up) & 0xffffu) | (*x & 0xffff0000u) << up;
+        *x = ((*x << up) & 0xffffu) | (*x & 0xffff0000u) << up;
     }
 }
 
@@ -237,7 +243,7 @@ SG_SPECIALIZE int32_t sg_rfft_s16(uint32_t *x, int32_t n, const int16_t *twiddle
     uint32_t seen, *low = x + 1, *high = x + m - 1;
 
     seen = sg_fft_s16_reorder(x, m);
-    half = sg_fft_s16_level(x, end, seen, 14, &exponent);
+    half = sg_fft_s16_level(x, end, seen, 13, &exponent);
     if ((m & 0x2aaa) != 0) { /* an odd power of two */
         seen = sg_fft_s16_twos(x, end);
         exponent += 1;

@@ -20,36 +20,32 @@ SG_SPECIALIZE void sg_window_s32(const int16_t *in, int32_t stride, const int16_
     }
 }
 
-/* The largest shift, `most` or less, that leaves all samples of a frame in 16 bits. */
-SG_SPECIALIZE int32_t sg_lift(const int16_t *in, int32_t stride, int32_t window, int32_t most)
+/* The largest shift, 14 or less, that leaves all samples of a frame in 15 bits, as sg_rfft_s16 likes them; -1 or more. */
+SG_SPECIALIZE int32_t sg_lift(const int16_t *in, int32_t stride, int32_t window)
 {
     int32_t spread = 0, lift = 0;
     for (int32_t i = 0; i < window; i++) {
         spread |= *in ^ (*in >> 15);
         in += stride;
     }
-    lift = sg_clz32((uint32_t)spread) - 17;
-    return lift < most ? lift : most;
+    lift = sg_clz32((uint32_t)spread) - 18;
+    return lift < 14 ? lift : 14;
 }
 
 /* The same as sg_window_s32 for sg_rfft_s16: 16-bit products times 2^lift, two in a word, the earlier one in the lower half. */
 SG_SPECIALIZE void sg_window_s16(const int16_t *in, int32_t stride, const int16_t *taper, int32_t window, int32_t fft,
                                  int32_t lift, uint32_t *out)
 {
-    const int32_t shift = 15 - lift, nudge = (int32_t)((1u << shift) >> 1);
-    uint32_t first = 0;
+    const int32_t shift = 15 - lift, nudge = (int32_t)(1u << (shift - 1));
     int32_t i = 0;
-    for (; i < window; i++) {
-        const uint32_t v = (uint32_t)((*in * taper[i] + nudge) >> shift);
-        if ((i & 1) != 0) {
-            out[i >> 1] = first | v << 16;
-        } else {
-            first = v & 0xffffu;
-        }
-        in += stride;
+    for (; i + 1 < window; i += 2) {
+        const int32_t low = (in[0] * taper[i] + nudge) >> shift, high = (in[stride] * taper[i + 1] + nudge) >> shift;
+        out[i >> 1] = sg_fft_pair(low, high);
+        in += 2 * stride;
     }
     if ((window & 1) != 0) {
-        out[i++ >> 1] = first;
+        out[i >> 1] = sg_fft_pair((in[0] * taper[i] + nudge) >> shift, 0);
+        i += 2;
     }
     for (; i < fft; i += 2) {
         out[i >> 1] = 0;

@@ -25,7 +25,7 @@ SG_SPECIALIZE void sg_spectrogram_s16(const struct sg_spectrogram_s16 *p, const 
     int32_t written = 0;
     for (int32_t i = 0; i < p->frames * p->channels; i++) {
         const int16_t *from = in + i / p->channels * p->hop * p->channels + i % p->channels;
-        const int32_t lift = sg_lift(from, p->channels, p->window, 15);
+        const int32_t lift = sg_lift(from, p->channels, p->window);
         int32_t by;
         sg_window_s16(from, p->channels, p->taper, p->window, p->fft, lift, x);
         by = 2 * (sg_rfft_s16(x, p->fft, p->twiddle) - lift + p->scale);

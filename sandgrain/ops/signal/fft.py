@@ -179,7 +179,7 @@ def rfft_s16(x: npt.ArrayLike) -> tuple[Int16, Int32]:
     m = n // 2
     order = bit_reversed(m)
     re, im = samples[..., ::2][..., order].astype(np.int64), samples[..., 1::2][..., order].astype(np.int64)
-    re, im, exponent, half = _level(re, im, 14, np.zeros(samples.shape[:-1], np.int64))
+    re, im, exponent, half = _level(re, im, 13, np.zeros(samples.shape[:-1], np.int64))
     q = 1
     if m.bit_length() % 2 == 0:
         re, im = (v >> 1 for v in _radix2(re, im))

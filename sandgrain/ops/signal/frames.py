@@ -34,12 +34,12 @@ def frame(x: npt.ArrayLike, window: int, hop: int) -> Int16:
 def taper_q15(name: str, window: int) -> Int16:
     """int16 [window]: a periodic taper ("hann", "hamming", "rect") in Q15, 1 saturated to 32767.
 
-    Periodic as in scipy.signal.get_window(fftbins=True): the sample after the last would equal the first.
+    Periodic as in scipy.signal.get_window(fftbins=True): the sample after the last would equal the first. A window of one sample is 1.
     """
     if name not in TAPERS:
         raise UsageError(f"there is no taper {name!r}; choose one of {', '.join(sorted(TAPERS))}")
     a, b = TAPERS[name]
-    wave = a - b * np.cos(2 * np.pi * np.arange(window) / window)
+    wave = a - b * np.cos(2 * np.pi * np.arange(window) / window) if window > 1 else np.ones(1)
     return np.minimum(np.rint(wave * (1 << 15)), TAPER_MAX).astype(np.int16)
 
 
@@ -75,20 +75,20 @@ def power_s32(packed: npt.ArrayLike) -> UInt64:
     return out
 
 
-def lifts(frames: npt.ArrayLike, most: int) -> Int64:
-    """[...]: the largest shift, `most` or less, that leaves all samples of an int16 frame [..., window] in 16 bits."""
+def lifts(frames: npt.ArrayLike) -> Int64:
+    """[...]: the largest shift, -1 to 14, that leaves all samples of an int16 frame [..., window] in 15 bits."""
     x = np.asarray(frames, np.int64)
     spread = np.bitwise_or.reduce(x ^ (x >> 63), axis=-1)
-    return np.minimum(15 - bit_length(spread.astype(np.uint64)), most)
+    return np.minimum(14 - bit_length(spread.astype(np.uint64)), 14)
 
 
 def windowed_s16(frames: npt.ArrayLike, taper: npt.ArrayLike, fft: int) -> tuple[Int16, Int64]:
     """int16 [..., window] times Q15 int16 [window] times 2^lift, as int16 [..., fft], ready for `rfft_s16`; and the lifts."""
     x = np.asarray(frames, np.int64)
-    lift = lifts(x, 15)
+    lift = lifts(x)
     shift = 15 - lift[..., None]
     out = np.zeros((*x.shape[:-1], fft), np.int16)
-    out[..., : x.shape[-1]] = (x * np.asarray(taper, np.int64) + ((1 << shift) >> 1)) >> shift
+    out[..., : x.shape[-1]] = (x * np.asarray(taper, np.int64) + (1 << (shift - 1))) >> shift
     return out, lift
 
 
