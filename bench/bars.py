@@ -51,7 +51,10 @@ def best(rows: Iterable[Row], key: str, **match: str) -> float | None:
 
 
 def checks(
-    rows: list[Row], max_ram: Row | None = None, seconds: Mapping[tuple[str, str], float] | None = None
+    rows: list[Row],
+    max_ram: Row | None = None,
+    seconds: Mapping[tuple[str, str], float] | None = None,
+    fronts: list[Row] | None = None,
 ) -> Iterator[Check]:
     """Every bar that `rows` say something about. `max_ram`: the row with a RAM limit; `seconds` by (model, goal)."""
     yield from _instructions(rows)
@@ -62,8 +65,22 @@ def checks(
         free = best(rows, "instructions", model=max_ram["model"], core=M4, optimize="speed", compiler=max_ram["compiler"])
         ratio = max_ram["instructions"] / free if free else None
         yield Check(f"{max_ram['model']} in {limit['ram_bytes'] >> 10} KiB of RAM, times the instructions", ratio, limit["bar"])
+    yield from _fronts(fronts or [])
     for (model, goal), value in (seconds or {}).items():
         yield Check(f"{model} seconds to compile for {goal}", value, BARS["compile_seconds"][goal]["bar"])
+
+
+def _fronts(fronts: list[Row]) -> Iterator[Check]:
+    """RAM: the arena and a stream's state, its ring of audio left out."""
+    for name, limits in BARS["fronts"].items():
+        for row in (r for r in fronts if (r["front"], r["core"]) == (name, M4)):
+            ram = row["arena_bytes"] + row["stream_bytes"] - row["ring_bytes"]
+            values = {
+                "instructions": row["instructions"],
+                "a hop": row["instructions_per_hop"],
+                "RAM bytes beside the audio": ram,
+            }
+            yield from (Check(f"{name} {what}, {M4}", value, limits[what]) for what, value in values.items())
 
 
 def _instructions(rows: list[Row]) -> Iterator[Check]:

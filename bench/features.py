@@ -54,7 +54,7 @@ Row = dict[str, Any]
 
 def rows(cores: list[str]) -> list[Row]:
     """A row for each front end on each core."""
-    return [row(name, core) for name in FRONTS for core in cores]
+    return [row(name, core) for name in FRONTS for core in cores if not emulator_missing(targets.load(core))]
 
 
 def row(name: str, core: str) -> Row:
@@ -70,10 +70,12 @@ def row(name: str, core: str) -> Row:
         frames = graph.tensors[graph.outputs[0]].shape[1]
         hop = round(instructions(folder, source, board, stream=True) / frames) if stride else None
     constants = sum(layer.weight_bytes for layer in source.layers)
+    stream = source.plan.stream
+    ring = 2 * stream.window * stream.channels if stream is not None else 0
     state = measure.stream_bytes(graph, source.plan.stream) if source.plan.stream is not None else 0
     return {
         "front": name, "core": core, "instructions": whole, "instructions_per_hop": hop,
-        "arena_bytes": source.plan.arena_bytes, "stream_bytes": state, "table_bytes": constants, "macs": source.macs,
+        "arena_bytes": source.plan.arena_bytes, "stream_bytes": state, "ring_bytes": ring, "table_bytes": constants, "macs": source.macs,
     }  # fmt: skip
 
 
@@ -92,6 +94,8 @@ def window(source: Source) -> bytes:
 
 
 def show(found: list[Row]) -> None:
+    if not found:
+        return
     table = Table("front end", "core", "instructions", "a hop", "arena B", "stream B", "tables B")
     for r in found:
         hop = "-" if r["instructions_per_hop"] is None else f"{r['instructions_per_hop']:,}"

@@ -36,8 +36,15 @@ def section(data: dict[str, Any]) -> str:
         "On a Cortex-M4 with ziglang, the three settings: instructions / bytes of code / bytes of arena:",
         _settings(rows),
         "The bars that have a figure here (times to compile are printed by a run and not kept):",
-        _bars(rows, data["max_ram"]),
+        _bars(rows, data["max_ram"], data.get("fronts")),
     ]
+    if data.get("fronts"):
+        parts += [
+            "Feature blocks, ziglang -O3: instructions for a whole window, and for a hop of a stream in brackets:",
+            _fronts(data["fronts"]),
+            "Their memory on a Cortex-M4: the arena, a stream's state (audio and rows included), tables in flash:",
+            _front_memory(data["fronts"]),
+        ]
     if data["peers"]:
         parts += [
             "Peers on a Cortex-M4, each at its best setting; in brackets their instructions over ours:",
@@ -91,10 +98,10 @@ def _settings(rows: list[Row]) -> str:
     return _table(("model", *goals), lines)
 
 
-def _bars(rows: list[Row], max_ram: Row | None) -> str:
+def _bars(rows: list[Row], max_ram: Row | None, fronts: list[Row] | None) -> str:
     lines = [
         (c.what, c.text(c.value), c.text(c.bar), c.verdict(c.bar), c.text(c.goal), c.verdict(c.goal))
-        for c in bars.checks(rows, max_ram)
+        for c in bars.checks(rows, max_ram, fronts=fronts)
     ]
     return _table(("figure", "is", "first bar", "", "goal", ""), lines)
 
@@ -122,6 +129,22 @@ def _peers(rows: list[dict[str, Any]]) -> str:
         "how",
     )
     return _table(names, lines, 3)
+
+
+def _fronts(rows: list[dict[str, Any]]) -> str:
+    cores = list(dict.fromkeys(r["core"] for r in rows))
+    lines = []
+    for name in dict.fromkeys(r["front"] for r in rows):
+        mine = {r["core"]: r for r in rows if r["front"] == name}
+        hops = {c: f" ({_n(r['instructions_per_hop'])})" if r["instructions_per_hop"] else "" for c, r in mine.items()}
+        lines.append((name, *(_n(mine[c]["instructions"]) + hops[c] if c in mine else "-" for c in cores)))
+    return _table(("features", *cores), lines)
+
+
+def _front_memory(rows: list[dict[str, Any]]) -> str:
+    keys = ("arena_bytes", "stream_bytes", "table_bytes", "macs")
+    lines = [(r["front"], *(_n(r[k]) for k in keys)) for r in rows if r["core"] == bars.M4]
+    return _table(("features", "arena B", "stream B", "tables B", "MACs"), lines)
 
 
 def _models(rows: list[Row]) -> list[str]:

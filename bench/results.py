@@ -18,7 +18,9 @@ def ordered(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: [row[name] for name in ORDER])
 
 
-def text(rows: list[Row], max_ram: Row | None, peers: list[dict[str, Any]], skipped: list[str]) -> str:
+def text(
+    rows: list[Row], max_ram: Row | None, peers: list[dict[str, Any]], skipped: list[str], fronts: list[Row] | None = None
+) -> str:
     """The file: a line for each row's figures, and one for each of its layers."""
     parts = [
         f'"sandgrain": {json.dumps(sandgrain.__version__)}',
@@ -26,13 +28,16 @@ def text(rows: list[Row], max_ram: Row | None, peers: list[dict[str, Any]], skip
         f'"skipped": {json.dumps(sorted(skipped))}',
         f'"max_ram": {_row(max_ram) if max_ram else "null"}',
         f'"peers": {_lines([json.dumps(peer) for peer in peers])}',
+        f'"fronts": {_lines([json.dumps(front) for front in fronts or []])}',
         f'"rows": {_lines([_row(row) for row in ordered(rows)])}',
     ]
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def write(rows: list[Row], max_ram: Row | None, peers: list[dict[str, Any]], skipped: list[str]) -> None:
-    PATH.write_text(text(rows, max_ram, peers, skipped), "utf-8")
+def write(
+    rows: list[Row], max_ram: Row | None, peers: list[dict[str, Any]], skipped: list[str], fronts: list[Row] | None = None
+) -> None:
+    PATH.write_text(text(rows, max_ram, peers, skipped, fronts), "utf-8")
 
 
 def _row(row: Row) -> str:

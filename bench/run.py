@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
 import bars
+import features
 import jobs
 import page
 import peers
@@ -48,14 +49,16 @@ def main() -> None:
     show(rows)
     whole = full(given)
     limited = with_max_ram(failed) if whole or given.bars else None
+    fronts = features.rows(list(given.cores)) if whole or given.fronts else []
+    features.show(fronts)
     others = peers.measure(given.models, given.compilers) if given.peers else []
     show_peers(others)
     seconds = jobs.compile_seconds(given.models, list(bars.BARS["compile_seconds"])) if whole or given.bars else {}
-    show_bars(list(bars.checks(rows, limited, seconds)))
+    show_bars(list(bars.checks(rows, limited, seconds, fronts)))
     for line in [*(f"not run: {s}" for s in skipped), *failed]:
         console.print(line)
     if whole and not failed:
-        results.write(rows, limited, others, skipped)
+        results.write(rows, limited, others, skipped, fronts)
         page.write()
         console.print(f"written: {results.PATH.name} and the tables in docs/{page.PATH.name}")
     else:
@@ -70,6 +73,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--optimize", nargs="*", default=list(jobs.GOALS), choices=jobs.GOALS, metavar="GOAL")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--bars", action="store_true", help="time the compiler and limit the RAM in a partial run too")
+    parser.add_argument("--fronts", action="store_true", help="the feature blocks in a partial run too")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave out other compilers of networks")
     return parser.parse_args()
 
