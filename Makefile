@@ -32,6 +32,8 @@ format: $(VENV)/.test
 docs: $(VENV)/.test
 	$(BIN)/python tools/cli_docs.py > docs/cli.md.new
 	mv docs/cli.md.new docs/cli.md
+	$(BIN)/python tools/project_docs.py > docs/project.md.new
+	mv docs/project.md.new docs/project.md
 
 # Retrains the demo's model. The files it writes are committed, so this is only for changing them.
 train: $(VENV)/.train

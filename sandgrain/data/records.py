@@ -58,7 +58,7 @@ class Record:
     `key`: the path below the root, posix, with "#3" behind it for the third recording of a file that holds several.
     `shape`: of the decoded array, see `Layout.kind`. `rate`: Hz, 0 for images. `sha256`: of the decoded samples' bytes and
     shape (so that a copy under another name, or the same sound in FLAC, is found). `fields`: what the name pattern's other
-    placeholders matched. `split`: as given by the data itself, or None.
+    placeholders matched. `split`: as given by the data itself, or None. `clipped`: values that int16 could not hold.
     """
 
     key: str
@@ -70,6 +70,7 @@ class Record:
     sha256: str
     fields: Mapping[str, str] = field(default_factory=dict)
     split: str | None = None
+    clipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,10 @@ class BadFile:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A data set as it was found: records in the order of their keys, what was left out, and a hash over all of it.
+    """A data set as it was found: records in the order of path and place in the file, what was left out, and a hash of it.
 
-    `sha256` is over the sorted (key, label, group, sha256) of the records and the layout: the same data gives the same
-    hash on every machine.
+    `sha256` is over the layout and the ordered (key, label, group, split, rate, sha256) of the records: the same data gives
+    the same hash on every machine.
     """
 
     root: Path
@@ -97,4 +98,6 @@ class Manifest:
     @property
     def labels(self) -> tuple[str, ...]:
         """The distinct labels, sorted; numbers by their value."""
-        return tuple(sorted({r.label for r in self.records}, key=lambda t: (not t.isdigit(), int(t) if t.isdigit() else 0, t)))
+        return tuple(
+            sorted({r.label for r in self.records}, key=lambda t: (not t.isdecimal(), int(t) if t.isdecimal() else 0, t))
+        )

@@ -19,13 +19,14 @@ LAYERS = (
     {"fixedpoint"},
     {"ir"},
     {"spec", "ops", "printer"},
-    {"interp", "frontends", "exporters", "passes", "plan", "features"},
+    {"interp", "frontends", "exporters", "passes", "plan", "features", "quantize"},
     {"codegen"},
     {"pipeline", "proof"},
     {"toolchain"},
     {"run"},
-    {"datafile", "extract", "budget", "fit", "tune", "measure", "verify", "report", "data", "project", "train", "compress", "search", "deploy"},
+    {"datafile", "evaluate", "quantize_file", "extract", "budget", "fit", "tune", "measure", "verify", "report", "data", "project", "train", "compress", "search", "deploy"},
     {"api"},
+    {"build"},
     {"sandgrain"},  # the package's __init__: the public API
     {"cli", "studio", "__main__"},
 )

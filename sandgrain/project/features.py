@@ -1,0 +1,84 @@
+"""A project's windows and feature blocks, put together: what one window is, what the blocks make of it, and a map's vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
+
+from sandgrain import extract
+from sandgrain.data import ingest
+from sandgrain.data.records import Record
+from sandgrain.data.windows import Windowing, count, cut, windows_of
+from sandgrain.errors import SandgrainError, UsageError
+from sandgrain.features.frontend import FrontEnd
+from sandgrain.features.pipeline import Pipeline
+from sandgrain.features.signal import Signal
+from sandgrain.ir import Array
+from sandgrain.project.inspection import Inspection
+from sandgrain.project.schema import Data
+
+
+def windowing_of(data: Data, rate: float) -> Windowing | None:
+    """How recordings are cut, or None where each is one window. `rate`: Hz, that of the recordings."""
+    if not data.window_s:
+        return None
+    if not rate > 0:
+        raise UsageError("[data] window_s needs a sampling rate; set rate, in Hz")
+    return Windowing.of(data.window_s, data.stride_s, rate, data.pad, "zero" if data.kind == "audio" else "edge")
+
+
+def signal_of(records: Sequence[Record], data: Data) -> Signal:
+    """One window as the sensor gives it. Raises UsageError where the recordings have no common shape."""
+    rate = records[0].rate
+    windowing = windowing_of(data, rate)
+    shapes = {r.shape for r in records} if windowing is None else {(windowing.length, *records[0].shape[1:])}
+    if len(shapes) == 1:
+        return Signal(data.kind, shapes.pop(), rate)
+    if data.kind == "image":
+        raise UsageError("[data]: the images differ in size; bring them to one size first, a board's camera has one")
+    raise UsageError("[data]: the recordings differ in length; set window_s, in seconds")
+
+
+def pipeline_of(found: Inspection) -> Pipeline:
+    """The project's blocks on its windows. Raises UsageError or ModelError where they do not fit."""
+    return Pipeline(signal_of(found.records, found.loaded.project.data), found.loaded.blocks)
+
+
+def describe(found: Inspection) -> str:
+    """What the blocks make of a window, or why they cannot."""
+    try:
+        pipeline = pipeline_of(found)
+    except SandgrainError as error:
+        return f"cannot be computed: {error}"
+    names = ", ".join(block.name() for block in found.loaded.blocks) or "raw"
+    shape = pipeline.shape
+    windows = count(found.records, windowing_of(found.loaded.project.data, found.records[0].rate))
+    what = "images" if found.kind == "image" else "windows"
+    return f"{windows:,} {what}, {names}: {' x '.join(map(str, shape))} = {int(np.prod(shape)):,} values each"
+
+
+def vectors(found: Inspection, most: int) -> tuple[tuple[int, ...], Array] | None:
+    """Features of the first window of at most `most` records, spread over all: their places, and int8 [n, values].
+
+    None where features cannot be computed. They are computed by the C that the board runs, built for this computer.
+    """
+    try:
+        pipeline = pipeline_of(found)
+        records, data = found.records, found.loaded.project.data
+        windowing = windowing_of(data, records[0].rate)
+        whole = [k for k, r in enumerate(records) if windows_of(r.shape, windowing)]
+        rows = [whole[int(k)] for k in np.unique(np.linspace(0, len(whole) - 1, min(len(whole), most)).astype(int))]
+        windows = partial(_windows, found, [records[k] for k in rows], windowing)
+        norm = extract.fit(pipeline, windows())
+        return tuple(rows), extract.extract(FrontEnd(pipeline, norm), windows()).reshape(len(rows), -1)
+    except SandgrainError:
+        return None
+
+
+def _windows(found: Inspection, records: Sequence[Record], windowing: Windowing | None) -> Iterator[Array]:
+    for record in records:
+        x = ingest.open_record(found.manifest, record)
+        window = windows_of(record.shape, windowing)[0]
+        yield cut(x, window, "zero" if windowing is None else windowing.fill)

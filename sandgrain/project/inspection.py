@@ -1,0 +1,231 @@
+"""A project's data, looked at: read, judged, split. What `sandgrain data` shows and `sandgrain build` starts from."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sandgrain.data import ingest, quality, split
+from sandgrain.data.plain import plain
+from sandgrain.data.records import SPLITS, Kind, Manifest, Record
+from sandgrain.errors import UsageError
+from sandgrain.project.load import Loaded
+from sandgrain.project.schema import Data
+
+Progress = Callable[[str, int, int], None]  # what is done, how many, of how many
+MAX_LIST_FILE = 64 << 20  # bytes of a file of names
+LISTED = 100  # bad files and leaks that JSON holds
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One label: records of each side, and seconds (0 for images) of all of them."""
+
+    label: str
+    sides: tuple[int, ...]  # as SPLITS
+    seconds: float
+
+    @property
+    def total(self) -> int:
+        return sum(self.sides)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inspection:
+    """What was found. `records`: those that are used, in the order of their keys; `sides`: key -> one of SPLITS.
+
+    `all_records` and `facts` are those of the judgement: before anything was dropped. `leaks`: copies and near-copies on two
+    sides; `remarks`: groups and files on two sides, which may be meant; one line each. `left_out`: records whose label is none of `classes`.
+    """
+
+    loaded: Loaded
+    manifest: Manifest
+    all_records: tuple[Record, ...]
+    facts: quality.Facts
+    judgement: quality.Judgement
+    records: tuple[Record, ...]
+    sides: Mapping[str, str]
+    leaks: tuple[str, ...]
+    remarks: tuple[str, ...]
+    left_out: int
+
+    @property
+    def name(self) -> str:
+        """The project's folder."""
+        return self.loaded.file.resolve().parent.name or "data"
+
+    @property
+    def kind(self) -> Kind:
+        return self.manifest.layout.kind
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of the model's outputs."""
+        found = replace(self.manifest, records=self.records).labels
+        data = self.loaded.project.data
+        if not data.classes:
+            return found
+        return (*data.classes, *([data.rest] if data.rest and data.rest not in data.classes else []))
+
+    @property
+    def counts(self) -> tuple[Count, ...]:
+        """One row a label, and those that a class names but nothing has."""
+        sides: Counter[tuple[str, str]] = Counter((r.label, self.sides[r.key]) for r in self.records)
+        seconds: Counter[str] = Counter()
+        for record in self.records:
+            seconds[record.label] += _seconds(record)  # type: ignore[assignment]
+        return tuple(Count(label, tuple(sides[label, side] for side in SPLITS), float(seconds[label])) for label in self.labels)
+
+    @property
+    def groups(self) -> int:
+        """How many speakers, subjects or devices."""
+        return len({r.group for r in self.records if r.group})
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The sampling rates that occur, Hz."""
+        return tuple(sorted({r.rate for r in self.records if r.rate}))
+
+    @property
+    def seconds(self) -> Any:
+        """float64 [records]: the length of each; zeros for images."""
+        return np.asarray([_seconds(r) for r in self.records])
+
+    @property
+    def balance(self) -> float | None:
+        """The largest label over the smallest; None where a label has no record, or there is but one."""
+        totals = [c.total for c in self.counts]
+        return max(totals) / min(totals) if len(totals) > 1 and min(totals) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """One plain object, without what names this machine."""
+        seconds = self.seconds
+        shapes = Counter(r.shape for r in self.records)
+        return {
+            "kind": self.kind,
+            "dataset_hash": self.manifest.sha256,
+            "records": len(self.records),
+            "labels": {c.label: {**dict(zip(SPLITS, c.sides, strict=True)), "total": c.total, "seconds": round(c.seconds, 3)} for c in self.counts},
+            "groups": self.groups,
+            "rates_hz": list(self.rates),
+            "seconds": None if self.kind == "image" or not len(seconds) else {
+                "total": round(float(seconds.sum()), 3), "smallest": round(float(seconds.min()), 4),
+                "median": round(float(np.median(seconds)), 4), "largest": round(float(seconds.max()), 4),
+            },
+            "shapes": {"x".join(map(str, shape)): n for shape, n in shapes.most_common(10)} if self.kind == "image" else {},
+            "balance": None if self.balance is None else round(self.balance, 3),
+            "checks": [
+                {"topic": f.topic, "count": f.count, "dropped": f.dropped, "rule": f.rule,
+                 "examples": [{"keys": list(e.keys), "detail": e.detail} for e in f.examples]}
+                for f in self.judgement.findings
+            ],
+            "bad": [{"path": b.path, "reason": b.reason} for b in self.manifest.bad],
+            "left_out": self.left_out,
+            "dropped": len(self.judgement.dropped),
+            "leaks": list(self.leaks[:LISTED]),
+            "remarks": list(self.remarks),
+            "split": self.loaded.project.data.split.model_dump(mode="json"),
+        }  # fmt: skip
+
+
+def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = lambda what, done, total: None) -> Inspection:
+    """Read, judge and split the data of a project; the manifest and what was measured are kept in `loaded.work`.
+
+    Raises UsageError where there is no data, nothing can be read, a file is bad and `bad = "refuse"`, or a split cannot
+    be made.
+    """
+    data, work = loaded.project.data, prepare(loaded.work)
+    manifest = ingest.ingest(
+        loaded.root, data.layout, bad=data.bad, workers=workers or os.cpu_count() or 1, cache=work / "ingest", progress=partial(progress, "reading"),
+    )  # fmt: skip
+    if not manifest.records:
+        first = (
+            f"; the first of {len(manifest.bad)} bad files: {manifest.bad[0].path} {manifest.bad[0].reason}"
+            if manifest.bad
+            else ""
+        )
+        raise UsageError(f"[data] path: no recording could be read in {plain(data.path)}{first}; look at files, name and kind")
+    ingest.save(manifest, work / "manifest.json")
+    records, left_out = choose(manifest.records, data)
+    if not records:
+        raise UsageError(
+            f"[data] classes: no recording has one of these labels; there are {plain(', '.join(manifest.labels), 200)}"
+        )
+    facts = quality.measure(
+        records, partial(ingest.open_record, manifest), cache=work / "facts.npz", progress=partial(progress, "checking")
+    )
+    judgement = quality.judge(
+        records, facts, data.model_dump(include={"duplicates", "conflicts", "silent", "constant", "clipped"})
+    )
+    kept = tuple(r for r in records if r.key not in judgement.dropped)
+    if not kept:
+        raise UsageError("[data]: every recording was dropped; keep some of copies, silent, constant or clipped ones")
+    kept = listed(kept, loaded.root, data)
+    sides = assign(kept, data, {r.key: records[head].sha256 for r, head in zip(records, judgement.family.tolist(), strict=True)})
+    leaks = quality.across(records, judgement.family, sides)
+    remarks = split.leaks([replace(r, sha256=r.key) for r in kept], sides)  # copies are told above
+    return Inspection(loaded, manifest, records, facts, judgement, kept, sides, tuple(leaks), tuple(remarks), left_out)
+
+
+def prepare(work: Path) -> Path:
+    """The folder for manifests and caches, which git does not look at. Raises UsageError."""
+    try:
+        work.mkdir(exist_ok=True)
+        ignore = work / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+    except OSError as error:
+        raise UsageError(
+            f"{plain(work, 120)} cannot be written ({type(error).__name__}); copy the project file to a folder of yours"
+        ) from None
+    return work
+
+
+def choose(records: Sequence[Record], data: Data) -> tuple[tuple[Record, ...], int]:
+    """The records that `classes` takes, others under the label `rest` or left out; and how many were left out."""
+    if not data.classes:
+        return tuple(records), 0
+    wanted, found = set(data.classes), []
+    for record in records:
+        if record.label in wanted:
+            found.append(record)
+        elif data.rest:
+            found.append(replace(record, label=data.rest))
+    return tuple(found), len(records) - len(found)
+
+
+def listed(records: Sequence[Record], root: Path, data: Data) -> tuple[Record, ...]:
+    """The records with the sides that `[data.split] lists` gives them; those in no list are for training."""
+    if not data.split.lists:
+        return tuple(records)
+    given: dict[str, str] = {}
+    for side, name in data.split.lists.items():
+        path = root / name
+        try:
+            if not path.resolve().is_relative_to(root.resolve()) or path.stat().st_size > MAX_LIST_FILE:
+                raise UsageError(f"[data.split] lists: {plain(name)} is not a list below the data; name a file there")
+            given |= {line.strip(): side for line in path.read_text("utf-8").splitlines() if line.strip()}
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"[data.split] lists: {plain(name)} cannot be read ({type(error).__name__}); name a text file below the data"
+            ) from None
+    return tuple(replace(r, split=given.get(r.key.split("#")[0], "train")) for r in records)
+
+
+def assign(records: Sequence[Record], data: Data, content: Mapping[str, str]) -> Mapping[str, str]:
+    """The side of each record, by `[data.split]`. Records of one `content` (key -> hash) stay together: near-copies, too."""
+    s = data.split
+    together = [replace(r, sha256=content[r.key]) for r in records]
+    choose = {str(side): wanted for side, wanted in s.choose.items()}
+    return split.assign(together, by=s.by, stratify=s.stratify, validation=s.validation, test=s.test, seed=s.seed, choose=choose)
+
+
+def _seconds(record: Record) -> float:
+    return record.shape[0] / record.rate if record.rate else 0.0
