@@ -64,6 +64,15 @@ def measure(count: int, rate: int, workers: int = 2, folder: Path | None = None)
     }  # fmt: skip
 
 
+def show(figures: dict[str, Any]) -> None:
+    """One line for people: it depends on the machine, so it is printed and not kept."""
+    f = figures
+    print(
+        f"{f['recordings']:,} recordings of 1 s, {f['workers']} processes: {f['ingest_seconds']} s, {f['files_per_second']:,} files/s, "
+        f"{f['peak_mib']} MiB at most; again from the cache {f['cached_seconds']} s; split by group {f['split_seconds']} s"
+    )
+
+
 def timed(work: Any) -> tuple[Any, float]:
     start = time.perf_counter()
     result = work()

@@ -16,6 +16,7 @@ from typing import Any
 
 import bars
 import features
+import ingest
 import jobs
 import page
 import peers
@@ -30,6 +31,7 @@ from sandgrain.run import emulator_missing
 from sandgrain.toolchain import available_compilers
 
 CORES = tuple(c for c in targets.cores() if c != "host")
+INGESTED = 100_000  # one-second recordings of 16 kHz: 3.2 GB, written for a while
 BY_COST = ("pretrainedResnet_quant", "vww_96_int8", "kws_ref_model")  # started first, so that the last job is a short one
 
 console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "190")))
@@ -55,6 +57,8 @@ def main() -> None:
     show_peers(others)
     seconds = jobs.compile_seconds(given.models, list(bars.BARS["compile_seconds"])) if whole or given.bars else {}
     show_bars(list(bars.checks(rows, limited, seconds, fronts)))
+    if whole or given.ingest:
+        ingest.show(ingest.measure(INGESTED, 16_000))
     for line in [*(f"not run: {s}" for s in skipped), *failed]:
         console.print(line)
     if whole and not failed:
@@ -74,6 +78,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--bars", action="store_true", help="time the compiler and limit the RAM in a partial run too")
     parser.add_argument("--fronts", action="store_true", help="the feature blocks in a partial run too")
+    parser.add_argument("--ingest", action="store_true", help=f"read {INGESTED:,} recordings in a partial run too")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave out other compilers of networks")
     return parser.parse_args()
 
