@@ -198,9 +198,9 @@ def _augment(found: Look) -> list[str]:
 def _rest(found: Look, board: str) -> list[str]:
     model = {"audio": "dscnn", "motion": "cnn1d", "image": "resnet8"}[found.kind]
     if found.kind == "image" and max(found.shape[:2], default=32) < 16:
-        model = "mlp"
+        model = "dscnn"
     return [
-        "[model]", f"name = {quoted(model)}", "width = 1.0  # larger is more accurate, slower and bigger", "",
+        "[model]", f"name = {quoted(model)}", "# width = 16  # channels: more are more accurate, slower and bigger", "",
         "[train]", "epochs = 60", "seed = 0", "",
         "[target]", f"board = {quoted(board)}  # see: sandgrain targets", "",
         "[budget]  # the build fails when one is exceeded", '# ram = "32K"', '# flash = "128K"', '# latency = "60ms"', "# accuracy = 0.95",

@@ -20,7 +20,7 @@ BOARD = targets.load("cortex-m0plus")
 
 def save(out: Path, measure: object = lambda folder: None, labels: tuple[str, ...] = ()) -> None:
     compiled = pipeline.compile_bytes(DIGITS, BOARD, Options("digits"), labels)
-    proof.save(compiled, DIGITS, BOARD, "zig", "-O2", "digits.tflite", out, measure)  # type: ignore[arg-type]
+    proof.save(compiled, proof.Origin(DIGITS), BOARD, "zig", "-O2", "digits.tflite", out, measure)  # type: ignore[arg-type]
 
 
 def test_a_bundle_reads_back_as_it_was_written(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ NOT_INT8 = {
     1: "float16 values",
     3: "computes in uint8",
     5: "string values",
-    7: "int16 values",
+    7: "int16 tensor",
     17: "int4 values",
 }
 
