@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from sandgrain.codegen import ctext
+from sandgrain.codegen import ctext, decide
 from sandgrain.codegen import stream as streaming
 from sandgrain.codegen.layers import Emitter, Layer, pointer, shape_text
 from sandgrain.codegen.tables import Tables
+from sandgrain.decide import Rule
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Graph, Tensor
 from sandgrain.plan import Plan
@@ -17,11 +18,13 @@ from sandgrain.plan.storage import callers
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the C is written. `name`: prefix of every symbol. `arena`: "static" or "caller" (the caller passes it)."""
+    """How the C is written. `name`: prefix of every symbol. `arena`: "static" or "caller" (the caller passes it).
+    `rule`: how a stream decides."""
 
     name: str = "model"
     arena: str = "static"
     section: str | None = None
+    rule: Rule = field(default_factory=Rule)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +63,10 @@ def generate(plan: Plan, options: Options) -> Source:
     build_id = hashlib.sha256((body + _header(draft)).encode()).hexdigest()[:16]
     draft = replace(draft, build_id=build_id)
     return replace(draft, header=_header(draft), body=body)
+
+
+def _decides(source: Source) -> bool:
+    return source.plan.stream is not None and decide.applies(source.plan.graph)
 
 
 def _ports(graph: Graph) -> list[tuple[str, int, Tensor]]:
@@ -110,6 +117,8 @@ def _header(source: Source) -> str:
     if graph.labels:
         parts.append(f"#define {upper}_LABEL_COUNT {len(graph.labels)}")
         parts.append(f"extern const char *const {name}_labels[{upper}_LABEL_COUNT];\n")
+    if _decides(source):
+        parts.append(decide.declaration(name, source.options.rule, len(graph.labels)))
     parts.append("#endif\n")
     return "\n".join(p for p in parts if p)
 
@@ -219,6 +228,8 @@ def _body(source: Source, tables: Tables) -> str:
         parts.append(f"union {name}_arena_memory {name}_arena{place};\n")
     if source.plan.stream is not None:
         parts.append(streaming.definition(source.plan, source.plan.stream, source.layers, name, source.options.arena == "caller"))
+        if _decides(source):
+            parts.append(decide.definition(name, len(graph.labels)))
     else:
         parts.append(_run(source))
     return "\n".join(parts)
