@@ -1,7 +1,7 @@
 """What a legal graph is: a short table of rules, and the one function that applies it.
 
 The front ends check what they have read ("imported"), the pass pipeline what each pass has built ("optimized"), so a bug
-points at its pass.
+points at its pass. A graph that waits to be quantized is "float": the same ops over float32 tensors without quantization.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from sandgrain.errors import ModelError, UnsupportedError
-from sandgrain.ir import ITEM_BYTES, Graph, Node, Tensor
+from sandgrain.ir import ITEM_BYTES, Graph, Node, Tensor, View
 from sandgrain.ops import OPS
 
-STAGES = ("imported", "optimized")
+STAGES = ("imported", "optimized")  # of int8 graphs
+# Input 0 is data, the others are constants.
+WEIGHTED = ("conv_2d", "depthwise_conv_2d", "fully_connected", "gru", "lstm", "layer_norm")
 
 
 def check(graph: Graph, stage: str = "imported") -> None:
@@ -27,11 +29,11 @@ def check(graph: Graph, stage: str = "imported") -> None:
                 raise ModelError(fact)
     for index, node in enumerate(graph.nodes):
         with located(f"layer {index} {node.name} ({node.op})"):
-            check_node(graph, node)
+            check_node(graph, node, stage)
 
 
-def check_node(graph: Graph, node: Node) -> None:
-    """The op's own rules: its shapes and its `check`. Indices must be in range."""
+def check_node(graph: Graph, node: Node, stage: str = "imported") -> None:
+    """The op's own rules: its shapes and its `check` (of a float graph: its dtypes). Indices must be in range."""
     op, view = OPS[node.op], graph.view(node)
     shapes = op.shapes(view.inputs, node.attrs)
     if len(shapes) != len(view.outputs):
@@ -39,7 +41,29 @@ def check_node(graph: Graph, node: Node) -> None:
     for tensor, shape in zip(view.outputs, shapes, strict=True):
         if tuple(shape) != tensor.shape:
             raise ModelError(f"computes the shape {list(shape)}, but its output is declared as {list(tensor.shape)}")
-    op.check(view)
+    if stage == "float":
+        _check_float(view)
+    else:
+        op.check(view)
+
+
+def _check_float(view: View) -> None:
+    """Every tensor float32 and finite, indices (of arg_max) int32; weights and biases constant."""
+    dtype = "int32" if view.node.op == "arg_max" else "float32"
+    pairs = [(t, "float32") for t in view.inputs if t is not None] + [(t, dtype) for t in view.outputs]
+    for tensor, wanted in pairs:
+        if tensor.dtype != wanted:
+            raise UnsupportedError(f"{tensor.dtype} tensor where a float model has {wanted}; export the model in float32")
+        if tensor.quant is not None:
+            raise ModelError("a float tensor with a scale; export the model again")
+        if tensor.data is not None and not np.isfinite(tensor.data).all():
+            raise ModelError("a constant that is not a finite number; train or export the model again")
+    if view.node.op in WEIGHTED:
+        constants = [t for t in view.inputs[1:] if t is not None]
+        if any(t.data is None for t in constants):
+            raise UnsupportedError("weights are computed at run time; make them a constant")
+        if len(constants) == 2 and constants[1].size != view.out.shape[-1]:
+            raise ModelError(f"{constants[1].size} biases for {view.out.shape[-1]} output channels; export the model again")
 
 
 @contextmanager
@@ -141,7 +165,7 @@ class Rule:
     """`broken` yields one line for each breach. Later rules may rely on earlier ones."""
 
     broken: Callable[[Graph], Iterator[str]]
-    stages: tuple[str, ...] = STAGES
+    stages: tuple[str, ...] = (*STAGES, "float")
 
 
 RULES = (

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import stat
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from sandgrain import spec
 from sandgrain.errors import ModelError, UnsupportedError, UsageError
@@ -69,6 +71,19 @@ def load(path: str | Path) -> Graph:
 
 def read(data: bytes, name: str) -> Graph:
     """The graph of .tflite `data`, legal by `spec.check`. Raises ModelError or UnsupportedError: one line, naming the layer."""
+    return _subgraph(data).graph(name)
+
+
+def read_float(data: bytes, name: str) -> Graph:
+    """The graph of a float32 .tflite, to be quantized: legal by `spec.check` at stage "float".
+
+    Weights that are held in int8 while the layers compute in float (dynamic range) become the floats that they stand for.
+    Raises ModelError or UnsupportedError: one line, naming the layer.
+    """
+    return _subgraph(data).float_graph(name)
+
+
+def _subgraph(data: bytes) -> _Subgraph:
     if len(data) > MAX_FILE:
         raise UnsupportedError(f"the model has {len(data)} bytes, the limit is {MAX_FILE}; use a smaller model")
     model = root(data, IDENTIFIER)
@@ -78,7 +93,7 @@ def read(data: bytes, name: str) -> Graph:
     subgraphs = model.tables(2)
     if len(subgraphs) != 1:
         raise UnsupportedError(f"{len(subgraphs)} subgraphs, not 1; export the model without control flow (if, while, call)")
-    return _Subgraph(model, subgraphs[0]).graph(name)
+    return _Subgraph(model, subgraphs[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +183,22 @@ class _Subgraph:
                 raise
             raise UnsupportedError(other) from error
 
-    def _graph(self, name: str) -> Graph:
+    def float_graph(self, name: str) -> Graph:
+        """The checked graph of a model that computes in float32."""
+        if not any(self._computes_in_float(layer) for layer in self.layers):
+            raise UnsupportedError("this is not a float model; it is quantized already")
+        return self._graph(name, "float")
+
+    def _graph(self, name: str, stage: str = "imported") -> Graph:
         self._refuse_unknown_operators()
         self._refuse_repeated_constants()
         tensors = self._tensors()
+        if stage == "float":
+            tensors = [None if t is None else _as_float(t) for t in tensors]
         nodes = [self._node(layer, tensors) for layer in self.layers]
         place_holders = tuple(t if t is not None else Tensor("unused", (), "int8") for t in tensors)
         graph = with_nodes(Graph(printable(name), place_holders, (), self.inputs, self.outputs), nodes)
-        spec.check(graph, "imported")
+        spec.check(graph, stage)
         return graph
 
     def _other_number_format(self) -> str | None:
@@ -222,6 +245,7 @@ class _Subgraph:
         used = {i for layer in self.layers for i in (*layer.inputs, *layer.outputs) if i >= 0}
         tensors: list[Tensor | None] = [None] * len(self.raw)
         total = 0
+        self._refuse_variables({*self.inputs, *self.outputs, *(i for layer in self.layers for i in layer.outputs)})
         for index in sorted(used | {*self.inputs, *self.outputs}):
             with spec.located(self.raw[index].place):
                 tensor = decode_tensor(self.raw[index])
@@ -233,6 +257,14 @@ class _Subgraph:
             tensors[index] = tensor
         return tensors
 
+    def _refuse_variables(self, indices: Iterable[int]) -> None:
+        """An op that starts anew in each run does without its state; nothing else may read or write one."""
+        for raw in (self.raw[i] for i in sorted(set(indices)) if i >= 0):
+            if raw.variable:
+                raise UnsupportedError(
+                    f"{raw.place}: a variable (state kept between runs); make the state an input and an output"
+                )
+
     def _node(self, layer: _Layer, tensors: Sequence[Tensor | None]) -> Node:
         op, foreign = FOREIGN[layer.code.code]
         with spec.located(layer.place):
@@ -241,7 +273,20 @@ class _Subgraph:
             outputs = [t for i in layer.outputs if (t := tensors[i]) is not None]
             decoded = op.decode(foreign.name, options, inputs, outputs)
             kept = tuple(layer.inputs[i] for i in decoded.inputs)
-            return Node(op.name, layer.name, kept, layer.outputs, decoded.attrs)
+        self._refuse_variables(kept)
+        return Node(op.name, layer.name, kept, layer.outputs, decoded.attrs)
+
+
+def _as_float(tensor: Tensor) -> Tensor:
+    """A constant held in int8 as the float32 values that it stands for; other tensors without their quantization."""
+    quant, data = tensor.quant, tensor.data
+    if tensor.dtype != "int8" or data is None or quant is None:
+        return replace(tensor, quant=None) if tensor.dtype == "float32" else tensor
+    wide = [1] * data.ndim
+    if quant.axis is not None:
+        wide[quant.axis] = len(quant.scale)
+    scale, zero_point = (np.asarray(v, np.float32).reshape(wide) for v in (quant.scale, quant.zero_point))
+    return Tensor(tensor.name, tensor.shape, "float32", None, ((data - zero_point) * scale).astype(np.float32))
 
 
 def _operator_code(table: Table) -> _Code:

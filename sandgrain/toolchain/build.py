@@ -31,6 +31,9 @@ FLAGS = (
     "-fno-asynchronous-unwind-tables",
     "-fno-stack-protector",
 )
+# LLVM 22's superword vectorizer gives wrong bytes on x86-64 for a window kernel whose rows are gathered by shifts (a test has the
+# case); the cores that we emulate have no such pass to go wrong. The host build is a proof, not a product: it can do without.
+HOST_ONLY = ("-fno-slp-vectorize",)
 LINK = ("-Wl,-z,max-page-size=16", "-Wl,--gc-sections", "-Wl,--build-id=none")
 
 
@@ -126,7 +129,7 @@ def build_shared(
     ToolchainError with the compiler's first error, or when there is no compiler.
     """
     command = [] if compiler == "cc" else zig.host_command()
-    extra = ["-fno-sanitize=all"] if command else []
+    extra = ["-fno-sanitize=all", *HOST_ONLY] if command else []
     if not command and compiler != "zig":
         command = gcc.host_command()
     if not command:

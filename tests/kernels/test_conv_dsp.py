@@ -158,3 +158,18 @@ def test_a_widening_pointwise_layer_lies_over_its_own_input() -> None:
     graph = batch.sources[0].plan.graph
     sample = [v[0] for v in random_inputs(graph, 5, 1)]
     assert np.array_equal(batch.run(0, sample)[0], interp.run(graph, sample)[0])
+
+
+@pytest.mark.parametrize("kernel", [(9, 5), (9, 4), (10, 4), (3, 9)])
+def test_a_window_larger_than_the_image_is_right_on_the_host(kernel: tuple[int, int]) -> None:
+    """LLVM's superword vectorizer gets 9 x 5 wrong on x86-64 (`toolchain.build.HOST_ONLY`)."""
+    draw, padding = SeededDraw(1), (kernel[0] // 2, (kernel[0] - 1) // 2, kernel[1] // 2, (kernel[1] - 1) // 2)
+    x = activation_tensor("x", (1, 8, 8, 1), draw_quant(draw))
+    assert x.quant is not None
+    weights, bias, out_quant = draw_weights(draw, (8, *kernel, 1), 0, x.quant)
+    y = activation_tensor("y", (1, 8, 8, 8), out_quant)
+    a = attrs(stride=(1, 1), dilation=(1, 1), padding=padding, activation="none")
+    graph = one_op("conv_2d", (x, weights, bias), (y,), a)
+    batch, (sample,) = Batch([graph], features=("dsp",), flags=("-O2",)), random_inputs(graph, 0, 1)
+    assert batch.sources[0].layers[0].kernel == "conv_window_dsp"
+    assert np.array_equal(interp.run(graph, [sample[0]])[0], batch.run(0, [sample[0]])[0])

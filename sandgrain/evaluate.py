@@ -1,0 +1,125 @@
+"""A float model and its int8 twin on the same samples: outputs, accuracy, signal-to-noise ratio."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sandgrain import passes
+from sandgrain.codegen.ctext import printable
+from sandgrain.codegen.model import Options, generate
+from sandgrain.datafile import READ_ERRORS, DataSet, read_body, read_header
+from sandgrain.errors import UsageError
+from sandgrain.ir import Array, Graph, Tensor
+from sandgrain.plan import plan
+from sandgrain.quant import Quantization, dequantize, quantize
+from sandgrain.quantize import floats
+from sandgrain.quantize.report import snr_db
+from sandgrain.run.host import HostModel
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Float against int8 over `samples`. Accuracies are shares of the labels found, None without labels or classes.
+
+    `snr_db`: of each output, signal power over error power; inf where they are equal.
+    """
+
+    samples: int
+    accuracy_float: float | None
+    accuracy_int8: float | None
+    snr_db: tuple[float, ...]
+
+
+def load(path: Path, graph: Graph, given: Quantization | None = None) -> DataSet:
+    """Read `x` (or `x_0`, `x_1`, ...) and optional `y` for a float graph; the inputs come as float32 [n, *shape].
+
+    `given`: what int8 samples stand for; other integers (pixels, say) count as they are. Raises UsageError, in one line.
+    """
+    shown = printable(path.name)
+    names = ["x"] if len(graph.inputs) == 1 else [f"x_{k}" for k in range(len(graph.inputs))]
+    arrays = _read(path, [*names, "y"])
+    missing = [n for n in names if n not in arrays]
+    if missing:
+        raise UsageError(f"{shown} has no array {missing[0]!r}; name the samples {', '.join(names)} and labels y")
+    inputs = tuple(_floats(arrays[n], graph.tensors[i], given, f"{shown}: {n}") for n, i in zip(names, graph.inputs, strict=True))
+    if len({len(x) for x in inputs}) > 1:
+        raise UsageError(f"{shown}: inputs hold {', '.join(str(len(x)) for x in inputs)} samples; give the same number")
+    labels = arrays.get("y")
+    if labels is not None:
+        if labels.size != len(inputs[0]) or labels.dtype.kind not in "iu":
+            raise UsageError(f"{shown}: y is {labels.dtype} {labels.shape}; give one integer label a sample")
+        labels = labels.reshape(-1).astype(np.int64)
+    return DataSet(inputs, labels)
+
+
+def _read(path: Path, wanted: Sequence[str]) -> dict[str, Array]:
+    shown = printable(path.name)
+    if not path.is_file():
+        raise UsageError(f"{printable(str(path), 200)}: no such file; give an .npz file with x and, for accuracy, y")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = {}
+            for info in archive.infolist():
+                name = info.filename.removesuffix(".npy")
+                if name in wanted:
+                    with archive.open(info) as stream:
+                        found[name] = read_body(stream, info, read_header(stream, info))
+            return found
+    except READ_ERRORS as error:
+        reason = printable((str(error).splitlines() or [type(error).__name__])[0], 80)
+        raise UsageError(f"{shown} is not a readable .npz file ({reason}); save it with numpy.savez") from None
+
+
+def _floats(x: Array, tensor: Tensor, given: Quantization | None, what: str) -> Array:
+    if x.ndim < 1 or len(x) == 0 or x[0].size != tensor.size:
+        raise UsageError(f"{what} is {x.shape}; the model takes samples of {tensor.shape}")
+    if x.dtype.kind not in "iuf":
+        raise UsageError(f"{what} is {x.dtype}; give numbers")
+    if given is not None and x.dtype == np.int8:
+        x = dequantize(x, given)
+    with np.errstate(over="ignore"):  # what does not fit float32 is not finite, and refused
+        values = np.asarray(x, np.float32).reshape(len(x), *tensor.shape)
+    if not np.isfinite(values).all():
+        raise UsageError(f"{what} holds values that are not finite; remove those samples")
+    return values
+
+
+def int8_outputs(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
+    """The outputs of an int8 graph by its C on this computer, as reals: float32 [n, *shape] each (indices int32).
+
+    `inputs`: float32 [n, *shape]; they are quantized by the graph's inputs. Raises ToolchainError without a compiler.
+    """
+    host = HostModel.from_source(generate(plan(passes.optimize(graph), ()), Options("model")))
+    given = []
+    for x, index in zip(inputs, graph.inputs, strict=True):
+        tensor = graph.tensors[index]
+        given.append(x if tensor.dtype == "float32" or tensor.quant is None else quantize(x, tensor.quant))
+    found = []
+    for y, index in zip(host.run(given), graph.outputs, strict=True):
+        tensor = graph.tensors[index]
+        found.append(y if tensor.dtype != "int8" or tensor.quant is None else dequantize(y, tensor.quant))
+    return found
+
+
+def accuracy(output: Array, labels: Array | None) -> float | None:
+    """Share of samples whose largest output is the label's; None without labels or with fewer than two outputs."""
+    rows = output.reshape(len(output), -1)
+    if labels is None or rows.shape[1] < 2:
+        return None
+    return float((rows.argmax(axis=1) == labels).mean())
+
+
+def compare(graph: Graph, int8: Graph, data: DataSet) -> Comparison:
+    """`graph` (float) and `int8` on the same samples."""
+    exact, rounded = floats.outputs(graph, data.inputs), int8_outputs(int8, data.inputs)
+    return Comparison(
+        data.samples,
+        accuracy(exact[0], data.labels),
+        accuracy(rounded[0], data.labels),
+        tuple(snr_db(a, b) for a, b in zip(exact, rounded, strict=True)),
+    )

@@ -1,0 +1,176 @@
+"""A float graph to an int8 graph: the integers that Sandgrain's ops compute with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sandgrain import spec
+from sandgrain.errors import UsageError, printable
+from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
+from sandgrain.quant import Quantization, quantize
+from sandgrain.quantize.calibrate import Range, Ranges, hull, span
+from sandgrain.quantize.scales import Prepared, affine, prepare
+from sandgrain.quantize.weights import CHANNEL_AXIS, NORMS, ONE_SCALE, RECURRENT, Weighted, quantize_norm, quantize_pair
+
+Scales = Mapping[int, Quantization]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantized:
+    """An int8 graph and where it came from.
+
+    `graph`: int8, legal by `spec.check`. `floats`: the float graph that it stands for, prepared (and equalized). `tensors`:
+    tensor of `floats` -> tensor of `graph`. `ranges`: of the activations of `floats`, before scales were shared.
+    `scales`: tensor of `floats` -> quantization.
+    """
+
+    graph: Graph
+    floats: Graph
+    tensors: Mapping[int, int]
+    ranges: Ranges
+    scales: Scales
+
+
+def convert_with_ranges(
+    graph: Graph,
+    ranges: Mapping[int, Range],
+    *,
+    given: Scales | None = None,
+    per_channel: bool = True,
+    weight_scales: Mapping[int, Array] | None = None,
+) -> Quantized:
+    """The int8 graph of a float graph whose activation ranges are known, from calibration or from training.
+
+    `ranges`: tensor index of `graph` -> (low, high); tensors that share a scale need only one between them. `given`:
+    quantizations that are decided already (an input's by its front end), by tensor index; it must be an input's or agree with
+    the op. `weight_scales`: weights' tensor index -> float32 [channels], where they have been learned.
+
+    Raises UsageError for a tensor without a range, ModelError or UnsupportedError where the int8 ops cannot do it.
+    """
+    spec.check(graph, "float")
+    prepared = prepare(graph, given)
+    scales = activation_scales(prepared, ranges)
+    return _build(prepared.graph, scales, ranges, per_channel, weight_scales or {})
+
+
+def activation_scales(prepared: Prepared, ranges: Mapping[int, Range]) -> dict[int, Quantization]:
+    """The quantization of every float tensor that is not a weight or a bias: its group's fixed one, or of its range."""
+    graph, found = prepared.graph, {}
+    wanted = _activations(graph)
+    for leader, members in prepared.groups().items():
+        used = [i for i in members if i in wanted]
+        if not used:
+            continue
+        quant = prepared.fixed.get(leader)
+        if quant is None:
+            known = [_range(graph, i, ranges) for i in used]
+            held = [r for r in known if r is not None]
+            if not held:
+                raise UsageError(f"no range for {printable(graph.tensors[used[0]].name)}; calibrate it, or give one")
+            quant = affine(hull(held))
+        found.update(dict.fromkeys(used, quant))
+    return found
+
+
+def _activations(graph: Graph) -> set[int]:
+    """Float tensors that carry one scale: all but the weights and biases of weighted layers."""
+    found = set(graph.inputs)
+    for node in graph.nodes:
+        reads = node.inputs[:1] if node.op in spec.WEIGHTED else _data_inputs(node)
+        found.update(i for i in (*reads, *node.outputs) if i >= 0)
+    return {i for i in found if graph.tensors[i].dtype == "float32"}
+
+
+def _data_inputs(node: Node) -> tuple[int, ...]:
+    """A pad's second input is the constant that its `value` repeats: the int8 pad does without."""
+    return node.inputs[:1] if node.op == "pad" else node.inputs
+
+
+def _range(graph: Graph, index: int, ranges: Mapping[int, Range]) -> Range | None:
+    data = graph.tensors[index].data
+    if data is not None:
+        return span(data.min(), data.max())
+    found = ranges.get(index)
+    if found is None:
+        return None
+    if not (np.isfinite(found.low) and np.isfinite(found.high) and found.low <= found.high):
+        raise UsageError(f"{printable(graph.tensors[index].name)} has the range {found.low:g} to {found.high:g}")
+    return span(*found)
+
+
+def _build(
+    floats: Graph,
+    scales: Mapping[int, Quantization],
+    ranges: Mapping[int, Range],
+    per_channel: bool,
+    learned: Mapping[int, Array],
+) -> Quantized:
+    constants = _Constants(floats, scales, per_channel, learned)
+    tensors = [_activation(t, scales.get(i)) for i, t in enumerate(floats.tensors)]
+    nodes = []
+    for node in floats.nodes:
+        if node.op in CHANNEL_AXIS or node.op in RECURRENT:
+            node = constants.of(node, tensors)
+        elif node.op in NORMS:
+            made = quantize_norm(floats.view(node))
+            node = replace(node, inputs=(node.inputs[0], len(tensors), len(tensors) + 1))
+            tensors += made
+        elif node.op == "pad":
+            value = scales[node.outputs[0]].zero_point[0]
+            node = replace(node, inputs=_data_inputs(node), attrs=attrs(**{**node.attrs, "value": value}))
+        nodes.append(node)
+    draft = replace(floats, tensors=tuple(tensors), nodes=tuple(nodes))
+    graph = with_nodes(draft, nodes)
+    spec.check(graph)
+    place = {id(t): k for k, t in enumerate(graph.tensors)}
+    kept = {i: place[id(t)] for i, t in enumerate(tensors) if id(t) in place}
+    return Quantized(graph, floats, kept, dict(ranges), dict(scales))
+
+
+def _activation(tensor: Tensor, quant: Quantization | None) -> Tensor:
+    if quant is None:
+        return replace(tensor)
+    data = None if tensor.data is None else quantize(tensor.data, quant)
+    return Tensor(tensor.name, tensor.shape, "int8", quant, data)
+
+
+@dataclass(slots=True, eq=False)
+class _Constants:
+    """Integer weights and biases, appended to the tensors of the int8 graph; weights that two layers read stay one tensor."""
+
+    floats: Graph
+    scales: Mapping[int, Quantization]
+    per_channel: bool
+    learned: Mapping[int, Array]
+    known: dict[tuple[int, bytes], int] = field(default_factory=dict)
+
+    def of(self, node: Node, tensors: list[Tensor]) -> Node:
+        """The node with its integer constants."""
+        inputs = list(node.inputs)
+        for weights, bias, source in RECURRENT.get(node.op, ((1, 2, 0),)):
+            quant = self.scales[node.outputs[0] if source < 0 else node.inputs[source]]
+            has_bias = bias is not None and bias < len(inputs) and inputs[bias] >= 0
+            made = quantize_pair(
+                self.floats.tensors[node.inputs[weights]],
+                self.floats.tensors[node.inputs[bias]] if bias is not None and has_bias else None,
+                CHANNEL_AXIS.get(node.op, 0),
+                quant,
+                self.per_channel and node.op not in ONE_SCALE,
+                self.learned.get(node.inputs[weights]),
+            )
+            inputs[weights] = self._place(node.inputs[weights], made, tensors)
+            if made.bias is not None and bias is not None:
+                inputs[bias] = len(tensors)
+                tensors.append(made.bias)
+        return replace(node, inputs=tuple(inputs))
+
+    def _place(self, index: int, made: Weighted, tensors: list[Tensor]) -> int:
+        assert made.weights.data is not None
+        key = (index, made.weights.data.tobytes() + repr(made.weights.quant).encode())
+        if key not in self.known:
+            self.known[key] = len(tensors)
+            tensors.append(made.weights)
+        return self.known[key]
