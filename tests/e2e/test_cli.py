@@ -129,15 +129,23 @@ def test_version_is_printed(place: Path) -> None:
 
 
 def test_demo_runs_all_held_out_images_on_the_emulated_board(place: Path) -> None:
-    done = sandgrain("demo", "--json", cwd=place)
+    done = sandgrain("demo", "--no-train", "--json", cwd=place)
     assert (done.code, done.err) == (0, "")
     check_report(done.json)
     assert done.json["verify"]["samples"] == 360 and done.json["verify"]["identical"]
     assert done.json["verify"]["accuracy"] >= 0.98
     assert done.json["target"] == "arduino-nano-33-ble-sense"
-    text = sandgrain("demo", cwd=place).out
+    text = sandgrain("demo", "--no-train", cwd=place).out
     assert all(word in text for word in ("accuracy", "RAM", "flash", "cycles", " ms", "C lies in"))
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.slow
+def test_demo_trains_keeps_its_budget_and_proves_the_firmware(place: Path) -> None:
+    done = sandgrain("demo", "--json", cwd=place, timeout=900)
+    assert (done.code, done.err) == (0, "")
+    assert done.json["identical"] and done.json["accuracy"] >= 0.97 and done.json["missed"] == []
+    assert (place / "digits-demo" / "digits.html").stat().st_size > 10_000
 
 
 # --- what cannot be used: exit code 2, one line, nothing left -----------------------------------------------------------
