@@ -23,7 +23,12 @@ class Step(Protocol):
     def __call__(self, done: int, total: int) -> None: ...
 
 
-RUNNERS = {"tflm": "TensorFlow Lite Micro", "host": "host build", "emulator": "emulated firmware", "stream": "firmware, as a stream"}
+RUNNERS = {
+    "tflm": "TensorFlow Lite Micro",
+    "host": "host build",
+    "emulator": "emulated firmware",
+    "stream": "firmware, as a stream",
+}
 
 
 def emit_json(value: dict[str, Any]) -> None:
