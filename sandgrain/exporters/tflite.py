@@ -19,8 +19,8 @@ from sandgrain.ops.base import Option
 
 SCHEMA_VERSION = 3
 IDENTIFIER = b"TFL3"
-TENSOR_TYPE = {"float32": 0, "int32": 2, "int64": 4, "int8": 9}  # .tflite TensorType
-NUMPY_TYPE = {"float32": "<f4", "int32": "<i4", "int64": "<i8", "int8": "i1"}
+TENSOR_TYPE = {"float32": 0, "int32": 2, "int64": 4, "int16": 7, "int8": 9}  # .tflite TensorType
+NUMPY_TYPE = {"float32": "<f4", "int32": "<i4", "int64": "<i8", "int16": "<i2", "int8": "i1"}
 ALIGNMENT = 16  # of constant data, as the schema asks
 MAX_OLD_CODE = 127  # operator codes above it live in `builtin_code` alone
 
@@ -37,12 +37,13 @@ class _Writer:
         self.tensors = list(graph.tensors)
         self.codes: dict[tuple[int, int], int] = {}  # (builtin code, version) -> index
         self.buffers: list[int] = [self._table(3, lambda b: None)]  # buffer 0 is the empty one
+        self.variables: set[int] = set()  # tensors that an operator keeps between runs
         self.extra: dict[tuple[str, tuple[int, ...], bytes], int] = {}
 
     def finish(self) -> bytes:
         b = self.builder
         operators = self._offsets([self._operator(n) for n in range(len(self.graph.nodes))])
-        tensors = self._offsets([self._tensor(t) for t in self.tensors])
+        tensors = self._offsets([self._tensor(t, k in self.variables) for k, t in enumerate(self.tensors)])
         inputs, outputs = self._ints(self.graph.inputs), self._ints(self.graph.outputs)
         name = b.CreateString(self.graph.name)
         subgraph = self._table(5, lambda b: [
@@ -90,9 +91,13 @@ class _Writer:
             b.PrependUOffsetTRelativeSlot(4, options, 0),
         ])  # fmt: skip
 
-    def _input(self, inputs: Sequence[int], item: int | Array | None) -> int:
+    def _input(self, inputs: Sequence[int], item: int | Array | Tensor | None) -> int:
         if item is None:
             return -1
+        if isinstance(item, Tensor):
+            self.variables.add(len(self.tensors))
+            self.tensors.append(item)
+            return len(self.tensors) - 1
         if isinstance(item, int):
             return inputs[item]
         return self._constant(item)
@@ -124,16 +129,17 @@ class _Writer:
 
         return self._table(count, fill)
 
-    def _tensor(self, tensor: Tensor) -> int:
+    def _tensor(self, tensor: Tensor, variable: bool) -> int:
         buffer = 0 if tensor.data is None else self._buffer(tensor)
         shape, name = self._ints(tensor.shape), self.builder.CreateString(tensor.name)
         quantization = self._quantization(tensor)
-        return self._table(5, lambda b: [
+        return self._table(6 if variable else 5, lambda b: [
             b.PrependUOffsetTRelativeSlot(0, shape, 0),
             b.PrependInt8Slot(1, TENSOR_TYPE[tensor.dtype], 0),
             b.PrependUint32Slot(2, buffer, 0),
             b.PrependUOffsetTRelativeSlot(3, name, 0),
             b.PrependUOffsetTRelativeSlot(4, quantization, 0),
+            *([b.PrependBoolSlot(5, True, False)] if variable else []),
         ])  # fmt: skip
 
     def _buffer(self, tensor: Tensor) -> int:

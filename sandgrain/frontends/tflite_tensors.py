@@ -48,6 +48,11 @@ class RawTensor:
     def constant(self) -> bool:
         return self.data is not None
 
+    @property
+    def variable(self) -> bool:
+        """Whether an operator keeps it from one run to the next."""
+        return bool(self.table.scalar(5, "bool"))
+
 
 def raw_tensors(tables: list[Table], buffers: list[Table]) -> list[RawTensor]:
     """Every tensor of a subgraph, buffer indices checked."""
@@ -67,14 +72,12 @@ def raw_tensors(tables: list[Table], buffers: list[Table]) -> list[RawTensor]:
 def decode_tensor(raw: RawTensor) -> Tensor:
     """`raw` as the IR's tensor. Raises ModelError or UnsupportedError, without the tensor's name."""
     dtype = _dtype(raw.type)
-    if raw.table.scalar(5, "bool"):
-        raise UnsupportedError("a variable (state kept between runs); make the state an input and an output")
     if raw.table.has(6):
         raise UnsupportedError("sparse storage; export the model with dense weights")
     if raw.table.has(9):
         raise UnsupportedError("a variant tensor; export the model without it")
     shape = _shape(raw.table.ints(0))
-    quant = _quantization(raw.table.table(4), shape) if dtype in ("int8", "int32") else None
+    quant = _quantization(raw.table.table(4), shape) if dtype in ("int8", "int16", "int32") else None
     if quant is not None and not quant.per_tensor and not raw.constant:
         raise UnsupportedError("one scale a channel on values computed at run time; quantize activations per tensor")
     if quant is not None and not raw.constant and not 1 / SCALE_LIMIT < quant.scale[0] < SCALE_LIMIT:

@@ -147,11 +147,12 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """A node in .tflite terms: operator name, option values, inputs (a position of the node's, an array, or None)."""
+    """A node in .tflite terms: operator name, option values, inputs (a position of the node's, an array, a state that the file's
+    operator keeps for itself, or None)."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    inputs: tuple[int | Array | None, ...] = (0,)
+    inputs: tuple[int | Array | Tensor | None, ...] = (0,)
 
 
 # --- test cases ----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ops import scale_dsp
 from sandgrain.ops.base import (
     Call,
     Decoded,
@@ -23,6 +24,7 @@ from sandgrain.ops.base import (
     Op,
     Option,
     Out,
+    Scratch,
     Shape,
     need,
     need_inputs,
@@ -34,6 +36,7 @@ from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.weights import exact_matmul
 from sandgrain.quant import INT32_MAX, per_tensor, quantize_multiplier, requantize
 
+DSP = frozenset({"dsp"})
 MAX_RANK = 5
 MAX_DEPTH = INT32_MAX // (255 * 255)  # products are at most 255 * 255
 
@@ -52,19 +55,40 @@ def _strides(shape: Shape, swapped: bool) -> tuple[tuple[int, ...], int, int]:
     return (batch, column, row) if swapped else (batch, row, column)
 
 
-def _lower(view: View) -> tuple[Call, ...]:
+def _fields(view: View) -> Fields:
+    """The members that both kernels have."""
     x, y, out, a = view.input(0), view.input(1), view.out, view.attrs
-    x_batch, x_row, x_depth = _strides(x.shape, a["adj_x"])
+    x_batch, x_row, _ = _strides(x.shape, a["adj_x"])
     y_batch, y_depth, y_column = _strides(y.shape, a["adj_y"])
-    multiplier, shift = _multiplier(view)
-    fields: Fields = {
+    return {
         "batch": ((1,) * (MAX_RANK - len(out.shape)) + out.shape)[:3], "x_batch": x_batch, "y_batch": y_batch,
         "rows": out.shape[-2], "depth": _matrix(x.shape, a["adj_x"])[1], "columns": out.shape[-1],
-        "x_row": x_row, "x_depth": x_depth, "y_depth": y_depth, "y_column": y_column,
-        "x_offset": -x.zero_point, "y_offset": -y.zero_point,
-        "multiplier": multiplier, "shift": shift, "out_zero_point": out.zero_point,
+        "x_row": x_row, "y_depth": y_depth, "y_column": y_column,
+        "x_offset": -x.zero_point, "y_offset": -y.zero_point, "out_zero_point": out.zero_point,
     }  # fmt: skip
+
+
+def _lower(view: View) -> tuple[Call, ...]:
+    multiplier, shift = _multiplier(view)
+    x_depth = _strides(view.input(0).shape, view.attrs["adj_x"])[2]
+    fields = {**_fields(view), "x_depth": x_depth, "multiplier": multiplier, "shift": shift}
     return (Call("portable/batch_matmul_s8.h", fields, (In(0), In(1), Out(0))),)
+
+
+def _accepts_dsp(view: View) -> bool:
+    return not view.attrs["adj_x"] and scale_dsp.fits(*_multiplier(view))
+
+
+def _scratch_dsp(view: View) -> int:
+    """Four columns in 16 bits."""
+    depth = view.input(0).shape[-1]
+    return 4 * 2 * (depth + -depth % 4)
+
+
+def _lower_dsp(view: View) -> tuple[Call, ...]:
+    doubled, code = (int(v) for v in scale_dsp.pairs(*_multiplier(view)))
+    fields = {**_fields(view), "doubled": doubled, "code": code}
+    return (Call("armv7em/batch_matmul_dsp_s8.h", fields, (In(0), In(1), Out(0), Scratch())),)
 
 
 def _matrix(shape: Shape, swapped: bool) -> tuple[int, int]:
@@ -81,7 +105,10 @@ class BatchMatMul(Op):
             (Option("adj_x", 0, "bool", False), Option("adj_y", 1, "bool", False)), version=2,
         ),
     )  # fmt: skip
-    kernels = (Kernel("batch_matmul_s8", _lower),)
+    kernels = (
+        Kernel("batch_matmul_dsp_s8", _lower_dsp, needs=DSP, accepts=_accepts_dsp, scratch=_scratch_dsp),
+        Kernel("batch_matmul_s8", _lower),
+    )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2)

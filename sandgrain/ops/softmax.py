@@ -32,6 +32,7 @@ from sandgrain.quant import INT8_MAX, INT8_MIN, INT32_MAX, high_mul, per_tensor,
 
 DIFF_BITS = 5  # integer bits of a scaled difference to the row's maximum
 SUM_BITS = 12  # integer bits of the sum of exps
+TABLE_FROM = 256  # elements for which a table of up to 1 KiB pays
 MAX_DEPTH = (1 << SUM_BITS) - 1  # so many exps of at most 1 fit the sum
 
 
@@ -54,12 +55,30 @@ def _lower(view: View) -> tuple[Call, ...]:
     return (Call("portable/softmax_s8.h", fields, (In(0), Out(0))),)
 
 
+def _lower_table(view: View) -> tuple[Call, ...]:
+    multiplier, left, diff_min = _scaling(view)
+    diff = -np.arange(min(256, 1 - diff_min), dtype=np.int64)
+    depth = view.out.shape[-1]
+    fields: dict[str, int | float | tuple[int, ...] | Array] = {
+        "exps": exp_on_negative_values(high_mul(diff << left, multiplier), DIFF_BITS),
+        "rows": view.out.size // depth, "depth": depth, "count": diff.size,
+    }  # fmt: skip
+    return (Call("portable/softmax_table_s8.h", fields, (In(0), Out(0))),)
+
+
+def _is_large(view: View) -> bool:
+    return view.out.size >= TABLE_FROM
+
+
 class Softmax(Op):
     name = "softmax"
     summary = "softmax over the last dimension"
     foreign = (Foreign("SOFTMAX", 25, 9, (Option("beta", 0, "f32"),), version=2),)
     # A row is read to its end before its first output, and element i is read before output i is written.
-    kernels = (Kernel("softmax_s8", _lower, in_place=lambda view: (0,)),)
+    kernels = (
+        Kernel("softmax_table_s8", _lower_table, accepts=_is_large, in_place=lambda view: (0,)),
+        Kernel("softmax_s8", _lower, in_place=lambda view: (0,)),
+    )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
@@ -109,7 +128,7 @@ class Softmax(Op):
 
     def sample(self, draw: Draw) -> Graph:
         outer = tuple(draw.integer(1, 3) for _ in range(draw.integer(0, 3)))
-        depth = draw.choice((*SIZES, 33, 100))
+        depth = draw.choice((*SIZES, 33, 100, 300, 300))
         high = draw.choice((0.02, 0.2, 2.0, 40.0))
         x = activation_tensor("x", (*outer, depth), draw_quant(draw, high / 100, high))
         y = activation_tensor("y", x.shape, per_tensor(1 / 256, INT8_MIN))

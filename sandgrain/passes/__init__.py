@@ -10,6 +10,7 @@ from sandgrain.passes.constant_channels import remove_constant_channels
 from sandgrain.passes.fold_constants import fold_constants
 from sandgrain.passes.fuse_activations import fuse_activations
 from sandgrain.passes.fuse_pads import fuse_pads
+from sandgrain.passes.last_step import keep_last_step
 from sandgrain.passes.merge_reshapes import merge_reshapes
 from sandgrain.passes.remove_dead import remove_dead
 
@@ -17,6 +18,7 @@ Pass = Callable[[Graph], Graph]
 
 PIPELINE: tuple[Pass, ...] = (
     fold_constants,  # first: what is constant is nobody's work
+    keep_last_step,  # before merge_reshapes: it leaves one behind
     merge_reshapes,  # before the fusions: a reshape between two layers hides them from each other
     fuse_pads,
     fuse_activations,

@@ -13,7 +13,17 @@ from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
 from sandgrain.quant import Quantization, quantize
 from sandgrain.quantize.calibrate import Range, Ranges, hull, span
 from sandgrain.quantize.scales import Prepared, affine, prepare
-from sandgrain.quantize.weights import CHANNEL_AXIS, NORMS, ONE_SCALE, RECURRENT, Weighted, quantize_norm, quantize_pair
+from sandgrain.quantize.weights import (
+    CHANNEL_AXIS,
+    GATES,
+    NORMS,
+    ONE_SCALE,
+    RECURRENT,
+    Weighted,
+    gate_scales,
+    quantize_norm,
+    quantize_pair,
+)
 
 Scales = Mapping[int, Quantization]
 
@@ -153,13 +163,16 @@ class _Constants:
         for weights, bias, source in RECURRENT.get(node.op, ((1, 2, 0),)):
             quant = self.scales[node.outputs[0] if source < 0 else node.inputs[source]]
             has_bias = bias is not None and bias < len(inputs) and inputs[bias] >= 0
+            given = self.learned.get(node.inputs[weights])
+            if given is None and self.per_channel and node.op in GATES:
+                given = gate_scales(self.floats.view(node).const(weights), GATES[node.op])
             made = quantize_pair(
                 self.floats.tensors[node.inputs[weights]],
                 self.floats.tensors[node.inputs[bias]] if bias is not None and has_bias else None,
                 CHANNEL_AXIS.get(node.op, 0),
                 quant,
                 self.per_channel and node.op not in ONE_SCALE,
-                self.learned.get(node.inputs[weights]),
+                given,
             )
             inputs[weights] = self._place(node.inputs[weights], made, tensors)
             if made.bias is not None and bias is not None:

@@ -18,6 +18,7 @@ RECURRENT: dict[str, tuple[tuple[int, int | None, int], ...]] = {
     "gru": ((1, 3, 0), (2, 4, -1)),
     "lstm": (*((k, k + 8, 0) for k in range(1, 5)), *((k, None, -1) for k in range(5, 9))),
 }
+GATES = {"gru": 3}  # gates whose rows lie in one tensor: a scale each, which costs less flash than one a row and is as good
 ONE_SCALE = ("lstm",)  # a .tflite file has no scale a row for them
 NORMS = ("layer_norm",)  # gamma and beta of one scale each
 WEIGHT_MAX, GAMMA_MAX = 127, 2**15 - 1
@@ -51,6 +52,11 @@ def weight_scales(weights: Array, axis: int, per_channel: bool = True) -> npt.ND
     peaks[peaks == 0] = top if top > 0 else 1.0  # a channel without weights: any scale will do
     scales: npt.NDArray[np.float32] = np.maximum(peaks / WEIGHT_MAX, TINY).astype(np.float32)
     return scales
+
+
+def gate_scales(weights: Array, gates: int) -> npt.NDArray[np.float32]:
+    """The scale of each row, the same for all rows of a gate."""
+    return np.repeat(weight_scales(weights.reshape(gates, -1), 0), len(weights) // gates)
 
 
 def quantize_layer(

@@ -91,6 +91,7 @@ def _run(head: dict[str, Any], arrays: list[Array]) -> tuple[dict[str, Any], lis
     outputs = _count_outputs(interpreter)
     found: list[Array] = []
     for sample in range(head["samples"]):
+        interpreter.Reset()  # every sample starts with what a recurrent layer starts with
         for k in range(width):
             interpreter.SetInputTensor(arrays[1 + sample * width + k], k)
         interpreter.Invoke()

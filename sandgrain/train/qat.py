@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from sandgrain import ir
+from sandgrain import ir, spec
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Array, Graph, View
 from sandgrain.ops import OPS
@@ -50,7 +51,7 @@ class Twin(nn.Module):
         for node in self._graph.nodes:
             if node.op not in GRADIENTS:
                 raise UnsupportedError(f"{node.name}: {node.op} has no gradient; set qat = false")
-        self._learned = {i: f"value_{i}" for n in self._graph.nodes if n.op in CHANNEL_AXIS for i in n.inputs[1:] if i >= 0}
+        self._learned = {i: f"value_{i}" for n in self._graph.nodes if n.op in spec.WEIGHTED for i in n.inputs[1:] if i >= 0}
         for index, name in self._learned.items():
             data = self._graph.tensors[index].data
             assert data is not None
@@ -81,10 +82,19 @@ class Twin(nn.Module):
                 continue
             read = node.inputs[: len(twin.inputs)]  # what the int8 op does without has no gradient either
             values = [whole.get(i, t.data) for i, t in zip(read, view.inputs, strict=True) if t is not None]
-            smooth = [reals[i] if i in reals else _constant(made.floats, i, device) for i in read]
+            smooth = [reals[i] if i in reals else self._constant(made.floats, i, device) for i in read]
             exact = OPS[twin.op].reference(view, values)[0]
             reals[out], whole[out] = _leave(GRADIENTS[node.op](view, smooth), exact, view, device)
         return reals[made.floats.outputs[0]].reshape(count, -1)
+
+    def _constant(self, graph: Graph, index: int, device: torch.device) -> Tensor:
+        """A learned constant as it is now, or one that stays."""
+        if index in self._learned:
+            learned: Tensor = getattr(self, self._learned[index])
+            return learned
+        data = graph.tensors[index].data
+        assert data is not None
+        return torch.from_numpy(np.asarray(data, np.float32)).to(device)
 
     def _weighted(
         self, inputs: tuple[int, ...], view: View, reals: Mapping[int, Tensor], device: torch.device
@@ -152,13 +162,11 @@ def _many(view: View, count: int) -> View:
         return replace(tensor, shape=(count * tensor.shape[0], *tensor.shape[1:]))
 
     outputs = tuple(replace(t, shape=(count * t.shape[0], *t.shape[1:])) for t in view.outputs)
-    return View(view.node, tuple(larger(t) for t in view.inputs), outputs)
-
-
-def _constant(graph: Graph, index: int, device: torch.device) -> Tensor:
-    data = graph.tensors[index].data
-    assert data is not None
-    return torch.from_numpy(np.asarray(data, np.float32)).to(device)
+    node = view.node
+    if node.op == "strided_slice":
+        first, *rest = node.attrs["size"]
+        node = replace(node, attrs=ir.attrs(**{**node.attrs, "size": (count * first, *rest)}))
+    return View(node, tuple(larger(t) for t in view.inputs), outputs)
 
 
 # --- the real functions behind the ops: for their gradients --------------------------------------------------------------
@@ -211,6 +219,34 @@ def _pad(view: View, x: Tensor) -> Tensor:
     return fn.pad(x, pairs)
 
 
+def _slice(view: View, x: Tensor) -> Tensor:
+    a = view.attrs
+    for axis, (start, stride, size) in enumerate(zip(a["start"], a["stride"], a["size"], strict=True)):
+        x = x.index_select(axis, start + stride * torch.arange(size, device=x.device))
+    return x.reshape(view.out.shape)
+
+
+def _gru(view: View, x: list[Tensor]) -> Tensor:
+    return _recurrent(view, x[0], x[1:], torch.gru)
+
+
+def _lstm(view: View, x: list[Tensor]) -> Tensor:
+    """Without the cell's clip, which trained models hardly reach."""
+    w, u, b = (torch.cat(x[k : k + 4]) for k in (1, 5, 9))
+    return _recurrent(view, x[0], [w, u, b, torch.zeros_like(b)], torch.lstm)
+
+
+def _recurrent(view: View, x: Tensor, weights: list[Tensor], layer: Callable[..., Any]) -> Tensor:
+    """One layer in one direction, by torch's own function."""
+    zeros = torch.zeros(1, x.shape[0], view.out.shape[-1], device=x.device)
+    state = zeros if layer is torch.gru else (zeros, zeros)
+    turned = x.flip(1) if view.attrs["reverse"] else x
+    steps: Tensor = layer(turned, state, weights, True, 1, 0.0, False, False, True)[0]
+    if view.attrs["last"]:
+        return steps[:, -1]
+    return steps.flip(1) if view.attrs["reverse"] else steps
+
+
 GRADIENTS: dict[str, Gradient] = {
     "conv_2d": lambda v, x: x[0], "depthwise_conv_2d": lambda v, x: x[0], "fully_connected": lambda v, x: x[0],
     "add": lambda v, x: x[0] + x[1], "sub": lambda v, x: x[0] - x[1], "mul": lambda v, x: x[0] * x[1],
@@ -224,5 +260,9 @@ GRADIENTS: dict[str, Gradient] = {
     "concatenation": lambda v, x: torch.cat(x, v.attrs["axis"]), "pad": lambda v, x: _pad(v, x[0]),
     "transpose": lambda v, x: x[0].permute(tuple(v.attrs["perm"])),
     "batch_matmul": lambda v, x: (x[0].mT if v.attrs["adj_x"] else x[0]) @ (x[1].mT if v.attrs["adj_y"] else x[1]),
-    "resize_nearest_neighbor": lambda v, x: _nearest(v, x[0]),
+    "resize_nearest_neighbor": lambda v, x: _nearest(v, x[0]), "gru": _gru, "lstm": _lstm,
+    "strided_slice": lambda v, x: _slice(v, x[0]),
+    "layer_norm": lambda v, x: fn.layer_norm(x[0], x[0].shape[-1:], x[1], x[2], v.attrs["eps"]),
+    "gelu": lambda v, x: fn.gelu(x[0], approximate="tanh" if v.attrs["approximate"] else "none"),
+    "silu": lambda v, x: fn.silu(x[0]), "elu": lambda v, x: fn.elu(x[0]), "softplus": lambda v, x: fn.softplus(x[0]),
 }  # fmt: skip

@@ -33,6 +33,8 @@ SHAPES: dict[str, tuple[tuple[int, ...], ...]] = {
     "cnn1d": ((64, 6), (50,)),
     "conv_autoencoder": ((15, 18, 2), (16, 10)),
     "dscnn": ((49, 10),),
+    "gru": ((20, 10), (30,)),
+    "lstm": ((20, 10),),
     "mlp": ((33,), (8, 8, 1)),
     "mobilenetv1": ((32, 32, 1),),
     "mobilenetv2": ((48, 48, 3),),

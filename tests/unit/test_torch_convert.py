@@ -222,7 +222,7 @@ def test_activations() -> None:
         one_a_channel.weight.copy_(torch.tensor([0.1, -0.2, 0.5, 1.5]))
     layers = [
         nn.ReLU(), nn.ReLU6(), nn.Hardtanh(), nn.Hardtanh(0, 6), nn.LeakyReLU(0.3), nn.PReLU(), one_a_channel, nn.Hardswish(),
-        nn.Hardsigmoid(), nn.Sigmoid(), nn.Tanh(), nn.SiLU(), nn.Softmax(1), nn.Softmax(2), nn.Softmax(-1),
+        nn.Hardsigmoid(), nn.Sigmoid(), nn.Tanh(), nn.SiLU(), nn.GELU(), nn.GELU("tanh"), nn.ELU(), nn.Softplus(), nn.Softmax(1), nn.Softmax(2), nn.Softmax(-1),
         lambda x: x.clamp(0, 6), lambda x: x.clamp(min=0), lambda x: torch.softmax(x * 2, 1),
     ]  # fmt: skip
     agree(Each(layers), 4, 3, 5)
@@ -385,8 +385,8 @@ def test_everything_that_is_unsupported_is_named_at_once() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.stem = nn.Sequential(nn.Conv1d(2, 4, 3), nn.GELU())
-            self.cell = nn.GRU(4, 4, batch_first=True)
+            self.stem = nn.Sequential(nn.Conv1d(2, 4, 3), nn.CELU())
+            self.cell = nn.RNN(4, 4, batch_first=True)
 
         def forward(self, x: Any) -> Any:
             y = self.cell(self.stem(x).transpose(1, 2))[0]
@@ -395,8 +395,8 @@ def test_everything_that_is_unsupported_is_named_at_once() -> None:
     with pytest.raises(UnsupportedError) as caught:
         convert(Net(), torch.randn(1, 2, 8), "m")
     text = str(caught.value)
-    assert "\n" not in text and text.startswith("4 layers cannot be converted: stem.1 (gelu")
-    for piece in ("use nn.ReLU", "cell (gru", "sqrt, test_torch_convert.py:", "padding with 2.0"):
+    assert "\n" not in text and text.startswith("4 layers cannot be converted: stem.1 (celu")
+    for piece in ("use nn.ELU", "cell (rnn_tanh", "sqrt, test_torch_convert.py:", "padding with 2.0"):
         assert piece in text
 
 

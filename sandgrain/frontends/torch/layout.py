@@ -144,6 +144,12 @@ def dense(shape: Sequence[int], order: Sequence[int] | None = None) -> Layout:
     return layout if order is None else layout.with_memory(layout.ordered(order))
 
 
+def place(layout: Layout, axis: int) -> int:
+    """Where in memory an axis begins; -1 for an axis of size 1."""
+    numbers = layout.numbers(axis)
+    return min((k for k, number in enumerate(layout.memory) if number in numbers), default=-1)
+
+
 def cut(factors: Sequence[int], shape: Sequence[int]) -> tuple[list[Factors], list[int]] | None:
     """Factors cut so that they fill the axes of `shape`, outermost first.
 

@@ -29,25 +29,32 @@ static inline void sg_batch_matmul_s8_row(const struct sg_batch_matmul_s8 *p, co
 
     for (; c + 4 <= p->columns; c += 4) {
         int32_t acc0 = 0, acc1 = 0, acc2 = 0, acc3 = 0;
+        const int8_t *v = y, *a = x;
         for (int32_t k = 0; k < p->depth; k++) {
-            const int32_t value = x[k * p->x_depth] + p->x_offset;
-            const int8_t *v = y + (k * p->y_depth + c * step);
+            const int32_t value = *a + p->x_offset;
             acc0 += value * (v[0] + p->y_offset);
             acc1 += value * (v[step] + p->y_offset);
             acc2 += value * (v[2 * step] + p->y_offset);
             acc3 += value * (v[3 * step] + p->y_offset);
+            a += p->x_depth;
+            v += p->y_depth;
         }
         out[c] = sg_batch_matmul_s8_finish(p, acc0);
         out[c + 1] = sg_batch_matmul_s8_finish(p, acc1);
         out[c + 2] = sg_batch_matmul_s8_finish(p, acc2);
         out[c + 3] = sg_batch_matmul_s8_finish(p, acc3);
+        y += 4 * step;
     }
     for (; c < p->columns; c++) {
         int32_t acc = 0;
+        const int8_t *v = y, *a = x;
         for (int32_t k = 0; k < p->depth; k++) {
-            acc += (x[k * p->x_depth] + p->x_offset) * (y[k * p->y_depth + c * step] + p->y_offset);
+            acc += (*a + p->x_offset) * (*v + p->y_offset);
+            a += p->x_depth;
+            v += p->y_depth;
         }
         out[c] = sg_batch_matmul_s8_finish(p, acc);
+        y += step;
     }
 }
 

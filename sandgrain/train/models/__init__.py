@@ -44,6 +44,10 @@ def build(name: str, shape: Shape, classes: int, width: int | None = None, **opt
         if key not in known:
             raise UsageError(f"{name} has no option {printable(key)}; it has {', '.join(sorted(known))}")
         kind = type(known[key])
+        if kind is str and isinstance(value, str):
+            continue  # the family says what it takes
+        if kind is str:
+            raise UsageError(f"{key} = {printable(str(value))} of {name}; give a word, such as {known[key]}")
         if (
             isinstance(value, bool)
             or not isinstance(value, kind | int)
@@ -96,11 +100,23 @@ def describe(name: str, shape: Shape, classes: int, width: int | None = None, **
         x = torch.empty(1, *shape)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(x)
-    weighted = [m for m in model.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Linear)]
+    biases = sum(_bias_bytes(m) for m in model.modules())
     return Description(
         name,
         CATALOGUE[name].width if width is None else width,
         sum(p.numel() for p in model.parameters()),
         counter.get_total_flops() // 2,  # a multiply and an addition each
-        sum(p.numel() for p in model.parameters() if p.dim() > 1) + sum(4 * len(m.weight) for m in weighted),
+        sum(p.numel() for p in model.parameters() if p.dim() > 1) + biases,
     )
+
+
+def _bias_bytes(module: nn.Module) -> int:
+    """Of int32 biases, and of a layer norm's int16 factors."""
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
+        return 4 * len(module.weight)
+    if isinstance(module, nn.LayerNorm):
+        return (4 + 2) * math.prod(module.normalized_shape)
+    if isinstance(module, nn.GRU | nn.LSTM):
+        rows = 2 * 3 if isinstance(module, nn.GRU) else 4  # torch's second bias of an LSTM is added to its first
+        return 4 * rows * module.hidden_size * module.num_layers
+    return 0

@@ -1,9 +1,12 @@
-"""Tiny transformer encoder (Vaswani et al. 2017), with batch norm where the paper has layer norm.
+"""Tiny transformer encoder (Vaswani et al. 2017), with batch norm or layer norm, relu or GELU.
 
-Batch norm folds into the linear layer before it, so an encoder is made of matrix products, softmax and additions alone.
+Batch norm folds into the linear layer before it, so that such an encoder is made of matrix products, softmax and additions
+alone. Layer norm stands before each half of a layer (Xiong et al. 2020) and once before the mean.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -23,14 +26,33 @@ class Norm(Net):
         return self.norm(x.transpose(1, 2)).transpose(1, 2)
 
 
+@dataclass(frozen=True, slots=True)
+class Style:
+    """`norm`: "batch" or "layer". `activation`: "relu" or "gelu"."""
+
+    norm: str
+    activation: str
+
+    def before(self, width: int) -> nn.Module:
+        """In front of attention, the dense half and the mean."""
+        return nn.LayerNorm(width) if self.norm == "layer" else nn.Identity()
+
+    def linear(self, inputs: int, outputs: int) -> list[nn.Module]:
+        layer = nn.Linear(inputs, outputs)
+        return [layer] if self.norm == "layer" else [layer, Norm(outputs)]
+
+    def curve(self) -> nn.Module:
+        return nn.GELU() if self.activation == "gelu" else nn.ReLU()
+
+
 class Attention(Net):
     """Self-attention of `heads` heads."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, style: Style) -> None:
         super().__init__()
         self.heads = heads
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
-        self.out = nn.Sequential(nn.Linear(width, width), Norm(width))
+        self.out = nn.Sequential(*style.linear(width, width))
 
     def forward(self, x: Tensor) -> Tensor:
         n, tokens, width = x.shape
@@ -45,11 +67,11 @@ class Attention(Net):
 class Layer(Net):
     """Attention, then two linear layers on each token; both added to what they read."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, style: Style) -> None:
         super().__init__()
-        self.attention = Attention(width, heads)
+        self.attention = nn.Sequential(style.before(width), Attention(width, heads, style))
         self.dense = nn.Sequential(
-            nn.Linear(width, 2 * width), Norm(2 * width), nn.ReLU(), nn.Linear(2 * width, width), Norm(width)
+            style.before(width), *style.linear(width, 2 * width), style.curve(), *style.linear(2 * width, width)
         )
         self.dropout = nn.Dropout(dropout)
 
@@ -61,7 +83,9 @@ class Layer(Net):
 class Encoder(Net):
     """A convolution that makes tokens, learned positions, `layers` layers, the mean over the tokens, logits."""
 
-    def __init__(self, shape: Shape, classes: int, width: int, layers: int, heads: int, patch: int, dropout: float) -> None:
+    def __init__(
+        self, shape: Shape, classes: int, width: int, layers: int, heads: int, patch: int, dropout: float, style: Style
+    ) -> None:
         super().__init__()
         self.images = len(shape) == 3
         if self.images:
@@ -71,7 +95,7 @@ class Encoder(Net):
             self.stem = conv1d(shape[1], width, 3, 2)
             tokens = halves(shape[0], 1)
         self.positions = nn.Parameter(0.02 * torch.randn(1, tokens, width))
-        self.layers = nn.Sequential(*[Layer(width, heads, dropout) for _ in range(layers)])
+        self.layers = nn.Sequential(*[Layer(width, heads, dropout, style) for _ in range(layers)], style.before(width))
         self.head = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -80,12 +104,26 @@ class Encoder(Net):
 
 
 def make(
-    shape: Shape, classes: int, width: int, *, layers: int = 2, heads: int = 2, patch: int = 4, dropout: float = 0.1
+    shape: Shape,
+    classes: int,
+    width: int,
+    *,
+    layers: int = 2,
+    heads: int = 2,
+    patch: int = 4,
+    dropout: float = 0.1,
+    norm: str = "batch",
+    activation: str = "relu",
 ) -> nn.Module:
-    """`width` features a token, a multiple of `heads`. A token is two frames, or a patch of `patch` x `patch` pixels."""
+    """`width` features a token, a multiple of `heads`. A token is two frames, or a patch of `patch` x `patch` pixels.
+
+    `norm`: "batch" or "layer". `activation`: "relu" or "gelu".
+    """
+    if norm not in ("batch", "layer") or activation not in ("relu", "gelu"):
+        raise ValueError("norm is batch or layer, activation relu or gelu")
     if width % heads or patch % 2:
         width, patch = heads * max(1, round(width / heads)), patch + patch % 2
-    return Encoder(shape, classes, width, layers, heads, patch, dropout)
+    return Encoder(shape, classes, width, layers, heads, patch, dropout, Style(norm, activation))
 
 
 FAMILY = Family("transformer", "tiny transformer encoder, for sequences and small images", 32, (2, 3), make)

@@ -45,11 +45,18 @@ def _prelu(b: Builder, a: Arguments) -> Value:
     return Value(b.node("add", [s.tensor for s in sides], activation="none"), x.layout)
 
 
-def _silu(b: Builder, a: Arguments) -> Value:
-    """x times its logistic."""
-    b.shared.add(a.x.tensor)
-    gate = b.node("logistic", (a.x.tensor,))
-    return Value(b.node("mul", (a.x.tensor, gate), activation="none"), a.x.layout)
+def _gelu(b: Builder, a: Arguments) -> Value:
+    return Value(b.node("gelu", (a.x.tensor,), approximate=a.get("approximate") == "tanh"), a.x.layout)
+
+
+def _elu(b: Builder, a: Arguments) -> Value:
+    need(a["alpha"] == 1 and a["scale"] == 1 and a["input_scale"] == 1, "an ELU with alpha; use the default, 1")
+    return Value(b.node("elu", (a.x.tensor,)), a.x.layout)
+
+
+def _softplus(b: Builder, a: Arguments) -> Value:
+    need(a["beta"] == 1, "a softplus with beta; use the default, 1")
+    return Value(b.node("softplus", (a.x.tensor,)), a.x.layout)
 
 
 def _hard_sigmoid(b: Builder, a: Arguments) -> Value:
@@ -71,12 +78,11 @@ def _softmax(b: Builder, a: Arguments) -> Value:
 HANDLERS: dict[str, Handler] = {
     "relu": _fused("relu"), "relu6": _fused("relu6"), "hardtanh": _clamp, "clamp": _clamp, "clamp_min": _clamp,
     "leaky_relu": _leaky_relu, "prelu": _prelu, "hardswish": _unary("hard_swish"), "sigmoid": _unary("logistic"),
-    "tanh": _unary("tanh"), "silu": _silu, "hardsigmoid": _hard_sigmoid, "softmax": _softmax, "_softmax": _softmax,
+    "tanh": _unary("tanh"), "silu": _unary("silu"), "gelu": _gelu, "elu": _elu, "softplus": _softplus, "hardsigmoid": _hard_sigmoid, "softmax": _softmax, "_softmax": _softmax,
 }  # fmt: skip
 
 HINTS = {
-    "gelu": "use nn.ReLU, nn.SiLU or nn.Hardswish",
-    "elu": "use nn.LeakyReLU", "selu": "use nn.LeakyReLU", "celu": "use nn.LeakyReLU",
-    "mish": "use nn.SiLU or nn.Hardswish", "softplus": "use nn.ReLU", "exp": "use nn.Softmax or nn.Sigmoid",
+    "selu": "use nn.ELU", "celu": "use nn.ELU",
+    "mish": "use nn.SiLU or nn.Hardswish", "exp": "use nn.Softmax or nn.Sigmoid",
     "log_softmax": "leave it out: the class with the largest value stays the same", "glu": "use a product with nn.Sigmoid",
 }  # fmt: skip

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from sandgrain.frontends.torch.builder import WINDOW, Builder, Value
-from sandgrain.frontends.torch.layout import Layout, dense
+from sandgrain.frontends.torch.layout import dense, place
 from sandgrain.frontends.torch.ops.base import Arguments, Result, need
 from sandgrain.ir import Array
 
@@ -16,7 +16,7 @@ def linear(b: Builder, x: Value, weights: Array, bias: Array | None) -> Value:
     """x [..., n] times weights [units, n] plus bias. The order in which x lies along n goes into the weights."""
     last, units = len(x.shape) - 1, len(weights)
     bias = np.zeros(units, np.float32) if bias is None else bias
-    others = sorted(range(last), key=lambda axis: _first_place(x.layout, axis))
+    others = sorted(range(last), key=lambda axis: place(x.layout, axis))
     x = b.arrange(x, (*others, last), free=(last,))
     depth, rows = x.shape[last], math.prod(x.shape[:last])
     kernel, offset = weights[:, x.layout.indices(last)], b.constant(bias, "bias")
@@ -29,12 +29,6 @@ def linear(b: Builder, x: Value, weights: Array, bias: Array | None) -> Value:
         weight = b.constant(kernel.reshape(units, 1, 1, depth), "weight")
         out = b.node("conv_2d", (b.view(x.tensor, grid), weight, offset), **WINDOW)
     return Value(out, dense((*x.shape[:last], units), (*others, last)))
-
-
-def _first_place(layout: Layout, axis: int) -> int:
-    """Where in memory an axis begins."""
-    numbers = layout.numbers(axis)
-    return min((k for k, number in enumerate(layout.memory) if number in numbers), default=-1)
 
 
 def _linear(b: Builder, a: Arguments) -> Value:
@@ -108,8 +102,4 @@ HINTS = {
     "einsum": "write it with torch.matmul and permute",
     "baddbmm": "use torch.matmul and an addition",
     "embedding": "compute the embedding outside and feed its vectors",
-    "gru": "use a 1-D convolution (tcresnet) or a transformer; recurrent layers are not converted yet",
-    "lstm": "use a 1-D convolution (tcresnet) or a transformer; recurrent layers are not converted yet",
-    "rnn_tanh": "use a 1-D convolution (tcresnet) or a transformer; recurrent layers are not converted yet",
-    "rnn_relu": "use a 1-D convolution (tcresnet) or a transformer; recurrent layers are not converted yet",
 }

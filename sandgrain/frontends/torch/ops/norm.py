@@ -1,10 +1,13 @@
-"""Normalizations that are a factor and an offset for each channel once trained."""
+"""Normalizations: a factor and an offset for each channel once trained, or a layer norm."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from sandgrain.frontends.torch.builder import Builder, Value
+from sandgrain.frontends.torch.layout import place
 from sandgrain.frontends.torch.ops.base import Arguments, Result, need
 
 
@@ -23,9 +26,29 @@ def _native_batch_norm(b: Builder, a: Arguments) -> Result:
     return (_batch_norm(b, a), None, None)
 
 
-HANDLERS = {"batch_norm": _batch_norm, "_native_batch_norm_legit_no_training": _native_batch_norm}
+def _layer_norm(b: Builder, a: Arguments) -> Value:
+    """Over the last axis (Ba et al. 2016)."""
+    x, depth = a.x, a.x.shape[-1]
+    need(tuple(a["normalized_shape"]) == (depth,), "a layer norm over several axes; normalize the last one, or flatten before")
+    last = len(x.shape) - 1
+    x = b.arrange(x, (*sorted(range(last), key=lambda k: place(x.layout, k)), last), free=(last,))
+    order = x.layout.indices(last)
+    weight, bias = a.constant("weight"), a.constant("bias")
+    gamma = b.constant(np.ones(depth) if weight is None else weight[order], "weight")
+    beta = b.constant(np.zeros(depth) if bias is None else bias[order], "bias")
+    shape = b.shape(x.tensor)
+    rows = b.view(x.tensor, shape if shape[-1] == depth else (1, math.prod(shape) // depth, depth))
+    return Value(b.node("layer_norm", (rows, gamma, beta), eps=float(a["eps"])), x.layout)
+
+
+def _native_layer_norm(b: Builder, a: Arguments) -> Result:
+    return (_layer_norm(b, a), None, None)
+
+
+HANDLERS = {
+    "batch_norm": _batch_norm, "_native_batch_norm_legit_no_training": _native_batch_norm,
+    "layer_norm": _layer_norm, "native_layer_norm": _native_layer_norm,
+}  # fmt: skip
 
 _LIVE = "its statistics are computed at run time; use batch norm"
-HINTS = dict.fromkeys(
-    ("layer_norm", "native_layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"), _LIVE
-)
+HINTS = dict.fromkeys(("group_norm", "instance_norm", "rms_norm", "local_response_norm"), _LIVE)

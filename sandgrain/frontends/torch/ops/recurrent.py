@@ -1,0 +1,91 @@
+"""GRU and LSTM: every layer and direction a node of its own. The state starts at zero."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sandgrain.frontends.torch.builder import Builder, Value
+from sandgrain.frontends.torch.layout import dense
+from sandgrain.frontends.torch.ops.base import Arguments, Result, need
+from sandgrain.ir import Array
+
+Layer = Callable[[Builder, int, list[Array], bool], int]
+EXACT_STEPS = 8  # of an LSTM whose cell stays below 8: each step adds less than one
+
+
+def _gru_layer(b: Builder, x: int, arrays: list[Array], reverse: bool) -> int:
+    constants = [b.constant(a, what) for a, what in zip(arrays, ("weight_ih", "weight_hh", "bias_ih", "bias_hh"), strict=True)]
+    return b.node("gru", (x, *constants), last=False, reverse=reverse)
+
+
+def _lstm_layer(b: Builder, x: int, arrays: list[Array], reverse: bool) -> int:
+    """torch's gates come in the op's order: input, forget, new, output. Its two biases are added up."""
+    w, u, bias = arrays[0], arrays[1], arrays[2] + arrays[3]
+    constants = [
+        b.constant(part, f"{what}_{gate}")
+        for array, what in ((w, "weight_ih"), (u, "weight_hh"), (bias, "bias"))
+        for part, gate in zip(np.split(array, 4), "ifgo", strict=True)
+    ]
+    bits = 12 if b.shape(x)[1] <= EXACT_STEPS else 11
+    return b.node("lstm", (x, *constants), last=False, reverse=reverse, cell_bits=bits, cell_clip=0.0)
+
+
+def _sequence(layer: Layer, gates: int) -> Callable[[Builder, Arguments], Result]:
+    def convert(b: Builder, a: Arguments) -> Result:
+        need("input" in a.values and not isinstance(a.get("batch_sizes"), Value), "packed sequences; pad them to one length")
+        states = a["hx"] if isinstance(a["hx"], list | tuple) else [a["hx"]]
+        need(not any(isinstance(s, Value) or np.any(s) for s in states), "a state that is fed in; start from zero")
+        need(len(a["params"]) == len([p for p in a["params"] if not isinstance(p, Value)]), "weights computed at run time")
+        ways = 2 if a["bidirectional"] else 1
+        each = len(a["params"]) // (a["num_layers"] * ways)
+        need(each in (2, 4), "a projection (proj_size); use nn.Linear behind the layer")
+        value = a.x if a["batch_first"] else Value(a.x.tensor, a.x.layout.permuted((1, 0, 2)))
+        value = b.plain(value)
+        n, steps, _ = value.shape
+        need(n == 1, "the steps in front of the batch; set batch_first")
+        ends = []
+        for k in range(a["num_layers"]):
+            outs = []
+            for way in range(ways):
+                at = (k * ways + way) * each
+                arrays = [np.asarray(p, np.float32) for p in a["params"][at : at + each]]
+                zeros = np.zeros(len(arrays[0]), np.float32)
+                x = b.view(value.tensor, value.shape)
+                outs.append(layer(b, x, arrays if each == 4 else [*arrays, zeros, zeros], bool(way)))
+                ends.append((outs[-1], 0 if way else steps - 1))
+            joined = outs[0] if ways == 1 else b.node("concatenation", outs, axis=2, activation="none")
+            value = Value(joined, dense(b.shape(joined)))
+        result = value if a["batch_first"] else Value(value.tensor, value.layout.permuted((1, 0, 2)))
+        units = value.shape[2] // ways
+        return result, _last(b, ends, units)
+
+    return convert
+
+
+def _last(b: Builder, ends: list[tuple[int, int]], units: int) -> Value:
+    """The state after the last step of every layer and direction: [layers * directions, 1, units]."""
+    parts = [
+        b.node("strided_slice", (tensor,), suffix=".last", start=(0, step, 0), stride=(1, 1, 1), size=(1, 1, units), drop=())
+        for tensor, step in ends
+    ]
+    whole = parts[0] if len(parts) == 1 else b.node("concatenation", parts, suffix=".last", axis=0, activation="none")
+    return Value(whole, dense((len(parts), 1, units)))
+
+
+def _gru(b: Builder, a: Arguments) -> Result:
+    return _sequence(_gru_layer, 3)(b, a)
+
+
+def _lstm(b: Builder, a: Arguments) -> Result:
+    """The cell's last state does not come out."""
+    return (*_sequence(_lstm_layer, 4)(b, a), None)
+
+
+HANDLERS = {"gru": _gru, "lstm": _lstm}
+
+HINTS = dict.fromkeys(
+    ("rnn_tanh", "rnn_relu", "gru_cell", "lstm_cell", "rnn_tanh_cell", "rnn_relu_cell"),
+    "use nn.GRU or nn.LSTM over the whole sequence",
+)

@@ -1,0 +1,45 @@
+"""What the element-wise ops share that no file format fixes: the real function, rounded to the nearest output, as a table.
+
+The table is computed on the host in double precision, so that an output is at most half a step from the real function of the
+input's real value (halves away from zero).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sandgrain.errors import ModelError, UnsupportedError
+from sandgrain.ir import Tensor, View
+from sandgrain.ops.base import Decoded, Encoded
+from sandgrain.ops.lut import Evaluate, UnaryOp
+from sandgrain.quant import Int64
+
+Reals = npt.NDArray[np.float64]
+FAR = 1 << 20  # outputs are cut here, far outside int8
+
+
+def rounded(function: Callable[[Reals], Reals]) -> Evaluate:
+    """The integer meaning of a real function of one number."""
+
+    def evaluate(view: View, x: Int64) -> Int64:
+        real = function(view.input(0).scale * (x - view.input(0).zero_point).astype(np.float64)) / view.out.scale
+        nearest = np.copysign(np.floor(np.abs(np.clip(real, -FAR, FAR)) + 0.5), real)
+        return nearest.astype(np.int64) + view.out.zero_point
+
+    return evaluate
+
+
+class Curve(UnaryOp):
+    """An element-wise op without a .tflite operator."""
+
+    def decode(
+        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
+    ) -> Decoded:
+        raise ModelError(f"no file format has {self.name}")
+
+    def encode(self, view: View) -> Encoded:
+        raise UnsupportedError(f"TensorFlow Lite Micro has no {self.name}; use ReLU, Hardswish or ELU to export the model")

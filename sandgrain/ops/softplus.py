@@ -1,0 +1,26 @@
+"""log(1 + exp(x)), a smooth relu."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sandgrain.ir import Array, View
+from sandgrain.ops.curves import Curve, Reals, rounded
+from sandgrain.ops.lut import lut_kernel
+from sandgrain.quant import Int64
+
+
+def softplus(x: Reals) -> Reals:
+    result: Reals = np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+    return result
+
+
+def _evaluate(view: View, x: Int64) -> Array:
+    return rounded(softplus)(view, x)
+
+
+class Softplus(Curve):
+    name = "softplus"
+    summary = "log(1 + exp(x))"
+    evaluate = staticmethod(_evaluate)
+    kernels = (lut_kernel(_evaluate),)
