@@ -7,7 +7,7 @@ JOBS   ?= 2
 
 .PHONY: demo test test-all bench lint format docs train clean
 
-demo: $(VENV)/.core
+demo: $(VENV)/.train
 	$(BIN)/sandgrain demo
 
 test: lint

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sandgrain.data import charts
 from sandgrain.data.records import Kind
 from sandgrain.ir import Array
 
@@ -82,14 +83,9 @@ def _png(pixels: Array, name: str = "photo") -> str:
 
 
 def histogram(values: Array, unit: str) -> str:
-    """How often values that are not all alike occur: an <svg> made by matplotlib, the same on every run."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.6, 2.0), layout="constrained")
-    FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
+    """How often values that are not all alike occur: an <svg>."""
+    made = charts.figure(5.6, 2.0)
+    axes = made.add_subplot()
     low, high = float(values.min()), float(values.max())
     axes.hist(
         values,
@@ -101,12 +97,7 @@ def histogram(values: Array, unit: str) -> str:
     )
     axes.set_xlabel(unit)
     axes.set_ylabel("recordings")
-    axes.spines[["top", "right"]].set_visible(False)
-    stream = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "sandgrain", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9}):
-        figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    text = stream.getvalue()
-    return text[text.index("<svg") :]
+    return charts.svg(made)
 
 
 def colours(count: int) -> tuple[str, ...]:

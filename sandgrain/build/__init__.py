@@ -1,0 +1,1 @@
+"""From data to a verified firmware: every stage is kept by the hash of what it was made from."""

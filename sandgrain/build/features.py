@@ -1,0 +1,31 @@
+"""A project's features by themselves: fitted, compiled, measured; what `sandgrain features` shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from sandgrain import api
+from sandgrain.build.samples import Samples
+from sandgrain.build.store import Store
+from sandgrain.project import inspection, load
+
+
+def make_features(
+    project: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> api.Result:
+    """Fit the features of a project to its training windows and compile them for its board into folder `out`.
+
+    Raises UsageError or ModelError where the project, its data or its blocks cannot be used, and what `compile_model` raises.
+    """
+    loaded = load.load(project)
+    found = inspection.inspect(loaded, progress=progress)
+    target = loaded.project.target
+    return api.compile_model(
+        None, features=Samples(found, Store(loaded.work / "build")).front, target=target.board, out=out,
+        compiler=target.compiler, optimize=target.optimize, arena=target.arena,
+        progress=lambda done, total: progress("measuring kernels", done, total),
+    )  # fmt: skip
