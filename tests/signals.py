@@ -26,7 +26,7 @@ from sandgrain.toolchain import build_firmware
 from tests.shared import DATA
 
 CORES = ("cortex-m0plus", "cortex-m4", "rv32imc")
-WINDOWS = int(os.environ.get("SANDGRAIN_SIGNAL_WINDOWS", "100"))  # on each emulated core; 1000 always run on the host
+WINDOWS = int(os.environ.get("SANDGRAIN_SIGNAL_WINDOWS", "50"))  # on each emulated core; 1000 always run on the host
 
 
 def source_of(graph: Graph, core: str) -> Source:
