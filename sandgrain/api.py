@@ -14,7 +14,8 @@ from sandgrain.codegen.ctext import identifier, printable
 from sandgrain.codegen.model import Options
 from sandgrain.errors import ToolchainError, UsageError
 from sandgrain.features.frontend import FrontEnd
-from sandgrain.frontends import tflite
+from sandgrain.frontends import text, tflite
+from sandgrain.ir import Graph
 from sandgrain.measure import measure_folder, measure_with_room
 from sandgrain.pipeline import emit, read
 from sandgrain.printer import dump
@@ -37,7 +38,7 @@ class Result:
 
 
 def compile_model(
-    model: str | os.PathLike[str] | None,
+    model: str | os.PathLike[str] | Graph | None,
     *,
     features: str | os.PathLike[str] | FrontEnd | None = None,
     target: str = "cortex-m4",
@@ -46,18 +47,20 @@ def compile_model(
     labels: str | os.PathLike[str] | tuple[str, ...] | None = None,
     arena: str = "static",
     section: str | None = None,
+    threshold: int | None = None,
     compiler: str = "zig",
     optimize: str = "balanced",
     limits: budget.Limits | None = None,
     measure: bool = True,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Result:
-    """Compile an int8 .tflite file to C in folder `out`.
+    """Compile an int8 model to C in folder `out`: a .tflite file, a file with a graph's text, or a graph.
 
     `features`: the front end between raw samples and the model's input, or a features.json that holds one; the C then takes
     raw samples, and where the front end names a stride also a stream of them. `model` None: the features alone.
     `target`: a board or core. `name`: C prefix, by default made from the file name. `labels`: class names, or a file of
-    one a line. `arena`: "static" or "caller". `section`: linker section of a static arena. `optimize`: "speed", "size" or
+    one a line. `arena`: "static" or "caller". `section`: linker section of a static arena. `threshold`: of a
+    model that gives one int32 score; the C then says which are anomalies. `optimize`: "speed", "size" or
     "balanced"; the kernels are chosen by running the candidates on the emulated core. `measure`: do so, build the
     firmware and run it once (otherwise code size, instructions and what follows from them are None). `progress` is told
     candidates done and how many there are.
@@ -71,11 +74,11 @@ def compile_model(
         raise UsageError(f"--arena {printable(arena)} is neither static nor caller")
     if arena == "caller" and section is not None:
         raise UsageError("--arena-section goes with --arena static; with caller, the caller places the arena")
-    path, board, folder = Path("features" if model is None else model), targets.load(target), Path(out)
+    path, board, folder = _path(model), targets.load(target), Path(out)
     limits = limits or budget.Limits()
     front = features if isinstance(features, FrontEnd) or features is None else _front(Path(features))
-    data = tflite.read_file(path) if model is not None else None
-    options = Options(name or identifier(path.stem), arena, section)
+    data = None if model is None else text.write(model) if isinstance(model, Graph) else tflite.read_file(path)
+    options = Options(name or identifier(path.stem), arena, section, threshold=threshold)
     words = labels if isinstance(labels, tuple) else _labels(Path(labels)) if labels is not None else ()
     if any(len(word.encode("utf-8", "replace")) > MAX_LABEL for word in words):
         raise UsageError(f"--labels: a label is longer than {MAX_LABEL} bytes; shorten it")
@@ -130,6 +133,13 @@ def verify(
     graph = bundle.compiled.imported
     samples = datafile.random(graph, limit or RANDOM_SAMPLES) if data is None else datafile.load(Path(data), graph).head(limit)
     return verification.verify(bundle, samples, on, oracle=oracle, progress=progress)
+
+
+def _path(model: str | os.PathLike[str] | Graph | None) -> Path:
+    """What a model is called in messages and, without a suffix, in C."""
+    if isinstance(model, Graph):
+        return Path(identifier(model.name or "model"))
+    return Path("features" if model is None else model)
 
 
 def _front(path: Path) -> FrontEnd:

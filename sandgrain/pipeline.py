@@ -9,7 +9,7 @@ from sandgrain import passes
 from sandgrain.codegen.model import Options, Source, generate
 from sandgrain.errors import UsageError
 from sandgrain.features.frontend import FrontEnd, join
-from sandgrain.frontends import tflite
+from sandgrain.frontends import text
 from sandgrain.ir import Graph
 from sandgrain.passes.into_strips import into_strips
 from sandgrain.plan import Choice, Plan, plan
@@ -46,13 +46,13 @@ def planned(graph: Graph, features: Collection[str], choice: Choice, stride: int
 
 
 def read(data: bytes | None, name: str, labels: tuple[str, ...] = (), front: FrontEnd | None = None) -> tuple[Graph, Graph]:
-    """(imported, optimized) graph of a .tflite model, of the front end that feeds it, or of a front end alone.
+    """(imported, optimized) graph of a model (.tflite or a graph's text), of the front end that feeds it, or of a front end alone.
 
     Raises ModelError or UnsupportedError, UsageError when there is neither.
     """
     if data is None and front is None:
         raise UsageError("neither a model nor features; give one")
-    graph = tflite.read(data, name) if data is not None else None
+    graph = text.read_any(data, name) if data is not None else None
     if front is not None:
         graph = front.graph() if graph is None else join(front.graph(), graph)
     assert graph is not None
@@ -75,6 +75,6 @@ def compile_bytes(
     choice: Choice | None = None,
     front: FrontEnd | None = None,
 ) -> Compiled:
-    """The C of a .tflite model, with or behind its features, for a board's core. Raises ModelError, UnsupportedError or UsageError."""
+    """The C of a model, alone or behind its features, for a board's core. Raises ModelError, UnsupportedError or UsageError."""
     stride = front.stride if front is not None else 0
     return emit(*read(data, options.name, labels, front), board, options, choice or Choice(), stride)

@@ -1,6 +1,7 @@
 """What a bundle keeps so that it can be verified later: the model it was made from, and how.
 
-A bundle is `model.c`, `model.h`, `kernels/` and `proof/` (`model.tflite`, `features.json` or both, and `build.json`). It is written to a folder
+A bundle is `model.c`, `model.h`, `kernels/` and `proof/` (`model.tflite` or `model.txt`, `features.json` or both, and
+`build.json`). It is written to a folder
 beside its place and moved there whole, so that a killed or refused compile leaves nothing half-written.
 """
 
@@ -20,17 +21,19 @@ from sandgrain.codegen.ctext import printable
 from sandgrain.codegen.model import Options
 from sandgrain.errors import UsageError
 from sandgrain.features.frontend import FrontEnd
+from sandgrain.frontends import text
 from sandgrain.pipeline import Compiled, compile_bytes
 from sandgrain.plan import Choice
 from sandgrain.targets import Board, load
 
 OWN = ("model.c", "model.h", "kernels", "proof")  # what a bundle consists of, and a new compile replaces
 MAX_JSON = 1 << 20
+TFLITE, TEXT = "model.tflite", "model.txt"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """What a bundle is made of: a model's bytes, the front end that feeds it, or both."""
+    """What a bundle is made of: a model's bytes (.tflite, or a graph's text), the front end that feeds it, or both."""
 
     model: bytes | None
     front: FrontEnd | None = None
@@ -76,7 +79,7 @@ def _save(compiled: Compiled, origin: Origin, board: Board, compiler: str, opt: 
         proof = work / "proof"
         proof.mkdir()
         if origin.model is not None:
-            (proof / "model.tflite").write_bytes(origin.model)
+            (proof / (TEXT if text.is_text(origin.model) else TFLITE)).write_bytes(origin.model)
         if origin.front is not None:
             (proof / "features.json").write_text(json.dumps(origin.front.to_json(), indent=2) + "\n", "utf-8")
         options = compiled.source.options
@@ -84,7 +87,7 @@ def _save(compiled: Compiled, origin: Origin, board: Board, compiler: str, opt: 
             "sandgrain": sandgrain.__version__, "model": title, "target": board.name, "compiler": compiler, "opt": opt,
             "name": options.name, "arena": options.arena, "section": options.section,
             "labels": list(compiled.imported.labels), "build_id": compiled.source.build_id,
-            "choice": _choice_facts(compiled.choice),
+            "choice": _choice_facts(compiled.choice), "threshold": options.threshold,
         }  # fmt: skip
         (proof / "build.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         measure(work)
@@ -100,17 +103,17 @@ def load_bundle(folder: Path) -> Bundle:
     """Read a bundle and compile its model again. Raises UsageError when `folder` is not a bundle of this version."""
     facts = _facts(folder)
     try:
-        options = Options(_text(facts, "name"), _text(facts, "arena"), facts["section"])
+        options = Options(_text(facts, "name"), _text(facts, "arena"), facts["section"], threshold=_threshold(facts))
         board, labels = load(_text(facts, "target")), tuple(str(v) for v in facts["labels"])
         choice = _choice(facts["choice"])
         origin = _origin(folder / "proof")
         compiled = compile_bytes(origin.model, board, options, labels, choice, origin.front)
         fresh = bundle.files(compiled.source)
-        edited = any((folder / name).read_text("utf-8", "replace") != text for name, text in fresh.items())
+        edited = any((folder / name).read_text("utf-8", "replace") != wanted for name, wanted in fresh.items())
         return Bundle(
             folder, compiled, board, _text(facts, "compiler"), _text(facts, "opt"), _text(facts, "model"), edited, origin
         )
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (LookupError, TypeError, ValueError, OSError, ArithmeticError, AssertionError) as error:
         raise UsageError(
             f"{folder} is not a complete bundle ({type(error).__name__}: {str(error)[:60]}); compile the model again"
         ) from None
@@ -118,7 +121,11 @@ def load_bundle(folder: Path) -> Bundle:
 
 def _origin(proof: Path) -> Origin:
     """Raises OSError, KeyError, TypeError or ValueError where the bundle's proof is not whole."""
-    model, features = proof / "model.tflite", proof / "features.json"
+    model, features = proof / TFLITE, proof / "features.json"
+    if (proof / TEXT).is_file():
+        model = proof / TEXT
+        if model.stat().st_size > text.MAX_TEXT:
+            raise ValueError(f"{TEXT} is too large")
     if features.is_file():
         if features.stat().st_size > MAX_JSON:
             raise ValueError("features.json is too large")
@@ -167,6 +174,13 @@ def _text(facts: dict[str, Any], key: str) -> str:
     value = facts[key]
     if not isinstance(value, str):
         raise TypeError(f"{key} is not text")
+    return value
+
+
+def _threshold(facts: dict[str, Any]) -> int | None:
+    value = facts["threshold"]
+    if value is not None and type(value) is not int:
+        raise TypeError("threshold is not a whole number")
     return value
 
 

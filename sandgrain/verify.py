@@ -15,6 +15,7 @@ from sandgrain.codegen.ctext import printable
 from sandgrain.codegen.model import harness
 from sandgrain.datafile import DataSet
 from sandgrain.errors import UsageError
+from sandgrain.frontends import text
 from sandgrain.ir import Array, Graph
 from sandgrain.measure import firmware
 from sandgrain.proof import Bundle
@@ -48,7 +49,8 @@ class Difference:
 class Verdict:
     """`identical`: every runner gave the reference's bytes on every sample. `compared`: runner -> samples that agree.
 
-    `accuracy`: share of samples whose label the last runner found, None without labels.
+    `accuracy`: share of samples whose label the last runner found, None without labels; of a detector, whose threshold tells
+    label 0 from the others. `scores`: of a detector, what the last runner gave.
     """
 
     model: str
@@ -60,6 +62,7 @@ class Verdict:
     accuracy: float | None
     difference: Difference | None
     notes: tuple[str, ...] = ()
+    scores: tuple[int, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,6 +83,8 @@ def verify(
     notes = ["model.c or a kernel was edited after it was generated"] if bundle.edited else []
     if bundle.origin.model is None:
         pass  # features have no other runtime to be held against
+    elif text.is_text(bundle.origin.model):
+        notes.append("not compared with TensorFlow Lite Micro: it has no such model")
     elif oracle and available():
         runners["tflm"] = _tflm(bundle, data)
     elif oracle:
@@ -97,10 +102,11 @@ def verify(
     compared = {name: _agreeing(reference, outputs) for name, outputs in runners.items()}
     wrong = [name for name, count in compared.items() if count < data.samples]
     difference = _difference(bundle, data, reference, wrong[-1], runners[wrong[-1]]) if wrong else None
-    last = list(runners.values())[-1]
+    last, threshold = list(runners.values())[-1], bundle.compiled.source.options.threshold
     return Verdict(
-        bundle.model, bundle.board.name, on, data.samples, not wrong, compared, _accuracy(last, data), difference, tuple(notes)
-    )
+        bundle.model, bundle.board.name, on, data.samples, not wrong, compared, _accuracy(last, data, threshold), difference,
+        tuple(notes), None if threshold is None else tuple(last[0].reshape(-1).tolist()),
+    )  # fmt: skip
 
 
 def _firmware(bundle: Bundle, *, stream: bool = False) -> AbstractContextManager[Emulator]:
@@ -168,10 +174,12 @@ def _agreeing(reference: Sequence[Array], outputs: Sequence[Array]) -> int:
     return int(agree.sum())
 
 
-def _accuracy(outputs: Sequence[Array], data: DataSet) -> float | None:
+def _accuracy(outputs: Sequence[Array], data: DataSet, threshold: int | None) -> float | None:
     if data.labels is None:
         return None
     flat = outputs[0].reshape(data.samples, -1)
+    if threshold is not None:
+        return float(np.mean((flat[:, 0] > threshold) == (data.labels != 0)))
     found = flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0]
     return float(np.mean(found == data.labels))
 

@@ -7,9 +7,10 @@ data/train/normal, data/test/normal, data/test/FAULT.
 A machine has a shaft frequency f (Hz), a gear of z teeth and a housing with two resonances.
   normal     harmonics of f, falling with their number; the gear mesh z*f with side bands at +-f; noise through the resonances;
              load and speed differ a little from recording to recording, and drift within one
-  imbalance  the harmonic at f is 8 times as strong, and modulates everything
+  imbalance  the harmonic at f is up to 8 times as strong, and modulates everything
   bearing    a shock 3.57 times a turn (an outer race of 9 balls), which rings at 3.1 kHz for 2 ms
   tooth      a shock once a turn, which rings at the first resonance, and stronger side bands
+How far a fault has gone is drawn for each recording, from one that has just begun (0.1) to all of the above (1).
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def shocks(turns: np.ndarray, per_turn: float, rng: np.random.Generator) -> np.n
     return hit * rng.uniform(0.6, 1.4, len(turns))
 
 
-def record(machine: str, fault: str, rng: np.random.Generator) -> np.ndarray:
-    """int16 [RATE * SECONDS]."""
+def record(machine: str, fault: str, rng: np.random.Generator, least: float = 0.1) -> np.ndarray:
+    """int16 [RATE * SECONDS]. `least`: how far a fault has gone at least; 1 is all of it."""
     shaft, teeth, resonance = MACHINES[machine]
     count = int(RATE * SECONDS)
     drift = np.interp(np.arange(count), np.linspace(0, count, 9), rng.normal(0, 0.002, 9))
@@ -48,18 +49,19 @@ def record(machine: str, fault: str, rng: np.random.Generator) -> np.ndarray:
     turns = np.cumsum(speed) / RATE + rng.uniform()
     load = rng.uniform(0.8, 1.2)
     angle = 2 * np.pi * turns
-    imbalance = 8.0 if fault == "imbalance" else 1.0
+    gone = np.exp(rng.uniform(np.log(least), 0.0)) if fault != "normal" else 0.0  # how far the fault has gone
+    imbalance = 1.0 + 7.0 * gone if fault == "imbalance" else 1.0
     x = sum(np.sin(k * angle + rng.uniform(0, 6.28)) * (imbalance if k == 1 else 1.0) / k**1.5 for k in range(1, 9))
-    sides = 0.6 if fault == "tooth" else 0.15
+    sides = 0.15 + 0.45 * gone if fault == "tooth" else 0.15
     x = x + load * (1 + sides * np.sin(angle)) * np.sin(teeth * angle)
     noise = rng.normal(size=count)
     x = x + 0.25 * resonate(noise, resonance, 0.004) * load + 0.1 * resonate(noise, 2.7 * resonance, 0.002) + 0.3 * noise
     if fault == "bearing":
-        x = x + 4.0 * resonate(shocks(turns, 3.57, rng), 3100.0, 0.002)
+        x = x + 4.0 * gone * resonate(shocks(turns, 3.57, rng), 3100.0, 0.002)
     if fault == "tooth":
-        x = x + 5.0 * resonate(shocks(turns, 1.0, rng), resonance, 0.004)
+        x = x + 5.0 * gone * resonate(shocks(turns, 1.0, rng), resonance, 0.004)
     if fault == "imbalance":
-        x = x * (1 + 0.1 * np.sin(angle))
+        x = x * (1 + 0.1 * gone * np.sin(angle))
     return np.clip(np.rint(x * 1500 * rng.uniform(0.8, 1.25)), -32768, 32767).astype("<i2")
 
 

@@ -16,8 +16,11 @@ CHUNKS = 10  # that a window is pushed in
 PLACE = Path("example") / "main.c"
 
 
-def text(name: str, window: Array, label: str, *, stream: bool, caller: bool, decides: bool = False) -> str:
-    """main.c for the bundle with prefix `name`. `window`: [1, *signal shape] as the sensor gives it. `decides`: the header has NAME_decide."""
+def text(
+    name: str, window: Array, label: str, *, stream: bool, caller: bool, decides: bool = False, template: str = "example.c.j2"
+) -> str:
+    """main.c for the bundle with prefix `name`. `window`: [1, *signal shape] as the sensor gives it. `decides`: the header has
+    NAME_decide. `template`: a file of this folder."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -26,7 +29,7 @@ def text(name: str, window: Array, label: str, *, stream: bool, caller: bool, de
     shape = window.shape[1:]
     picture = len(shape) == 3
     says = f"{' x '.join(map(str, shape))} {'pixels and channels' if picture else 'samples and channels'}, recorded"
-    return environment.get_template("example.c.j2").render(
+    return environment.get_template(template).render(
         name=name, upper=name.upper(), label=ctext.printable(label), says=says, stream=stream, caller=caller, decides=decides,
         samples=shape[0] * (shape[1] if picture else 1), channels=shape[-1], chunk=max(shape[0] // CHUNKS, 1),
         table=ctext.table("window", window.reshape(-1)),

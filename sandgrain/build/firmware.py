@@ -29,7 +29,8 @@ Step = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Order:
-    """What is compiled: the int8 network behind its features, for a board. `ram`: bytes that kernels and strips aim at."""
+    """What is compiled: the int8 model behind its features, for a board. `ram`: bytes that kernels and strips aim at.
+    `threshold`: a detector's."""
 
     model: bytes
     front: FrontEnd
@@ -37,12 +38,15 @@ class Order:
     labels: tuple[str, ...]
     target: Target
     ram: int | None
+    threshold: int | None = None
 
     @property
     def key(self) -> str:
         front = self.front.to_json()
         how = [self.target.board, self.target.compiler, self.target.optimize, self.target.arena, self.target.clock_mhz]
-        return digest("compiled", hashlib.sha256(self.model).hexdigest(), front, self.name, list(self.labels), how, self.ram)
+        return digest(
+            "compiled", hashlib.sha256(self.model).hexdigest(), front, self.name, list(self.labels), how, self.ram, self.threshold
+        )
 
 
 def compiled(order: Order, out: Path, store: Store, step: Step) -> Report:
@@ -81,7 +85,7 @@ def _compile(order: Order, out: Path, step: Step) -> Report:
             return api.compile_model(
                 model, features=order.front, target=order.target.board, out=out, name=order.name, labels=order.labels,
                 arena=order.target.arena, compiler=order.target.compiler, optimize=order.target.optimize, limits=limits,
-                progress=step,
+                threshold=order.threshold, progress=step,
             ).report  # fmt: skip
 
         if order.ram is not None:
@@ -100,17 +104,19 @@ def _holds(out: Path, build_id: str) -> bool:
     return bundle.compiled.source.build_id == build_id and not bundle.edited
 
 
-def verified(out: Path, build_id: str, samples: Samples, places: list[int], step: Step) -> Verdict:
-    """The bundle held against its reference over test windows, from raw samples on."""
-    key = digest("verified", build_id, samples.key, places, available())
+def verified(out: Path, build_id: str, samples: Samples, places: list[int], step: Step, normal: int | None = None) -> Verdict:
+    """The bundle held against its reference over test windows, from raw samples on. `normal`: a detector's normal label."""
+    key = digest("verified", build_id, samples.key, places, available(), normal)
     path = samples.store.path("verified", key, ".json")
     known = samples.store.peek(path)
     if known is not None:
-        return Verdict(**{**known, "notes": tuple(known["notes"])})
+        scores = known["scores"] if known["scores"] is None else tuple(known["scores"])
+        return Verdict(**{**known, "notes": tuple(known["notes"]), "scores": scores})
     raw, labels = samples.raw("test", places)
+    labels = labels if normal is None else (labels != normal).astype(np.int64)
     with tempfile.TemporaryDirectory(prefix="sandgrain-build-") as work:
         data = Path(work) / "test.npz"
-        np.savez(data, x=raw, y=labels, labels=np.array(samples.found.labels))
+        np.savez(data, x=raw, y=labels, labels=np.array(samples.found.labels if normal is None else ["normal", "anomaly"]))
         verdict = api.verify(out, data, progress=step)
     if verdict.identical:  # a difference is looked at again each time
         samples.store.put(path, verdict.to_json())

@@ -21,6 +21,7 @@ from sandgrain.report import Report, size
 SHARES = (0.75, 0.5, 0.25)  # of the width that are measured
 FITTED = 64  # training windows that give measured features their scale; the cost does not depend on it
 LEAST_BANDS = 8
+QUALITY = ("accuracy", "AUC")  # limits from below
 Progress = Callable[[str, int, int], None]
 
 
@@ -41,7 +42,7 @@ class Check:
     def kept(self) -> bool:
         if self.value is None:
             return False
-        return self.value >= self.limit if self.name == "accuracy" else self.value <= self.limit
+        return self.value >= self.limit if self.name in QUALITY else self.value <= self.limit
 
     @property
     def excess(self) -> float:
@@ -54,6 +55,8 @@ class Check:
             return "not known"
         if self.unit == "bytes":
             return size(round(value))
+        if self.name == "AUC":
+            return f"{value:.3f}"
         return f"{100 * value:.1f} %" if self.name == "accuracy" else f"{value:.3g} {self.unit}"
 
     def sentence(self) -> str:
@@ -62,13 +65,15 @@ class Check:
             return f"{self.name} is not known, for the core cannot be emulated here; its limit is {self.shown(self.limit)}"
         if self.name == "accuracy":
             return f"accuracy {self.shown(self.value)} misses {self.shown(self.limit)} ({self.whose}) by {100 * self.excess:.1f} points"
+        if self.name == "AUC":
+            return f"AUC {self.shown(self.value)} misses {self.shown(self.limit)} ({self.whose}) by {self.shown(self.excess)}"
         return (
             f"{self.name} {self.shown(self.value)} exceeds {self.shown(self.limit)} ({self.whose}) by {self.shown(self.excess)}"
         )
 
 
-def checks(budget: Budget, board: targets.Board, report: Report, accuracy: float) -> tuple[Check, ...]:
-    """The limits of the project, and the board's memory where the project names none."""
+def checks(budget: Budget, board: targets.Board, report: Report, accuracy: float, auc: float | None = None) -> tuple[Check, ...]:
+    """The limits of the project, and the board's memory where the project names none. `auc`: a detector's."""
     limits, found = budget.limits, []
     own = board.core.arch != "host"
     for name, given, has, value in (
@@ -85,6 +90,8 @@ def checks(budget: Budget, board: targets.Board, report: Report, accuracy: float
         found.append(Check("energy", "uJ", budget.energy_uj, report.energy_uj, "[budget] energy"))
     if budget.accuracy is not None:
         found.append(Check("accuracy", "1", budget.accuracy, accuracy, "[budget] accuracy"))
+    if budget.auc is not None and auc is not None:
+        found.append(Check("AUC", "1", budget.auc, auc, "[budget] auc"))
     return tuple(found)
 
 

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandgrain import __version__
-from sandgrain.build.limits import Check
-from sandgrain.build.result import Built
+from sandgrain.build.limits import QUALITY, Check
+from sandgrain.build.result import Built, Stage
 from sandgrain.data import charts, pictures
 from sandgrain.data.manifest import atomic
 from sandgrain.data.plain import plain
-from sandgrain.report import KIB, LayerReport, size
+from sandgrain.report import KIB, LayerReport, Report, size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from sandgrain.build.detector import Detected
 
 HERE = Path(__file__).parent
 STYLE = Path(charts.__file__).parent  # the folder of style.css
@@ -33,26 +35,30 @@ def write(built: Built, path: Path, progress: Callable[[str, int, int], None] = 
 
 def render(built: Built) -> str:
     """The page."""
+    first = (_percent(built.accuracy), "accuracy on the emulated board" if "emulator" in built.verdict.compared else "accuracy")
+    summary = (
+        f"{built.model}, {built.parameters:,} parameters, seed {built.seed}, for {built.report.target} ({built.report.core})"
+    )
+    return fill("page.html.j2", {
+        **shared(built, summary, [first]), **_confusion(built), "accuracies": _accuracies(built), "plots": _plots(built),
+        "worst": _worst(built),
+    })  # fmt: skip
+
+
+def fill(template: str, values: Mapping[str, Any]) -> str:
+    """A page of this folder with its values in it, which are escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader([HERE, STYLE]), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    values = {
-        **_head(built), **_confusion(built), **_layers(built), "checks": [_check(c) for c in built.checks],
-        "sentence": built.sentence, "accuracies": _accuracies(built), "plots": _plots(built), "worst": _worst(built),
-        "stages": _stages(built), "notes": [*built.notes, *built.report.notes, *built.verdict.notes],
-    }  # fmt: skip
-    return environment.get_template("page.html.j2").render(values)
+    return environment.get_template(template).render(values)
 
 
-def _head(built: Built) -> dict[str, Any]:
+def shared(built: Built | Detected, summary: str, first: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What every page shows: heading, budget, costs, stages. `first`: (value, name) of what stands before the costs."""
     r, w = built.report, built.windows
-    facts = [
-        (_percent(built.accuracy), "accuracy on the emulated board" if "emulator" in built.verdict.compared else "accuracy"),
-        (size(r.ram_bytes), "RAM"),
-        (size(r.flash_bytes), "flash"),
-    ]
+    facts = [*first, (size(r.ram_bytes), "RAM"), (size(r.flash_bytes), "flash")]
     if r.latency_ms is not None:
         facts += [(f"{r.latency_ms:.3g} ms", "a window, features included"), (f"{r.energy_uj:.3g} uJ", "energy a window")]
     if built.battery is not None:
@@ -61,13 +67,15 @@ def _head(built: Built) -> dict[str, Any]:
     sides = ", ".join(f"{w[side]:,} {side}" for side in ("train", "validation", "test"))
     front = ", ".join(b.name() for b in built.samples.pipeline.blocks) or "raw"
     shape = " x ".join(map(str, built.samples.pipeline.shape))
+    found = built.samples.found
     return {
-        "title": plain(built.name), "version": __version__, "hash": built.samples.found.manifest.sha256, "name": r.name,
-        "summary": f"{built.model}, {built.parameters:,} parameters, seed {built.seed}, for {r.target} ({r.core})",
+        "title": plain(built.name), "version": __version__, "hash": found.manifest.sha256, "name": r.name, "summary": summary,
         "inputs": f"Windows: {sides}. Features: {front}: {shape}", "facts": [{"value": v, "name": n} for v, n in facts],
-        "streams": bool(r.stream_bytes), "example": (built.example or "").strip().splitlines(), "kind": built.samples.found.kind,
+        "streams": bool(r.stream_bytes), "example": (built.example or "").strip().splitlines(), "kind": found.kind,
         "build_id": r.build_id, "battery": built.battery, "sources": sorted(r.sources.items()),
-        "small": built.samples.found.kind == "image" and max(built.samples.pipeline.signal.shape[:2]) < 96,
+        "small": found.kind == "image" and max(built.samples.pipeline.signal.shape[:2]) < 96, **_layers(r),
+        "checks": [_check(c) for c in built.checks], "sentence": built.sentence, "stages": _stages(built.stages),
+        "notes": [*built.notes, *r.notes, *built.verdict.notes],
     }  # fmt: skip
 
 
@@ -83,7 +91,7 @@ def _check(check: Check) -> dict[str, Any]:
         "name": check.name, "limit": check.shown(check.limit), "value": check.shown(check.value), "whose": check.whose,
         "kept": check.kept, "said": "kept" if check.kept else "not known" if check.value is None else f"missed by {excess}",
         "width": f"{100 * value / full:.1f}", "mark": f"{100 * check.limit / full:.1f}",
-        "sign": "at least" if check.name == "accuracy" else "at most",
+        "sign": "at least" if check.name in QUALITY else "at most",
     }  # fmt: skip
 
 
@@ -119,8 +127,7 @@ def _confusion(built: Built) -> dict[str, Any]:
     }
 
 
-def _layers(built: Built) -> dict[str, Any]:
-    r = built.report
+def _layers(r: Report) -> dict[str, Any]:
     most = max((_cost(layer) for layer in r.layers), default=1.0) or 1.0
     whole = sum(_cost(layer) for layer in r.layers) or 1.0
     rows = [
@@ -142,7 +149,7 @@ def _cost(layer: LayerReport) -> float:
 def _plots(built: Built) -> list[dict[str, Any]]:
     from markupsafe import Markup
 
-    made = [{"title": "Memory over time", "say": _memory_says(built), "markup": Markup(_memory(built))}]
+    made = [memory(built.report)]
     for title, figures, say in (
         ("Loss", {"train_loss": "training", "loss": "validation"}, "Cross-entropy an epoch."),
         ("Accuracy", {"accuracy": "validation"}, "On the validation windows, an epoch."),
@@ -154,14 +161,19 @@ def _plots(built: Built) -> list[dict[str, Any]]:
     return made
 
 
-def _memory_says(built: Built) -> str:
-    r = built.report
+def memory(report: Report) -> dict[str, Any]:
+    """The plot of what is alive while each layer runs."""
+    from markupsafe import Markup
+
+    return {"title": "Memory over time", "say": _memory_says(report), "markup": Markup(_memory(report))}
+
+
+def _memory_says(r: Report) -> str:
     stream = f" Below them lies the stream's state, {size(r.stream_bytes)}, which lasts." if r.stream_bytes else ""
     return f"Bytes of the arena ({size(r.arena_bytes)}) that are alive while each layer runs.{stream} Stack and static data are not drawn."
 
 
-def _memory(built: Built) -> str:
-    r = built.report
+def _memory(r: Report) -> str:
     figure = charts.figure(4.3, 2.7)
     axes = figure.add_subplot()
     places = range(len(r.layers))
@@ -225,9 +237,9 @@ def _worst(built: Built) -> list[dict[str, Any]]:
     return found
 
 
-def _stages(built: Built) -> list[dict[str, Any]]:
-    most = max((s.seconds for s in built.stages), default=1.0) or 1.0
+def _stages(stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    most = max((s.seconds for s in stages), default=1.0) or 1.0
     return [
         {"name": s.name, "seconds": f"{s.seconds:.1f} s", "kept": s.kept, "width": f"{100 * s.seconds / most:.1f}"}
-        for s in built.stages
+        for s in stages
     ]

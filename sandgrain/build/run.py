@@ -63,7 +63,7 @@ def build(
     there all the same. Raises UsageError, ModelError, ToolchainError and RunError, BudgetError where the board itself is
     too small for what was asked.
     """
-    _prepare()
+    prepare()
     place.ready(out)
     place.leftovers(out)
     project, clock = loaded.project, Clock()
@@ -95,7 +95,7 @@ def build(
     checks = limits.checks(project.budget, board, report, accuracy)
     missed = [c for c in checks if not c.kept]
     with clock.stage("example", store.made):
-        printed = _example(samples, order, out, report.build_id, int(metrics.losses(chances, y).argmin()))
+        printed = example_of(samples, order, out, report.build_id, int(metrics.losses(chances, y).argmin()))
     with clock.stage("what would fit", store.made):
         advice = limits.advice(samples, order, missed, seed, progress) if missed else ""
     built = Built(
@@ -104,7 +104,7 @@ def build(
         confusion=metrics.confusion(outputs, y), auc=metrics.roc_auc(chances, y), worst=_worst(samples, chances, y),
         windows={side: samples.count(side) for side in ("train", "validation", "test")}, parameters=trained.parameters,
         history=trained.history, checks=checks, advice=advice,
-        battery=_battery(report, project.target.battery_mah, project.target.period_s, board), notes=trained.notes,
+        battery=battery_of(report, project.target.battery_mah, project.target.period_s, board), notes=trained.notes,
         example=printed, samples=samples, stages=tuple(s for s in clock.stages if s.name != "what would fit" or missed),
     )  # fmt: skip
     with atomic(out / "report.json") as file:
@@ -112,7 +112,7 @@ def build(
     return built
 
 
-def _prepare() -> None:
+def prepare() -> None:
     """What PyTorch reads when it is imported."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for each other make a busy machine 8 times slower
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "torch"))  # else a folder is left in the temporary one
@@ -153,7 +153,7 @@ def _worst(samples: Samples, chances: Array, labels: Array) -> tuple[Worst, ...]
     )
 
 
-def _battery(report: Report, mah: float, period_s: float, board: targets.Board) -> Battery | None:
+def battery_of(report: Report, mah: float, period_s: float, board: targets.Board) -> Battery | None:
     """The charge that the core's run current takes in each period, against the battery's."""
     if not mah or report.latency_ms is None or report.cycles is None:
         return None
@@ -162,12 +162,16 @@ def _battery(report: Report, mah: float, period_s: float, board: targets.Board) 
     return Battery(mah, period_s, busy / period_s, mah * period_s / charge / HOURS)
 
 
-def _example(samples: Samples, order: firmware.Order, out: Path, build_id: str, at: int) -> str | None:
+def example_of(
+    samples: Samples, order: firmware.Order, out: Path, build_id: str, at: int, template: str = "example.c.j2"
+) -> str | None:
     """Writes the example around test window `at`; what it prints on the emulated board, None where that cannot be known."""
     raw, labels = samples.raw("test", [at])
     stream, caller = order.front.stride > 0, order.target.arena == "caller"
     decides = f"{order.name}_decide(" in (out / "model.h").read_text("ascii")
-    main = example.text(order.name, raw[0], samples.found.labels[int(labels[0])], stream=stream, caller=caller, decides=decides)
+    main = example.text(
+        order.name, raw[0], samples.found.labels[int(labels[0])], stream=stream, caller=caller, decides=decides, template=template
+    )
     example.write(out, main)
 
     def run() -> list[str]:

@@ -12,11 +12,12 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from sandgrain.cli import _out
+from sandgrain.cli import _detector, _out
 from sandgrain.errors import BudgetError, MismatchError, UsageError
 from sandgrain.report import size
 
 if TYPE_CHECKING:
+    from sandgrain.build.detector import Detected
     from sandgrain.build.result import Built
     from sandgrain.build.run import Progress
 
@@ -43,14 +44,22 @@ def command(
     differs from its reference; 5 a tool failed.
     """
     _require()
-    from sandgrain.build import page, run
+    from sandgrain.build import detector, detector_page, page, run
     from sandgrain.project.load import load
 
     loaded = load(project)
     with _bar() as progress:
-        built = run.build(loaded, out or loaded.folder / "out", seed=seed, verified=verify, progress=progress)
+        place = out or loaded.folder / "out"
+        built: Built | Detected
+        if detector.is_detector(loaded.project.model.name):
+            built = detector.build(loaded, place, seed=seed, verified=verify, progress=progress)
+        else:
+            built = run.build(loaded, place, seed=seed, verified=verify, progress=progress)
         if html is not None:
-            page.write(built, html, progress)
+            if isinstance(built, detector.Detected):
+                detector_page.write(built, html, progress)
+            else:
+                page.write(built, html, progress)
     if as_json:
         _out.emit_json({**built.to_json(), "out": str(built.folder), "html": None if html is None else str(html)})
     else:
@@ -78,13 +87,22 @@ def _bar() -> Iterator[Progress]:
         yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None)
 
 
-def _page(built: Built) -> None:
+def _page(built: Built | Detected) -> None:
     """All of it on one page of text, 80 columns wide."""
-    _heading(built)
-    _budget(built)
-    _accuracies(built)
-    _costs(built)
-    _confusion(built)
+    from sandgrain.build.detector import Detected
+
+    if isinstance(built, Detected):
+        _detector.heading(built)
+        _budget(built)
+        _detector.rates(built)
+        _costs(built)
+        _detector.labels(built)
+    else:
+        _heading(built)
+        _budget(built)
+        _accuracies(built)
+        _costs(built)
+        _confusion(built)
     _use(built)
 
 
@@ -98,13 +116,13 @@ def _heading(built: Built) -> None:
     _out.line()
 
 
-def _budget(built: Built) -> None:
+def _budget(built: Built | Detected) -> None:
     rows = []
     for c in built.checks:
         said = (
             "kept" if c.kept else "not known" if c.value is None else f"missed by {_excess(c.name, c.shown(c.excess), c.excess)}"
         )
-        sign = "at least" if c.name == "accuracy" else "at most"
+        sign = "at least" if c.name in ("accuracy", "AUC") else "at most"
         rows.append([c.name, f"{sign} {c.shown(c.limit)}", c.shown(c.value), said, c.whose])
     _out.table("", ["budget", "limit", "result", "", "whose"], rows, numeric=(1, 2), fixed=(0, 3))
     _out.line()
@@ -130,7 +148,7 @@ def _accuracies(built: Built) -> None:
     _out.line()
 
 
-def _costs(built: Built) -> None:
+def _costs(built: Built | Detected) -> None:
     r = built.report
     parts = f"arena {size(r.arena_bytes)}" + (f" + stream {size(r.stream_bytes)}" if r.stream_bytes else "")
     rows = [["RAM", size(r.ram_bytes), f"{parts} + static and worst-case stack"]]
@@ -183,7 +201,7 @@ def _cells(row: Sequence[int]) -> list[str]:
     return [str(n) if n else "." for n in row]
 
 
-def _use(built: Built) -> None:
+def _use(built: Built | Detected) -> None:
     name, folder = built.report.name, built.folder
     how = f"{name}_push, {name}_classify" if built.report.stream_bytes else f"{name}_run"
     _out.line(f"C in {folder}/")

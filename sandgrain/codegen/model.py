@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 
-from sandgrain.codegen import ctext, decide
+from sandgrain.codegen import alarm, ctext, decide
 from sandgrain.codegen import stream as streaming
 from sandgrain.codegen.layers import Emitter, Layer, pointer, shape_text
 from sandgrain.codegen.tables import Tables
@@ -19,12 +19,13 @@ from sandgrain.plan.storage import callers
 @dataclass(frozen=True, slots=True)
 class Options:
     """How the C is written. `name`: prefix of every symbol. `arena`: "static" or "caller" (the caller passes it).
-    `rule`: how a stream decides."""
+    `rule`: how a stream decides. `threshold`: a score above it is an anomaly; for models with one int32 output."""
 
     name: str = "model"
     arena: str = "static"
     section: str | None = None
     rule: Rule = field(default_factory=Rule)
+    threshold: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +50,8 @@ def generate(plan: Plan, options: Options) -> Source:
     ctext.check_identifier(options.name)
     if options.section is not None:
         ctext.check_section(options.section)
+    if options.threshold is not None:
+        alarm.check(plan.graph, options.threshold)
     outside = callers(plan.graph)
     for index in (*plan.graph.inputs, *plan.graph.outputs):
         if index not in plan.offsets and index not in outside:
@@ -119,6 +122,8 @@ def _header(source: Source) -> str:
         parts.append(f"extern const char *const {name}_labels[{upper}_LABEL_COUNT];\n")
     if _decides(source):
         parts.append(decide.declaration(name, source.options.rule, len(graph.labels)))
+    if source.options.threshold is not None:
+        parts.append(alarm.declaration(name, source.options.threshold))
     parts.append("#endif\n")
     return "\n".join(p for p in parts if p)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -100,6 +101,12 @@ class _Shelf:
             self._forget(oldest)
         return KEEP - sum(f.bytes for f in self._files.values())
 
+    def clear(self) -> None:
+        """Close every file."""
+        with self._lock:
+            for key in list(self._files):
+                self._forget(key)
+
     def _forget(self, key: tuple[Path, str, Layout]) -> None:
         file = self._files.pop(key)
         close = getattr(file.samples, "close", None)
@@ -116,3 +123,4 @@ def _stamp(root: Path, path: str) -> tuple[int, int]:
 
 
 _shelf = _Shelf()
+atexit.register(_shelf.clear)  # while the readers' modules are still there

@@ -157,9 +157,14 @@ class Model(Section):
     """The network. `sandgrain build` has the catalogue."""
 
     name: str = Field(
-        "dscnn", min_length=1, description="A model of the catalogue, or `package.module:Class` for your own torch.nn.Module."
+        "dscnn",
+        min_length=1,
+        description="A model of the catalogue, or `package.module:Class` for your own torch.nn.Module. Detectors of anomalies, "
+        "fitted to normal recordings alone: `kmeans`, `gmm`, `mahalanobis`, `autoencoder`, `conv_autoencoder`.",
     )
-    width: int = Field(0, ge=0, le=4096, description="Size: the channels of its layers. 0: the model's own.")
+    width: int = Field(
+        0, ge=0, le=4096, description="Size: the channels of its layers, or the components of a mixture. 0: the model's own."
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="What else the model takes, by name.")
 
 
@@ -209,6 +214,9 @@ class Budget(Section):
     latency: str | None = Field(None, description='Time a window, features included, such as `"60ms"`.')
     energy: str | None = Field(None, description='Energy a window, such as `"150uJ"`.')
     accuracy: float | None = Field(None, ge=0, le=1, description="Accuracy on the test split, at least, 0 to 1.")
+    auc: float | None = Field(
+        None, ge=0, le=1, description="Detectors: area under the ROC curve on the test split, at least, 0 to 1."
+    )
 
     @property
     def limits(self) -> Limits:

@@ -53,7 +53,9 @@ def windows() -> tuple[Array, Array, Array]:
     rng = np.random.default_rng(11)
 
     def mixed(fault: str, count: int) -> list[Array]:
-        pairs = [(script.record(m, fault, rng), script.record(m, "normal", rng)) for m in script.MACHINES for _ in range(count)]
+        pairs = [
+            (script.record(m, fault, rng, 1.0), script.record(m, "normal", rng)) for m in script.MACHINES for _ in range(count)
+        ]
         return [np.rint(0.33 * a.astype(float) + 0.67 * b).astype(np.int16) for a, b in pairs]
 
     faulty = [w for fault in ("bearing", "imbalance", "tooth") for w in mixed(fault, FAULTY)]
