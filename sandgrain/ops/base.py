@@ -182,7 +182,8 @@ class Op(ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]  # one line for `sandgrain ops`
-    foreign: ClassVar[tuple[Foreign, ...]] = ()
+    foreign: ClassVar[tuple[Foreign, ...]] = ()  # what names any has `decode` and `encode`
+    instead: ClassVar[str] = "export the model without it"  # the way out, where no file format has the op
     kernels: ClassVar[tuple[Kernel, ...]] = ()
     is_view: ClassVar[bool] = False  # output 0 is input 0's bytes under another shape: no code, no memory
     reads_caller: ClassVar[bool] = False  # reads a graph input where the caller keeps it, instead of from a copy in the arena
@@ -203,15 +204,15 @@ class Op(ABC):
         """Multiply-accumulates an inference."""
         return 0
 
-    @abstractmethod
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     ) -> Decoded:
         """From foreign operator `name`. `options` holds every declared option of that Foreign, defaults filled in."""
+        raise UnsupportedError(f"no file format has {self.name}")
 
-    @abstractmethod
     def encode(self, view: View) -> Encoded:
         """To .tflite terms: the inverse of `decode`."""
+        raise UnsupportedError(f"no file format has {self.name}; {self.instead}")
 
     @abstractmethod
     def sample(self, draw: Draw) -> Graph:

@@ -6,15 +6,12 @@ input's real value (halves away from zero).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from sandgrain.errors import ModelError, UnsupportedError
-from sandgrain.ir import Tensor, View
-from sandgrain.ops.base import Decoded, Encoded
+from sandgrain.ir import View
 from sandgrain.ops.lut import Evaluate, UnaryOp
 from sandgrain.quant import Int64
 
@@ -36,10 +33,4 @@ def rounded(function: Callable[[Reals], Reals]) -> Evaluate:
 class Curve(UnaryOp):
     """An element-wise op without a .tflite operator."""
 
-    def decode(
-        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
-    ) -> Decoded:
-        raise ModelError(f"no file format has {self.name}")
-
-    def encode(self, view: View) -> Encoded:
-        raise UnsupportedError(f"TensorFlow Lite Micro has no {self.name}; use ReLU, Hardswish or ELU to export the model")
+    instead = "use ReLU, Hardswish or ELU to export the model"

@@ -17,15 +17,15 @@ such operator.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from sandgrain.errors import ModelError, UnsupportedError
+from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import gates
-from sandgrain.ops.base import Call, Decoded, Draw, Encoded, In, Kernel, Op, Out, Scratch, Shape, need_inputs
+from sandgrain.ops.base import Call, Draw, In, Kernel, Op, Out, Scratch, Shape, need_inputs
 from sandgrain.ops.lut import Fields
 from sandgrain.ops.samples import activation_tensor, one_op
 from sandgrain.quant import Int64, quantize_multiplier
@@ -76,6 +76,7 @@ def _scratch(view: View) -> int:
 
 class GRU(Op):
     name = "gru"
+    instead = "train an LSTM to export the model"
     summary = "gated recurrent unit over a sequence"
     kernels = (
         Kernel("gru_dsp_s8", _lower("armv7em/gru_dsp_s8.h"), needs=DSP, accepts=_accepts, scratch=_scratch),
@@ -121,14 +122,6 @@ class GRU(Op):
     def macs(self, view: View) -> int:
         batch, steps, _ = view.input(0).shape
         return batch * steps * (view.input(1).size + view.input(2).size)
-
-    def decode(
-        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
-    ) -> Decoded:
-        raise ModelError("no file format has a gru")
-
-    def encode(self, view: View) -> Encoded:
-        raise UnsupportedError(".tflite has no gru; train an LSTM to export the model")
 
     def sample(self, draw: Draw) -> Graph:
         x, units = gates.draw_sequence(draw)

@@ -14,8 +14,7 @@ thus at most 0.6 steps from that of the real function of the same input (tested)
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,9 +22,7 @@ from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import (
     Call,
-    Decoded,
     Draw,
-    Encoded,
     In,
     Kernel,
     Op,
@@ -107,6 +104,7 @@ def _lower_dsp(view: View) -> tuple[Call, ...]:
 
 class LayerNorm(Op):
     name = "layer_norm"
+    instead = "use batch norm to export the model"
     summary = "layer normalization over the last axis"
     # A row is summed before its first output, and element i is read before output i is written.
     kernels = (
@@ -152,14 +150,6 @@ class LayerNorm(Op):
         acc = n * view.const(1).astype(np.int64) + view.const(2)
         y = requantize(acc, *_multiplier(view)).astype(np.int64) + view.out.zero_point
         return (np.clip(y, -128, 127).astype(np.int8),)
-
-    def decode(
-        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
-    ) -> Decoded:
-        raise ModelError("no file format has a layer_norm")
-
-    def encode(self, view: View) -> Encoded:
-        raise UnsupportedError("TensorFlow Lite has no layer_norm; use batch norm to export the model")
 
     def sample(self, draw: Draw) -> Graph:
         depth = draw.choice((*SIZES, 33, 64, 100))

@@ -7,14 +7,13 @@ twice. No file holds this op; the pass `into_strips` makes it when memory is sho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Node, Tensor, View, attrs
 from sandgrain.ops import windows as win
-from sandgrain.ops.base import Arg, Call, Decoded, Draw, Encoded, In, Kernel, Op, Out, Scratch, Shape, need, need_inputs
+from sandgrain.ops.base import Arg, Call, Draw, In, Kernel, Op, Out, Scratch, Shape, need, need_inputs
 from sandgrain.ops.samples import activation_tensor, draw_quant
 from sandgrain.ops.weights import draw_weights
 
@@ -233,6 +232,7 @@ def can_strip(graph: Graph, node: Node) -> bool:
 
 class Strips(Op):
     name = "strips"
+    instead = "export the graph before it is put into strips"
     summary = "several layers, a few rows at a time (made when memory is short; in no file)"
     kernels = (Kernel("strips", _lower, scratch=_scratch, overlap=_overlap),)
 
@@ -263,14 +263,6 @@ class Strips(Op):
 
         graph: Graph = view.attrs["graph"]
         return sum(OPS[node.op].macs(graph.view(node)) for node in graph.nodes)
-
-    def decode(
-        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
-    ) -> Decoded:
-        raise ModelError("strips is in no file format")
-
-    def encode(self, view: View) -> Encoded:
-        raise ModelError("strips is in no file format; export the graph before it is put into strips")
 
     def sample(self, draw: Draw) -> Graph:
         graph = _sample_chain(draw)

@@ -141,9 +141,10 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
     Raises UsageError where there is no data, nothing can be read, a file is bad and `bad = "refuse"`, or a split cannot
     be made.
     """
-    data, work = loaded.project.data, prepare(loaded.work)
+    data, root = loaded.project.data, loaded.root  # a project without data leaves nothing behind
+    work = prepare(loaded.work)
     manifest = ingest.ingest(
-        loaded.root, data.layout, bad=data.bad, workers=workers or os.cpu_count() or 1, cache=work / "ingest", progress=partial(progress, "reading"),
+        root, data.layout, bad=data.bad, workers=workers or os.cpu_count() or 1, cache=work / "ingest", progress=partial(progress, "reading"),
     )  # fmt: skip
     if not manifest.records:
         first = (
@@ -167,7 +168,7 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
     kept = tuple(r for r in records if r.key not in judgement.dropped)
     if not kept:
         raise UsageError("[data]: every recording was dropped; keep some of copies, silent, constant or clipped ones")
-    kept = listed(kept, loaded.root, data)
+    kept = listed(kept, root, data)
     sides = assign(kept, data, {r.key: records[head].sha256 for r, head in zip(records, judgement.family.tolist(), strict=True)})
     leaks = quality.across(records, judgement.family, sides)
     remarks = split.leaks([replace(r, sha256=r.key) for r in kept], sides)  # copies are told above

@@ -178,7 +178,9 @@ def _recordings(path: Path) -> tuple[list[dict[str, Any]], str]:
             raise UsageError(f"{plain(path.name)} is larger than {MAX_JSON >> 20} MiB; write [data] by hand")
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{plain(path.name)} cannot be read as JSON ({type(error).__name__})") from None
+        raise UsageError(
+            f"{plain(path.name)} cannot be read as JSON ({type(error).__name__}); mend it or name another file"
+        ) from None
     key = ""
     if isinstance(value, dict):
         lists = {k: v for k, v in value.items() if isinstance(v, list) and v and isinstance(v[0], dict)}

@@ -162,6 +162,9 @@ def test_init_and_data_say_in_one_line_what_is_missing(tmp_path: Path) -> None:
     assert "no WAV" in sandgrain("init", ".", cwd=place).line
     with pytest.raises(UsageError, match="name the folder"):
         api.init_project(place / "nowhere")
+    (place / "sandgrain.toml").write_text('[data]\npath = "nowhere"\nkind = "audio"\n')
+    assert "SANDGRAIN_DATA" in refused(place)
+    assert [p.name for p in place.iterdir()] == ["sandgrain.toml"], "a project without data leaves nothing behind"
 
 
 def test_compiling_needs_no_package_of_the_data_extra(tmp_path: Path) -> None:

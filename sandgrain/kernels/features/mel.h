@@ -51,18 +51,12 @@ SG_SPECIALIZE struct sg_mel_peak sg_mel_peak(const struct sg_mel *p, const int16
     return found;
 }
 
-/* x * weight / 2^16 rounded down, x^2, and x * weight of unsigned x. Cores without a 64-bit product take some of 32 bits:
+/* x * weight / 2^16 rounded down, and x * weight of unsigned x. Cores without a 64-bit product take some of 32 bits:
  * with x = high 2^16 + low, no product of halves leaves 32. */
 #if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
 static inline int32_t sg_mel_part(int32_t x, int16_t weight)
 {
     return (x >> 16) * weight + (((x & 0xffff) * weight) >> 16);
-}
-static inline uint64_t sg_mel_square(int32_t x)
-{
-    const int32_t high = x >> 16, low = x & 0xffff, cross = high * low;
-    const uint64_t outer = (uint64_t)(uint32_t)(high * high + (cross >> 15)) << 32 | (uint32_t)cross << 17;
-    return outer + (uint32_t)low * (uint32_t)low;
 }
 static inline uint64_t sg_mel_weigh(uint32_t x, int16_t weight)
 {
@@ -78,10 +72,6 @@ static inline int32_t sg_mel_part(int32_t x, int16_t weight)
 #else
     return (int32_t)(((int64_t)x * (int32_t)((uint32_t)weight << 16)) >> 32); /* an upper half */
 #endif
-}
-static inline uint64_t sg_mel_square(int32_t x)
-{
-    return (uint64_t)((int64_t)x * x);
 }
 static inline uint64_t sg_mel_weigh(uint32_t x, int16_t weight)
 {
@@ -105,10 +95,10 @@ SG_SPECIALIZE struct sg_mel_sums sg_mel_side(const int32_t *x, const int16_t *we
             sums.up += sg_mel_weigh(whole, *weights);
             sums.all += whole;
         } else {
-            sums.up += sg_mel_square(sg_mel_part(re, *weights));
-            sums.up += sg_mel_square(sg_mel_part(im, *weights));
-            sums.all += sg_mel_square(re);
-            sums.all += sg_mel_square(im);
+            sums.up += sg_square(sg_mel_part(re, *weights));
+            sums.up += sg_square(sg_mel_part(im, *weights));
+            sums.all += sg_square(re);
+            sums.all += sg_square(im);
         }
         SG_FFT_NEXT(x, 2);
         SG_FFT_NEXT(weights, 1);

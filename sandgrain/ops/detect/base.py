@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.ir import Array, Attrs, Tensor, View
-from sandgrain.ops.base import Decoded, Encoded, Op, Shape, need, need_dtype, need_inputs
+from sandgrain.ops.base import Op, Shape, need, need_dtype, need_inputs
 from sandgrain.quant import INT32_MAX, Int32, Int64
 
 MAX_COMPONENTS = 64
@@ -21,13 +20,7 @@ MAX_BIAS = 1 << 30
 class DetectOp(Op):
     """An op that no model file holds."""
 
-    def decode(
-        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
-    ) -> Decoded:
-        raise UnsupportedError(f"no file format has {self.name}")
-
-    def encode(self, view: View) -> Encoded:
-        raise UnsupportedError(f"no file format has {self.name}; export the model without its detector")
+    instead = "export the model without its detector"
 
 
 def rows_of(size: int, attrs: Attrs) -> int:

@@ -9,14 +9,14 @@ normalized on the way: attributes `mean` (fixed-point integer) and `std` (real) 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from sandgrain.errors import ModelError, UnsupportedError
+from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Tensor, View
-from sandgrain.ops.base import Call, Decoded, Encoded, Op, need, need_dtype, need_per_tensor_int8
+from sandgrain.ops.base import Call, Op, need, need_dtype, need_per_tensor_int8
 from sandgrain.ops.rescale import need_multiplier
 from sandgrain.quant import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
 
@@ -31,16 +31,9 @@ class SignalOp(Op):
     """
 
     reads_caller: ClassVar[bool] = True  # a second of audio is larger than the rest of the arena
+    instead = "export the model without its features"
     finishes: ClassVar[bool] = False
     runs: ClassVar[str] = ""
-
-    def decode(
-        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
-    ) -> Decoded:
-        raise UnsupportedError(f"no file format has {self.name}")
-
-    def encode(self, view: View) -> Encoded:
-        raise UnsupportedError(f"no file format has {self.name}; export the model without its features")
 
     @abstractmethod
     def fixed_scale(self, view: View) -> float:

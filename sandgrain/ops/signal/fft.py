@@ -11,7 +11,7 @@ Twiddles are cosines of a quarter wave, n/4 + 1 of them. All functions work alon
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -81,13 +81,18 @@ def _radix4_s32(re: Int64, im: Int64, quarter: Int64, q: int) -> tuple[Int64, In
         tr, ti = 2 * hr, 2 * hi
         tr[..., 0], ti[..., 0] = r[..., place, 0], i[..., place, 0]
         turned.append((tr, ti))
+    return _butterflies(r, i, turned, re.shape)
+
+
+def _butterflies(r: Value, i: Value, turned: Sequence[tuple[Value, Value]], shape: tuple[int, ...]) -> tuple[Value, Value]:
+    """Four-point sums of element 0 of every group with the turned elements 1 to 3, in one order for all arithmetics."""
     (br, bi), (cr, ci), (dr, di) = turned
     ar, ai = r[..., 0, :], i[..., 0, :]
     s0r, s0i, s1r, s1i = ar + br, ai + bi, ar - br, ai - bi
     s2r, s2i, s3r, s3i = cr + dr, ci + di, cr - dr, ci - di
     out_r = np.stack([s0r + s2r, s1r + s3i, s0r - s2r, s1r - s3i], axis=-2)
     out_i = np.stack([s0i + s2i, s1i - s3r, s0i - s2i, s1i + s3r], axis=-2)
-    return out_r.reshape(re.shape), out_i.reshape(re.shape)
+    return out_r.reshape(shape), out_i.reshape(shape)
 
 
 def _radix2(re: Value, im: Value) -> tuple[Value, Value]:
@@ -235,13 +240,7 @@ def _radix4_f32(re: Float32, im: Float32, quarter: Float32, q: int) -> tuple[Flo
         tr, ti = _turn_f32(r[..., place, :], i[..., place, :], *_turns(quarter, times * index))
         tr[..., 0], ti[..., 0] = r[..., place, 0], i[..., place, 0]
         turned.append((tr, ti))
-    (br, bi), (cr, ci), (dr, di) = turned
-    ar, ai = r[..., 0, :], i[..., 0, :]
-    s0r, s0i, s1r, s1i = ar + br, ai + bi, ar - br, ai - bi
-    s2r, s2i, s3r, s3i = cr + dr, ci + di, cr - dr, ci - di
-    out_r = np.stack([s0r + s2r, s1r + s3i, s0r - s2r, s1r - s3i], axis=-2)
-    out_i = np.stack([s0i + s2i, s1i - s3r, s0i - s2i, s1i + s3r], axis=-2)
-    return out_r.reshape(re.shape), out_i.reshape(re.shape)
+    return _butterflies(r, i, turned, re.shape)
 
 
 def rfft_f32(x: npt.ArrayLike) -> Float32:
