@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +24,7 @@ from sandgrain.report import LayerReport, Report, size
 from sandgrain.run import Emulator, emulator_missing, open_emulator
 from sandgrain.run.elf import sections
 from sandgrain.run.trace import Trace
+from sandgrain.scratch import scratch
 from sandgrain.targets import Board
 from sandgrain.toolchain import build_firmware
 
@@ -45,8 +45,8 @@ int sg_infer(void) { return 0; }
 
 def build(folder: Path, source: Source, board: Board, compiler: str, opt: str, out: Path, *, stream: bool = False) -> Path:
     """The ELF of the bundle in `folder` for `board`, written to `out`; `stream`: its harness pushes the window in pieces."""
-    with tempfile.TemporaryDirectory(prefix="sandgrain-harness-") as work:
-        path = Path(work) / "harness.c"
+    with scratch() as work:
+        path = work / "harness.c"
         path.write_text(harness(source, stream=stream), "ascii")
         return build_firmware([folder / "model.c", path], [folder], board, out, compiler=compiler, opt=opt)
 
@@ -57,17 +57,17 @@ def firmware(folder: Path, source: Source, board: Board, compiler: str, opt: str
     missing = emulator_missing(board)
     if missing:
         raise UsageError(f"{board.name} cannot be emulated here: {missing}; use --on host")
-    with tempfile.TemporaryDirectory(prefix="sandgrain-firmware-") as work:
-        yield open_emulator(build(folder, source, board, compiler, opt, Path(work) / "firmware.elf", stream=stream), board)
+    with scratch() as work:
+        yield open_emulator(build(folder, source, board, compiler, opt, work / "firmware.elf", stream=stream), board)
 
 
 @cache
 def _baseline(board: Board, compiler: str, opt: str) -> dict[str, int]:
     """Section sizes of firmware without a model."""
-    with tempfile.TemporaryDirectory(prefix="sandgrain-empty-") as work:
-        path = Path(work) / "empty.c"
+    with scratch() as work:
+        path = work / "empty.c"
         path.write_text(EMPTY, "ascii")
-        return sections(build_firmware([path], [], board, Path(work) / "empty.elf", compiler=compiler, opt=opt))
+        return sections(build_firmware([path], [], board, work / "empty.elf", compiler=compiler, opt=opt))
 
 
 def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str, opt: str, title: str, *, run: bool) -> Report:
@@ -81,8 +81,8 @@ def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str
         return replace(report, notes=("the host has no firmware: sizes are planned, nothing is emulated",))
     if not run:
         return replace(report, notes=("not measured: flash and RAM leave out code and stack",))
-    with tempfile.TemporaryDirectory(prefix="sandgrain-measure-") as work:
-        elf = build(folder, source, board, compiler, opt, Path(work) / "firmware.elf")
+    with scratch() as work:
+        elf = build(folder, source, board, compiler, opt, work / "firmware.elf")
         report = _linked(report, elf, board, compiler, opt)
         missing = emulator_missing(board)
         if missing:
@@ -94,10 +94,10 @@ def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str
 
 def instructions_of(compiled: Compiled, board: Board, compiler: str, opt: str) -> int | None:
     """Executed instructions of one inference, whatever memory the board has; None where its core cannot be emulated."""
-    with tempfile.TemporaryDirectory(prefix="sandgrain-measure-") as work:
-        bundle.write(compiled.source, Path(work))
+    with scratch() as work:
+        bundle.write(compiled.source, work)
         core = targets.load(board.core.name)
-        return measure_folder(Path(work), compiled, core, compiler, opt, "", run=True).instructions
+        return measure_folder(work, compiled, core, compiler, opt, "", run=True).instructions
 
 
 def beside_arena(compiled: Compiled, board: Board, compiler: str, opt: str) -> int:
@@ -105,9 +105,9 @@ def beside_arena(compiled: Compiled, board: Board, compiler: str, opt: str) -> i
     if board.core.arch == "host":
         return 0
     roomy = replace(board, ram_bytes=board.ram_bytes + ROOM, flash_bytes=board.flash_bytes + ROOM)
-    with tempfile.TemporaryDirectory(prefix="sandgrain-measure-") as work:
-        bundle.write(compiled.source, Path(work))
-        elf = build(Path(work), compiled.source, roomy, compiler, opt, Path(work) / "firmware.elf")
+    with scratch() as work:
+        bundle.write(compiled.source, work)
+        elf = build(work, compiled.source, roomy, compiler, opt, work / "firmware.elf")
         report = _linked(_planned(compiled.source, board, compiler, ""), elf, roomy, compiler, opt)
     return report.ram_bytes - report.arena_bytes
 
@@ -119,8 +119,8 @@ def measure_with_room(folder: Path, compiled: Compiled, board: Board, compiler: 
     when memory was not what is wrong.
     """
     roomy = replace(board, ram_bytes=board.ram_bytes + ROOM, flash_bytes=board.flash_bytes + ROOM)
-    with tempfile.TemporaryDirectory(prefix="sandgrain-measure-") as work:
-        elf = build(folder, compiled.source, roomy, compiler, opt, Path(work) / "firmware.elf")
+    with scratch() as work:
+        elf = build(folder, compiled.source, roomy, compiler, opt, work / "firmware.elf")
         report = _linked(_planned(compiled.source, board, compiler, title), elf, roomy, compiler, opt)
     if report.ram_bytes <= board.ram_bytes and report.flash_bytes <= board.flash_bytes:
         used = f"RAM {size(report.ram_bytes)}, flash {size(report.flash_bytes)}"

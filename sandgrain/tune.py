@@ -27,6 +27,7 @@ from sandgrain.ops.base import Call
 from sandgrain.pipeline import planned
 from sandgrain.plan import Choice, candidates
 from sandgrain.run import emulator_missing, open_emulator
+from sandgrain.scratch import scratch
 from sandgrain.targets import Board, load
 
 GOALS = ("speed", "size", "balanced")
@@ -107,8 +108,8 @@ def _smallest(graph: Graph, board: Board, compiler: str, progress: Progress) -> 
     for k, variant in enumerate(shared):
         progress(k, len(shared))
         source = _source(graph, board, variant)
-        with tempfile.TemporaryDirectory(prefix="sandgrain-tune-") as work:
-            image = Image(_build(source, board, compiler, FLAGS["size"], Path(work)))
+        with scratch() as work:
+            image = Image(_build(source, board, compiler, FLAGS["size"], work))
         sizes.append(sum(f.size for f in image.functions) + source.plan.arena_bytes)
     progress(len(shared), len(shared))
     return shared[min(range(len(shared)), key=sizes.__getitem__)] if shared else Choice()
@@ -134,8 +135,8 @@ def _figures(graph: Graph, board: Board, compiler: str, opt: str, choice: Choice
     found = {tensor: f for tensor, f in known.items() if f is not None}
     if len(found) == len(keys):
         return found
-    with tempfile.TemporaryDirectory(prefix="sandgrain-tune-") as work:
-        elf = _build(source, board, compiler, opt, Path(work))
+    with scratch() as work:
+        elf = _build(source, board, compiler, opt, work)
         core = open_emulator(elf, board)
         inputs = datafile.random(source.plan.graph, 1).inputs
         trace = core.profile([np.ascontiguousarray(x[0]).tobytes() for x in inputs])

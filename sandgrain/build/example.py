@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from sandgrain.codegen import ctext
 from sandgrain.ir import Array
 from sandgrain.run import emulator_missing, open_emulator
+from sandgrain.scratch import scratch
 from sandgrain.targets import Board
 from sandgrain.toolchain import build_firmware
 
@@ -50,9 +50,9 @@ def emulated(folder: Path, board: Board, compiler: str) -> str | None:
     """
     if board.core.arch == "host" or emulator_missing(board):
         return None
-    with tempfile.TemporaryDirectory(prefix="sandgrain-example-") as work:
-        (Path(work) / "stdio.h").write_text("int printf(const char *format, ...);\n", "ascii")
+    with scratch() as work:
+        (work / "stdio.h").write_text("int printf(const char *format, ...);\n", "ascii")
         sources = [folder / "model.c", HERE / "printf.c"]
-        elf = build_firmware(sources, [Path(work), folder], board, Path(work) / "example.elf", compiler=compiler)
+        elf = build_firmware(sources, [work, folder], board, work / "example.elf", compiler=compiler)
         (printed,) = open_emulator(elf, board).infer([b"\0"])
     return printed.rstrip(b"\0").decode("utf-8", "replace")

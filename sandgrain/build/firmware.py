@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from sandgrain.features.frontend import FrontEnd
 from sandgrain.project.schema import Target
 from sandgrain.report import LayerReport, Report
 from sandgrain.run.tflm import available
+from sandgrain.scratch import scratch
 from sandgrain.targets import Board
 from sandgrain.verify import Verdict
 
@@ -69,16 +69,16 @@ def measured(order: Order, store: Store, step: Step) -> Report:
     """The report alone: the bundle is thrown away."""
 
     def make() -> dict[str, Any]:
-        with tempfile.TemporaryDirectory(prefix="sandgrain-build-") as work:
-            report = _compile(order, Path(work) / "bundle", step)
+        with scratch() as work:
+            report = _compile(order, work / "bundle", step)
         return at_clock(report, targets.load(order.target.board), order.target.clock_mhz).to_json()
 
     return report_of(store.json("measured", order.key, make))
 
 
 def _compile(order: Order, out: Path, step: Step) -> Report:
-    with tempfile.TemporaryDirectory(prefix="sandgrain-build-") as work:
-        model = Path(work) / f"{order.name}.tflite"
+    with scratch() as work:
+        model = work / f"{order.name}.tflite"
         model.write_bytes(order.model)
 
         def run(limits: Limits) -> Report:
@@ -114,8 +114,8 @@ def verified(out: Path, build_id: str, samples: Samples, places: list[int], step
         return Verdict(**{**known, "notes": tuple(known["notes"]), "scores": scores})
     raw, labels = samples.raw("test", places)
     labels = labels if normal is None else (labels != normal).astype(np.int64)
-    with tempfile.TemporaryDirectory(prefix="sandgrain-build-") as work:
-        data = Path(work) / "test.npz"
+    with scratch() as work:
+        data = work / "test.npz"
         np.savez(data, x=raw, y=labels, labels=np.array(samples.found.labels if normal is None else ["normal", "anomaly"]))
         verdict = api.verify(out, data, progress=step)
     if verdict.identical:  # a difference is looked at again each time

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import shutil
-import tempfile
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Source, harness
 from sandgrain.errors import RunError, UsageError
 from sandgrain.ir import Array, Graph
+from sandgrain.scratch import folder as temporary_folder
+from sandgrain.scratch import scratch
 from sandgrain.toolchain import build_shared
 
 # Loops and tracing around `sg_infer`; `samples` inferences, each port's samples one after another.
@@ -63,7 +64,7 @@ class HostModel:
 
     def __init__(self, folder: Path, graph: Graph, harness_text: str, *, trace: bool = False) -> None:
         self.graph = graph
-        work = Path(tempfile.mkdtemp(prefix="sandgrain-host-"))
+        work = temporary_folder()
         weakref.finalize(self, shutil.rmtree, work, ignore_errors=True)
         (work / "harness.c").write_text(harness_text, "ascii")
         (work / "driver.c").write_text(DRIVER, "ascii")
@@ -76,9 +77,9 @@ class HostModel:
     @classmethod
     def from_source(cls, source: Source) -> HostModel:
         """Compile generated text without a bundle on disk."""
-        with tempfile.TemporaryDirectory(prefix="sandgrain-bundle-") as folder:
-            bundle.write(source, Path(folder))
-            return cls(Path(folder), source.plan.graph, harness(source))
+        with scratch() as folder:
+            bundle.write(source, folder)
+            return cls(folder, source.plan.graph, harness(source))
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Every sample: inputs [n, *shape] in the graph's dtypes, outputs [n, *shape]."""

@@ -11,7 +11,6 @@ import itertools
 import shutil
 import struct
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from sandgrain.errors import RunError, UsageError
 from sandgrain.run.counter import EDGE, edges_of, native, ranges
 from sandgrain.run.gdb import Gdb
 from sandgrain.run.trace import Slot, Trace
+from sandgrain.scratch import scratch
 from sandgrain.targets import Board
 
 __all__ = ["QemuEmulator", "available"]
@@ -67,14 +67,13 @@ class QemuEmulator:
 
     def infer_all(self, samples: Sequence[Sample]) -> list[list[bytes]]:
         """Run all samples in one QEMU process: the outputs' bytes for each."""
-        with tempfile.TemporaryDirectory(prefix="sandgrain-") as folder:
-            self._run(Path(folder), samples, [])
-            return self._results(Path(folder), len(samples))
+        with scratch() as folder:
+            self._run(folder, samples, [])
+            return self._results(folder, len(samples))
 
     def profile(self, inputs: Sample) -> Trace:
         """Run one sample and count: exact instructions by layer and function, estimated cycles, peak stack bytes."""
-        with tempfile.TemporaryDirectory(prefix="sandgrain-") as folder:
-            work = Path(folder)
+        with scratch() as work:
             functions = ranges(self.image)
             plan = struct.pack("<3I", self.image.symbols["sg_infer"], self.image.symbols["sg_done"], len(functions))
             (work / "plan.bin").write_bytes(plan + functions.tobytes())
@@ -97,7 +96,7 @@ class QemuEmulator:
         if missing := sorted(set(reads) - set(layers)):
             raise UsageError(f"the firmware has no layer {missing[0]}; it has {len(layers)}")
         found: dict[int, list[bytes]] = {}
-        with tempfile.TemporaryDirectory(prefix="sandgrain-") as folder, self._stopped(Path(folder), inputs) as gdb:
+        with scratch() as folder, self._stopped(folder, inputs) as gdb:
             for number in sorted(reads):
                 gdb.run_to(layers[number].address, f"layer {number}")
                 gdb.run_to(gdb.link() & ~1, f"the end of layer {number}")

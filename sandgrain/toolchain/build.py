@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from sandgrain.errors import ToolchainError, UsageError
+from sandgrain.scratch import scratch
 from sandgrain.targets import Board
 from sandgrain.toolchain import gcc, zig
 from sandgrain.toolchain.process import compile_in
@@ -71,8 +71,7 @@ def build_firmware(
     chosen = _compiler(compiler, board)
     program = "main_semihosting.c" if core.emulator == "qemu" else "main.c"
     startup = [FIRMWARE / f"startup_{core.arch}.c", main or FIRMWARE / program]
-    with tempfile.TemporaryDirectory(prefix="sandgrain-") as folder:
-        work = Path(folder)
+    with scratch() as work:
         script = work / "link.ld"
         script.write_text(link_script(board), encoding="utf-8")
         common = [*chosen.flags(core), *FLAGS, *(f"-D{k}={v}" for k, v in (defines or {}).items())]
@@ -136,12 +135,12 @@ def build_shared(
         raise ToolchainError("no C compiler for this computer was found; pip install ziglang")
     out_so.parent.mkdir(parents=True, exist_ok=True)
     pic = [] if sys.platform == "win32" else ["-fPIC"]
-    with tempfile.TemporaryDirectory(prefix="sandgrain-") as folder:
-        built = Path(folder) / out_so.name
+    with scratch() as folder:
+        built = folder / out_so.name
         includes = [f"-I{path.resolve()}" for path in include_dirs]
         files = [str(path.resolve()) for path in sources]
         arguments = ["-std=c99", "-shared", *pic, opt, "-ffp-contract=off", *extra, *includes, *flags, *files]
-        compile_in(Path(folder), [*command, *arguments, "-o", str(built)], timeout)
+        compile_in(folder, [*command, *arguments, "-o", str(built)], timeout)
         out_so.write_bytes(built.read_bytes())
     return out_so
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from sandgrain import scratch
 from sandgrain.errors import ToolchainError
 
 _ERROR = re.compile(r"^.*?\b(?:fatal error|error|undefined reference|undefined symbol)\b.*$", re.MULTILINE)
@@ -25,7 +26,7 @@ def cache_dir() -> Path:
                 return root / "sandgrain"
         except OSError:
             continue
-    return Path(tempfile.mkdtemp(prefix="sandgrain-cache-"))
+    return scratch.folder()
 
 
 def compile_in(folder: Path, command: Sequence[str], timeout: float) -> None:

@@ -1,0 +1,44 @@
+"""Temporary folders that go away however the process is asked to end, except by SIGKILL."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_roots: dict[int, Path] = {}  # by process, so that a fork does not remove what its parent uses
+
+
+def _root() -> Path:
+    """One folder a process. Its removal is promised before it is made: no signal comes between the two."""
+    process = os.getpid()
+    if process not in _roots:
+        root = Path(tempfile.gettempdir()) / f"sandgrain-{process}-{secrets.token_hex(6)}"
+        atexit.register(shutil.rmtree, root, ignore_errors=True)
+        root.mkdir(mode=0o700)
+        _roots[process] = root
+    return _roots[process]
+
+
+def folder() -> Path:
+    """An empty folder that stays until the process ends, or until its user removes it."""
+    try:
+        return Path(tempfile.mkdtemp(dir=_root()))
+    except FileNotFoundError:  # somebody cleans the system's temporary folder while we run
+        del _roots[os.getpid()]
+        return Path(tempfile.mkdtemp(dir=_root()))
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """An empty folder for the length of a `with`."""
+    made = folder()
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
