@@ -18,8 +18,8 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as fn  # noqa: E402
 
 from sandgrain.errors import ModelError, UnsupportedError, UsageError  # noqa: E402
+from sandgrain.frontends.aten.layout import Layout, aligned, dense  # noqa: E402
 from sandgrain.frontends.torch import convert  # noqa: E402
-from sandgrain.frontends.torch.layout import Layout, aligned, dense  # noqa: E402
 from sandgrain.ir import Graph  # noqa: E402
 from sandgrain.quantize import floats  # noqa: E402
 

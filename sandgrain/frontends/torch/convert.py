@@ -27,9 +27,9 @@ import torch
 
 from sandgrain import spec
 from sandgrain.errors import ModelError, SandgrainError, UnsupportedError, UsageError, printable
-from sandgrain.frontends.torch.builder import Builder, Value
-from sandgrain.frontends.torch.layout import dense
-from sandgrain.frontends.torch.ops import HANDLERS, HINTS, Arguments
+from sandgrain.frontends.aten.builder import Builder, Value
+from sandgrain.frontends.aten.layout import dense
+from sandgrain.frontends.aten.ops import HANDLERS, HINTS, Arguments
 from sandgrain.ir import Graph
 
 TORCH = Path(torch.__file__).parent

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import UnsupportedError, printable
-from sandgrain.frontends.torch.layout import Layout, dense
+from sandgrain.frontends.aten.layout import Layout, dense
 from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
 from sandgrain.ops import OPS
 

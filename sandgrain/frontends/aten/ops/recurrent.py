@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sandgrain.frontends.torch.builder import Builder, Value
-from sandgrain.frontends.torch.layout import dense
-from sandgrain.frontends.torch.ops.base import Arguments, Result, need
+from sandgrain.frontends.aten.builder import Builder, Value
+from sandgrain.frontends.aten.layout import dense
+from sandgrain.frontends.aten.ops.base import Arguments, Result, need
 from sandgrain.ir import Array
 
 Layer = Callable[[Builder, int, list[Array], bool], int]

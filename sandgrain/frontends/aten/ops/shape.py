@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from sandgrain.frontends.torch.builder import Builder, Value
-from sandgrain.frontends.torch.layout import Layout, dense
-from sandgrain.frontends.torch.ops.base import Arguments, Handler, Result, need
+from sandgrain.frontends.aten.builder import Builder, Value
+from sandgrain.frontends.aten.layout import Layout, dense
+from sandgrain.frontends.aten.ops.base import Arguments, Handler, Result, need
 from sandgrain.ops.resize_nearest_neighbor import nearest
 
 

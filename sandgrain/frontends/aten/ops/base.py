@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import UnsupportedError
-from sandgrain.frontends.torch.builder import Builder, Value
+from sandgrain.frontends.aten.builder import Builder, Value
 from sandgrain.ir import Array
 
 Result = Any  # Value, array (a constant), or a tuple of them

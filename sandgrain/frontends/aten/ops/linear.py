@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from sandgrain.frontends.torch.builder import WINDOW, Builder, Value
-from sandgrain.frontends.torch.layout import dense, place
-from sandgrain.frontends.torch.ops.base import Arguments, Result, need
+from sandgrain.frontends.aten.builder import WINDOW, Builder, Value
+from sandgrain.frontends.aten.layout import dense, place
+from sandgrain.frontends.aten.ops.base import Arguments, Result, need
 from sandgrain.ir import Array
 
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from sandgrain.frontends.torch.builder import Builder, Value
-from sandgrain.frontends.torch.layout import aligned, dense
-from sandgrain.frontends.torch.ops.base import Arguments, Handler, Result, need
+from sandgrain.frontends.aten.builder import Builder, Value
+from sandgrain.frontends.aten.layout import aligned, dense
+from sandgrain.frontends.aten.ops.base import Arguments, Handler, Result, need
 from sandgrain.ir import Array
 
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from sandgrain.frontends.torch.builder import Builder, Value
-from sandgrain.frontends.torch.layout import place
-from sandgrain.frontends.torch.ops.base import Arguments, Result, need
+from sandgrain.frontends.aten.builder import Builder, Value
+from sandgrain.frontends.aten.layout import place
+from sandgrain.frontends.aten.ops.base import Arguments, Result, need
 
 
 def _batch_norm(b: Builder, a: Arguments) -> Value:

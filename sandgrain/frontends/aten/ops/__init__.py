@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from sandgrain.frontends.torch.ops.base import Arguments, Handler
+from sandgrain.frontends.aten.ops.base import Arguments, Handler
 
 HANDLERS: dict[str, Handler] = {}
 HINTS: dict[str, str] = {}

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.frontends.torch.builder import Builder, Value
-from sandgrain.frontends.torch.layout import Layout, dense
-from sandgrain.frontends.torch.ops.base import Arguments, need, plane
+from sandgrain.frontends.aten.builder import Builder, Value
+from sandgrain.frontends.aten.layout import Layout, dense
+from sandgrain.frontends.aten.ops.base import Arguments, need, plane
 from sandgrain.ir import Array
 
 Padding = tuple[int, int, int, int]  # top, bottom, left, right

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.frontends.torch.builder import Builder, Value
-from sandgrain.frontends.torch.ops.base import Arguments, Handler, need
+from sandgrain.frontends.aten.builder import Builder, Value
+from sandgrain.frontends.aten.ops.base import Arguments, Handler, need
 
 CLAMPS = {(0.0, None): "relu", (0.0, 6.0): "relu6", (-1.0, 1.0): "relu_n1_to_1"}
 

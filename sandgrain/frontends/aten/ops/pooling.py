@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import UnsupportedError
-from sandgrain.frontends.torch.builder import Builder, Value
-from sandgrain.frontends.torch.layout import Layout
-from sandgrain.frontends.torch.ops.base import Arguments, Handler, Result, need, plane
+from sandgrain.frontends.aten.builder import Builder, Value
+from sandgrain.frontends.aten.layout import Layout
+from sandgrain.frontends.aten.ops.base import Arguments, Handler, Result, need, plane
 
 
 def _max_pool(b: Builder, a: Arguments) -> Value:

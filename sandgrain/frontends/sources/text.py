@@ -1,0 +1,21 @@
+"""Graphs in the printer's words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sandgrain.frontends import text
+from sandgrain.frontends.sources.base import contents
+from sandgrain.ir import Graph
+
+TITLE = "a graph's text"
+SUFFIXES = (".txt",)
+
+
+def owns(model: object) -> bool:
+    return False
+
+
+def load(model: Path, name: str, example_input: Any = None) -> Graph:
+    return text.read(contents(model, text.MAX_TEXT), name)

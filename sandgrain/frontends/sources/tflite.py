@@ -1,0 +1,29 @@
+"""TensorFlow Lite files, int8 or float."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sandgrain.errors import UnsupportedError
+from sandgrain.frontends import tflite
+from sandgrain.ir import Graph
+
+TITLE = "TensorFlow Lite"
+SUFFIXES = (".tflite", ".lite")
+
+
+def owns(model: object) -> bool:
+    return False
+
+
+def load(model: Path, name: str, example_input: Any = None) -> Graph:
+    """The graph of a file, of floats where it is not int8."""
+    data = tflite.read_file(model)
+    try:
+        return tflite.read(data, name)
+    except UnsupportedError as first:
+        try:
+            return tflite.read_float(data, name)
+        except UnsupportedError:
+            raise first from None
