@@ -26,12 +26,12 @@ NO_VALIDATION = "no validation side: the epoch with the least loss on the traini
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """`model`: the .tflite bytes. `scores`: the float network's outputs on the test features, float32 [n, classes].
-
-    `history`: training -> figure -> a value an epoch.
+    """`model`: the .tflite bytes; `after_training`: as they were before training in int8. `scores`: the float network's outputs on
+    the test features, float32 [n, classes]. `history`: training -> figure -> a value an epoch.
     """
 
     model: bytes
+    after_training: bytes
     scores: Array
     history: Mapping[str, Mapping[str, list[float]]]
     parameters: int
@@ -47,7 +47,14 @@ def trained(samples: Samples, seed: int, progress: Progress) -> Trained:
     key = digest("network", *facts)
     made = store.arrays("network", key, lambda: _make(samples, seed, key, progress))
     facts = json.loads(made["facts"].tobytes())
-    return Trained(made["model"].tobytes(), made["scores"], facts["history"], facts["parameters"], tuple(facts["notes"]))
+    return Trained(
+        made["model"].tobytes(),
+        made["after_training"].tobytes(),
+        made["scores"],
+        facts["history"],
+        facts["parameters"],
+        tuple(facts["notes"]),
+    )
 
 
 def _make(samples: Samples, seed: int, key: str, progress: Progress) -> dict[str, Array]:
@@ -67,8 +74,8 @@ def _make(samples: Samples, seed: int, key: str, progress: Progress) -> dict[str
     }
     text = json.dumps(facts).encode()
     return {
-        "model": np.frombuffer(net.model, np.uint8), "scores": net.floats(samples.features("test")[0]),
-        "facts": np.frombuffer(text, np.uint8),
+        "model": np.frombuffer(net.model, np.uint8), "after_training": np.frombuffer(net.after_training, np.uint8),
+        "scores": net.floats(samples.features("test")[0]), "facts": np.frombuffer(text, np.uint8),
     }  # fmt: skip
 
 

@@ -99,6 +99,8 @@ def _accuracies(built: Built) -> list[tuple[str, str, str]]:
     v, total = built.verdict, built.windows["test"]
     rows = [("float", _percent(built.accuracy_float), f"PyTorch, all {total:,} test windows")]
     rows.append(("int8", _percent(built.accuracy_int8), f"its C on this computer, all {total:,} test windows"))
+    if "qat" in built.history:
+        rows.append(("int8 before", _percent(built.accuracy_after_training), "quantized after training, not trained with it"))
     if v.accuracy is not None:
         ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
         rows.append((

@@ -69,6 +69,7 @@ class Built:
     verdict: Verdict
     accuracy_float: float
     accuracy_int8: float
+    accuracy_after_training: float  # int8, before the network was trained again with the firmware's rounding
     confusion: Array  # int64 [classes, classes]: rows are true labels; of the int8 network on all test windows
     auc: float | None
     worst: tuple[Worst, ...]
@@ -108,7 +109,7 @@ class Built:
         r = self.report
         return {
             "accuracy": self.accuracy, "accuracy_int8_host": self.accuracy_int8, "accuracy_float": self.accuracy_float,
-            "macro_f1": self.macro_f1, "roc_auc": self.auc, "ram_bytes": r.ram_bytes, "flash_bytes": r.flash_bytes,
+            "accuracy_int8_after_training": self.accuracy_after_training, "macro_f1": self.macro_f1, "roc_auc": self.auc, "ram_bytes": r.ram_bytes, "flash_bytes": r.flash_bytes,
             "macs": r.macs, "instructions": r.instructions, "cycles": r.cycles, "latency_ms": r.latency_ms,
             "energy_uj": r.energy_uj, "battery_days": self.battery.days if self.battery else None, "seed": self.seed,
             "dataset_hash": self.samples.found.manifest.sha256, "target": r.target, "name": r.name, "model": self.model,

@@ -22,7 +22,7 @@ from sandgrain.data.manifest import atomic
 from sandgrain.errors import BudgetError, ToolchainError
 from sandgrain.extract import Extractor
 from sandgrain.frontends import tflite
-from sandgrain.ir import Array, Graph
+from sandgrain.ir import Array
 from sandgrain.project import inspection
 from sandgrain.project.load import Loaded
 from sandgrain.quant import dequantize
@@ -81,7 +81,8 @@ def build(
         trained = network.trained(samples, seed, progress)
     graph = tflite.read(trained.model, "model")
     with clock.stage("int8 on this computer", store.made):
-        outputs = _outputs(store, graph, trained.model, samples.key, x)
+        outputs = _outputs(store, trained.model, samples.key, x)
+        untuned = _outputs(store, trained.after_training, samples.key, x)
     name = identifier(loaded.file.resolve().parent.name)
     order = firmware.Order(trained.model, samples.front, name, found.labels, project.target, project.budget.limits.ram_bytes)
     progress("compiling", 0, 1)
@@ -101,7 +102,7 @@ def build(
     built = Built(
         name=found.name, folder=out, seed=seed, model=project.model.name, labels=found.labels, report=report, verdict=verdict,
         accuracy_float=metrics.accuracy(trained.scores, y), accuracy_int8=metrics.accuracy(outputs, y),
-        confusion=metrics.confusion(outputs, y), auc=metrics.roc_auc(chances, y), worst=_worst(samples, chances, y),
+        accuracy_after_training=metrics.accuracy(untuned, y), confusion=metrics.confusion(outputs, y), auc=metrics.roc_auc(chances, y), worst=_worst(samples, chances, y),
         windows={side: samples.count(side) for side in ("train", "validation", "test")}, parameters=trained.parameters,
         history=trained.history, checks=checks, advice=advice,
         battery=battery_of(report, project.target.battery_mah, project.target.period_s, board), notes=trained.notes,
@@ -118,8 +119,9 @@ def prepare() -> None:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "torch"))  # else a folder is left in the temporary one
 
 
-def _outputs(store: Store, graph: Graph, model: bytes, samples_key: str, x: Array) -> Array:
-    """The int8 network's outputs as reals, float32 [n, classes], by its C on this computer."""
+def _outputs(store: Store, model: bytes, samples_key: str, x: Array) -> Array:
+    """An int8 network's outputs as reals, float32 [n, classes], by its C on this computer."""
+    graph = tflite.read(model, "model")
     key = digest("outputs", samples_key, model.hex())
     made = store.arrays("outputs", key, lambda: {"y": Extractor(passes.optimize(graph)).run(x).reshape(len(x), -1)})
     quant = graph.tensors[graph.outputs[0]].quant

@@ -46,12 +46,13 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """`model`: the .tflite bytes of the int8 network. `module`: the float one. `history`: figures an epoch of each training.
-
+    """`model`: the .tflite bytes of the int8 network. `after_training`: those of the network as it was before it was trained
+    again in int8; the same bytes where it was not. `module`: the float one. `history`: figures an epoch of each training.
     `note`: what a reader should know, or "".
     """
 
     model: bytes
+    after_training: bytes
     module: nn.Module
     quant: Quantization
     history: Mapping[str, loop.History]
@@ -97,6 +98,7 @@ def make(recipe: Recipe, feed: Feed, quant: Quantization, checkpoints: tuple[Pat
     graph, given = floats_of(module, recipe.shape, quant)
     seen = _picked(feed.train(0)[0])
     history, note = {"training": trained.history}, ""
+    model = after = tflite.write(_after(graph, seen, given).graph)
     if recipe.qat:
         ranges = calibrate(graph, [seen], Calibration("mse"))
         try:
@@ -108,8 +110,8 @@ def make(recipe: Recipe, feed: Feed, quant: Quantization, checkpoints: tuple[Pat
             history["qat"] = loop.train(
                 twin, feed, tuned(recipe.training), checkpoints[1], _told(progress, "training in int8")
             ).history
-            return Network(tflite.write(twin.finish().graph), module, quant, history, parameters, note)
-    return Network(tflite.write(_after(graph, seen, given).graph), module, quant, history, parameters, note)
+            model = tflite.write(twin.finish().graph)
+    return Network(model, after, module, quant, history, parameters, note)
 
 
 def tuned(training: loop.Options) -> loop.Options:
