@@ -26,7 +26,7 @@ NO_VALIDATION = "no validation side: the epoch with the least loss on the traini
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """`model`: the .tflite bytes; `after_training`: as they were before training in int8. `scores`: the float network's outputs on
+    """`model`: the int8 network, a .tflite or a graph's text; `after_training`: as they were before training in int8. `scores`: the float network's outputs on
     the test features, float32 [n, classes]. `history`: training -> figure -> a value an epoch.
     """
 

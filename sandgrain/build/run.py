@@ -21,7 +21,7 @@ from sandgrain.codegen.ctext import identifier
 from sandgrain.data.manifest import atomic
 from sandgrain.errors import BudgetError, ToolchainError
 from sandgrain.extract import Extractor
-from sandgrain.frontends import tflite
+from sandgrain.frontends import text
 from sandgrain.ir import Array
 from sandgrain.project import inspection
 from sandgrain.project.load import Loaded
@@ -79,7 +79,7 @@ def build(
         samples.features("train")
     with clock.stage("training", store.made):
         trained = network.trained(samples, seed, progress)
-    graph = tflite.read(trained.model, "model")
+    graph = text.read_any(trained.model, "model")
     with clock.stage("int8 on this computer", store.made):
         outputs = _outputs(store, trained.model, samples.key, x)
         untuned = _outputs(store, trained.after_training, samples.key, x)
@@ -121,7 +121,7 @@ def prepare() -> None:
 
 def _outputs(store: Store, model: bytes, samples_key: str, x: Array) -> Array:
     """An int8 network's outputs as reals, float32 [n, classes], by its C on this computer."""
-    graph = tflite.read(model, "model")
+    graph = text.read_any(model, "model")
     key = digest("outputs", samples_key, model.hex())
     made = store.arrays("outputs", key, lambda: {"y": Extractor(passes.optimize(graph)).run(x).reshape(len(x), -1)})
     quant = graph.tensors[graph.outputs[0]].quant

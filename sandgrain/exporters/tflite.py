@@ -13,6 +13,7 @@ import flatbuffers
 import numpy as np
 
 from sandgrain.errors import UnsupportedError
+from sandgrain.exporters.padding import spelled_out
 from sandgrain.ir import Array, Graph, Tensor
 from sandgrain.ops import OPS, Foreign
 from sandgrain.ops.base import Option
@@ -27,7 +28,7 @@ MAX_OLD_CODE = 127  # operator codes above it live in `builtin_code` alone
 
 def write(graph: Graph) -> bytes:
     """The .tflite file of `graph`. Raises UnsupportedError for an op or a padding that the format cannot express."""
-    return _Writer(graph).finish()
+    return _Writer(spelled_out(graph)).finish()
 
 
 class _Writer:

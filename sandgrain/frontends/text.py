@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from sandgrain import spec
 from sandgrain.errors import ModelError, UnsupportedError, printable
+from sandgrain.exporters import tflite as exporter
 from sandgrain.frontends import tflite
 from sandgrain.frontends.tflite_tensors import MAX_ELEMENTS
 from sandgrain.ir import Graph, Node, Tensor
@@ -87,6 +88,14 @@ def _plain(index: int, node: Node) -> None:
         raise ModelError(f"layer {index}: its name is no text; make the graph's text again")
     if any(isinstance(value, Graph) for value in node.attrs.values()):
         raise UnsupportedError(f"layer {index}: a graph within a graph; print it before it is optimized")
+
+
+def write_any(graph: Graph) -> bytes:
+    """A .tflite where the format has every layer of an int8 graph, otherwise the graph's text. `read_any` takes both."""
+    try:
+        return exporter.write(graph)
+    except UnsupportedError:
+        return write(graph)
 
 
 def read_any(data: bytes, name: str) -> Graph:

@@ -1,4 +1,4 @@
-"""fuse_pads: no pad that a convolution can do itself."""
+"""fuse_pads: no pad that a convolution or a max pool can do itself."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from dataclasses import replace
 
 from sandgrain.ir import Graph, Node, attrs, with_nodes
 from sandgrain.ops.base import same_quant
+from sandgrain.quant import INT8_MIN
 
-TAKES_PADDING = ("conv_2d", "depthwise_conv_2d")
+TAKES_PADDING = ("conv_2d", "depthwise_conv_2d", "max_pool_2d")
 
 
 def fuse_pads(graph: Graph) -> Graph:
     """before: p = pad(x, zero point); y = conv_2d(p)      after: y = conv_2d(x, more padding)
 
-    Exact: a padded element equals the zero point and contributes nothing, inside the convolution or before it.
+    Exact: a padded element equals the zero point and contributes nothing, inside the convolution or before it. Nor does the least
+    value to a maximum.
     """
     consumers, producers = graph.consumers(), graph.producers()
     nodes: list[Node] = []
@@ -21,7 +23,7 @@ def fuse_pads(graph: Graph) -> Graph:
         maker = producers.get(node.inputs[0]) if node.op in TAKES_PADDING else None
         pad = None if maker is None else graph.nodes[maker]
         only = len(consumers.get(node.inputs[0], ())) == 1 and node.inputs[0] not in graph.outputs
-        if pad is not None and only and _only_space(graph, pad):
+        if pad is not None and only and _only_space(graph, pad, node.op) and _inside(node, pad):
             (_, _), (top, bottom), (left, right), (_, _) = pad.attrs["paddings"]
             t, b, le, r = node.attrs["padding"]
             padding = (t + top, b + bottom, le + left, r + right)
@@ -30,12 +32,26 @@ def fuse_pads(graph: Graph) -> Graph:
     return with_nodes(graph, nodes)
 
 
-def _only_space(graph: Graph, pad: Node) -> bool:
-    """Pads height and width of an NHWC tensor with its own zero point."""
+def _inside(node: Node, pad: Node) -> bool:
+    """Whether each window of a max pool keeps an element of the image."""
+    if node.op != "max_pool_2d":
+        return True
+    sides = zip(node.attrs["padding"], (*pad.attrs["paddings"][1], *pad.attrs["paddings"][2]), strict=True)
+    kernel = node.attrs["kernel"]
+    return all(a + b < k for (a, b), k in zip(sides, (kernel[0], kernel[0], kernel[1], kernel[1]), strict=True))
+
+
+def _only_space(graph: Graph, pad: Node, reader: str) -> bool:
+    """Pads height and width of an NHWC tensor with what counts as nothing to its reader: its own zero point, or the least value."""
     if pad.op != "pad" or len(pad.attrs["paddings"]) != 4:
         return False
     view = graph.view(pad)
     x = view.input(0)
     batch, _, _, channels = pad.attrs["paddings"]
     whole = x.quant is not None and x.data is None and x.dtype == "int8"
-    return whole and not any((*batch, *channels)) and same_quant(x, view.out) and pad.attrs["value"] == x.zero_point
+    return (
+        whole
+        and not any((*batch, *channels))
+        and same_quant(x, view.out)
+        and pad.attrs["value"] == (INT8_MIN if reader == "max_pool_2d" else x.zero_point)
+    )

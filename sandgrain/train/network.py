@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from sandgrain.errors import UnsupportedError, UsageError, printable
-from sandgrain.exporters import tflite
+from sandgrain.frontends import text
 from sandgrain.frontends.torch.convert import convert
 from sandgrain.ir import Array, Graph
 from sandgrain.quant import Quantization
@@ -46,7 +46,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """`model`: the .tflite bytes of the int8 network. `after_training`: those of the network as it was before it was trained
+    """`model`: the int8 network as `text.write_any` has it. `after_training`: those of the network as it was before it was trained
     again in int8; the same bytes where it was not. `module`: the float one. `history`: figures an epoch of each training.
     `note`: what a reader should know, or "".
     """
@@ -98,7 +98,7 @@ def make(recipe: Recipe, feed: Feed, quant: Quantization, checkpoints: tuple[Pat
     graph, given = floats_of(module, recipe.shape, quant)
     seen = _picked(feed.train(0)[0])
     history, note = {"training": trained.history}, ""
-    model = after = tflite.write(_after(graph, seen, given).graph)
+    model = after = text.write_any(_after(graph, seen, given).graph)
     if recipe.qat:
         ranges = calibrate(graph, [seen], Calibration("mse"))
         try:
@@ -110,7 +110,7 @@ def make(recipe: Recipe, feed: Feed, quant: Quantization, checkpoints: tuple[Pat
             history["qat"] = loop.train(
                 twin, feed, tuned(recipe.training), checkpoints[1], _told(progress, "training in int8")
             ).history
-            model = tflite.write(twin.finish().graph)
+            model = text.write_any(twin.finish().graph)
     return Network(model, after, module, quant, history, parameters, note)
 
 
@@ -124,7 +124,7 @@ def untrained(recipe: Recipe, features: Array, quant: Quantization) -> bytes:
     """The int8 network with random weights: what it costs is what the trained one costs. `features`: int8 [n, *shape]."""
     loop.prepare(recipe.training.seed)
     graph, given = floats_of(build(recipe).eval(), recipe.shape, quant)
-    return tflite.write(_after(graph, _picked(real(features, quant)), given).graph)
+    return text.write_any(_after(graph, _picked(real(features, quant)), given).graph)
 
 
 def _after(graph: Graph, seen: Array, given: Mapping[int, Quantization]) -> Quantized:

@@ -13,17 +13,20 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgra
 from torch import nn  # noqa: E402
 
 from sandgrain import passes  # noqa: E402
-from sandgrain.codegen.model import Options, generate  # noqa: E402
+from sandgrain.codegen import model as generator  # noqa: E402
 from sandgrain.errors import UsageError  # noqa: E402
+from sandgrain.frontends import text  # noqa: E402
 from sandgrain.frontends.torch import convert  # noqa: E402
 from sandgrain.interp import run as interpret  # noqa: E402
 from sandgrain.ir import Graph  # noqa: E402
 from sandgrain.ops import OPS  # noqa: E402
 from sandgrain.plan import plan  # noqa: E402
-from sandgrain.quant import dequantize  # noqa: E402
+from sandgrain.quant import dequantize, per_tensor  # noqa: E402
 from sandgrain.quant import quantize as to_int8  # noqa: E402
 from sandgrain.quantize import floats, quantize  # noqa: E402
 from sandgrain.run.host import HostModel  # noqa: E402
+from sandgrain.train import network  # noqa: E402
+from sandgrain.train.loop import Options  # noqa: E402
 from sandgrain.train.models import CATALOGUE, build, describe, load_user_module  # noqa: E402
 
 torch.set_num_threads(1)
@@ -57,6 +60,17 @@ def trained(name: str, shape: tuple[int, ...], **options: Any) -> Any:
 
 def test_every_family_has_a_case() -> None:
     assert SHAPES.keys() == CATALOGUE.keys()
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_family_comes_out_of_the_recipe_as_bytes_that_are_read_again(name: str) -> None:
+    """Whatever its layers and paddings are: as a .tflite, or as a graph's text where the format has no such layer."""
+    shape = SHAPES[name][0]
+    training = Options(epochs=1, batch=8)
+    recipe = network.Recipe(name, shape, 5, None, FEWER.get(name, {}), training, qat=False)
+    features = np.random.default_rng(0).integers(-128, 128, (4, *shape), np.int8)
+    graph = text.read_any(network.untrained(recipe, features, per_tensor(0.02, -3)), "m")
+    assert graph.tensors[graph.inputs[0]].shape == (1, *shape)
 
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
@@ -95,7 +109,7 @@ def test_known_sizes() -> None:
 def host_outputs(graph: Graph, x: Any) -> Any:
     """What the generated C gives for int8 samples [n, *shape]."""
     optimized = passes.optimize(graph)
-    return HostModel.from_source(generate(plan(optimized, frozenset()), Options("m"))).run([x])[0]
+    return HostModel.from_source(generator.generate(plan(optimized, frozenset()), generator.Options("m"))).run([x])[0]
 
 
 @pytest.mark.parametrize("name", ["conv_autoencoder", "resnet8", "tcresnet", "transformer"])

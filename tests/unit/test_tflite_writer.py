@@ -7,12 +7,13 @@ from itertools import zip_longest
 import numpy as np
 import pytest
 
+from sandgrain import interp, passes, spec
 from sandgrain.exporters import tflite as writer
 from sandgrain.frontends import tflite as reader
 from sandgrain.frontends.flatbuffer import root
 from sandgrain.ir import Graph, Node, Tensor, attrs
 from sandgrain.ops import OPS
-from sandgrain.quant import per_tensor
+from sandgrain.quant import Quantization, per_tensor
 from tests.draws import SeededDraw
 from tests.mutate import MODELS
 from tests.oracle import needs_tflm, tflm_run
@@ -77,3 +78,30 @@ def test_a_model_means_the_same_after_a_round_trip() -> None:
         samples = [[rng.integers(-128, 128, shape).astype(np.int8)] for _ in range(3)]
         original, written = tflm_run(path.read_bytes(), samples), tflm_run(writer.write(graph), samples)
         assert [[y.tolist() for y in s] for s in original] == [[y.tolist() for y in s] for s in written], path.name
+
+
+def test_padding_that_the_format_has_no_code_for_is_a_layer_there_and_none_here() -> None:
+    """conv_2d and max_pool_2d with one row and column on each side at stride 2, as PyTorch has them."""
+    quant, rng = per_tensor(0.05, 3), np.random.default_rng(0)
+    kernel = Tensor(
+        "w", (4, 3, 3, 2), "int8", Quantization((0.01,) * 4, (0,) * 4, 0), rng.integers(-127, 128, (4, 3, 3, 2), np.int8)
+    )
+    bias = Tensor("b", (4,), "int32", Quantization((0.0005,) * 4, (0,) * 4, 0), rng.integers(-500, 500, 4, np.int32))
+    tensors = (
+        Tensor("x", (1, 8, 8, 2), "int8", quant), kernel, bias, Tensor("c", (1, 4, 4, 4), "int8", quant),
+        Tensor("y", (1, 2, 2, 4), "int8", quant),
+    )  # fmt: skip
+    window = {"stride": (2, 2), "padding": (1, 1, 1, 1), "activation": "none"}
+    nodes = (
+        Node("conv_2d", "conv", (0, 1, 2), (3,), attrs(dilation=(1, 1), **window)),
+        Node("max_pool_2d", "pool", (3,), (4,), attrs(kernel=(3, 3), **window)),
+    )
+    graph = Graph("g", tensors, nodes, (0,), (4,))
+    spec.check(graph)
+    again = reader.read(writer.write(graph), "g")
+    assert [n.op for n in again.nodes] == ["pad", "conv_2d", "pad", "max_pool_2d"]
+    optimized = passes.optimize(again)
+    assert [n.op for n in optimized.nodes] == ["conv_2d", "max_pool_2d"]
+    for x in rng.integers(-128, 128, (5, 1, 8, 8, 2), np.int8):
+        wanted = interp.run(graph, [x])[0]
+        assert np.array_equal(wanted, interp.run(again, [x])[0]) and np.array_equal(wanted, interp.run(optimized, [x])[0])

@@ -1,0 +1,52 @@
+"""Padding that .tflite's SAME and VALID cannot say, as layers of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sandgrain.ir import Graph, Node, Tensor, View, attrs, with_nodes
+from sandgrain.ops.windows import explicit_padding
+from sandgrain.quant import INT8_MIN
+
+KERNEL = {"conv_2d": (1, 1), "depthwise_conv_2d": (1, 1), "max_pool_2d": None}  # op -> (weights' input, first spatial axis)
+NONE = (0, 0, 0, 0)
+
+
+def spelled_out(graph: Graph) -> Graph:
+    """before: y = conv_2d(x, padding (1, 1, 1, 1), stride 2)      after: p = pad(x); y = conv_2d(p)
+
+    Exact: what is put around x is its zero point, or for a max pool of int8 the least value. Where SAME says it, nothing is changed.
+    """
+    tensors, nodes = list(graph.tensors), list[Node]()
+    for node in graph.nodes:
+        view = graph.view(node)
+        if node.op not in KERNEL or _has_a_code(view) or (node.op == "max_pool_2d" and view.input(0).dtype != "int8"):
+            nodes.append(node)
+            continue
+        x = view.input(0)
+        top, bottom, left, right = node.attrs["padding"]
+        n, height, width, channels = x.shape
+        inputs, value = [node.inputs[0]], x.zero_point if x.dtype == "int8" else 0
+        if node.op == "max_pool_2d":
+            value = INT8_MIN
+            inputs.append(len(tensors))
+            tensors.append(Tensor(f"{node.name}.least", (1,), "int8", x.quant, np.full(1, value, np.int8)))
+        padded = len(tensors)
+        tensors.append(
+            replace(x, name=f"{node.name}.padded", shape=(n, height + top + bottom, width + left + right, channels), data=None)
+        )
+        sides = ((0, 0), (top, bottom), (left, right), (0, 0))
+        nodes.append(Node("pad", f"{node.name}.pad", tuple(inputs), (padded,), attrs(paddings=sides, value=value)))
+        nodes.append(replace(node, inputs=(padded, *node.inputs[1:]), attrs=attrs(**{**node.attrs, "padding": NONE})))
+    return with_nodes(replace(graph, tensors=tuple(tensors)), nodes)
+
+
+def _has_a_code(view: View) -> bool:
+    values = view.attrs
+    place = KERNEL[view.node.op]
+    kernel = values["kernel"] if place is None else view.input(place[0]).shape[place[1] : place[1] + 2]
+    size, dilation = view.input(0).shape[1:3], values.get("dilation", (1, 1))
+    sides = tuple(values["padding"])
+    return sides == NONE or sides == explicit_padding(0, size, kernel, values["stride"], dilation)
