@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import sandgrain
-from sandgrain import budget
 from sandgrain.errors import SandgrainError
 
 HERE = Path(__file__).parent
@@ -30,9 +29,9 @@ def model_path(model: str) -> Path:
 def measure(model: str, core: str, compiler: str, goal: str, max_ram: int | None = None) -> Row:
     """One row of the results. `macs` are those that run, `model_macs` those of the file. Raises SandgrainError."""
     with tempfile.TemporaryDirectory(prefix="sandgrain-bench-") as work:
-        result = sandgrain.compile_model(
+        result = sandgrain.compile(
             model_path(model), target=core, out=Path(work) / "out", compiler=compiler, optimize=goal,
-            limits=budget.Limits(ram_bytes=max_ram),
+            max_ram=max_ram,
         )  # fmt: skip
     r, model_macs = result.report, ANCHORS[model]["macs"]
     return {

@@ -135,7 +135,7 @@ def _ours(graph: Graph, inputs: list[Array], compiler: str) -> tuple[int | None,
     with tempfile.TemporaryDirectory(prefix="sandgrain-peer-") as folder:
         path, out = Path(folder) / "model.tflite", Path(folder) / "out"
         path.write_bytes(exporter.write(graph))
-        sandgrain.compile_model(path, target=CORE, out=out, compiler=compiler, optimize="speed")
+        sandgrain.compile(path, target=CORE, out=out, compiler=compiler, optimize="speed")
         bundle = load_bundle(out)
         with firmware(bundle.folder, bundle.compiled.source, bundle.board, compiler, bundle.opt) as core:
             trace = core.profile([x.tobytes() for x in inputs])

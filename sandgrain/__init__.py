@@ -4,8 +4,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from sandgrain.api import Result, compile_model, profile, verify
-from sandgrain.budget import Limits
+from sandgrain.api import Result, compile, profile, verify
 from sandgrain.errors import (
     BudgetError,
     MismatchError,
@@ -23,7 +22,6 @@ __all__ = [
     "BudgetError",
     "Difference",
     "LayerReport",
-    "Limits",
     "MismatchError",
     "ModelError",
     "Report",
@@ -35,7 +33,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "__version__",
-    "compile_model",
+    "compile",
     "profile",
     "verify",
 ]

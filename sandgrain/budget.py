@@ -45,6 +45,16 @@ def parse_time(text: str | None, option: str) -> float | None:
     return float(match[1]) * _TIME[match[2].lower()]
 
 
+def limits(max_ram: int | str | None, max_flash: int | str | None, max_latency: float | str | None) -> Limits:
+    """Limits as people give them: bytes or "64K", milliseconds or "50ms". Raises UsageError."""
+    ram, flash = (
+        value if isinstance(value, int) else parse_size(value, option)
+        for value, option in ((max_ram, "--max-ram"), (max_flash, "--max-flash"))
+    )
+    latency = float(max_latency) if isinstance(max_latency, int | float) else parse_time(max_latency, "--max-latency")
+    return Limits(ram, flash, latency)
+
+
 def check(report: Report, limits: Limits, board: Board) -> None:
     """Raise BudgetError for the first limit that `report` exceeds: which, by how much, and the layer to blame."""
     check_memory(report, limits, board)

@@ -16,6 +16,7 @@ from numpy.lib import format as npy
 from sandgrain.codegen.ctext import printable
 from sandgrain.errors import UsageError
 from sandgrain.ir import Array, Graph, Tensor
+from sandgrain.ops.gather import choices
 from sandgrain.quant import quantize
 
 MAX_BYTES = 1 << 30  # of one array, unpacked
@@ -45,16 +46,13 @@ class DataSet:
 def load(path: Path, graph: Graph) -> DataSet:
     """Read `x` (or `x_0`, `x_1`, ... for several inputs), optional `y` and `labels`, and fit them to the graph's inputs.
 
-    Float samples for an int8 input are quantized with the input's scale. Raises UsageError, in one line.
+    Samples have the model's own layout (`to_graph`); those of floats are quantized for an int8 input. Raises UsageError, in one line.
     """
-    names = ["x"] if len(graph.inputs) == 1 else [f"x_{k}" for k in range(len(graph.inputs))]
-    arrays = _read(path, [*names, "y", "labels"])
-    for name in names:
-        if name not in arrays:
-            raise UsageError(
-                f"{printable(path.name)} has no array {name!r}; name the model's inputs {', '.join(names)} and labels y"
-            )
-    inputs = tuple(_fit(arrays[n], graph.tensors[i], f"{path.name}: {n}") for n, i in zip(names, graph.inputs, strict=True))
+    given, arrays = arrays_of(path, len(graph.inputs))
+    inputs = tuple(
+        fit(x, graph.tensors[i], f"{path.name}: {n}", graph.channels_first)
+        for (n, x), i in zip(given.items(), graph.inputs, strict=True)
+    )
     if len({len(x) for x in inputs}) > 1 or not len(inputs[0]):
         raise UsageError(
             f"{path.name}: inputs hold {', '.join(str(len(x)) for x in inputs)} samples; give the same number, at least 1"
@@ -69,8 +67,20 @@ def load(path: Path, graph: Graph) -> DataSet:
     return DataSet(inputs, labels, texts)
 
 
+def arrays_of(path: Path, inputs: int) -> tuple[dict[str, Array], dict[str, Array]]:
+    """(`x`, or `x_0`, `x_1`, ... for several inputs; `y` and `labels` where they are there). Raises UsageError."""
+    names = ["x"] if inputs == 1 else [f"x_{k}" for k in range(inputs)]
+    arrays = _read(path, [*names, "y", "labels"])
+    for name in names:
+        if name not in arrays:
+            raise UsageError(
+                f"{printable(path.name)} has no array {name!r}; name the model's inputs {', '.join(names)} and labels y"
+            )
+    return {n: arrays[n] for n in names}, {n: x for n, x in arrays.items() if n not in names}
+
+
 def random(graph: Graph, samples: int, seed: int = 0) -> DataSet:
-    """Seeded inputs over the whole range of each dtype (floats: a few units around zero)."""
+    """Seeded inputs over the whole range of each dtype (positions in a table: within it; floats: a few units around zero)."""
     rng = np.random.default_rng(seed)
     made = []
     for index in graph.inputs:
@@ -79,8 +89,9 @@ def random(graph: Graph, samples: int, seed: int = 0) -> DataSet:
         if tensor.dtype == "float32":
             made.append((rng.standard_normal(shape) * 4).astype(np.float32))
         else:
-            info = np.iinfo(tensor.dtype)
-            made.append(rng.integers(info.min, info.max, size=shape, dtype=tensor.dtype, endpoint=True))
+            info, rows = np.iinfo(tensor.dtype), choices(graph, index)
+            low, high = (int(info.min), int(info.max)) if rows is None else (0, rows - 1)
+            made.append(rng.integers(low, high, size=shape, dtype=tensor.dtype, endpoint=True))
     return DataSet(tuple(made), None)
 
 
@@ -144,12 +155,42 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
         return read_body(stream, info, read_header(stream, info))
 
 
-def _fit(x: Array, tensor: Tensor, what: str) -> Array:
+# --- layout ------------------------------------------------------------------------------------------------------------
+
+
+def own_shape(shape: Sequence[int], channels_first: bool) -> tuple[int, ...]:
+    """A graph's shape as the model's framework has it."""
+    return (shape[0], shape[-1], *shape[1:-1]) if channels_first and len(shape) > 2 else tuple(shape)
+
+
+def to_graph(x: Array, tensor: Tensor, what: str, channels_first: bool) -> Array:
+    """Samples in the model's own layout, with or without its batch of one, as [n, *tensor.shape]. Raises UsageError.
+
+    Samples that have the graph's shape, and could not have the model's, are left as they are.
+    """
+    shape, own = tensor.shape, own_shape(tensor.shape, channels_first)
     if x.ndim < 1 or len(x) == 0 or x[0].size != tensor.size:
-        raise UsageError(f"{what} is {x.shape}; the model takes samples of {tensor.shape}")
-    x = x.reshape(len(x), *tensor.shape)
+        raise UsageError(f"{what} is {x.shape}; the model takes samples of {own}")
+    given = x.shape[1:]
+    arranged = given in (shape, shape[1:]) and given not in (own, own[1:])
+    if arranged or not (channels_first and len(shape) > 2):
+        return x.reshape(len(x), *shape)
+    return np.ascontiguousarray(np.moveaxis(x.reshape(len(x), *own), 2, -1))
+
+
+def from_graph(y: Array, channels_first: bool) -> Array:
+    """Outputs [n, 1, ...] of a graph in the model's own layout, [n, ...]."""
+    rows = y.reshape(len(y), *y.shape[2:]) if y.ndim > 2 and y.shape[1] == 1 else y
+    return np.ascontiguousarray(np.moveaxis(rows, -1, 1)) if channels_first and rows.ndim > 2 else rows
+
+
+def fit(x: Array, tensor: Tensor, what: str, channels_first: bool = False) -> Array:
+    """Samples as an input takes them, [n, *tensor.shape] in its dtype. Raises UsageError."""
+    x = to_graph(x, tensor, what, channels_first)
     if x.dtype == np.dtype(tensor.dtype):
         return x
+    if tensor.dtype == "int32" and x.dtype.kind in "iu" and int(x.min()) >= -(2**31) and int(x.max()) < 2**31:
+        return x.astype(np.int32)
     if tensor.dtype == "int8" and tensor.quant is not None and x.dtype.kind == "f":
         return quantize(x, tensor.quant)
     raise UsageError(f"{what} is {x.dtype}; the model takes {tensor.dtype}" + (" or float" if tensor.dtype == "int8" else ""))

@@ -67,7 +67,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """Tensors, nodes in an executable order, and which tensors come in and go out."""
+    """Tensors, nodes in an executable order, and which tensors come in and go out.
+
+    `channels_first`: where the model comes from, its inputs of three and more axes have their channels at axis 1, and so have its
+    outputs of as many axes as an input; here they are last. Other outputs (a list of boxes) are as they are there.
+    """
 
     name: str
     tensors: tuple[Tensor, ...]
@@ -75,6 +79,7 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     labels: tuple[str, ...] = ()
+    channels_first: bool = False
 
     def view(self, node: Node) -> View:
         """`node` with its tensors at hand."""
@@ -83,6 +88,11 @@ class Graph:
             tuple(None if i < 0 else self.tensors[i] for i in node.inputs),
             tuple(self.tensors[i] for i in node.outputs),
         )
+
+    def turned(self, index: int) -> bool:
+        """Whether an input or output has its channels at axis 1 where the model comes from."""
+        rank = len(self.tensors[index].shape)
+        return self.channels_first and rank > 2 and rank in {len(self.tensors[i].shape) for i in self.inputs}
 
     def consumers(self) -> dict[int, list[int]]:
         """Tensor index -> indices of the nodes that read it."""

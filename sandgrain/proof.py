@@ -11,7 +11,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ def _save(compiled: Compiled, origin: Origin, board: Board, compiler: str, opt: 
             "name": options.name, "arena": options.arena, "section": options.section,
             "labels": list(compiled.imported.labels), "build_id": compiled.source.build_id,
             "choice": _choice_facts(compiled.choice), "threshold": options.threshold,
+            "channels_first": compiled.imported.channels_first,
         }  # fmt: skip
         (proof / "build.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         measure(work)
@@ -108,6 +109,7 @@ def load_bundle(folder: Path) -> Bundle:
         choice = _choice(facts["choice"])
         origin = _origin(folder / "proof")
         compiled = compile_bytes(origin.model, board, options, labels, choice, origin.front)
+        compiled = replace(compiled, imported=replace(compiled.imported, channels_first=facts["channels_first"] is True))
         fresh = bundle.files(compiled.source)
         edited = any((folder / name).read_text("utf-8", "replace") != wanted for name, wanted in fresh.items())
         return Bundle(

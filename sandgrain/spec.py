@@ -18,7 +18,11 @@ from sandgrain.ops import OPS
 
 STAGES = ("imported", "optimized")  # of int8 graphs
 # Input 0 is data, the others are constants.
-WEIGHTED = ("conv_2d", "depthwise_conv_2d", "fully_connected", "gru", "lstm", "layer_norm")
+WEIGHTED = ("conv_2d", "depthwise_conv_2d", "transpose_conv", "fully_connected", "gru", "lstm", "layer_norm")
+
+# Int32 in float graphs as well: outputs, and the input at a position.
+MAKES_INDICES = ("arg_max",)
+TAKES_INDICES = {"gather": 1}
 
 
 def check(graph: Graph, stage: str = "imported") -> None:
@@ -48,9 +52,10 @@ def check_node(graph: Graph, node: Node, stage: str = "imported") -> None:
 
 
 def _check_float(view: View) -> None:
-    """Every tensor float32 and finite, indices (of arg_max) int32; weights and biases constant."""
-    dtype = "int32" if view.node.op == "arg_max" else "float32"
-    pairs = [(t, "float32") for t in view.inputs if t is not None] + [(t, dtype) for t in view.outputs]
+    """Every tensor float32 and finite, indices int32; weights and biases constant."""
+    dtype, positions = "int32" if view.node.op in MAKES_INDICES else "float32", TAKES_INDICES.get(view.node.op)
+    pairs = [(t, "int32" if k == positions else "float32") for k, t in enumerate(view.inputs) if t is not None]
+    pairs += [(t, dtype) for t in view.outputs]
     for tensor, wanted in pairs:
         if tensor.dtype != wanted:
             raise UnsupportedError(f"{tensor.dtype} tensor where a float model has {wanted}; export the model in float32")

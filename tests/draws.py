@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from sandgrain.ir import Array
+from sandgrain.ops.gather import choices
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ class SeededDraw:
 
 
 def random_inputs(graph: Any, seed: int, samples: int) -> list[Array]:
-    """[samples, *shape] for every graph input: full-range integers, or floats of a few units around zero."""
+    """[samples, *shape] for every graph input: full-range integers (positions where a gather wants them), or floats of a few units around zero."""
     rng = np.random.default_rng(seed)
     found = []
     for index in graph.inputs:
@@ -63,6 +64,8 @@ def random_inputs(graph: Any, seed: int, samples: int) -> list[Array]:
         if tensor.dtype == "float32":
             found.append((rng.standard_normal(shape) * 8).astype(np.float32))
         else:
-            info = np.iinfo(tensor.dtype)
-            found.append(rng.integers(info.min, info.max, size=shape, endpoint=True).astype(tensor.dtype))
+            low, high = np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max
+            rows = choices(graph, index)
+            low, high = (low, high) if rows is None else (0, rows - 1)
+            found.append(rng.integers(low, high, size=shape, endpoint=True).astype(tensor.dtype))
     return found

@@ -19,12 +19,12 @@ def make_features(
 ) -> api.Result:
     """Fit the features of a project to its training windows and compile them for its board into folder `out`.
 
-    Raises UsageError or ModelError where the project, its data or its blocks cannot be used, and what `compile_model` raises.
+    Raises UsageError or ModelError where the project, its data or its blocks cannot be used, and what `compile` raises.
     """
     loaded = load.load(project)
     found = inspection.inspect(loaded, progress=progress)
     target = loaded.project.target
-    return api.compile_model(
+    return api.compile(
         None, features=Samples(found, Store(loaded.work / "build")).front, target=target.board, out=out,
         compiler=target.compiler, optimize=target.optimize, arena=target.arena,
         progress=lambda done, total: progress("measuring kernels", done, total),

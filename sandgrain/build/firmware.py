@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from sandgrain import api, proof, targets
-from sandgrain.budget import Limits
 from sandgrain.build.samples import Samples
 from sandgrain.build.store import Store, digest
 from sandgrain.cost import milliseconds
@@ -52,7 +51,7 @@ class Order:
 def compiled(order: Order, out: Path, store: Store, step: Step) -> Report:
     """The report of the bundle in `out`, which is written unless it is there. Limits of the project are not checked here.
 
-    Raises what `api.compile_model` raises, BudgetError where the board itself is too small.
+    Raises what `api.compile` raises, BudgetError where the board itself is too small.
     """
     path = store.path("compiled", order.key, ".json")
     known = store.peek(path)
@@ -81,19 +80,19 @@ def _compile(order: Order, out: Path, step: Step) -> Report:
         model = work / f"{order.name}.tflite"
         model.write_bytes(order.model)
 
-        def run(limits: Limits) -> Report:
-            return api.compile_model(
+        def run(max_ram: int | None) -> Report:
+            return api.compile(
                 model, features=order.front, target=order.target.board, out=out, name=order.name, labels=order.labels,
-                arena=order.target.arena, compiler=order.target.compiler, optimize=order.target.optimize, limits=limits,
+                arena=order.target.arena, compiler=order.target.compiler, optimize=order.target.optimize, max_ram=max_ram,
                 threshold=order.threshold, progress=step,
             ).report  # fmt: skip
 
         if order.ram is not None:
             try:
-                return run(Limits(ram_bytes=order.ram))
+                return run(order.ram)
             except BudgetError:
                 pass  # no kernel and no strip brings it under: what it then costs is measured all the same
-        return run(Limits())
+        return run(None)
 
 
 def _holds(out: Path, build_id: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -125,3 +126,13 @@ def _error(report: Report) -> str:
 
 def _bytes(value: int | None) -> str:
     return "-" if value is None else size(value)
+
+
+def decibels(value: float) -> str:
+    """A signal-to-noise ratio; inf is a perfect copy."""
+    return "exact" if value == math.inf else f"{value:.1f}"
+
+
+def finite(value: float) -> float | None:
+    """A number as JSON has it: none for inf."""
+    return value if math.isfinite(value) else None

@@ -8,19 +8,23 @@ from typing import Annotated
 import typer
 
 from sandgrain import api
-from sandgrain.budget import Limits, parse_size, parse_time
 from sandgrain.cli import _out
+from sandgrain.frontends.sources import SUFFIXES
 
 EXAMPLE = "Example: sandgrain compile kws.tflite --target arduino-nano-33-ble-sense --max-ram 64K -o kws/"
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="An int8 .tflite file.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help=f"A file: {', '.join(SUFFIXES)}.", show_default=False)],
     target: Annotated[str, typer.Option("--target", "-t", help="Board or core; see: sandgrain targets.")] = "cortex-m4",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the C; by default the model's name.")] = None,
     name: Annotated[str | None, typer.Option(help="Prefix of every C symbol; by default made from the file name.")] = None,
     features: Annotated[Path | None, typer.Option(help="A features.json: the C then takes raw samples.")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option("--calibration", "-c", help=".npz with x: samples for a float model.")
+    ] = None,
     labels: Annotated[Path | None, typer.Option(help="Text file with one class label a line.")] = None,
+    threshold: Annotated[int | None, typer.Option(help="Of a detector's score: above it is an anomaly.")] = None,
     arena: Annotated[str, typer.Option(help="static: the C owns its memory; caller: the caller passes it.")] = "static",
     arena_section: Annotated[str | None, typer.Option(help="Linker section for the static arena, such as .dtcm.")] = None,
     optimize: Annotated[str, typer.Option(help="speed, size or balanced: kernels are chosen by measuring them.")] = "balanced",
@@ -32,24 +36,29 @@ def command(
     dump: Annotated[bool, typer.Option(help="Print the optimized graph as text.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Compile an int8 .tflite model to standalone C99 and say what it costs.
+    """Compile a model to standalone C99 and say what it costs.
+
+    A model of floats is quantized to int8 with --calibration; its samples
+    have the model's own layout (channels first from PyTorch and ONNX).
 
     Exit codes: 0 done; 2 the model or an option cannot be used; 3 a limit cannot be kept; 5 a tool failed.
     """
-    limits = Limits(
-        parse_size(max_ram, "--max-ram"), parse_size(max_flash, "--max-flash"), parse_time(max_latency, "--max-latency")
-    )
     folder = out or Path(model.stem or "model")
     with _out.progress("measuring kernels") as step:
-        result = api.compile_model(
-            model, features=features, target=target, out=folder, name=name, labels=labels, arena=arena, section=arena_section, compiler=compiler,
-            optimize=optimize, limits=limits, measure=measure, progress=step,
+        result = api.compile(
+            model, features=features, target=target, out=folder, name=name, calibration=calibration, labels=labels, arena=arena,
+            section=arena_section, threshold=threshold, compiler=compiler, optimize=optimize, max_ram=max_ram, max_flash=max_flash,
+            max_latency=max_latency, measure=measure, progress=step,
         )  # fmt: skip
     if as_json:
-        _out.emit_json({"out": str(folder), **result.report.to_json()})
+        shown = None if result.snr_db is None else [_out.finite(v) for v in result.snr_db]
+        _out.emit_json({"out": str(folder), "snr_db": shown, **result.report.to_json()})
         return
     if dump:
         _out.line(result.text)
     _out.report(result.report, layers=False)
     _out.line()
+    if result.snr_db is not None:
+        snr = ", ".join(_out.decibels(v) for v in result.snr_db)
+        _out.line(f"int8 against the model of floats: {snr} dB signal to noise, over the calibration samples")
     _out.line(f"C in {folder}/ : model.c, model.h, kernels/. Next: sandgrain verify {folder} --data x.npz")

@@ -59,7 +59,7 @@ def _project(folder: Path) -> None:
 
 def _compile(out: Path, as_json: bool) -> None:
     with resources.as_file(FOLDER / "digits.tflite") as model, resources.as_file(FOLDER / "digits.npz") as data:
-        result = api.compile_model(model, target="arduino-nano-33-ble-sense", out=out, labels=tuple("0123456789"))
+        result = api.compile(model, target="arduino-nano-33-ble-sense", out=out, labels=tuple("0123456789"))
         with _out.progress("running the firmware") as step:
             verdict = api.verify(out, data, on="emulator", progress=step)
     if as_json:

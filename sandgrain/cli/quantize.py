@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -54,19 +53,15 @@ def _print(report: QuantizeReport, layers: int) -> None:
     if compared.accuracy_float is not None and compared.accuracy_int8 is not None:
         _out.line(f"  accuracy   float {100 * compared.accuracy_float:.2f} %, int8 {100 * compared.accuracy_int8:.2f} %")
     for k, snr in enumerate(compared.snr_db):
-        _out.line(f"  output {k}   {_decibels(snr)} dB signal to noise")
+        _out.line(f"  output {k}   {_out.decibels(snr)} dB signal to noise")
     if layers:
         _out.line()
         _out.table(
             "Layers, the worst first (dB: with int8 before it; alone: on exact inputs)",
             ["#", "layer", "dB", "alone", "what to do"],
-            [[str(e.index), e.op, _decibels(e.snr_db), _decibels(e.alone_db), e.advice] for e in report.layers[:layers]],
+            [[str(e.index), e.op, _out.decibels(e.snr_db), _out.decibels(e.alone_db), e.advice] for e in report.layers[:layers]],
             numeric=(0, 2, 3),
             fixed=(1,),
         )
         _out.line()
     _out.line(f"wrote {report.out}: {report.int8_bytes} bytes, {report.float_bytes} bytes of float weights before")
-
-
-def _decibels(value: float) -> str:
-    return "exact" if value == math.inf else f"{value:.1f}"

@@ -112,10 +112,10 @@ def _strided_slice(view: View) -> Links:
 
 
 LINKS: dict[str, Callable[[View], Links]] = {
-    "add": _binary, "sub": _binary, "mul": _binary,
+    "add": _binary, "sub": _binary, "mul": _binary, "maximum": _binary, "minimum": _binary, "prelu": _binary,
     "depthwise_conv_2d": _depthwise, "concatenation": _concatenation, "split": _split, "pad": _pad,
-    "average_pool_2d": _through, "max_pool_2d": _through, "resize_nearest_neighbor": _through,
-    "mean": _mean, "reshape": _reshape, "transpose": _transpose, "strided_slice": _strided_slice,
+    "average_pool_2d": _through, "max_pool_2d": _through, "resize_nearest_neighbor": _through, "resize_bilinear": _through,
+    "mean": _mean, "sum": _mean, "reduce_max": _mean, "reshape": _reshape, "transpose": _transpose, "strided_slice": _strided_slice,
 }  # fmt: skip
 
 

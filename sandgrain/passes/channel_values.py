@@ -165,7 +165,7 @@ def _table(view: View, known: Sequence[Range]) -> list[Range]:
 
 
 def _binary(view: View, known: Sequence[Range]) -> list[Range]:
-    """add, sub and mul are monotone in each input while the other stands still: the extremes are at the corners."""
+    """These are monotone in each input while the other stands still: the extremes are at the corners."""
     reference = OPS[view.node.op].reference
     corners = [reference(view, [a, b])[0].astype(np.int64) for a in known[0] for b in known[1]]
     return [Range(np.min(corners, axis=0), np.max(corners, axis=0))]
@@ -220,10 +220,10 @@ def _strided_slice(view: View, known: Sequence[Range]) -> list[Range]:
 
 RULES: dict[str, Rule] = {
     "conv_2d": _dense, "fully_connected": _dense, "depthwise_conv_2d": _depthwise,
-    "add": _binary, "sub": _binary, "mul": _binary,
+    "add": _binary, "sub": _binary, "mul": _binary, "maximum": _binary, "minimum": _binary,
     "average_pool_2d": _pool, "max_pool_2d": _pool, "mean": _mean,
     "pad": _pad, "concatenation": _concatenation, "split": _split,
     "transpose": _transpose, "strided_slice": _strided_slice,
-    "resize_nearest_neighbor": lambda view, known: [known[0]],
+    "resize_nearest_neighbor": lambda view, known: [known[0]], "resize_bilinear": lambda view, known: [known[0]],
     "reshape": lambda view, known: [rewrapped(known[0], channels_of(view.out))],
 }  # fmt: skip

@@ -63,13 +63,13 @@ def convert_with_ranges(
     spec.check(graph, "float")
     prepared = prepare(graph, given)
     scales = activation_scales(prepared, ranges)
-    return _build(prepared.graph, scales, ranges, per_channel, weight_scales or {})
+    return build(prepared.graph, scales, ranges, per_channel, weight_scales or {})
 
 
 def activation_scales(prepared: Prepared, ranges: Mapping[int, Range]) -> dict[int, Quantization]:
     """The quantization of every float tensor that is not a weight or a bias: its group's fixed one, or of its range."""
     graph, found = prepared.graph, {}
-    wanted = _activations(graph)
+    wanted = activations(graph)
     for leader, members in prepared.groups().items():
         used = [i for i in members if i in wanted]
         if not used:
@@ -85,7 +85,7 @@ def activation_scales(prepared: Prepared, ranges: Mapping[int, Range]) -> dict[i
     return found
 
 
-def _activations(graph: Graph) -> set[int]:
+def activations(graph: Graph) -> set[int]:
     """Float tensors that carry one scale: all but the weights and biases of weighted layers."""
     found = set(graph.inputs)
     for node in graph.nodes:
@@ -111,7 +111,7 @@ def _range(graph: Graph, index: int, ranges: Mapping[int, Range]) -> Range | Non
     return span(*found)
 
 
-def _build(
+def build(
     floats: Graph,
     scales: Mapping[int, Quantization],
     ranges: Mapping[int, Range],

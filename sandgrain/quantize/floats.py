@@ -15,9 +15,12 @@ from sandgrain.errors import UnsupportedError, UsageError
 from sandgrain.ir import Array, Graph, Node, View
 from sandgrain.ops import windows as win
 from sandgrain.ops.gelu import by_tanh
+from sandgrain.ops.resize_bilinear import real_weights
 from sandgrain.ops.resize_nearest_neighbor import nearest
+from sandgrain.ops.resizing import per_side
 from sandgrain.ops.silu import silu
 from sandgrain.ops.softplus import softplus
+from sandgrain.ops.transpose_conv import multiplied, scattered
 
 Floats = npt.NDArray[np.float32]
 Values = dict[int, Array]
@@ -29,7 +32,7 @@ MAX_COLUMNS = 1 << 24  # floats of one im2col matrix (64 MiB)
 def run(graph: Graph, inputs: Array | Sequence[Array], edit: Callable[[int, Array], Array] | None = None) -> Values:
     """Every tensor's value, by tensor index: constants as they are, all others float32 [n, *shape] (indices int32).
 
-    `inputs`: float32 [n, *shape], one array a graph input (or the only one). `edit(index, value)` may replace an input's or
+    `inputs`: float32 (int32 where the graph says so) [n, *shape], one array a graph input (or the only one). `edit(index, value)` may replace an input's or
     a node's value before others read it. Raises UsageError for other shapes, UnsupportedError for an op without floats.
     """
     values = start(graph, inputs)
@@ -64,10 +67,10 @@ def start(graph: Graph, inputs: Array | Sequence[Array]) -> Values:
         raise UsageError(f"the model has {len(graph.inputs)} inputs; give as many arrays, of the same number of samples")
     values: Values = {i: t.data for i, t in enumerate(graph.tensors) if t.data is not None}
     for index, x in zip(graph.inputs, arrays, strict=True):
-        shape = graph.tensors[index].shape
+        shape, dtype = graph.tensors[index].shape, graph.tensors[index].dtype
         if x[0].size != graph.tensors[index].size:
             raise UsageError(f"samples of {x.shape[1:]}; the model takes {shape}")
-        values[index] = np.asarray(x, np.float32).reshape(len(x), *shape)
+        values[index] = np.asarray(x, dtype).reshape(len(x), *shape)
     return values
 
 
@@ -134,6 +137,12 @@ def _depthwise_conv_2d(view: View, inputs: list[Array]) -> Sequence[Array]:
     return _finish(view, len(x) // view.out.shape[0], total)
 
 
+def _transpose_conv(view: View, inputs: list[Array]) -> Sequence[Array]:
+    a = view.attrs
+    total = scattered(multiplied(_flat(inputs[0]), view.const(1)), a["stride"], a["padding"], a["size"])
+    return _finish(view, len(inputs[0]), total + _bias(view))
+
+
 def _fully_connected(view: View, inputs: list[Array]) -> Sequence[Array]:
     weights = view.const(1)
     return _finish(view, len(inputs[0]), inputs[0].reshape(-1, weights.shape[1]) @ weights.T + _bias(view))
@@ -198,7 +207,7 @@ def _aligned(view: View, inputs: list[Array]) -> tuple[Array, Array]:
 
 def _binary(function: Callable[[Array, Array], Array]) -> Function:
     def compute(view: View, inputs: list[Array]) -> Sequence[Array]:
-        return (activate(view.attrs["activation"], function(*_aligned(view, inputs))),)
+        return (activate(view.attrs.get("activation", "none"), function(*_aligned(view, inputs))),)
 
     return compute
 
@@ -265,9 +274,12 @@ def _max_pool_2d(view: View, inputs: list[Array]) -> Sequence[Array]:
     return _finish(view, len(inputs[0]), _pool(view, inputs[0], -np.inf).max(axis=3))
 
 
-def _mean(view: View, inputs: list[Array]) -> Sequence[Array]:
-    axes = tuple(axis + 1 for axis in view.attrs["axes"])
-    return (inputs[0].mean(axis=axes, dtype=np.float32).reshape(len(inputs[0]), *view.out.shape),)
+def _reduction(function: Callable[..., Array]) -> Function:
+    def compute(view: View, inputs: list[Array]) -> Sequence[Array]:
+        axes = tuple(axis + 1 for axis in view.attrs["axes"])
+        return (function(inputs[0], axis=axes).reshape(len(inputs[0]), *view.out.shape),)
+
+    return compute
 
 
 def _concatenation(view: View, inputs: list[Array]) -> Sequence[Array]:
@@ -299,12 +311,22 @@ def _strided_slice(view: View, inputs: list[Array]) -> Sequence[Array]:
 
 
 def _resize_nearest_neighbor(view: View, inputs: list[Array]) -> Sequence[Array]:
-    a, (_, height, width, _) = view.attrs, view.input(0).shape
-    row, column = (
-        nearest(side, wanted, a["align_corners"], a["half_pixel_centers"])
-        for side, wanted in zip((height, width), a["size"], strict=True)
-    )
+    row, column = (nearest(*side) for side in per_side(view))
     return (inputs[0][:, :, row][:, :, :, column],)
+
+
+def _resize_bilinear(view: View, inputs: list[Array]) -> Sequence[Array]:
+    rows, columns = (real_weights(*side).astype(np.float32) for side in per_side(view))
+    return (np.einsum("yh,nbhwc,xw->nbyxc", rows, inputs[0], columns, optimize=True),)
+
+
+def _gather(view: View, inputs: list[Array]) -> Sequence[Array]:
+    axis, (x, at) = view.attrs["axis"], inputs
+    inside = np.clip(at, 0, x.shape[axis + 1] - 1)
+    if len(inside) == 1:
+        return (x.take(inside[0], axis + 1),)
+    wide = np.broadcast_to(x, (len(inside), *x.shape[1:]))
+    return (np.stack([row.take(k, axis) for row, k in zip(wide, inside, strict=True)]),)
 
 
 def _arg_max(view: View, inputs: list[Array]) -> Sequence[Array]:
@@ -313,9 +335,11 @@ def _arg_max(view: View, inputs: list[Array]) -> Sequence[Array]:
 
 
 FUNCTIONS: dict[str, Function] = {
-    "conv_2d": _conv_2d, "depthwise_conv_2d": _depthwise_conv_2d, "fully_connected": _fully_connected,
-    "gru": _gru, "lstm": _lstm, "batch_matmul": _batch_matmul,
-    "add": _binary(np.add), "sub": _binary(np.subtract), "mul": _binary(np.multiply),
+    "conv_2d": _conv_2d, "depthwise_conv_2d": _depthwise_conv_2d, "transpose_conv": _transpose_conv,
+    "fully_connected": _fully_connected, "gru": _gru, "lstm": _lstm, "batch_matmul": _batch_matmul,
+    "add": _binary(np.add), "sub": _binary(np.subtract), "mul": _binary(np.multiply), "maximum": _binary(np.maximum),
+    "minimum": _binary(np.minimum), "prelu": _binary(lambda x, alpha: np.where(x >= 0, x, alpha * x)),
+    "abs": _unary(lambda x, view: np.abs(x)),
     "relu": _unary(lambda x, view: np.maximum(x, 0)), "relu6": _unary(lambda x, view: np.clip(x, 0, 6)),
     "leaky_relu": _unary(lambda x, view: np.where(x >= 0, x, np.float32(view.attrs["alpha"]) * x)),
     "hard_swish": _unary(lambda x, view: x * np.clip(x + 3, 0, 6) / 6),
@@ -323,7 +347,9 @@ FUNCTIONS: dict[str, Function] = {
     "gelu": _unary(_gelu), "silu": _curve(silu), "softplus": _curve(softplus), "layer_norm": _layer_norm,
     "elu": _unary(lambda x, view: np.where(x < 0, np.expm1(np.minimum(x, 0)), x)),
     "quantize": _unary(lambda x, view: x),  # to another scale: `scales.share` puts it where two scales meet
-    "average_pool_2d": _average_pool_2d, "max_pool_2d": _max_pool_2d, "mean": _mean,
+    "average_pool_2d": _average_pool_2d, "max_pool_2d": _max_pool_2d, "mean": _reduction(np.mean),
+    "sum": _reduction(np.sum), "reduce_max": _reduction(np.max),
     "concatenation": _concatenation, "split": _split, "pad": _pad, "reshape": _reshape, "transpose": _transpose,
-    "strided_slice": _strided_slice, "resize_nearest_neighbor": _resize_nearest_neighbor, "arg_max": _arg_max,
+    "strided_slice": _strided_slice, "gather": _gather, "resize_nearest_neighbor": _resize_nearest_neighbor, "resize_bilinear": _resize_bilinear,
+    "arg_max": _arg_max,
 }  # fmt: skip

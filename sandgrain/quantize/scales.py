@@ -19,9 +19,10 @@ from sandgrain.quantize.calibrate import Range
 
 # Output and data inputs have one scale and zero point, because the op copies bytes (or picks them, or averages them).
 SAME = frozenset((
-    "reshape", "concatenation", "split", "pad", "transpose", "strided_slice", "resize_nearest_neighbor",
-    "average_pool_2d", "max_pool_2d", "relu6",
+    "reshape", "concatenation", "split", "pad", "transpose", "strided_slice", "gather", "resize_nearest_neighbor", "resize_bilinear",
+    "average_pool_2d", "max_pool_2d", "relu6", "maximum", "minimum", "reduce_max",
 ))  # fmt: skip
+JOINS = ("concatenation", "maximum", "minimum")  # of SAME, those with several data inputs
 # What the ops demand; and a recurrent state, which lies within -1 .. 1 in steps that calibration may not see.
 FIXED = {
     "softmax": per_tensor(1 / 256, -128), "logistic": per_tensor(1 / 256, -128), "tanh": per_tensor(1 / 128, 0),
@@ -152,7 +153,7 @@ class _Groups:
 
 
 def share(graph: Graph, given: Mapping[int, Quantization]) -> Prepared:
-    """The groups of tensors that have one scale. Where a fixed scale meets another in a concatenation, a `quantize` layer is
+    """The groups of tensors that have one scale. Where a fixed scale meets another in one of JOINS, a `quantize` layer is
     put between: before: y = concatenation(logistic(x), z)      after: y = concatenation(quantize(logistic(x)), z)
     """
     groups = _Groups(len(graph.tensors))
@@ -162,12 +163,12 @@ def share(graph: Graph, given: Mapping[int, Quantization]) -> Prepared:
         if node.op in FIXED:
             groups.fix(node.outputs[0], FIXED[node.op])
     for node in graph.nodes:
-        if node.op in SAME and node.op != "concatenation":
+        if node.op in SAME and node.op not in JOINS:
             for other in node.outputs:
                 groups.join(node.inputs[0], other)
     tensors, nodes = list(graph.tensors), list[Node]()
     for node in graph.nodes:
-        if node.op == "concatenation":
+        if node.op in JOINS:
             node = _join_inputs(node, groups, tensors, nodes)
         nodes.append(node)
     leader = tuple(groups.find(i) for i in range(len(tensors)))
@@ -175,7 +176,7 @@ def share(graph: Graph, given: Mapping[int, Quantization]) -> Prepared:
 
 
 def _join_inputs(node: Node, groups: _Groups, tensors: list[Tensor], nodes: list[Node]) -> Node:
-    """The concatenation, its inputs in its output's group; those that cannot be there go through a new `quantize`."""
+    """A node of JOINS, its inputs in its output's group; those that cannot be there go through a new `quantize`."""
     fixed = [groups.fixed.get(groups.find(i)) for i in node.inputs]
     alike = fixed[0] is not None and all(f == fixed[0] for f in fixed)
     inputs = []

@@ -12,7 +12,12 @@ from sandgrain.ops.layer_norm import fraction_bits
 from sandgrain.quant import Quantization, per_tensor
 from sandgrain.quantize.scales import TINY
 
-CHANNEL_AXIS = {"conv_2d": 0, "depthwise_conv_2d": 3, "fully_connected": 0}  # of the weights: the output channels
+CHANNEL_AXIS = {
+    "conv_2d": 0,
+    "depthwise_conv_2d": 3,
+    "transpose_conv": 0,
+    "fully_connected": 0,
+}  # of the weights: the output channels
 # Positions of a recurrent layer's (weights, bias or None, what they multiply): input 0, or -1 for the layer's own output.
 RECURRENT: dict[str, tuple[tuple[int, int | None, int], ...]] = {
     "gru": ((1, 3, 0), (2, 4, -1)),

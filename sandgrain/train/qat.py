@@ -22,6 +22,8 @@ from sandgrain import ir, spec
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Array, Graph, View
 from sandgrain.ops import OPS
+from sandgrain.ops.resize_bilinear import real_weights
+from sandgrain.ops.resizing import per_side
 from sandgrain.ops.weights import bias_of, channel_multipliers, finish
 from sandgrain.quant import Quantization, quantize
 from sandgrain.quantize.calibrate import Range
@@ -190,12 +192,20 @@ def _depthwise(view: View, x: Tensor, w: Tensor) -> Tensor:
     return fn.conv2d(_padded(view, x), kernel, stride=a["stride"], dilation=a["dilation"], groups=channels).permute(0, 2, 3, 1)
 
 
+def _transposed(view: View, x: Tensor, w: Tensor) -> Tensor:
+    (top, left), (height, width) = view.attrs["padding"], view.attrs["size"]
+    full = fn.conv_transpose2d(x.permute(0, 3, 1, 2), w.permute(3, 0, 1, 2), stride=view.attrs["stride"])
+    more = (max(top + height - full.shape[2], 0), max(left + width - full.shape[3], 0))  # where no tap lands
+    whole = fn.pad(full, (0, more[1], 0, more[0]))
+    return whole[:, :, top : top + height, left : left + width].permute(0, 2, 3, 1)
+
+
 def _dense(view: View, x: Tensor, w: Tensor) -> Tensor:
     return x.reshape(-1, w.shape[1]) @ w.T
 
 
 LINEAR: dict[str, Callable[[View, Tensor, Tensor], Tensor]] = {
-    "conv_2d": _conv, "depthwise_conv_2d": _depthwise, "fully_connected": _dense,
+    "conv_2d": _conv, "depthwise_conv_2d": _depthwise, "transpose_conv": _transposed, "fully_connected": _dense,
 }  # fmt: skip
 
 
@@ -212,6 +222,11 @@ def _maximum(view: View, x: Tensor) -> Tensor:
 
 def _nearest(view: View, x: Tensor) -> Tensor:
     return fn.interpolate(x.permute(0, 3, 1, 2), size=view.out.shape[1:3], mode="nearest").permute(0, 2, 3, 1)
+
+
+def _bilinear(view: View, x: Tensor) -> Tensor:
+    rows, columns = (torch.from_numpy(real_weights(*side)).to(x) for side in per_side(view))
+    return torch.einsum("yh,nhwc,xw->nyxc", rows, x, columns)
 
 
 def _pad(view: View, x: Tensor) -> Tensor:
@@ -248,19 +263,24 @@ def _recurrent(view: View, x: Tensor, weights: list[Tensor], layer: Callable[...
 
 
 GRADIENTS: dict[str, Gradient] = {
-    "conv_2d": lambda v, x: x[0], "depthwise_conv_2d": lambda v, x: x[0], "fully_connected": lambda v, x: x[0],
+    **dict.fromkeys(LINEAR, lambda v, x: x[0]),
     "add": lambda v, x: x[0] + x[1], "sub": lambda v, x: x[0] - x[1], "mul": lambda v, x: x[0] * x[1],
+    "maximum": lambda v, x: torch.maximum(x[0], x[1]), "minimum": lambda v, x: torch.minimum(x[0], x[1]),
+    "prelu": lambda v, x: torch.where(x[0] >= 0, x[0], x[0] * x[1]), "abs": lambda v, x: x[0].abs(),
     "relu": lambda v, x: fn.relu(x[0]), "relu6": lambda v, x: fn.relu6(x[0]),
     "leaky_relu": lambda v, x: fn.leaky_relu(x[0], v.attrs["alpha"]), "hard_swish": lambda v, x: fn.hardswish(x[0]),
     "logistic": lambda v, x: torch.sigmoid(x[0]), "tanh": lambda v, x: torch.tanh(x[0]),
     "softmax": lambda v, x: torch.softmax(x[0] * v.attrs["beta"], -1),
     "mean": lambda v, x: x[0].mean(tuple(v.attrs["axes"]), keepdim=v.attrs["keep_dims"]),
+    "sum": lambda v, x: x[0].sum(tuple(v.attrs["axes"]), keepdim=v.attrs["keep_dims"]),
+    "reduce_max": lambda v, x: x[0].amax(tuple(v.attrs["axes"]), keepdim=v.attrs["keep_dims"]),
     "average_pool_2d": lambda v, x: _average(v, x[0]), "max_pool_2d": lambda v, x: _maximum(v, x[0]),
     "reshape": lambda v, x: x[0].reshape(v.out.shape), "quantize": lambda v, x: x[0],
     "concatenation": lambda v, x: torch.cat(x, v.attrs["axis"]), "pad": lambda v, x: _pad(v, x[0]),
     "transpose": lambda v, x: x[0].permute(tuple(v.attrs["perm"])),
     "batch_matmul": lambda v, x: (x[0].mT if v.attrs["adj_x"] else x[0]) @ (x[1].mT if v.attrs["adj_y"] else x[1]),
-    "resize_nearest_neighbor": lambda v, x: _nearest(v, x[0]), "gru": _gru, "lstm": _lstm,
+    "resize_nearest_neighbor": lambda v, x: _nearest(v, x[0]), "resize_bilinear": lambda v, x: _bilinear(v, x[0]),
+    "gru": _gru, "lstm": _lstm,
     "strided_slice": lambda v, x: _slice(v, x[0]),
     "layer_norm": lambda v, x: fn.layer_norm(x[0], x[0].shape[-1:], x[1], x[2], v.attrs["eps"]),
     "gelu": lambda v, x: fn.gelu(x[0], approximate="tanh" if v.attrs["approximate"] else "none"),

@@ -21,7 +21,7 @@ DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return api.compile_model(DIGITS, target="microbit-v2", out=tmp_path_factory.mktemp("budget") / "out").report
+    return api.compile(DIGITS, target="microbit-v2", out=tmp_path_factory.mktemp("budget") / "out").report
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_firmware_that_does_not_fit_its_board_exits_with_3(
     board, load = small(ram, flash), targets.load
     monkeypatch.setattr(targets, "load", lambda name: board if name == board.name else load(name))
     with pytest.raises(BudgetError, match=rf"^{what} .*small-board") as caught:
-        api.compile_model(DIGITS, target="small-board", out=tmp_path / "out")
+        api.compile(DIGITS, target="small-board", out=tmp_path / "out")
     assert caught.value.exit_code == 3 and "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 

@@ -54,7 +54,7 @@ def compiled(name: str, target: str = "cortex-m4") -> Compiled:
 def measured(name: str) -> Report:
     shared_model(name)
     with tempfile.TemporaryDirectory() as folder:
-        return api.compile_model(MODELS / f"{name}.tflite", target="nucleo-l4r5zi", out=Path(folder) / "out").report
+        return api.compile(MODELS / f"{name}.tflite", target="nucleo-l4r5zi", out=Path(folder) / "out").report
 
 
 @cache
@@ -130,7 +130,7 @@ def test_real_keyword_inputs_equal_everywhere_on_the_emulated_m4(tmp_path: Path)
     """32 inputs: reference, host build, emulated firmware and, where its wheel is installed, TFLM."""
     data = shared_data("kws01.npz")
     shared_model("kws_ref_model")
-    api.compile_model(MODELS / "kws_ref_model.tflite", target="nucleo-l4r5zi", out=tmp_path / "kws", measure=False)
+    api.compile(MODELS / "kws_ref_model.tflite", target="nucleo-l4r5zi", out=tmp_path / "kws", measure=False)
     verdict = api.verify(tmp_path / "kws", data, limit=32, on="emulator")
     assert verdict.identical and verdict.samples == 32
     assert verdict.compared["emulator"] == verdict.compared["host"] == 32
@@ -177,7 +177,7 @@ def test_layers_add_up_to_the_total(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_of_a_shared_model_reads_back_unedited(name: str, tmp_path: Path) -> None:
     shared_model(name)
-    api.compile_model(MODELS / f"{name}.tflite", target="cortex-m7", out=tmp_path / "out", measure=False)
+    api.compile(MODELS / f"{name}.tflite", target="cortex-m7", out=tmp_path / "out", measure=False)
     again = proof.load_bundle(tmp_path / "out")
     assert not again.edited
     assert again.compiled.source.build_id in (tmp_path / "out" / "model.h").read_text()

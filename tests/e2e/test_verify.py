@@ -24,7 +24,7 @@ END = f"{BOARD.ram_base + BOARD.ram_bytes:#010x}"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("verify") / "digits"
-    api.compile_model(DIGITS, target=BOARD.name, out=folder, measure=False)
+    api.compile(DIGITS, target=BOARD.name, out=folder, measure=False)
     return folder
 
 

@@ -34,9 +34,9 @@ def _unary(op: str, **values: object) -> Callable[[Net, int], int]:
     return lambda net, x: net.node(op, (x,), net.tensors[x].shape, **values)
 
 
-def _binary(op: str, activation: str) -> Callable[[Net, int], int]:
+def _binary(op: str, **values: object) -> Callable[[Net, int], int]:
     def build(net: Net, x: int) -> int:
-        return net.node(op, (x, net.conv(x, 4, "none")), SHAPE, activation=activation)
+        return net.node(op, (x, net.conv(x, 4, "none")), SHAPE, **values)
 
     return build
 
@@ -52,6 +52,11 @@ def _rows(net: Net, x: int) -> int:
 
 def _random(net: Net, *shape: int) -> int:
     return net.constant(net.rng.standard_normal(shape) / shape[-1] ** 0.5)
+
+
+def _transposed(net: Net, x: int) -> int:
+    ins = (x, _random(net, 5, 3, 2, 4), _random(net, 5))
+    return net.node("transpose_conv", ins, (1, 17, 12, 5), stride=(2, 2), padding=(0, 1), size=(17, 12), activation="relu")
 
 
 def _matmul(net: Net, x: int) -> int:
@@ -79,13 +84,19 @@ def _norm(net: Net, x: int) -> int:
 CASES: dict[str, Callable[[Net, int], int]] = {
     "conv_2d": lambda net, x: net.conv(x, 5, "relu6", kernel=3),
     "depthwise_conv_2d": lambda net, x: net.depthwise(x, "none"),
+    "transpose_conv": _transposed,
     "fully_connected": lambda net, x: net.dense(_rows(net, x), 7, "relu"),
-    "add": _binary("add", "relu"), "sub": _binary("sub", "none"), "mul": _binary("mul", "none"),
+    "add": _binary("add", activation="relu"), "sub": _binary("sub", activation="none"),
+    "mul": _binary("mul", activation="none"),
+    "maximum": _binary("maximum"), "minimum": _binary("minimum"), "abs": _unary("abs"),
+    "prelu": lambda net, x: net.node("prelu", (x, _random(net, 4)), SHAPE),
     "relu": _unary("relu"), "relu6": _unary("relu6"), "leaky_relu": _unary("leaky_relu", alpha=float(np.float32(0.1))),
     "hard_swish": _unary("hard_swish"), "logistic": _unary("logistic"), "tanh": _unary("tanh"),
     "gelu": _unary("gelu", approximate=False), "silu": _unary("silu"), "elu": _unary("elu"), "softplus": _unary("softplus"),
     "softmax": _unary("softmax", beta=1.0),
     "mean": lambda net, x: net.node("mean", (x,), (1, 4), axes=(1, 2), keep_dims=False),
+    "sum": lambda net, x: net.node("sum", (x,), (1, 8, 4), axes=(2,), keep_dims=False),
+    "reduce_max": lambda net, x: net.node("reduce_max", (x,), (1, 1, 6, 4), axes=(1,), keep_dims=True),
     "average_pool_2d": _pool("average_pool_2d", (0, 1, 0, 0)), "max_pool_2d": _pool("max_pool_2d", (1, 0, 0, 0)),
     "reshape": _rows,
     "concatenation": lambda net, x: net.node("concatenation", (x, net.conv(x, 3)), (1, 8, 6, 7), axis=3),
@@ -94,6 +105,9 @@ CASES: dict[str, Callable[[Net, int], int]] = {
     "batch_matmul": _matmul,
     "resize_nearest_neighbor": lambda net, x: net.node(
         "resize_nearest_neighbor", (x,), (1, 16, 12, 4), size=(16, 12), align_corners=False, half_pixel_centers=False
+    ),
+    "resize_bilinear": lambda net, x: net.node(
+        "resize_bilinear", (x,), (1, 16, 5, 4), size=(16, 5), align_corners=False, half_pixel_centers=True
     ),
     "strided_slice": lambda net, x: net.node(
         "strided_slice", (x,), (1, 4, 3, 4), start=(0, 1, 0, 0), stride=(1, 2, 2, 1), size=(1, 4, 3, 4), drop=()
@@ -155,7 +169,9 @@ def test_a_gradient_reaches_the_weights_in_front(op: str) -> None:
     )
 
 
-@pytest.mark.parametrize("op", ["conv_2d", "depthwise_conv_2d", "fully_connected", "mean", "tanh", "softmax", "average_pool_2d"])
+@pytest.mark.parametrize(
+    "op", ["conv_2d", "depthwise_conv_2d", "transpose_conv", "fully_connected", "mean", "tanh", "softmax", "average_pool_2d"]
+)
 def test_the_gradient_is_that_of_the_real_function(op: str) -> None:
     """Where nothing saturates, the derivative along a direction is that of the float graph, up to the int8 rounding."""
     graph, x = case(op)

@@ -26,6 +26,7 @@ from tests.shared import shared_model
 
 CASES = 12
 FLOAT_OPS = [name for name, op in OPS.items() if op.foreign and name not in ("quantize", "dequantize")]
+STEPS = {"resize_bilinear": 5.0}  # its positions lie up to 30 * 0.5 / 1024 of a pixel aside, and pixels differ by up to 255
 FLOAT_MODELS = ["kws_ref_model_float32", "vww_96_float", "pretrainedResnet", "ad01_fp32", "hello_world_float"]
 
 
@@ -78,7 +79,8 @@ def test_floats_equal_tensorflow_lite_micro(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in floats.FUNCTIONS if n not in ("arg_max", "quantize")])
 def test_int8_means_what_the_floats_mean(name: str) -> None:
-    """With inputs and weights rounded once, the int8 output is within two steps of the float one, clipped to its range.
+    """With inputs and weights rounded once, the int8 output is within two steps (or STEPS) of the float one, clipped to its
+    range.
 
     A recurrent layer reads its own rounded output again: its random weights are made small, or it would be chaotic.
     """
@@ -102,7 +104,7 @@ def test_int8_means_what_the_floats_mean(name: str) -> None:
             for y, index in zip(interp.run(made.graph, whole), made.floats.outputs, strict=True):
                 scale = made.scales[index]
                 wanted = np.clip(exact[index][s], *limits(scale))
-                assert np.abs(dequantize(y, scale) - wanted).max() <= 2.01 * scale.scale[0], (name, case)
+                assert np.abs(dequantize(y, scale) - wanted).max() <= STEPS.get(name, 2.01) * scale.scale[0], (name, case)
 
 
 @needs_tflm

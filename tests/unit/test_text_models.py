@@ -27,7 +27,7 @@ def nearest() -> Graph:
 
 
 def test_a_graph_is_compiled_proven_and_verified(tmp_path: Path) -> None:
-    made = api.compile_model(nearest(), out=tmp_path / "out", name="near", threshold=-7, optimize="size", measure=False)
+    made = api.compile(nearest(), out=tmp_path / "out", name="near", threshold=-7, optimize="size", measure=False)
     assert (made.folder / "proof" / "model.txt").read_bytes() == text.write(nearest())
     bundle = proof.load_bundle(made.folder)
     assert bundle.compiled.source.options.threshold == -7 and not bundle.edited
@@ -40,22 +40,22 @@ def test_a_graph_is_compiled_proven_and_verified(tmp_path: Path) -> None:
 def test_a_file_with_text_is_a_model(tmp_path: Path) -> None:
     path = tmp_path / "near.sgt"
     path.write_bytes(text.write(nearest()))
-    made = api.compile_model(path, out=tmp_path / "out", measure=False)
+    made = api.compile(path, out=tmp_path / "out", measure=False)
     assert made.report.name == "near" and (made.folder / "proof" / "model.txt").is_file()
 
 
 def test_a_threshold_needs_a_score(tmp_path: Path) -> None:
     graph = OPS["relu"].sample(SeededDraw(0))
     with pytest.raises(UsageError, match="a threshold for an output int8"):
-        api.compile_model(graph, out=tmp_path / "out", threshold=3, measure=False)
+        api.compile(graph, out=tmp_path / "out", threshold=3, measure=False)
     with pytest.raises(UsageError, match="choose an int32 number"):
-        api.compile_model(nearest(), out=tmp_path / "out", threshold=1 << 31, measure=False)
+        api.compile(nearest(), out=tmp_path / "out", threshold=1 << 31, measure=False)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("value", ['"12"', "1.5", "true", "99999999999"])
 def test_a_threshold_that_is_none_makes_the_bundle_unusable(value: str, tmp_path: Path) -> None:
-    made = api.compile_model(nearest(), out=tmp_path / "out", threshold=3, measure=False)
+    made = api.compile(nearest(), out=tmp_path / "out", threshold=3, measure=False)
     path = made.folder / "proof" / "build.json"
     facts = json.loads(path.read_text())
     path.write_text(json.dumps({**facts, "threshold": json.loads(value)}))
@@ -72,7 +72,7 @@ def test_damaged_text_costs_one_line(seed: int) -> None:
         data = damaged(text.write(OPS[names[k % len(names)]].sample(SeededDraw(k))), rng)
         said = ""
         try:
-            with spec.located("model"):  # as compile_model does
+            with spec.located("model"):  # as compile does
                 graph = passes.optimize(text.read(data, "m"))
                 generate(plan(graph, frozenset()), Options("m"))
         except SandgrainError as error:

@@ -21,7 +21,7 @@ from sandgrain.errors import ModelError, UnsupportedError, UsageError  # noqa: E
 from sandgrain.frontends.aten.layout import Layout, aligned, dense  # noqa: E402
 from sandgrain.frontends.torch import convert  # noqa: E402
 from sandgrain.ir import Graph  # noqa: E402
-from sandgrain.quantize import floats  # noqa: E402
+from sandgrain.quantize import floats, quantize  # noqa: E402
 
 torch.set_num_threads(1)
 CLOSE = 1e-4  # of the largest output
@@ -86,7 +86,7 @@ def agree(module: Any, *shape: int, channels_first: bool = True, **options: Any)
         results = results if isinstance(results, tuple) else (results,)
         assert len(results) == len(graph.outputs)
         for k, (index, result) in enumerate(zip(graph.outputs, results, strict=True)):
-            wanted, got = last(result, channels_first), values[index][sample]
+            wanted, got = last(result, graph.turned(index)), values[index][sample]
             assert got.size == wanted.size and (got.shape == wanted.shape or wanted.ndim < 2), (k, got.shape, wanted.shape)
             close = np.abs(got.reshape(wanted.shape) - wanted).max() <= CLOSE * max(1e-3, np.abs(wanted).max())
             assert close, (k, module.layers[k] if isinstance(module, Each) else module)
@@ -183,6 +183,32 @@ def test_convolutions_of_any_attributes(axes: int, seed: int) -> None:
     assert "transpose" not in ops(graph)
 
 
+def transposed(rng: random.Random, axes: int, count: int) -> list[Any]:
+    """Random transposed convolutions of 6 channels."""
+    found: list[Any] = []
+    kind = nn.ConvTranspose1d if axes == 1 else nn.ConvTranspose2d
+    while len(found) < count:
+        kernel = tuple(rng.randint(1, 4) for _ in range(axes))
+        stride = tuple(rng.choice((1, 2, 2, 3)) for _ in range(axes))
+        padding = tuple(rng.randint(0, k // 2) for k in kernel)
+        more = tuple(rng.randint(0, s - 1) for s in stride)
+        groups, bias = rng.choice((1, 1, 2, 3)), rng.choice((True, False))
+        found.append(kind(6, groups * rng.randint(1, 3), kernel, stride, padding, more, groups, bias))
+    return found
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+def test_transposed_convolutions_of_any_attributes(axes: int) -> None:
+    torch.manual_seed(axes)
+    graph = agree(Each(transposed(random.Random(axes), axes, 15)), 6, *((7,) if axes == 1 else (5, 4)))
+    assert "transpose" not in ops(graph)
+
+
+def test_a_batch_norm_and_a_relu_go_into_a_transposed_convolution() -> None:
+    graph = agree(nn.Sequential(nn.ConvTranspose2d(4, 5, 2, 2), nn.BatchNorm2d(5), nn.ReLU()), 4, 3, 5)
+    assert ops(graph) == ["transpose_conv"] and graph.nodes[0].attrs["activation"] == "relu"
+
+
 def pools(rng: random.Random, axes: int, count: int) -> list[Any]:
     found: list[Any] = []
     while len(found) < count:
@@ -250,7 +276,9 @@ def test_elements_move() -> None:
         lambda x: torch.cat([x.flatten(1), x.mean((2, 3))], 1), lambda x: torch.stack([x, x * 2], 1).flatten(1, 2),
         lambda x: x.chunk(3, 1)[2], lambda x: torch.split(x, [1, 5, 2], 1)[1], lambda x: x.unbind(3)[1],
         lambda x: fn.pad(x, (1, 2, 0, 3)), lambda x: fn.pad(x, (-1, 1)), lambda x: fn.pad(x.flatten(2), (0, 1, 2, 0)),
-        nn.Upsample(scale_factor=2), nn.Upsample((7, 9)), lambda x: fn.interpolate(x, (12, 4), mode="nearest-exact"),
+        nn.Upsample(scale_factor=2), nn.Upsample((7, 9)), nn.Upsample(scale_factor=2, mode="bilinear"),
+        nn.Upsample((7, 9), mode="bilinear"), nn.Upsample((7, 9), mode="bilinear", align_corners=True),
+        lambda x: fn.interpolate(x, (12, 4), mode="nearest-exact"),
         nn.Identity(), nn.Dropout(), lambda x: x.unsqueeze(2).squeeze(2), lambda x: x.reshape(1, 2, 4, 4, 6).mean(2),
         lambda x: torch.cat([x, torch.ones(1, 8, 4, 1)], 3), lambda x: x.reshape(1, 16, 3, 4), nn.Unflatten(1, (2, 4)),
     ]  # fmt: skip
@@ -372,6 +400,23 @@ def test_several_inputs() -> None:
     assert np.allclose(got[0], module(x, y).numpy(), atol=1e-6)
 
 
+def test_words_become_rows_of_a_table() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(11, 6), nn.Linear(6, 3)).eval()
+    words = torch.randint(0, 11, (2, 5))
+    graph = convert(net, words[:1], "m")
+    assert graph.tensors[graph.inputs[0]].dtype == "int32" and ops(graph)[0] == "gather"
+    got = floats.outputs(graph, words.numpy().astype(np.int32)[:, None])[0]
+    assert np.allclose(got.reshape(2, 5, 3), net(words).detach().numpy(), atol=1e-6)
+    made = quantize(graph, [words.numpy().astype(np.int32)[:, None]])
+    assert made.graph.tensors[made.graph.inputs[0]].dtype == "int32"
+
+
+def test_fixed_positions_are_gathered() -> None:
+    wanted = torch.tensor([3, 0, 0, -1])
+    agree(Call(lambda x: x.index_select(1, wanted % 4) * 2.0), 4, 3, 5)
+
+
 def test_the_module_is_left_as_it_was() -> None:
     net = nn.Sequential(nn.Conv1d(2, 3, 1), nn.BatchNorm1d(3), nn.Dropout())
     net[1].eval()
@@ -408,9 +453,10 @@ def test_everything_that_is_unsupported_is_named_at_once() -> None:
         (Call(lambda x: (x * 2,) * 2), torch.zeros(1, 3), UnsupportedError, "twice"),
         (Call(lambda x: x * 2 if x.sum() > 0 else x), torch.zeros(1, 3), ModelError, "torch.export failed"),
         (nn.Linear(4, 2), torch.zeros(1, 3), ModelError, "torch.export failed"),
-        (nn.Linear(4, 2), torch.zeros(1, 4, dtype=torch.int64), UsageError, "float tensor"),
+        (nn.Linear(4, 2), torch.zeros(1, 4, dtype=torch.bool), UsageError, "float tensor"),
+        (Call(lambda x: x + 1), torch.zeros(1, 4, dtype=torch.int64), UnsupportedError, "int32 tensor where a float model"),
         (nn.AdaptiveAvgPool1d(3), torch.zeros(1, 2, 8), UnsupportedError, "choose sizes that divide"),
-        (nn.ConvTranspose2d(1, 1, 3), torch.zeros(1, 1, 4, 4), UnsupportedError, "nn.Upsample"),
+        (nn.ConvTranspose2d(1, 1, 3, dilation=2), torch.zeros(1, 1, 4, 4), UnsupportedError, "use dilation 1"),
     ],
 )
 def test_what_cannot_be_converted_is_said_in_one_line(module: Any, x: Any, error: type[Exception], fact: str) -> None:

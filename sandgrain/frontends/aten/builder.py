@@ -19,7 +19,7 @@ from sandgrain.frontends.aten.layout import Layout, dense
 from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
 from sandgrain.ops import OPS
 
-WEIGHTED = {"conv_2d": 0, "depthwise_conv_2d": 3, "fully_connected": 0}  # op -> the weights' axis of output channels
+WEIGHTED = {"conv_2d": 0, "depthwise_conv_2d": 3, "transpose_conv": 0, "fully_connected": 0}  # the weights' output channels
 MAX_RANK = 5  # axes that a transpose takes
 
 
@@ -61,15 +61,24 @@ class Builder:
         self._names[name] += 1
         return name if self._names[name] == 1 else f"{name}#{self._names[name]}"
 
-    def input(self, name: str, shape: Sequence[int], layout: Layout) -> Value:
-        """A new graph input of graph shape `shape`."""
-        self.inputs.append(self._tensor(Tensor(self._name(name), tuple(shape), "float32")))
+    def input(self, name: str, shape: Sequence[int], layout: Layout, dtype: str = "float32") -> Value:
+        """A new graph input of graph shape `shape`; int32 for positions that an embedding takes."""
+        self.inputs.append(self._tensor(Tensor(self._name(name), tuple(shape), dtype)))
         return Value(self.inputs[-1], layout)
 
     def constant(self, data: Array, what: str) -> int:
         """A float32 constant."""
         data = np.ascontiguousarray(data, np.float32)
         return self._tensor(Tensor(self._name(f"{self.place}.{what}"), data.shape, "float32", None, data))
+
+    def missing(self, shape: Sequence[int]) -> Value:
+        """A value of torch's `shape` for what could not be converted: the rest can be looked at, the graph cannot be had."""
+        return Value(self._tensor(Tensor(self._name(self.place), tuple(shape), "float32")), dense(shape))
+
+    def positions(self, data: Array) -> int:
+        """An int32 constant."""
+        data = np.ascontiguousarray(data, np.int32).reshape(np.shape(data))
+        return self._tensor(Tensor(self._name(f"{self.place}.positions"), data.shape, "int32", None, data))
 
     def node(self, op: str, inputs: Sequence[int], *, suffix: str = "", **values: Any) -> int:
         """Append a node with one output, named after the place; its shape is the op's. Returns the output's tensor."""

@@ -2,7 +2,8 @@
 
 Each has `TITLE`; `SUFFIXES` of the files that it reads; `owns(model)`, whether a live object is one of its own (asked without
 importing the framework); and `load(model, name, example_input)`, which gives a graph of floats, or of int8 where the model brings
-its scales, legal by `spec.check`. What a framework needs is imported by `load` alone.
+its scales, legal by `spec.check`. What a framework needs is imported by `load` alone. One that also has `begins(head)`, for the
+first bytes of a file, keeps its files as they are: a bundle's proof holds their bytes.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import stat
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from sandgrain.errors import ModelError, UsageError, printable
+from sandgrain import spec
+from sandgrain.errors import ModelError, SandgrainError, UsageError, printable
+from sandgrain.frontends.sources.base import contents
 from sandgrain.ir import Graph
+
+HEAD = 16  # bytes that tell a file's kind
+MAX_KEPT = 1 << 30  # bytes of a file that `load` has read already
 
 
 class Source(Protocol):
@@ -30,6 +37,7 @@ SOURCES: tuple[Source, ...] = tuple(
     for info in pkgutil.iter_modules(__path__)
     if info.name != "base"
 )
+SUFFIXES = tuple(suffix for source in SOURCES for suffix in source.SUFFIXES)
 
 
 def load(model: Any, name: str, example_input: Any = None) -> Graph:
@@ -49,17 +57,44 @@ def load(model: Any, name: str, example_input: Any = None) -> Graph:
 
 
 def source_of(path: Path) -> Source:
-    """Who reads a file, by its suffix. Raises ModelError."""
-    found = next((s for s in SOURCES if path.suffix.lower() in s.SUFFIXES), None)
+    """Who reads a file, by its first bytes where they tell, or else by its suffix. Raises UsageError, and ModelError if nobody."""
+    shown = printable(str(path), 200)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UsageError(f"{shown}: is not a file; name a model's file")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "the name is not valid"
+        raise UsageError(f"{shown}: {reason}; name a model's file that can be read") from None
+    found = _beginning(path) or next((s for s in SOURCES if path.suffix.lower() in s.SUFFIXES), None)
     if found is None:
-        raise ModelError(f"{printable(path.name)} is none of the known models; give {_known()}")
+        raise ModelError(f"{shown} is none of the known models; give {_known()}")
     return found
 
 
+def kept(model: Any) -> bytes | None:
+    """The bytes of a file that is kept as it is; None for other models."""
+    if not isinstance(model, str | os.PathLike) or not hasattr(source_of(Path(model)), "begins"):
+        return None
+    return contents(Path(model), MAX_KEPT)
+
+
+def _beginning(path: Path) -> Source | None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError:
+        return None
+    return next((s for s in SOURCES if hasattr(s, "begins") and s.begins(head)), None)
+
+
 def is_float(graph: Graph) -> bool:
-    """Whether a graph is still to be quantized."""
-    return not any(t.dtype == "int8" for t in graph.tensors)
+    """Whether a graph is still to be quantized: Sandgrain's int8 ops cannot compute it as it is."""
+    try:
+        spec.check(graph)
+    except SandgrainError:
+        return True
+    return False
 
 
 def _known() -> str:
-    return ", ".join(f"a {suffix} file ({s.TITLE})" for s in SOURCES for suffix in s.SUFFIXES)
+    return ", ".join(f"{' or '.join(s.SUFFIXES)} ({s.TITLE})" for s in SOURCES)

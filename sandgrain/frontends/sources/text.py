@@ -17,5 +17,9 @@ def owns(model: object) -> bool:
     return False
 
 
+def begins(head: bytes) -> bool:
+    return text.is_text(head)
+
+
 def load(model: Path, name: str, example_input: Any = None) -> Graph:
     return text.read(contents(model, text.MAX_TEXT), name)

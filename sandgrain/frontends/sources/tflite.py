@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sandgrain.errors import UnsupportedError
+from sandgrain.exporters.tflite import IDENTIFIER
 from sandgrain.frontends import tflite
 from sandgrain.ir import Graph
 
@@ -15,6 +16,10 @@ SUFFIXES = (".tflite", ".lite")
 
 def owns(model: object) -> bool:
     return False
+
+
+def begins(head: bytes) -> bool:
+    return head[4:8] == IDENTIFIER
 
 
 def load(model: Path, name: str, example_input: Any = None) -> Graph:

@@ -1,7 +1,8 @@
-"""PyTorch: live modules."""
+"""PyTorch: live modules, live programs of torch.export, and saved ones."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from sandgrain.errors import UsageError
@@ -10,17 +11,25 @@ from sandgrain.ir import Graph
 
 TITLE = "PyTorch"
 SUFFIXES = (".pt2",)
+EXPORTED = "torch.export.exported_program.ExportedProgram"
 
 
 def owns(model: object) -> bool:
-    return is_made_of(model, "torch.nn.modules.module.Module")
+    return is_made_of(model, "torch.nn.modules.module.Module", EXPORTED)
 
 
 def load(model: Any, name: str, example_input: Any = None) -> Graph:
-    """The float graph of a module. `example_input`: a tensor of batch 1, or a tuple of them."""
+    """The graph of a .pt2 file, an ExportedProgram or a module; of int8 where the program was quantized by PT2E.
+
+    `example_input`: of a module, a tensor of batch 1, or a tuple of them; the others know their shapes.
+    """
     require("torch", "train", "PyTorch")
+    from sandgrain.frontends import torch
+
+    if isinstance(model, Path):
+        return torch.convert_file(model, name)
+    if is_made_of(model, EXPORTED):
+        return torch.convert_exported(model, name)
     if example_input is None:
         raise UsageError("a PyTorch module does not say its input's shape; give example_input=torch.zeros(1, ...)")
-    from sandgrain.frontends.torch import convert
-
-    return convert(model, example_input, name)
+    return torch.convert(model, example_input, name)

@@ -1,4 +1,4 @@
-"""Torch modules to float graphs. PyTorch is needed only here and in `sandgrain.train`."""
+"""Torch modules and programs to graphs. PyTorch is needed only here and in `sandgrain.train`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from sandgrain.errors import UsageError
 if importlib.util.find_spec("torch") is None:
     raise UsageError("PyTorch is not installed; pip install 'sandgrain[train]'")
 
-from sandgrain.frontends.torch.convert import convert
+from sandgrain.frontends.torch.convert import convert, convert_exported, convert_file
 
-__all__ = ["convert"]
+__all__ = ["convert", "convert_exported", "convert_file"]

@@ -9,15 +9,17 @@ import numpy as np
 from sandgrain.frontends.aten.builder import Builder, Value
 from sandgrain.frontends.aten.layout import Layout, dense
 from sandgrain.frontends.aten.ops.base import Arguments, need, plane
+from sandgrain.frontends.aten.ops.transposed import transposed
 from sandgrain.ir import Array
 
 Padding = tuple[int, int, int, int]  # top, bottom, left, right
 
 
 def _convolution(b: Builder, a: Arguments) -> Value:
+    if a.get("transposed", False):
+        return transposed(b, a)
     x, weights = a.x, a.constant("weight")
     assert weights is not None
-    need(not a.get("transposed", False), "a transposed convolution; use nn.Upsample and a convolution")
     rank = weights.ndim - 2
     need(rank in (1, 2), f"a convolution over {rank} axes; use one or two")
     need(len(x.shape) == rank + 2, "an input without a batch axis; feed [1, channels, ...]")
@@ -109,8 +111,4 @@ def _grouped(b: Builder, a: Arguments, x: Value, weights: Array, bias: Array, wi
 
 HANDLERS = {"conv1d": _convolution, "conv2d": _convolution, "convolution": _convolution}
 
-HINTS = {
-    "conv3d": "use convolutions over one or two axes",
-    "conv_transpose1d": "use nn.Upsample and nn.Conv1d",
-    "conv_transpose2d": "use nn.Upsample and nn.Conv2d",
-}
+HINTS = {"conv3d": "use convolutions over one or two axes"}

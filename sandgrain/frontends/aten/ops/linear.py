@@ -101,5 +101,4 @@ HANDLERS = {
 HINTS = {
     "einsum": "write it with torch.matmul and permute",
     "baddbmm": "use torch.matmul and an addition",
-    "embedding": "compute the embedding outside and feed its vectors",
 }

@@ -41,6 +41,7 @@ def _sequence(layer: Layer, gates: int) -> Callable[[Builder, Arguments], Result
         ways = 2 if a["bidirectional"] else 1
         each = len(a["params"]) // (a["num_layers"] * ways)
         need(each in (2, 4), "a projection (proj_size); use nn.Linear behind the layer")
+        need(len(a.x.shape) == 3, "an input without a batch axis; feed [1, steps, features]")
         value = a.x if a["batch_first"] else Value(a.x.tensor, a.x.layout.permuted((1, 0, 2)))
         value = b.plain(value)
         n, steps, _ = value.shape
@@ -51,6 +52,7 @@ def _sequence(layer: Layer, gates: int) -> Callable[[Builder, Arguments], Result
             for way in range(ways):
                 at = (k * ways + way) * each
                 arrays = [np.asarray(p, np.float32) for p in a["params"][at : at + each]]
+                _check(arrays, gates, value.shape[2])
                 zeros = np.zeros(len(arrays[0]), np.float32)
                 x = b.view(value.tensor, value.shape)
                 outs.append(layer(b, x, arrays if each == 4 else [*arrays, zeros, zeros], bool(way)))
@@ -62,6 +64,14 @@ def _sequence(layer: Layer, gates: int) -> Callable[[Builder, Arguments], Result
         return result, _last(b, ends, units)
 
     return convert
+
+
+def _check(arrays: list[Array], gates: int, features: int) -> None:
+    """Weights [gates * units, features] and [gates * units, units], biases [gates * units]."""
+    rows = len(arrays[0]) if arrays[0].ndim else 0
+    units = rows // gates
+    fits = [a.shape for a in arrays] == [(rows, features), (rows, units), (rows,), (rows,)][: len(arrays)]
+    need(fits and rows == gates * units > 0, "weights of other shapes than the layer has; export the model again")
 
 
 def _last(b: Builder, ends: list[tuple[int, int]], units: int) -> Value:

@@ -233,8 +233,7 @@ HANDLERS: dict[str, Handler] = {
 }  # fmt: skip
 
 HINTS = {
-    "upsample_bilinear2d": "use mode='nearest'", "upsample_bicubic2d": "use mode='nearest'",
-    "upsample_linear1d": "use mode='nearest'", "reflection_pad1d": "pad with zeros", "reflection_pad2d": "pad with zeros",
+    "upsample_bicubic2d": "use mode='bilinear'", "reflection_pad1d": "pad with zeros", "reflection_pad2d": "pad with zeros",
     "replication_pad1d": "pad with zeros", "replication_pad2d": "pad with zeros",
     "roll": "use torch.cat of two slices", "repeat": "let an addition broadcast instead", "gather": "use fixed slices",
 }  # fmt: skip

@@ -1,0 +1,94 @@
+"""From what a user has, a path or a live model, to an int8 graph; and their samples, in their framework's layout, to its inputs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sandgrain import datafile, evaluate
+from sandgrain.codegen.ctext import printable
+from sandgrain.datafile import DataSet, own_shape, to_graph
+from sandgrain.errors import UsageError
+from sandgrain.frontends import sources, text
+from sandgrain.ir import Array, Graph
+from sandgrain.quantize import Options, quantize
+
+Samples = Any  # an array [n, ...], a tuple of them (one an input), or the path of an .npz
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Imported:
+    """A model as it is compiled: int8, its bytes as a bundle keeps them, and the layout that its users know.
+
+    `floats`: the float graph that it was quantized from. `snr_db`: of each output against the float one, over the calibration
+    samples; None where nothing was quantized.
+    """
+
+    graph: Graph
+    data: bytes
+    floats: Graph | None = None
+    snr_db: tuple[float, ...] | None = None
+
+
+def bring(
+    model: Any, name: str, example_input: Any = None, calibration: Samples | None = None, options: Options | None = None
+) -> Imported:
+    """The int8 graph of a model file, a graph, or a live model of a known framework.
+
+    A model of floats is quantized with `options`, its ranges found on `calibration`. Raises ModelError or UnsupportedError for what
+    cannot be read or converted, UsageError for a missing framework, example input or calibration.
+    """
+    graph = sources.load(model, name, example_input)
+    if not sources.is_float(graph):
+        return Imported(graph, sources.kept(model) or text.write_any(graph))
+    if calibration is None:
+        own = [own_shape(graph.tensors[i].shape, graph.channels_first)[1:] for i in graph.inputs]
+        shapes = ", ".join(f"[n, {', '.join(map(str, shape))}]" for shape in own)
+        raise UsageError(
+            f"{printable(name)} computes with floats; give calibration samples to quantize it ({shapes}), some 100 of them"
+        )
+    inputs = _reals(calibration, graph)
+    made = quantize(graph, inputs, options or Options())
+    compared = evaluate.compare(graph, made.graph, DataSet(tuple(inputs), None))
+    return Imported(made.graph, text.write_any(made.graph), graph, compared.snr_db)
+
+
+# --- samples -----------------------------------------------------------------------------------------------------------
+
+
+def arrays(samples: Samples, graph: Graph) -> list[Array]:
+    """Samples as arrays of numbers, one an input, all of one length. Raises UsageError."""
+    if isinstance(samples, str | os.PathLike):
+        found = list(datafile.arrays_of(Path(samples), len(graph.inputs))[0].values())
+    else:
+        found = [_array(x) for x in (samples if isinstance(samples, tuple | list) else (samples,))]
+    if len(found) != len(graph.inputs):
+        raise UsageError(f"{len(found)} arrays of samples for {len(graph.inputs)} inputs; give a tuple with one for each")
+    if len({len(x) if x.ndim else 0 for x in found}) > 1:
+        raise UsageError(f"inputs hold {', '.join(str(x.shape) for x in found)} samples; give the same number")
+    return found
+
+
+def _array(x: Any) -> Array:
+    """An array of numbers: numpy's, or of a framework that numpy understands."""
+    try:
+        values = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+    except (TypeError, ValueError, RuntimeError) as error:
+        kind = printable(type(x).__qualname__)
+        raise UsageError(f"samples of {kind} are no array ({type(error).__name__}); give numpy arrays") from None
+    if values.dtype.kind not in "iuf":
+        raise UsageError(f"samples are {values.dtype}; give numbers")
+    return values
+
+
+def _reals(samples: Samples, graph: Graph) -> list[Array]:
+    """Samples for a float graph: float32 [n, *shape], finite."""
+    given = [np.asarray(x, np.float32) for x in arrays(samples, graph)]
+    found = [to_graph(x, graph.tensors[i], "calibration", graph.channels_first) for x, i in zip(given, graph.inputs, strict=True)]
+    if not all(np.isfinite(x).all() for x in found):
+        raise UsageError("samples hold values that are not finite; remove them")
+    return found

@@ -1,0 +1,23 @@
+"""Absolute value, rescaled from the input's quantization to the output's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sandgrain.ir import Array, View
+from sandgrain.ops.base import Foreign
+from sandgrain.ops.lut import UnaryOp, lut_kernel, rescale, split_multiplier
+from sandgrain.quant import Int64
+
+
+def _evaluate(view: View, x: Int64) -> Array:
+    pair = split_multiplier(view.input(0).scale / view.out.scale)
+    return rescale(np.abs(x - view.input(0).zero_point), pair) + view.out.zero_point
+
+
+class Abs(UnaryOp):
+    name = "abs"
+    summary = "absolute value"
+    foreign = (Foreign("ABS", 101, 78),)
+    evaluate = staticmethod(_evaluate)
+    kernels = (lut_kernel(_evaluate),)

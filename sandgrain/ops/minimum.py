@@ -1,0 +1,23 @@
+"""The smaller of two inputs, element by element with broadcasting; all three tensors are quantized alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sandgrain.ir import Array
+from sandgrain.ops.base import Foreign
+from sandgrain.ops.extreme import Extreme, extreme_kernel
+
+
+class Minimum(Extreme):
+    name = "minimum"
+    summary = "the smaller of two inputs, element by element with broadcasting"
+    foreign = (Foreign("MINIMUM", 57, 39),)
+
+    @staticmethod
+    def chosen(a: Array, b: Array) -> Array:
+        found: Array = np.minimum(a, b)
+        return found
+
+
+Minimum.kernels = (extreme_kernel(larger=False),)

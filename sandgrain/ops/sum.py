@@ -1,0 +1,25 @@
+"""Sum over any axes: a mean whose rescaling does not divide."""
+
+from __future__ import annotations
+
+from sandgrain.ir import View
+from sandgrain.ops.base import Draw, Foreign
+from sandgrain.ops.mean import Mean, sum_kernels
+from sandgrain.ops.reduction import OPTIONS
+from sandgrain.quant import Quantization, per_tensor, quantize_multiplier
+
+
+class Sum(Mean):
+    name = "sum"
+    summary = "sum over constant axes"
+    foreign = (Foreign("SUM", 74, 27, OPTIONS),)
+
+    @staticmethod
+    def rescale(view: View) -> tuple[int, int]:
+        return quantize_multiplier(view.input(0).scale / view.out.scale)
+
+    def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
+        return draw.choice((x, per_tensor(x.scale[0] * draw.real(0.5, 30.0), draw.integer(-128, 127))))
+
+
+Sum.kernels = sum_kernels(Sum())

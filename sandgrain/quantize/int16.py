@@ -1,0 +1,142 @@
+"""A float graph to a 16x8 graph: int16 activations, int8 weights, int64 biases, as TensorFlow Lite's 16x8 kernels compute.
+
+Sandgrain does not run such graphs; they are made to be exported. Activations are symmetric: one scale a tensor, no zero point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from sandgrain import spec
+from sandgrain.errors import UnsupportedError, printable
+from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
+from sandgrain.quant import Quantization, per_tensor
+from sandgrain.quantize.calibrate import Calibration, Range, Ranges, calibrate, hull, span
+from sandgrain.quantize.scales import Prepared, prepare
+from sandgrain.quantize.weights import CHANNEL_AXIS, ONE_SCALE, RECURRENT, TINY, quantize_pair
+
+LEVEL_MAX = 2**15 - 1
+ACCUMULATOR_MAX = 2**46  # TensorFlow Lite rescales 64-bit sums of less than 2^47
+# The ops that TensorFlow Lite Micro has an int16 kernel for. A graph with another one is refused, whatever ops are added.
+KERNELS = frozenset((
+    "add", "average_pool_2d", "batch_matmul", "concatenation", "conv_2d", "depthwise_conv_2d", "fully_connected", "leaky_relu",
+    "logistic", "lstm", "max_pool_2d", "mean", "mul", "pad", "quantize", "relu", "relu6", "reshape", "resize_nearest_neighbor",
+    "softmax", "split", "strided_slice", "sub", "tanh", "transpose", "transpose_conv",
+))  # fmt: skip
+UNIT = per_tensor(2.0**-15, 0)  # of softmax, logistic, tanh and lstm
+ADD_BITS = 15  # by which the inputs of a sum are shifted left before they are rescaled
+MAX_RATIO = 2.0**7  # of a product's scale to the output's: more is shifted out of 64 bits
+
+
+def quantize_int16(graph: Graph, inputs: Sequence[Array], how: Calibration | None = None) -> Graph:
+    """The 16x8 graph of a float graph.
+
+    `inputs`: calibration samples, float32 [n, *shape] for each graph input. `how` ranges are found: by default nothing is cut off,
+    as 65,536 levels reach far. The graph's inputs and outputs are int16.
+
+    Raises UnsupportedError, which names every layer that has no int16 kernel, ModelError for a broken graph, UsageError for samples
+    that do not fit.
+    """
+    spec.check(graph, "float")
+    prepared = prepare(graph)
+    _refuse(prepared.graph)
+    return _build(prepared.graph, _scales(prepared, calibrate(prepared.graph, inputs, how)))
+
+
+def _refuse(graph: Graph) -> None:
+    lacking = [f"{printable(n.name)} ({n.op})" for n in graph.nodes if n.op not in KERNELS]
+    if lacking:
+        raise UnsupportedError(
+            f"TensorFlow Lite Micro has no int16 kernel for {', '.join(lacking)}; export the model as int8 or float"
+        )
+
+
+# --- scales ----------------------------------------------------------------------------------------------------------
+
+
+def _scales(prepared: Prepared, ranges: Ranges) -> dict[int, Quantization]:
+    """Of every activation and every constant that is read as one. What int8 fixes lies within -1 .. 1, and is fixed here, too."""
+    graph, groups = prepared.graph, prepared.groups()
+    weights = {i for n in graph.nodes if n.op in spec.WEIGHTED for i in n.inputs[1:]}
+    found: dict[int, Quantization] = {}
+    for leader, members in groups.items():
+        used = [i for i in members if i not in weights and graph.tensors[i].dtype == "float32"]
+        seen = [r for i in used if (r := _range(graph.tensors[i], ranges.get(i))) is not None]
+        quant = UNIT if leader in prepared.fixed else _symmetric(hull(seen)) if seen else None
+        if quant is not None:
+            found.update(dict.fromkeys(used, quant))
+    for node in graph.nodes:
+        if node.op in ("add", "sub"):  # the kernel's last multiplier must be below 1
+            least = 2 * max(found[i].scale[0] for i in node.inputs) / 2**ADD_BITS
+            (out,) = node.outputs
+            if found[out].scale[0] <= least:
+                members = groups[prepared.leader[out]]
+                found.update(dict.fromkeys((i for i in members if i in found), per_tensor(1.001 * least, 0)))
+    return found
+
+
+def _range(tensor: Tensor, seen: Range | None) -> Range | None:
+    return seen if tensor.data is None else span(tensor.data.min(), tensor.data.max())
+
+
+def _symmetric(r: Range) -> Quantization:
+    peak = max(-r.low, r.high)
+    return per_tensor(max(peak / LEVEL_MAX, TINY), 0) if peak else UNIT
+
+
+# --- tensors ---------------------------------------------------------------------------------------------------------
+
+
+def _build(graph: Graph, scales: Mapping[int, Quantization]) -> Graph:
+    tensors = [_activation(t, scales.get(i)) for i, t in enumerate(graph.tensors)]
+    nodes = []
+    for node in graph.nodes:
+        if node.op in CHANNEL_AXIS or node.op in RECURRENT:
+            with spec.located(f"{printable(node.name)} ({node.op})"):
+                node = _weighted(graph, node, scales, tensors)
+        elif node.op == "pad":
+            node = replace(node, inputs=node.inputs[:1], attrs=attrs(**{**node.attrs, "value": 0}))
+        nodes.append(node)
+    return with_nodes(replace(graph, tensors=tuple(tensors)), nodes)
+
+
+def _activation(tensor: Tensor, quant: Quantization | None) -> Tensor:
+    if quant is None:
+        return replace(tensor)
+    return Tensor(tensor.name, tensor.shape, "int16", quant, None if tensor.data is None else levels(tensor.data, quant))
+
+
+def levels(real: Array, quant: Quantization) -> Array:
+    """`real` as int16 under a scale without a zero point."""
+    steps: Array = np.clip(np.rint(real / np.float32(quant.scale[0])), -LEVEL_MAX, LEVEL_MAX).astype(np.int16)
+    return steps
+
+
+def _weighted(graph: Graph, node: Node, scales: Mapping[int, Quantization], tensors: list[Tensor]) -> Node:
+    """The node with int8 weights, one scale a channel where the format has it, and int64 biases."""
+    view, inputs, out = graph.view(node), list(node.inputs), scales[node.outputs[0]]
+    for place, bias_place, read in RECURRENT.get(node.op, ((1, 2, 0),)):
+        source = out if read < 0 else scales[node.inputs[read]]
+        weights = quantize_pair(view.input(place), None, CHANNEL_AXIS.get(node.op, 0), source, node.op not in ONE_SCALE).weights
+        assert weights.quant is not None
+        if node.op in CHANNEL_AXIS and source.scale[0] * max(weights.quant.scale) >= MAX_RATIO * out.scale[0]:
+            raise UnsupportedError("outputs far smaller than the products they are sums of; export the model as float")
+        inputs[place] = len(tensors)
+        tensors.append(weights)
+        bias = None if bias_place is None else view.optional(bias_place)
+        if bias is not None and bias_place is not None:
+            inputs[bias_place] = len(tensors)
+            tensors.append(_bias(bias, source, weights.quant))
+    return replace(node, inputs=tuple(inputs))
+
+
+def _bias(bias: Tensor, source: Quantization, weights: Quantization) -> Tensor:
+    assert bias.data is not None
+    unit = source.scale[0] * np.asarray(weights.scale, np.float64)
+    steps = np.rint(bias.data.reshape(-1).astype(np.float64) / unit)
+    data = np.clip(steps, -ACCUMULATOR_MAX, ACCUMULATOR_MAX).astype(np.int64)
+    scale = tuple(float(s) for s in unit.astype(np.float32))
+    return Tensor(bias.name, data.shape, "int64", Quantization(scale, (0,) * len(scale), 0 if len(scale) > 1 else None), data)

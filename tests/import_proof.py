@@ -1,0 +1,57 @@
+"""What every imported model must keep, whatever framework it came from: the interpreter, the C on this computer and the C on an
+emulated Cortex-M4 give the same bytes, close to what the framework computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sandgrain import interp, passes, spec
+from sandgrain.frontends.sources import is_float
+from sandgrain.ir import Array, Graph
+from sandgrain.quant import dequantize, quantize
+from sandgrain.quantize import floats, post
+from sandgrain.run.host import HostModel
+from tests.signals import emulated, source_of
+
+EMULATED = 2  # samples that the emulated core runs as well
+
+
+def prove(graph: Graph, samples: Sequence[Array], wanted: Sequence[Array] | None = None) -> float:
+    """The signal to noise ratio in dB of the least exact output.
+
+    `graph`: of floats, which is quantized here with `samples` as calibration, or of int8. `samples`: float32 [n, *shape] for
+    each input, as the graph has it laid out. `wanted`: what the framework computes, float [n, ...] for each output in the
+    graph's layout; by default what the float graph does.
+    """
+    real = list(wanted) if wanted is not None else floats.outputs(graph, samples if len(samples) > 1 else samples[0])
+    int8 = post.quantize(graph, list(samples)).graph if is_float(graph) else graph
+    spec.check(int8)
+    stacks = [_as_input(int8, i, x) for i, x in zip(int8.inputs, samples, strict=True)]
+    expected = [interp.run(int8, [s[k] for s in stacks]) for k in range(len(stacks[0]))]
+    small = passes.optimize(int8)
+    host = HostModel.from_source(source_of(small, "host")).run(stacks)
+    with emulated(small, "cortex-m4") as core:
+        for k in range(min(EMULATED, len(expected))):
+            assert [e.tobytes() for e in expected[k]] == core.infer([s[k] for s in stacks]), f"sample {k} differs on the core"
+    ratios = []
+    for k, index in enumerate(int8.outputs):
+        whole = np.stack([e[k] for e in expected])
+        assert np.array_equal(whole, host[k]), f"output {k}: host C differs from numpy"
+        quant = int8.tensors[index].quant
+        got = whole if quant is None else dequantize(whole, quant)
+        ratios.append(snr(np.asarray(real[k]).reshape(len(got), -1), got.reshape(len(got), -1)))
+    return min(ratios)
+
+
+def _as_input(graph: Graph, index: int, x: Array) -> Array:
+    tensor = graph.tensors[index]
+    made = x if tensor.quant is None else quantize(x, tensor.quant)
+    return np.ascontiguousarray(made.reshape(len(x), *tensor.shape), tensor.dtype)
+
+
+def snr(real: Array, noisy: Array) -> float:
+    """In dB: the power of `real` over that of the difference."""
+    noise = ((noisy - real) ** 2).sum()
+    return float(10 * np.log10((real**2).sum() / noise)) if noise else float("inf")
