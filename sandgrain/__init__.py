@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from sandgrain.api import Result, compile, profile, verify
+from sandgrain.api import Result, compile, inspect, profile, verify
 from sandgrain.errors import (
     BudgetError,
     MismatchError,
@@ -16,6 +16,7 @@ from sandgrain.errors import (
     UsageError,
 )
 from sandgrain.report import LayerReport, Report
+from sandgrain.survey import Survey
 from sandgrain.verify import Difference, Verdict
 
 __all__ = [
@@ -28,12 +29,14 @@ __all__ = [
     "Result",
     "RunError",
     "SandgrainError",
+    "Survey",
     "ToolchainError",
     "UnsupportedError",
     "UsageError",
     "Verdict",
     "__version__",
     "compile",
+    "inspect",
     "profile",
     "verify",
 ]

@@ -24,7 +24,10 @@ from sandgrain.printer import dump
 from sandgrain.quant import dequantize
 from sandgrain.report import Report
 from sandgrain.run.host import HostModel
+from sandgrain.survey import inspect
 from sandgrain.verify import Verdict
+
+__all__ = ["Result", "compile", "inspect", "profile", "verify"]
 
 RANDOM_SAMPLES = 10
 AMPLE = 8192  # bytes: no model needs more RAM than this beside its arena
@@ -201,9 +204,7 @@ def _predict(bundle: proof.Bundle, x: Any) -> list[Array]:
     found = []
     for y, index in zip(host.run(_fitted(graph, x)), graph.outputs, strict=True):
         quant = graph.tensors[index].quant
-        found.append(
-            datafile.from_graph(y if quant is None or y.dtype != np.int8 else dequantize(y, quant), graph.turned(index))
-        )
+        found.append(datafile.from_graph(y if quant is None or y.dtype != np.int8 else dequantize(y, quant), graph.turned(index)))
     return found
 
 

@@ -15,6 +15,7 @@ from numpy.lib import format as npy
 
 from sandgrain.codegen.ctext import printable
 from sandgrain.errors import UsageError
+from sandgrain.frontends.sources import own_shape
 from sandgrain.ir import Array, Graph, Tensor
 from sandgrain.ops.gather import choices
 from sandgrain.quant import quantize
@@ -156,11 +157,6 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
 
 
 # --- layout ------------------------------------------------------------------------------------------------------------
-
-
-def own_shape(shape: Sequence[int], channels_first: bool) -> tuple[int, ...]:
-    """A graph's shape as the model's framework has it."""
-    return (shape[0], shape[-1], *shape[1:-1]) if channels_first and len(shape) > 2 else tuple(shape)
 
 
 def to_graph(x: Array, tensor: Tensor, what: str, channels_first: bool) -> Array:

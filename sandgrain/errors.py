@@ -14,6 +14,9 @@ Each message is one line: the layer (or option), the fact, the way out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+MAX_NAMED = 12  # pieces of a model that one message names
 
 class SandgrainError(Exception):
     """Base of every error that Sandgrain raises on purpose; `exit_code` is what the CLI exits with."""
@@ -26,7 +29,11 @@ class ModelError(SandgrainError):
 
 
 class UnsupportedError(ModelError):
-    """The model is legal, but uses what Sandgrain does not compile."""
+    """The model is legal, but uses what Sandgrain does not compile. `faults`: each piece in a line of its own."""
+
+    def __init__(self, message: str, faults: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults) or (message,)
 
 
 class UsageError(SandgrainError):
@@ -62,3 +69,11 @@ def printable(text: str, limit: int = 60) -> str:
     safe = "".join(ch if ch.isascii() and (ch.isalnum() or ch in " _-./:;,+()[]") else "?" for ch in text)
     safe = safe.replace("??", "?.").replace("//", "/.")
     return safe if len(safe) <= limit else safe[: limit - 3] + "..."
+
+
+def unsupported(faults: Sequence[str]) -> UnsupportedError:
+    """One error for all pieces of a model that cannot be compiled, each given as "layer (operator): fact; way out"."""
+    if len(faults) == 1:
+        return UnsupportedError(f"1 layer cannot be converted: {faults[0]}", faults)
+    more = f" and {len(faults) - MAX_NAMED} more" if len(faults) > MAX_NAMED else ""
+    return UnsupportedError(f"{len(faults)} layers cannot be converted: {'; '.join(faults[:MAX_NAMED])}{more}", faults)

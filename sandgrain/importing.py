@@ -11,7 +11,7 @@ import numpy as np
 
 from sandgrain import datafile, evaluate
 from sandgrain.codegen.ctext import printable
-from sandgrain.datafile import DataSet, own_shape, to_graph
+from sandgrain.datafile import DataSet, to_graph
 from sandgrain.errors import UsageError
 from sandgrain.frontends import sources, text
 from sandgrain.ir import Array, Graph
@@ -46,7 +46,7 @@ def bring(
     if not sources.is_float(graph):
         return Imported(graph, sources.kept(model) or text.write_any(graph))
     if calibration is None:
-        own = [own_shape(graph.tensors[i].shape, graph.channels_first)[1:] for i in graph.inputs]
+        own = [sources.own_shape(graph.tensors[i].shape, graph.channels_first)[1:] for i in graph.inputs]
         shapes = ", ".join(f"[n, {', '.join(map(str, shape))}]" for shape in own)
         raise UsageError(
             f"{printable(name)} computes with floats; give calibration samples to quantize it ({shapes}), some 100 of them"

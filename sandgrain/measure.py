@@ -73,7 +73,7 @@ def _baseline(board: Board, compiler: str, opt: str) -> dict[str, int]:
 def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str, opt: str, title: str, *, run: bool) -> Report:
     """The report of a bundle. `run`: build the firmware, read its sizes, and run one inference with random inputs."""
     source = compiled.source
-    report = _planned(source, board, compiler, title)
+    report = planned(source, board, compiler, title)
     if source.plan.stream is not None:
         window = sum(source.plan.graph.tensors[i].nbytes for i in callers(source.plan.graph))
         report = replace(report, stream_bytes=stream_bytes(source.plan.graph, source.plan.stream), window_bytes=window)
@@ -108,7 +108,7 @@ def beside_arena(compiled: Compiled, board: Board, compiler: str, opt: str) -> i
     with scratch() as work:
         bundle.write(compiled.source, work)
         elf = build(work, compiled.source, roomy, compiler, opt, work / "firmware.elf")
-        report = _linked(_planned(compiled.source, board, compiler, ""), elf, roomy, compiler, opt)
+        report = _linked(planned(compiled.source, board, compiler, ""), elf, roomy, compiler, opt)
     return report.ram_bytes - report.arena_bytes
 
 
@@ -121,14 +121,15 @@ def measure_with_room(folder: Path, compiled: Compiled, board: Board, compiler: 
     roomy = replace(board, ram_bytes=board.ram_bytes + ROOM, flash_bytes=board.flash_bytes + ROOM)
     with scratch() as work:
         elf = build(folder, compiled.source, roomy, compiler, opt, work / "firmware.elf")
-        report = _linked(_planned(compiled.source, board, compiler, title), elf, roomy, compiler, opt)
+        report = _linked(planned(compiled.source, board, compiler, title), elf, roomy, compiler, opt)
     if report.ram_bytes <= board.ram_bytes and report.flash_bytes <= board.flash_bytes:
         used = f"RAM {size(report.ram_bytes)}, flash {size(report.flash_bytes)}"
         raise BudgetError(f"{used}, start-up code and the least stack do not fit {board.name} together; choose a larger board")
     return report
 
 
-def _planned(source: Source, board: Board, compiler: str, title: str) -> Report:
+def planned(source: Source, board: Board, compiler: str, title: str) -> Report:
+    """What is known of a model's C before anything is built: arena, weights, MACs, the memory that is alive at each layer."""
     plan = source.plan
     layers = tuple(_layer(plan, layer) for layer in source.layers)
     return Report(

@@ -77,7 +77,7 @@ def located(place: str) -> Iterator[None]:
     try:
         yield
     except UnsupportedError as error:
-        raise UnsupportedError(f"{place}: {error}") from error
+        raise UnsupportedError(f"{place}: {error}", error.faults) from error
     except ModelError as error:
         raise ModelError(f"{place}: {error}") from error
     except (ArithmeticError, LookupError, ValueError, TypeError, AssertionError) as error:

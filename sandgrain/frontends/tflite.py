@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain import spec
-from sandgrain.errors import ModelError, UnsupportedError, UsageError
+from sandgrain.errors import ModelError, UnsupportedError, UsageError, unsupported
 from sandgrain.frontends.flatbuffer import Table, root
 from sandgrain.frontends.tflite_names import CUSTOM, operator_name
 from sandgrain.frontends.tflite_tensors import (
@@ -195,7 +195,7 @@ class _Subgraph:
         tensors = self._tensors()
         if stage == "float":
             tensors = [None if t is None else _as_float(t) for t in tensors]
-        nodes = [self._node(layer, tensors) for layer in self.layers]
+        nodes = self._nodes(tensors)
         place_holders = tuple(t if t is not None else Tensor("unused", (), "int8") for t in tensors)
         graph = with_nodes(Graph(printable(name), place_holders, (), self.inputs, self.outputs), nodes)
         spec.check(graph, stage)
@@ -227,12 +227,13 @@ class _Subgraph:
     def _refuse_unknown_operators(self) -> None:
         unknown = [layer for layer in self.layers if layer.code.code not in FOREIGN]
         if unknown:
+            way = "build the model from the ops that `sandgrain ops` lists"
+            if len(unknown) == 1:
+                raise UnsupportedError(f"{unknown[0].place}: is not supported; {way}")
             named = ", ".join(layer.place for layer in unknown[:MAX_NAMED])
             more = f" and {len(unknown) - MAX_NAMED} more" if len(unknown) > MAX_NAMED else ""
-            verb = "is" if len(unknown) == 1 else "are"
-            raise UnsupportedError(
-                f"{named}{more}: {verb} not supported; build the model from the ops that `sandgrain ops` lists"
-            )
+            faults = [f"{layer.place}: is not supported; {way}" for layer in unknown]
+            raise UnsupportedError(f"{named}{more}: are not supported; {way}", faults)
 
     def _refuse_repeated_constants(self) -> None:
         """Checking a layer takes time in proportion to its constants: bound the sum."""
@@ -264,6 +265,20 @@ class _Subgraph:
                 raise UnsupportedError(
                     f"{raw.place}: a variable (state kept between runs); make the state an input and an output"
                 )
+
+    def _nodes(self, tensors: Sequence[Tensor | None]) -> list[Node]:
+        """Every layer decoded; what cannot be compiled is said of all of them at once."""
+        nodes, faults = list[Node](), list[UnsupportedError]()
+        for layer in self.layers:
+            try:
+                nodes.append(self._node(layer, tensors))
+            except UnsupportedError as error:
+                faults.append(error)
+        if len(faults) == 1:
+            raise faults[0]
+        if faults:
+            raise unsupported([str(error) for error in faults])
+        return nodes
 
     def _node(self, layer: _Layer, tensors: Sequence[Tensor | None]) -> Node:
         op, foreign = FOREIGN[layer.code.code]

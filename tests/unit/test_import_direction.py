@@ -36,6 +36,7 @@ LAYERS = (
         "measure",
         "verify",
         "report",
+        "survey",
         "data",
         "project",
         "train",

@@ -12,6 +12,7 @@ import importlib
 import os
 import pkgutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -85,6 +86,11 @@ def _beginning(path: Path) -> Source | None:
     except OSError:
         return None
     return next((s for s in SOURCES if hasattr(s, "begins") and s.begins(head)), None)
+
+
+def own_shape(shape: Sequence[int], channels_first: bool) -> tuple[int, ...]:
+    """A graph's shape as the model's framework has it."""
+    return (shape[0], shape[-1], *shape[1:-1]) if channels_first and len(shape) > 2 else tuple(shape)
 
 
 def is_float(graph: Graph) -> bool:

@@ -24,16 +24,16 @@ import numpy as np
 import torch
 
 from sandgrain import spec
-from sandgrain.errors import SandgrainError, UnsupportedError, UsageError, printable
+from sandgrain.errors import SandgrainError, UnsupportedError, UsageError, printable, unsupported
 from sandgrain.frontends.aten.builder import Builder, Value
 from sandgrain.frontends.aten.layout import dense
 from sandgrain.frontends.aten.ops import HANDLERS, HINTS, Arguments
 from sandgrain.frontends.torch import program as programs
-from sandgrain.frontends.torch import pt2
+from sandgrain.frontends.torch import pt2, pt2e
 from sandgrain.frontends.torch.program import Program, bound, flat, is_operator, layer_of, line_of, operator_name, shape_of
+from sandgrain.frontends.torch.pt2e import Scales
 from sandgrain.ir import Graph
 
-MAX_NAMED = 12  # layers that one message names
 INTEGERS = (torch.int32, torch.int64)  # what positions for an embedding come as
 MAX_FAULTS = 64  # after so many the walk ends: what follows from them says little
 
@@ -91,6 +91,7 @@ class _Walk:
 
     def __init__(self, program: Program, channels_first: bool) -> None:
         self.program, self.builder, self.channels_first = program, Builder(), channels_first
+        self.scales = Scales(self.builder)
         self.known: dict[Any, Any] = {}
         self.faults: list[str] = []
 
@@ -99,12 +100,10 @@ class _Walk:
         with np.errstate(all="ignore"):  # what is not finite is found afterwards
             outputs = self._nodes()
         if self.faults:
-            more = f" and {len(self.faults) - MAX_NAMED} more" if len(self.faults) > MAX_NAMED else ""
-            count = "1 layer" if len(self.faults) == 1 else f"{len(self.faults)} layers"
-            raise UnsupportedError(f"{count} cannot be converted: {'; '.join(self.faults[:MAX_NAMED])}{more}")
+            raise unsupported(self.faults)
         graph = replace(self.builder.graph(name, outputs), channels_first=self.channels_first)
         spec.check(graph, "float")
-        return graph, self.builder.transposes
+        return self.scales.finish(graph), self.builder.transposes
 
     def _nodes(self) -> list[int]:
         """Convert every node; the outputs' tensors."""
@@ -149,15 +148,20 @@ class _Walk:
             self._fault(node, "it is no operator; build the layer from others")
             return self._stand_in(node)
         values = bound(node, self.known)
-        if not any(isinstance(v, Value) for v in flat(values.values())):
-            return self._folded(node)
         key = operator_name(node.target)
         self.builder.place = layer_of(node) or key
         try:
+            if node.target.namespace == pt2e.NAMESPACE:
+                return self.scales.mark(key, values, node)
+            if not any(isinstance(v, Value) for v in flat(values.values())):
+                return self._folded(node)
             if key not in HANDLERS:
                 raise UnsupportedError(HINTS.get(key, "there is no such layer; build the model from others"))
             shape = shape_of(node)
-            result = HANDLERS[key](self.builder, Arguments(node.target._overloadname, _numpy(values), shape))
+            overload = node.target._overloadname
+            result = self.scales.watched(
+                lambda b, given: HANDLERS[key](b, Arguments(overload, dict(given), shape)), _numpy(values), node
+            )
             first = result[0] if isinstance(result, tuple) else result
             if isinstance(first, Value) and first.shape != shape:
                 raise UnsupportedError(f"gives {list(first.shape)} where the program says {list(shape)}; export it again")
@@ -171,6 +175,7 @@ class _Walk:
         """An operator on constants alone, computed now."""
         args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda n: self.known[n])
         with torch.no_grad():
+            self.scales.moved(node, node.all_input_nodes)
             return node.target(*args, **kwargs)
 
     def _stand_in(self, node: Any) -> Any:

@@ -24,7 +24,6 @@ from typing import Any
 
 import torch
 
-from sandgrain import spec
 from sandgrain.errors import ModelError, UnsupportedError, printable
 from sandgrain.frontends.archive import Archive
 from sandgrain.frontends.sources.base import contents
@@ -39,9 +38,7 @@ MAX_WEIGHTS = 1 << 24  # elements of all parameters, buffers and constants
 
 def read(path: Path) -> Program:
     """The program of a .pt2 file. Raises ModelError for a damaged file, UnsupportedError for what is not read."""
-    data = contents(path, MAX_FILE)
-    with spec.located(printable(path.name)):
-        program = parse(data)
+    program = parse(contents(path, MAX_FILE))
     check_inputs(program)
     return program
 

@@ -21,14 +21,15 @@ from sandgrain.errors import ModelError, UnsupportedError, UsageError, printable
 from sandgrain.frontends.aten.ops import HANDLERS
 from sandgrain.frontends.torch.program import Program, flat, mutates_shared, operator_name
 from sandgrain.frontends.torch.pt2_schema import DTYPES, argument, whole
+from sandgrain.frontends.torch.pt2e import MOVES
+from sandgrain.frontends.torch.pt2e import NAMESPACE as QUANTIZERS
 
 MAX_NODES = 1 << 13
 MAX_ELEMENTS = 1 << 24  # of one value
 MAX_PARTS = 1 << 12  # extent of what is cut into a list of parts
 MAX_COMPUTED = 1 << 23  # elements that are computed of constants
 
-NAMESPACES = ("aten", "quantized_decomposed")
-QUANTIZERS = "quantized_decomposed"
+NAMESPACES = ("aten", QUANTIZERS)
 RECURRENT = ("gru", "lstm")  # torch would walk through every step to find their shapes
 # Operators that are computed where they have constants alone: their work grows as their result, and they read nothing else.
 COMPUTED = frozenset((
@@ -62,6 +63,7 @@ class _Builder:
         self.graph = torch.fx.Graph()
         self.named: dict[str, Any] = {}  # name in the file -> node
         self.constants: dict[Any, Any] = {}  # node -> tensor
+        self.quantized: set[Any] = set()  # nodes of quantized constants, and what is moved of them
         self.left = MAX_COMPUTED
 
     def build(self, signature: Mapping[str, Any]) -> Program:
@@ -125,11 +127,16 @@ class _Builder:
             values = {i["name"]: argument(i["arg"], self.named.__getitem__) for i in entry["inputs"]}
             args, kwargs = _arranged(target, values)
             sources = [v for v in flat((args, tuple(kwargs.values()))) if isinstance(v, torch.fx.Node)]
-            if target.namespace != QUANTIZERS and all(n in self.constants for n in sources):
+            fixed = all(n in self.constants or n in self.quantized for n in sources)
+            if fixed and target.namespace != QUANTIZERS and not self.quantized & set(sources):
                 self._computed(target, args, kwargs, names)
                 return
             value = self._shapes(target, args, kwargs, names)
+            if fixed:
+                self._spend(value, target.namespace == QUANTIZERS or operator_name(target) in MOVES)
             node = self.graph.call_function(target, args, kwargs)
+            if fixed:
+                self.quantized.add(node)
         except UnsupportedError as error:
             node = self.graph.call_function(_Unknown(str(entry["target"])))
             node.meta["fault"], value = str(error), self._declared_all(names)
@@ -157,18 +164,21 @@ class _Builder:
 
     def _computed(self, target: Any, args: Any, kwargs: Any, names: str | list[str | None]) -> None:
         """An operator on constants becomes constants."""
-        if operator_name(target) not in COMPUTED:
-            raise UnsupportedError("it works on constants alone; compute it before the export and keep the result as a buffer")
-        shapes = _without_storage(target, args, kwargs)
-        self.left -= sum(t.numel() for t in flat((shapes,)))
-        if self.left < 0:
-            raise UnsupportedError(f"over {MAX_COMPUTED} numbers are computed of constants; keep the results as buffers")
+        self._spend(_without_storage(target, args, kwargs), operator_name(target) in COMPUTED)
         args, kwargs = torch.fx.node.map_arg((args, kwargs), lambda n: self.constants[n])
         found = target(*args, **kwargs)
         pairs = [(names, found)] if isinstance(names, str) else zip(names, found, strict=True)
         for name, value in pairs:
             if name is not None:
                 self._constant(name, value)
+
+    def _spend(self, shapes: Any, known: bool) -> None:
+        """Raise UnsupportedError unless an operator may work on constants, and there is enough left of that work."""
+        if not known:
+            raise UnsupportedError("it works on constants alone; compute it before the export and keep the result as a buffer")
+        self.left -= sum(t.numel() for t in flat((shapes,)))
+        if self.left < 0:
+            raise UnsupportedError(f"over {MAX_COMPUTED} numbers are computed of constants; keep the results as buffers")
 
     def _declared_all(self, names: str | list[str | None]) -> Any:
         if isinstance(names, str):
