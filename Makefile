@@ -19,6 +19,7 @@ test-all: lint
 
 bench: $(VENV)/.test
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/builds.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

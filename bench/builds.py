@@ -173,7 +173,7 @@ def checks(rows: list[Row], baseline: float | None) -> Iterator[Check]:
             ("accuracy", "trained in int8", 0.005),
             ("accuracy_int8_after_training", "int8 after training", 0.015),
         ):
-            lost = [f - q for f, q in zip(of(task, "accuracy_float"), of(task, name), strict=True)]
+            lost = [r["accuracy_float"] - r[name] for r in rows if r["task"] == task and not r["variant"] and name in r]
             if lost:
                 yield Check(f"{task}: lost by {say}", round(median(lost), 6), bar, most=True)
     for name in DETECTORS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from sandgrain import passes
 from sandgrain.codegen.ctext import printable
 from sandgrain.codegen.model import Options, generate
-from sandgrain.datafile import READ_ERRORS, DataSet, read_body, read_header
+from sandgrain.datafile import DataSet, arrays_of
 from sandgrain.errors import UsageError
 from sandgrain.ir import Array, Graph, Tensor
 from sandgrain.plan import plan
@@ -41,12 +40,10 @@ def load(path: Path, graph: Graph, given: Quantization | None = None) -> DataSet
     `given`: what int8 samples stand for; other integers (pixels, say) count as they are. Raises UsageError, in one line.
     """
     shown = printable(path.name)
-    names = ["x"] if len(graph.inputs) == 1 else [f"x_{k}" for k in range(len(graph.inputs))]
-    arrays = _read(path, [*names, "y"])
-    missing = [n for n in names if n not in arrays]
-    if missing:
-        raise UsageError(f"{shown} has no array {missing[0]!r}; name the samples {', '.join(names)} and labels y")
-    inputs = tuple(_floats(arrays[n], graph.tensors[i], given, f"{shown}: {n}") for n, i in zip(names, graph.inputs, strict=True))
+    samples, arrays = arrays_of(path, len(graph.inputs))
+    inputs = tuple(
+        _floats(x, graph.tensors[i], given, f"{shown}: {n}") for (n, x), i in zip(samples.items(), graph.inputs, strict=True)
+    )
     if len({len(x) for x in inputs}) > 1:
         raise UsageError(f"{shown}: inputs hold {', '.join(str(len(x)) for x in inputs)} samples; give the same number")
     labels = arrays.get("y")
@@ -55,24 +52,6 @@ def load(path: Path, graph: Graph, given: Quantization | None = None) -> DataSet
             raise UsageError(f"{shown}: y is {labels.dtype} {labels.shape}; give one integer label a sample")
         labels = labels.reshape(-1).astype(np.int64)
     return DataSet(inputs, labels)
-
-
-def _read(path: Path, wanted: Sequence[str]) -> dict[str, Array]:
-    shown = printable(path.name)
-    if not path.is_file():
-        raise UsageError(f"{printable(str(path), 200)}: no such file; give an .npz file with x and, for accuracy, y")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            found = {}
-            for info in archive.infolist():
-                name = info.filename.removesuffix(".npy")
-                if name in wanted:
-                    with archive.open(info) as stream:
-                        found[name] = read_body(stream, info, read_header(stream, info))
-            return found
-    except READ_ERRORS as error:
-        reason = printable((str(error).splitlines() or [type(error).__name__])[0], 80)
-        raise UsageError(f"{shown} is not a readable .npz file ({reason}); save it with numpy.savez") from None
 
 
 def _floats(x: Array, tensor: Tensor, given: Quantization | None, what: str) -> Array:
