@@ -9,6 +9,7 @@ from typing import Any
 
 import bars
 import results
+import torch_peers
 from jobs import ANCHORS, LAYER, Row
 
 PATH = Path(__file__).parents[1] / "docs" / "benchmark.md"
@@ -49,6 +50,11 @@ def section(data: dict[str, Any]) -> str:
         parts += [
             "Peers on a Cortex-M4, each at its best setting; in brackets their instructions over ours:",
             _peers(data["peers"]),
+        ]
+    if data.get("torch_peers"):
+        parts += [
+            "PyTorch modules on a Cortex-M4: Sandgrain, and in brackets the least of BakeNN's three ways, figure by figure:",
+            _modules(data["torch_peers"]),
         ]
     if data["skipped"]:
         parts.append("Not run: " + "; ".join(data["skipped"]) + ".")
@@ -131,6 +137,19 @@ def _peers(rows: list[dict[str, Any]]) -> str:
     return _table(names, lines, 3)
 
 
+def _modules(rows: list[dict[str, Any]]) -> str:
+    keys = (*torch_peers.FIGURES, "snr_db")
+    lines = [
+        (
+            *(ours[k] for k in torch_peers.SAME),
+            *(f"{_real(ours[k])} ({_real(theirs[k])})" for k in keys),
+            torch_peers.verdict(ours, theirs),
+        )
+        for ours, theirs in torch_peers.pairs(rows)
+    ]
+    return _table((*torch_peers.SAME, *torch_peers.TITLES.values(), "SNR dB", ""), lines, len(torch_peers.SAME))
+
+
 def _fronts(rows: list[dict[str, Any]]) -> str:
     cores = list(dict.fromkeys(r["core"] for r in rows))
     lines = []
@@ -158,6 +177,10 @@ def _fastest(rows: list[Row], model: str, core: str) -> Row | None:
 
 def _n(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
+
+
+def _real(value: float | None) -> str:
+    return "-" if value is None else f"{value:,}"
 
 
 def _table(names: tuple[str, ...], lines: Iterable[tuple[str, ...]], left: int = 1) -> str:

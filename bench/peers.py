@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -21,7 +21,7 @@ import numpy as np
 from jobs import model_path
 
 import sandgrain
-from sandgrain import datafile, targets
+from sandgrain import datafile, targets, tune
 from sandgrain.errors import SandgrainError
 from sandgrain.exporters import tflite as exporter
 from sandgrain.frontends import tflite
@@ -30,11 +30,13 @@ from sandgrain.measure import EMPTY, firmware
 from sandgrain.proof import load_bundle
 from sandgrain.run import open_emulator
 from sandgrain.run.elf import sections
+from sandgrain.run.trace import Trace
 from sandgrain.toolchain import available_compilers, build_firmware
 
 CORE = "cortex-m4"
 PEERS = ("bakenn", "emlearn")
-OPT = "-O2 -std=c11 -fhosted"  # as --optimize speed; BakeNN writes C11 and leaves its loads to the built-in memcpy
+DIALECT = "-std=c11 -fhosted"  # BakeNN writes C11 and leaves its loads to the built-in memcpy
+SPEED = tune.FLAGS["speed"]
 
 HARNESS = """\
 #include <stdint.h>
@@ -56,6 +58,8 @@ HEADERS = {
     "math.h": "#define INFINITY __builtin_inff()\n#define NAN __builtin_nanf(\"\")\n"
     "float expf(float);\nfloat logf(float);\nfloat tanhf(float);\nfloat fabsf(float);\n",
 }  # fmt: skip
+
+FIGURES = ("instructions", "ram_bytes", "code_bytes", "weight_bytes", "stack_bytes")
 
 Row = dict[str, Any]
 
@@ -98,8 +102,7 @@ def _rows(model: str, peer: str, compilers: Sequence[str]) -> Iterator[Row]:
 
 
 def _nothing(note: str) -> Row:
-    figures = ("instructions", "ram_bytes", "code_bytes", "weight_bytes", "stack_bytes")
-    return {**dict.fromkeys(figures), "answers": "-", "note": note}
+    return {**dict.fromkeys(FIGURES), "answers": "-", "note": note}
 
 
 # --- building and running --------------------------------------------------------------------------------------------
@@ -107,26 +110,35 @@ def _nothing(note: str) -> Row:
 
 def _run(variant: str, make: Any, graph: Graph, inputs: list[Array], answer: list[bytes], compiler: str) -> Row:
     """Build one variant of a peer's C and count one inference of it."""
-    board = targets.load(CORE)
     with tempfile.TemporaryDirectory(prefix="sandgrain-peer-") as folder:
         work = Path(folder)
         try:
-            program: Program = make(work)
-            (work / "harness.c").write_text(program.harness, "utf-8")
-            sources = [*program.sources, work / "harness.c"]
-            opt = " ".join([OPT, *(f"-D{name}" for name in program.defines)])
-            elf = build_firmware(sources, program.includes, board, work / "firmware.elf", compiler=compiler, opt=opt)
+            elf = link(make(work), work, compiler, SPEED)
         except (RefusedError, SandgrainError) as error:
             return _nothing(f"{variant}: {error}")
-        core, sizes, base = open_emulator(elf, board), sections(elf), _empty(compiler)
+        core = open_emulator(elf, targets.load(CORE))
         as_float = core.inputs[0].size == 4 * inputs[0].size
         sample = _real(inputs[0], graph, graph.inputs[0]) if as_float else inputs[0]
         trace = core.profile([sample.tobytes()])
+        counted = figures(elf, trace, compiler, SPEED)
+    return {**counted, "answers": _compare(trace.outputs[0], answer[0], graph, as_float), "note": variant}
+
+
+def link(program: Program, work: Path, compiler: str, flag: str) -> Path:
+    """The firmware of a peer's C around its harness, in `work`. `flag`: how it is optimized. Raises ToolchainError."""
+    (work / "harness.c").write_text(program.harness, "utf-8")
+    sources = [*program.sources, work / "harness.c"]
+    opt = " ".join([flag, DIALECT, *(f"-D{name}" for name in program.defines)])
+    return build_firmware(sources, program.includes, targets.load(CORE), work / "firmware.elf", compiler=compiler, opt=opt)
+
+
+def figures(elf: Path, trace: Trace, compiler: str, flag: str) -> Row:
+    """What a firmware and one inference of it need, bytes above an empty program's. Sandgrain's are counted with it too."""
+    sizes, base = sections(elf), _empty(compiler, flag)
     above = {k: sizes[k] - base[k] for k in sizes}
     return {
         "instructions": trace.instructions, "ram_bytes": above["data"] + above["bss"], "code_bytes": above["text"],
         "weight_bytes": above["rodata"] + above["data"], "stack_bytes": trace.stack_bytes,
-        "answers": _compare(trace.outputs[0], answer[0], graph, as_float), "note": variant,
     }  # fmt: skip
 
 
@@ -143,12 +155,14 @@ def _ours(graph: Graph, inputs: list[Array], compiler: str) -> tuple[int | None,
 
 
 @cache
-def _empty(compiler: str) -> dict[str, int]:
+def _empty(compiler: str, flag: str) -> dict[str, int]:
     """Section sizes of firmware without a model."""
     with tempfile.TemporaryDirectory(prefix="sandgrain-peer-") as folder:
         path = Path(folder) / "empty.c"
         path.write_text(EMPTY, "ascii")
-        return sections(build_firmware([path], [], targets.load(CORE), Path(folder) / "e.elf", compiler=compiler, opt=OPT))
+        return sections(
+            build_firmware([path], [], targets.load(CORE), Path(folder) / "e.elf", compiler=compiler, opt=f"{flag} {DIALECT}")
+        )
 
 
 def _real(values: Array, graph: Graph, tensor: int) -> Array:
@@ -193,24 +207,33 @@ def narrowed(graph: Graph) -> Graph:
 
 
 def _bakenn(graph: Graph) -> list[tuple[str, Any]]:
+    import bakenn
+
+    def generate(work: Path, options: Any) -> None:
+        (work / "model.tflite").write_bytes(exporter.write(graph))
+        bakenn.compile_tflite(work / "model.tflite", work / "out", name="net", backend_options=options)
+
+    return [(name, lambda work, o=options: bakenn_program(work, generate, o)) for name, options in bakenn_ways().items()]
+
+
+def bakenn_ways() -> dict[str, Any]:
     """BakeNN's three ways: portable C, its own DSP kernels, and the CMSIS-NN it carries."""
     import bakenn
 
     own = {"kernel_policy": bakenn.KernelPolicy.STATIC_PRIORITY, "target": bakenn.CORTEX_M4}
     ways = {"portable C": {}, "its DSP kernels": own, "its CMSIS-NN": {**own, "enable_cmsis_nn": True}}
-    return [(name, lambda work, w=way: _bakenn_program(graph, work, w)) for name, way in ways.items()]
+    return {name: bakenn.CBackendOptions(**way) for name, way in ways.items()}
 
 
 ARENA = "BKNN_NET_ARENA_SIZE > 0 ? BKNN_NET_ARENA_SIZE : 1"
 
 
-def _bakenn_program(graph: Graph, work: Path, way: dict[str, Any]) -> Program:
+def bakenn_program(work: Path, generate: Callable[[Path, Any], Any], options: Any) -> Program:
+    """What BakeNN writes to `work`/out when `generate(work, options)` calls it with the name "net". Raises RefusedError."""
     import bakenn
 
-    (work / "model.tflite").write_bytes(exporter.write(graph))
-    options = bakenn.CBackendOptions(**way)
     try:
-        bakenn.compile_tflite(work / "model.tflite", work / "out", name="net", backend_options=options)
+        generate(work, options)
     except bakenn.BakeNNError as error:
         raise RefusedError(str(error).splitlines()[0]) from None
     harness = HARNESS.format(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from jobs import LAYER, Row
 
@@ -19,8 +18,9 @@ def ordered(rows: list[Row]) -> list[Row]:
 
 
 def text(
-    rows: list[Row], max_ram: Row | None, peers: list[dict[str, Any]], skipped: list[str], fronts: list[Row] | None = None
-) -> str:
+    rows: list[Row], max_ram: Row | None, peers: list[Row], skipped: list[str], fronts: list[Row] | None = None,
+    torch_peers: list[Row] | None = None,
+) -> str:  # fmt: skip
     """The file: a line for each row's figures, and one for each of its layers."""
     parts = [
         f'"sandgrain": {json.dumps(sandgrain.__version__)}',
@@ -29,15 +29,17 @@ def text(
         f'"max_ram": {_row(max_ram) if max_ram else "null"}',
         f'"peers": {_lines([json.dumps(peer) for peer in peers])}',
         f'"fronts": {_lines([json.dumps(front) for front in fronts or []])}',
+        f'"torch_peers": {_lines([json.dumps(peer) for peer in torch_peers or []])}',
         f'"rows": {_lines([_row(row) for row in ordered(rows)])}',
     ]
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def write(
-    rows: list[Row], max_ram: Row | None, peers: list[dict[str, Any]], skipped: list[str], fronts: list[Row] | None = None
-) -> None:
-    PATH.write_text(text(rows, max_ram, peers, skipped, fronts), "utf-8")
+    rows: list[Row], max_ram: Row | None, peers: list[Row], skipped: list[str], fronts: list[Row] | None = None,
+    torch_peers: list[Row] | None = None,
+) -> None:  # fmt: skip
+    PATH.write_text(text(rows, max_ram, peers, skipped, fronts, torch_peers), "utf-8")
 
 
 def _row(row: Row) -> str:

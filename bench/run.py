@@ -21,6 +21,7 @@ import jobs
 import page
 import peers
 import results
+import torch_peers
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -55,6 +56,8 @@ def main() -> None:
     features.show(fronts)
     others = peers.measure(given.models, given.compilers) if given.peers else []
     show_peers(others)
+    modules = torch_peers.measure(given.compilers) if given.peers and (whole or given.modules) else []
+    torch_peers.show(modules)
     seconds = jobs.compile_seconds(given.models, list(bars.BARS["compile_seconds"])) if whole or given.bars else {}
     show_bars(list(bars.checks(rows, limited, seconds, fronts)))
     if whole or given.ingest:
@@ -62,7 +65,7 @@ def main() -> None:
     for line in [*(f"not run: {s}" for s in skipped), *failed]:
         console.print(line)
     if whole and not failed:
-        results.write(rows, limited, others, skipped, fronts)
+        results.write(rows, limited, others, skipped, fronts, modules)
         page.write()
         console.print(f"written: {results.PATH.name} and the tables in docs/{page.PATH.name}")
     else:
@@ -79,6 +82,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bars", action="store_true", help="time the compiler and limit the RAM in a partial run too")
     parser.add_argument("--fronts", action="store_true", help="the feature blocks in a partial run too")
     parser.add_argument("--ingest", action="store_true", help=f"read {INGESTED:,} recordings in a partial run too")
+    parser.add_argument("--modules", action="store_true", help="PyTorch modules through us and BakeNN in a partial run too")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave out other compilers of networks")
     return parser.parse_args()
 

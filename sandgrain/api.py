@@ -15,6 +15,7 @@ from sandgrain import budget, datafile, fit, importing, proof, spec, targets, tu
 from sandgrain import verify as verification
 from sandgrain.codegen.ctext import identifier, printable
 from sandgrain.codegen.model import Options, harness
+from sandgrain.decide import Rule
 from sandgrain.errors import ToolchainError, UsageError
 from sandgrain.features.frontend import FrontEnd
 from sandgrain.ir import Array, Graph
@@ -81,6 +82,7 @@ def compile(
     arena: str = "static",
     section: str | None = None,
     threshold: int | None = None,
+    rule: Rule | None = None,
     compiler: str = "zig",
     optimize: str = "balanced",
     max_ram: int | str | None = None,
@@ -101,7 +103,8 @@ def compile(
     `target`: a board or core. `out`: by default named after the model. `name`: C prefix, by default made from the file name.
     `labels`: class names, or a file of
     one a line. `arena`: "static" or "caller". `section`: linker section of a static arena. `threshold`: of a
-    model that gives one int32 score; the C then says which are anomalies. `optimize`: "speed", "size" or
+    model that gives one int32 score; the C then says which are anomalies. `rule`: how a stream's scores become decisions, the
+    macros of `NAME_decide`. `optimize`: "speed", "size" or
     "balanced"; the kernels are chosen by running the candidates on the emulated core. `max_ram`, `max_flash`: bytes, or text
     such as "64K"; `max_latency`: milliseconds, or text such as "50ms". `measure`: do so, build the
     firmware and run it once (otherwise code size, instructions and what follows from them are None). `progress` is told
@@ -120,7 +123,7 @@ def compile(
     folder = Path(path.stem if out is None else out)
     limits = budget.limits(max_ram, max_flash, max_latency)
     front = features if isinstance(features, FrontEnd) or features is None else _front(Path(features))
-    options = Options(name or identifier(path.stem), arena, section, threshold=threshold)
+    options = Options(name or identifier(path.stem), arena, section, rule or Rule(), threshold)
     words = labels if isinstance(labels, tuple) else _labels(Path(labels)) if labels is not None else ()
     if any(len(word.encode("utf-8", "replace")) > MAX_LABEL for word in words):
         raise UsageError(f"--labels: a label is longer than {MAX_LABEL} bytes; shorten it")

@@ -180,13 +180,24 @@ def from_graph(y: Array, channels_first: bool) -> Array:
     return np.ascontiguousarray(np.moveaxis(rows, -1, 1)) if channels_first and rows.ndim > 2 else rows
 
 
+def numbers(x: Array, tensor: Tensor, what: str) -> Array:
+    """Samples for an input of a float graph: float32, or int32 where it takes positions. Raises UsageError."""
+    if tensor.dtype != "int32":
+        with np.errstate(over="ignore"):  # what does not fit float32 is not finite, and for the caller to refuse
+            return np.asarray(x, np.float32)
+    low, high = np.iinfo(np.int32).min, np.iinfo(np.int32).max
+    if x.dtype.kind not in "iu" or (x.size and not (int(x.min()) >= low and int(x.max()) <= high)):
+        raise UsageError(f"{what} is {x.dtype}; the model takes int32")
+    return x.astype(np.int32)
+
+
 def fit(x: Array, tensor: Tensor, what: str, channels_first: bool = False) -> Array:
     """Samples as an input takes them, [n, *tensor.shape] in its dtype. Raises UsageError."""
     x = to_graph(x, tensor, what, channels_first)
     if x.dtype == np.dtype(tensor.dtype):
         return x
-    if tensor.dtype == "int32" and x.dtype.kind in "iu" and int(x.min()) >= -(2**31) and int(x.max()) < 2**31:
-        return x.astype(np.int32)
+    if tensor.dtype == "int32":
+        return numbers(x, tensor, what)
     if tensor.dtype == "int8" and tensor.quant is not None and x.dtype.kind == "f":
         return quantize(x, tensor.quant)
     raise UsageError(f"{what} is {x.dtype}; the model takes {tensor.dtype}" + (" or float" if tensor.dtype == "int8" else ""))

@@ -15,22 +15,28 @@ from sandgrain.errors import UsageError
 from sandgrain.ir import Array
 
 MAX_SMOOTHING = 64
+MAX_MARGIN = 255  # an int8 output cannot lead by more
+MAX_HOLD = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """`smoothing`: results that are added up. `margin`: steps of the int8 output, for each of them, by which a label must lead.
-    `hold`: results after a decision in which there is no other."""
+    `hold`: results after a decision in which there is no other. `background`: numbers of labels that are never decided for; the
+    others must lead them all the same."""
 
     smoothing: int = 3
     margin: int = 16
     hold: int = 4
+    background: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.smoothing <= MAX_SMOOTHING or not 0 <= self.margin <= 255 or not 0 <= self.hold < 1 << 20:
+        if not 1 <= self.smoothing <= MAX_SMOOTHING or not 0 <= self.margin <= MAX_MARGIN or not 0 <= self.hold < MAX_HOLD:
             raise UsageError(
-                f"decisions from {self.smoothing} results, margin {self.margin}, hold {self.hold}: choose 1 to {MAX_SMOOTHING}, 0 to 255, 0 or more"
+                f"decisions from {self.smoothing} results, margin {self.margin}, hold {self.hold}: choose 1 to {MAX_SMOOTHING}, 0 to {MAX_MARGIN}, 0 or more"
             )
+        if any(k < 0 for k in self.background):
+            raise UsageError(f"background labels {list(self.background)}; give their numbers, 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """`false_accepts`: decisions without their event, an hour. `false_rejects`: share of events without a decision."""
+    """`false_accepts_per_hour`: decisions without their event. `false_rejects`: share of events without a decision."""
 
     false_accepts_per_hour: float
     false_rejects: float
@@ -62,8 +68,9 @@ def decide(scores: Array, rule: Rule) -> npt.NDArray[np.int64]:
     found = np.full(len(scores), -1, np.int64)
     free = 0  # the first result that may decide again
     for k in (np.flatnonzero(clear) + rule.smoothing - 1).tolist():
-        if k >= free:
-            found[k] = best[k - rule.smoothing + 1]
+        label = int(best[k - rule.smoothing + 1])
+        if k >= free and label not in rule.background:
+            found[k] = label
             free = k + max(rule.hold, 1)
     return found
 

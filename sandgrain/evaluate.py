@@ -11,7 +11,7 @@ import numpy as np
 from sandgrain import passes
 from sandgrain.codegen.ctext import printable
 from sandgrain.codegen.model import Options, generate
-from sandgrain.datafile import DataSet, arrays_of
+from sandgrain.datafile import DataSet, arrays_of, numbers
 from sandgrain.errors import UsageError
 from sandgrain.ir import Array, Graph, Tensor
 from sandgrain.plan import plan
@@ -61,8 +61,7 @@ def _floats(x: Array, tensor: Tensor, given: Quantization | None, what: str) -> 
         raise UsageError(f"{what} is {x.dtype}; give numbers")
     if given is not None and x.dtype == np.int8:
         x = dequantize(x, given)
-    with np.errstate(over="ignore"):  # what does not fit float32 is not finite, and refused
-        values = np.asarray(x, np.float32).reshape(len(x), *tensor.shape)
+    values = numbers(x, tensor, what).reshape(len(x), *tensor.shape)
     if not np.isfinite(values).all():
         raise UsageError(f"{what} holds values that are not finite; remove those samples")
     return values

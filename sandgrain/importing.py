@@ -11,7 +11,7 @@ import numpy as np
 
 from sandgrain import datafile, evaluate
 from sandgrain.codegen.ctext import printable
-from sandgrain.datafile import DataSet, to_graph
+from sandgrain.datafile import DataSet, numbers, to_graph
 from sandgrain.errors import UsageError
 from sandgrain.frontends import sources, text
 from sandgrain.ir import Array, Graph
@@ -51,7 +51,7 @@ def bring(
         raise UsageError(
             f"{printable(name)} computes with floats; give calibration samples to quantize it ({shapes}), some 100 of them"
         )
-    inputs = _reals(calibration, graph)
+    inputs = reals(calibration, graph)
     made = quantize(graph, inputs, options or Options())
     compared = evaluate.compare(graph, made.graph, DataSet(tuple(inputs), None))
     return Imported(made.graph, text.write_any(made.graph), graph, compared.snr_db)
@@ -85,10 +85,11 @@ def _array(x: Any) -> Array:
     return values
 
 
-def _reals(samples: Samples, graph: Graph) -> list[Array]:
-    """Samples for a float graph: float32 [n, *shape], finite."""
-    given = [np.asarray(x, np.float32) for x in arrays(samples, graph)]
-    found = [to_graph(x, graph.tensors[i], "calibration", graph.channels_first) for x, i in zip(given, graph.inputs, strict=True)]
+def reals(samples: Samples, graph: Graph) -> list[Array]:
+    """Samples for a float graph: float32 (positions: int32) [n, *shape], finite."""
+    tensors = [graph.tensors[i] for i in graph.inputs]
+    given = [numbers(x, t, "calibration") for x, t in zip(arrays(samples, graph), tensors, strict=True)]
+    found = [to_graph(x, t, "calibration", graph.channels_first) for x, t in zip(given, tensors, strict=True)]
     if not all(np.isfinite(x).all() for x in found):
         raise UsageError("samples hold values that are not finite; remove them")
     return found

@@ -11,7 +11,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import sandgrain
 from sandgrain.codegen import bundle
 from sandgrain.codegen.ctext import printable
 from sandgrain.codegen.model import Options
+from sandgrain.decide import Rule
 from sandgrain.errors import UsageError
 from sandgrain.features.frontend import FrontEnd
 from sandgrain.frontends import text
@@ -87,7 +88,7 @@ def _save(compiled: Compiled, origin: Origin, board: Board, compiler: str, opt: 
             "sandgrain": sandgrain.__version__, "model": title, "target": board.name, "compiler": compiler, "opt": opt,
             "name": options.name, "arena": options.arena, "section": options.section,
             "labels": list(compiled.imported.labels), "build_id": compiled.source.build_id,
-            "choice": _choice_facts(compiled.choice), "threshold": options.threshold,
+            "choice": _choice_facts(compiled.choice), "threshold": options.threshold, "rule": asdict(options.rule),
             "channels_first": compiled.imported.channels_first,
         }  # fmt: skip
         (proof / "build.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
@@ -104,7 +105,9 @@ def load_bundle(folder: Path) -> Bundle:
     """Read a bundle and compile its model again. Raises UsageError when `folder` is not a bundle of this version."""
     facts = _facts(folder)
     try:
-        options = Options(_text(facts, "name"), _text(facts, "arena"), facts["section"], threshold=_threshold(facts))
+        options = Options(
+            _text(facts, "name"), _text(facts, "arena"), facts["section"], rule=_rule(facts), threshold=_threshold(facts)
+        )
         board, labels = load(_text(facts, "target")), tuple(str(v) for v in facts["labels"])
         choice = _choice(facts["choice"])
         origin = _origin(folder / "proof")
@@ -184,6 +187,17 @@ def _threshold(facts: dict[str, Any]) -> int | None:
     if value is not None and type(value) is not int:
         raise TypeError("threshold is not a whole number")
     return value
+
+
+def _rule(facts: dict[str, Any]) -> Rule:
+    """Raises KeyError, TypeError or ValueError where it is none, UsageError where it cannot be kept."""
+    given = facts["rule"]
+    rule = {**given, "background": tuple(given["background"])}
+    if any(type(v) is not int for k, v in rule.items() if k != "background") or any(
+        type(v) is not int for v in rule["background"]
+    ):
+        raise TypeError("a rule is not of whole numbers")
+    return Rule(**rule)
 
 
 def _check_place(out: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain import evaluate, spec
+from sandgrain import evaluate, outfile, spec
 from sandgrain.codegen.ctext import printable
 from sandgrain.datafile import DataSet
 from sandgrain.errors import UsageError
@@ -86,7 +86,7 @@ def quantize_model(
     compared = evaluate.compare(graph, made.graph, other)
     layers = tuple(layer_errors(made, first.inputs))
     written = writer.write(made.graph)
-    _write(target, written)
+    outfile.write({target: written})
     return QuantizeReport(
         printable(source.name), target, options, count, other is not first, _weight_bytes(graph), len(written), compared, layers
     )
@@ -110,14 +110,3 @@ def _cut(data: DataSet, first: int, last: int) -> DataSet:
 def _weight_bytes(graph: Graph) -> int:
     """Bytes of the float32 constants."""
     return sum(t.nbytes for t in graph.tensors if t.data is not None)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """The whole file, or the old one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UsageError(f"-o {printable(str(path), 200)}: {error.strerror}; name a file that can be written") from None

@@ -1,10 +1,12 @@
 """Hostile .pt2 files, and what becomes of them: run in a process of its own, which may die, and whose memory is counted.
 
-python -m tests.hostile_pt2 FIRST COUNT prints a line of JSON for each mutant that breaks the promise, and at last the peak memory.
+python -m tests.hostile_pt2 FOLDER FIRST COUNT mutates the files of a folder and prints a line of JSON for each mutant that breaks the promise, and at last the peak memory.
 """
 
 from __future__ import annotations
 
+import copy
+import importlib
 import io
 import json
 import pickle
@@ -15,7 +17,7 @@ import tempfile
 import time
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,17 +60,38 @@ def fn(x: Any) -> Any:
     return nn.functional.hardtanh(x.relu_(), 0.0, 6.0)
 
 
+class Quantized(nn.Module):
+    """As PT2E leaves a module: integers, and operators that say what they mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.randint(-127, 128, (4, 3, 3), dtype=torch.int8))
+        self.register_buffer("scales", torch.rand(4) * 0.01 + 0.001)
+        self.register_buffer("zeros", torch.zeros(4, dtype=torch.int64))
+
+    def forward(self, x: Any) -> Any:
+        ops = torch.ops.quantized_decomposed
+        about = (0.02, -3, -128, 127, torch.int8)
+        w = ops.dequantize_per_channel(self.weight, self.scales, self.zeros, 0, -127, 127, torch.int8)
+        x = ops.dequantize_per_tensor(ops.quantize_per_tensor(x, *about), *about)
+        x = nn.functional.conv1d(x, w, None, 2).relu()
+        return ops.dequantize_per_tensor(ops.quantize_per_tensor(x, *about), *about)
+
+
 @cache
 def seeds() -> tuple[bytes, ...]:
-    """Valid files: one with many operators, one as torch decomposes it."""
+    """Valid files: one with many operators, one as torch decomposes it, one quantized."""
     torch.manual_seed(0)
     found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         whole = torch.export.export(Mixed().eval(), (torch.randn(1, 3, 6, 6),))
-        small = nn.Sequential(nn.Conv1d(2, 3, 3), nn.PReLU(3), nn.Flatten(), nn.Linear(18, 4), nn.GELU()).eval()
+        small = nn.Sequential(nn.Conv1d(2, 3, 3), nn.Hardswish(), nn.Flatten(), nn.Linear(18, 4), nn.GELU()).eval()
         plain = torch.export.export(small, (torch.randn(1, 2, 8),)).run_decompositions()
-        for exported in (whole, plain):
+        importlib.import_module("torch.ao.quantization.fx._decomposed")  # which defines the operators
+
+        quantized = torch.export.export(Quantized(), (torch.randn(1, 3, 12),))
+        for exported in (whole, plain, quantized):
             buffer = io.BytesIO()
             torch.export.save(exported, buffer)
             found.append(buffer.getvalue())
@@ -88,15 +111,15 @@ def packed(parts: dict[str, bytes], kind: int = zipfile.ZIP_STORED) -> bytes:
     return buffer.getvalue()
 
 
-def mutant(seed: int) -> bytes:
+def mutant(bases: Sequence[bytes], seed: int) -> bytes:
     """One mutant, the same for a seed on every machine: values of the JSON, whole members, or bytes of the file."""
     rng = random.Random(seed)
-    base = seeds()[seed % len(seeds())]
+    base = bases[seed % len(bases)]
     kind = rng.random()
     if kind < 0.2:
         data = bytearray(base)
         for _ in range(rng.choice((1, 1, 2, 4))):
-            rng.choice(MUTATIONS)(data, rng, seeds())
+            rng.choice(MUTATIONS)(data, rng, bases)
         return bytes(data)
     parts = members(base)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
@@ -142,7 +165,7 @@ def _value(parts: dict[str, bytes], rng: random.Random) -> None:
     if rng.random() < 0.1:
         del holder[key]
     else:
-        holder[key] = rng.choice(choices)
+        holder[key] = copy.deepcopy(rng.choice(choices))
     parts[name] = json.dumps(tree).encode()
 
 
@@ -213,14 +236,15 @@ def complaint(path: Path) -> str:
     return ""
 
 
-def main(first: int, count: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "mutant.pt2"
-        for seed in range(first, first + count):
-            path.write_bytes(mutant(seed))
+def main(folder: str, first: str, count: str) -> None:
+    bases = [p.read_bytes() for p in sorted(Path(folder).iterdir())]
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "mutant.pt2"
+        for seed in range(int(first), int(first) + int(count)):
+            path.write_bytes(mutant(bases, seed))
             print(json.dumps({"seed": seed, "complaint": complaint(path)}), flush=True)
     print(json.dumps({"mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:3]))
+    main(*sys.argv[1:])

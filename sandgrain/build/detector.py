@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain import targets
+from sandgrain import interp, targets
 from sandgrain.build import firmware, limits, network, place
-from sandgrain.build.rates import Rates, rates
-from sandgrain.build.result import Battery, Stage
+from sandgrain.build.detected import ByLabel, Detected, Wrong
+from sandgrain.build.rates import rates
 from sandgrain.build.run import Clock, Progress, battery_of, example_of, prepare
 from sandgrain.build.samples import Samples
 from sandgrain.build.store import Store, digest
@@ -24,13 +24,11 @@ from sandgrain.data.manifest import atomic
 from sandgrain.errors import SandgrainError, UsageError
 from sandgrain.extract import extract
 from sandgrain.frontends import text
-from sandgrain.ir import Array
+from sandgrain.ir import Array, Graph
 from sandgrain.project import inspection
 from sandgrain.project.inspection import Inspection
 from sandgrain.project.load import Loaded
-from sandgrain.report import Report
 from sandgrain.train import anomaly
-from sandgrain.verify import Verdict
 
 MODELS = {"kmeans": "kmeans", "gmm": "gmm", "mahalanobis": "mahalanobis", "autoencoder": "autoencoder",
           "conv_autoencoder": "autoencoder"}  # fmt: skip
@@ -51,94 +49,6 @@ class Fitted:
 
     detector: anomaly.Detector
     floats: Array
-
-
-@dataclass(frozen=True, slots=True)
-class ByLabel:
-    """Test windows of one label: how many, the share that gave an alarm, and the AUC against the normal ones (None: normal)."""
-
-    label: str
-    windows: int
-    alarms: float
-    auc: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """A test window that was judged wrongly: its place on the side, recording and label; `score` above the threshold or not."""
-
-    place: int
-    key: str
-    label: str
-    score: int
-
-
-@dataclass(frozen=True, eq=False)
-class Detected:
-    """What a build of a detector found. `floats`: by the fitted model in floating point (numpy, or PyTorch); `host`: by the C on this computer, both on all test windows;
-    `board`: by the emulated board from raw samples, on the windows that ran there; `same`: `floats` on these.
-    """
-
-    name: str
-    folder: Path
-    seed: int
-    model: str
-    normal: str
-    labels: tuple[str, ...]
-    report: Report
-    verdict: Verdict
-    floats: Rates
-    host: Rates
-    board: Rates
-    same: Rates
-    by_label: tuple[ByLabel, ...]
-    wrong: tuple[Wrong, ...]
-    scores: Array  # int32 [test windows], by the C on this computer
-    anomalies: Array  # bool [test windows]
-    threshold: int
-    facts: Mapping[str, Any]
-    windows: Mapping[str, int]
-    checks: tuple[limits.Check, ...]
-    advice: str
-    battery: Battery | None
-    notes: tuple[str, ...]
-    example: str | None
-    samples: Samples
-    stages: tuple[Stage, ...]
-
-    @property
-    def missed(self) -> tuple[limits.Check, ...]:
-        return tuple(c for c in self.checks if not c.kept)
-
-    @property
-    def sentence(self) -> str:
-        """The limits that are missed, by how much, and what would keep them; "" where all are kept."""
-        if not self.missed:
-            return ""
-        return "; ".join([*(c.sentence() for c in self.missed), *([self.advice] if self.advice else [])])
-
-    def to_json(self) -> dict[str, Any]:
-        """One plain object; its keys are part of the interface. Nothing in it depends on the time or the machine."""
-        r, b = self.report, self.board
-        return {
-            "auc": b.auc, "pauc": b.pauc, "threshold": self.threshold, "false_alarm_rate": b.false_alarms,
-            "detection_rate": b.detected, "accuracy": b.accuracy, "auc_int8_host": self.host.auc, "auc_float": self.floats.auc,
-            "auc_float_verified": self.same.auc, "host": self.host.to_json(), "float": self.floats.to_json(),
-            "ram_bytes": r.ram_bytes, "flash_bytes": r.flash_bytes, "macs": r.macs, "instructions": r.instructions,
-            "cycles": r.cycles, "latency_ms": r.latency_ms, "energy_uj": r.energy_uj,
-            "battery_days": self.battery.days if self.battery else None, "seed": self.seed,
-            "dataset_hash": self.samples.found.manifest.sha256, "target": r.target, "name": r.name, "model": self.model,
-            "normal": self.normal, "labels": {x.label: {"windows": x.windows, "alarms": x.alarms, "auc": x.auc} for x in self.by_label},
-            "windows": dict(self.windows), "detector": dict(self.facts), "identical": self.verdict.identical,
-            "compared": dict(self.verdict.compared), "verified_windows": self.verdict.samples, "example": self.example,
-            "budget": [
-                {"name": c.name, "unit": c.unit, "limit": c.limit, "value": c.value, "kept": c.kept, "excess": c.excess}
-                for c in self.checks
-            ],
-            "missed": [c.sentence() for c in self.missed], "advice": self.advice, "notes": list(self.notes),
-            "wrong": [{"recording": w.key, "label": w.label, "score": w.score} for w in self.wrong],
-            "build_id": r.build_id, "report": r.to_json(),
-        }  # fmt: skip
 
 
 def build(loaded: Loaded, out: Path, *, seed: int | None, verified: int, progress: Progress) -> Detected:
@@ -184,6 +94,9 @@ def build(loaded: Loaded, out: Path, *, seed: int | None, verified: int, progres
             partial(progress, "running the firmware"),
             found.labels.index(normal),
         )
+    with clock.stage("scores in numpy", store.made):
+        key = digest("reference", samples.key, text.write(made.detector.graph).hex(), places)
+        reference = store.arrays("reference", key, lambda: {"y": _reference(made.detector.graph, x[places])})["y"]
     limit = made.detector.threshold
     ran = np.asarray(scores[places] if verdict.scores is None else verdict.scores)
     real = limit * made.detector.unit + made.detector.offset
@@ -199,11 +112,12 @@ def build(loaded: Loaded, out: Path, *, seed: int | None, verified: int, progres
     built = Detected(
         name=found.name, folder=out, seed=seed, model=project.model.name, normal=normal, labels=found.labels, report=report,
         verdict=verdict, floats=rates(made.floats, anomalies, real), host=rates(scores, anomalies, limit), board=board,
+        reference=rates(reference, anomalies[places], limit),
         same=rates(made.floats[places], anomalies[places], real), by_label=_by_label(found, normal, scores, y, limit),
         wrong=_wrong(samples, scores, y, anomalies, limit), scores=scores, anomalies=anomalies, threshold=limit,
         facts=made.detector.facts, windows={side: samples.count(side) for side in ("train", "validation", "test")},
         checks=checks, advice=advice,
-        battery=battery_of(report, project.target.battery_mah, project.target.period_s, targets.load(project.target.board)),
+        battery=battery_of(report, project.target, targets.load(project.target.board)),
         notes=(*notes, *(() if validated else (NO_VALIDATION,))), example=printed, samples=samples,
         stages=tuple(s for s in clock.stages if s.name != "what would fit" or missed),
     )  # fmt: skip
@@ -270,20 +184,26 @@ def _fitted(samples: Samples, options: Mapping[str, Any], seed: int) -> Fitted:
     project = samples.found.loaded.project
     kind, told = _chosen(samples, options, project.model.width, seed)
     key = digest("detector", samples.key, kind, sorted(told.items()), list(project.augment))
-    kept = samples.store.json("detector", key, lambda: _fit(samples, kind, told))
+    kept = samples.store.json("detector", key, lambda: _fit(samples, kind, told, key))
     return Fitted(anomaly.Detector.from_json(kept["detector"]), np.asarray(kept["floats"], np.float64))
 
 
-def _fit(samples: Samples, kind: str, told: Mapping[str, Any]) -> dict[str, Any]:
+def _fit(samples: Samples, kind: str, told: Mapping[str, Any], key: str) -> dict[str, Any]:
     epochs = VARIANTS if samples.augmentation.steps else 1
     x = np.concatenate([samples.varied(epoch)[0] for epoch in range(epochs)])
     held = samples.features("validation")[0] if samples.records("validation") else None
-    detector = anomaly.fit(kind, x, samples.front.normalization.quant, held_out=held, **told)
+    checkpoint = samples.store.checkpoint("training", key) if kind == "autoencoder" else None
+    detector = anomaly.fit(kind, x, samples.front.normalization.quant, held_out=held, checkpoint=checkpoint, **told)
     assert detector.real is not None
     return {"detector": detector.to_json(), "floats": detector.real(samples.features("test")[0]).tolist()}
 
 
 # --- what it found -------------------------------------------------------------------------------------------------------
+
+
+def _reference(graph: Graph, features: Array) -> Array:
+    """int32 [n]: the integer graph in numpy, window by window; what the board must give."""
+    return np.array([interp.run(graph, [row[np.newaxis]])[0].item() for row in features], np.int32)
 
 
 def _by_label(found: Inspection, normal: str, scores: Array, y: Array, limit: int) -> tuple[ByLabel, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.build import page
-from sandgrain.build.detector import Detected
+from sandgrain.build.detected import Detected
 from sandgrain.build.rates import Rates
 from sandgrain.data import charts, pictures
 from sandgrain.data.manifest import atomic
@@ -41,6 +41,7 @@ def render(built: Detected) -> str:
         ("int8", cells(built.host), f"its C on this computer, {total}"),
         ("emulated board" if "emulator" in built.verdict.compared else "this computer", cells(built.board),
          f"from raw samples; identical to the reference, byte for byte: {ran}"),
+        ("numpy", cells(built.reference), f"the same integers on the same windows; against the board: {built.agreement}"),
     ]  # fmt: skip
     labels = [[plain(x.label, 20) or "(none)", f"{x.windows:,}", percent(x.alarms), _share(x.auc)] for x in built.by_label]
     asked = f"{100 * f['false_alarms_asked']:.3g} % of {f['held_out']:,} normal windows that the fit did not see exceed it"

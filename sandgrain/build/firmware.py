@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from sandgrain import api, proof, targets
 from sandgrain.build.samples import Samples
 from sandgrain.build.store import Store, digest
 from sandgrain.cost import milliseconds
+from sandgrain.decide import Rule
 from sandgrain.errors import BudgetError, SandgrainError
 from sandgrain.features.frontend import FrontEnd
 from sandgrain.project.schema import Target
@@ -29,7 +30,7 @@ Step = Callable[[int, int], None]
 @dataclass(frozen=True, slots=True, eq=False)
 class Order:
     """What is compiled: the int8 model behind its features, for a board. `ram`: bytes that kernels and strips aim at.
-    `threshold`: a detector's."""
+    `rule`: how its stream decides. `threshold`: a detector's."""
 
     model: bytes
     front: FrontEnd
@@ -38,13 +39,15 @@ class Order:
     target: Target
     ram: int | None
     threshold: int | None = None
+    rule: Rule = field(default_factory=Rule)
 
     @property
     def key(self) -> str:
         front = self.front.to_json()
         how = [self.target.board, self.target.compiler, self.target.optimize, self.target.arena, self.target.clock_mhz]
+        said = [self.threshold, asdict(self.rule)]
         return digest(
-            "compiled", hashlib.sha256(self.model).hexdigest(), front, self.name, list(self.labels), how, self.ram, self.threshold
+            "compiled", hashlib.sha256(self.model).hexdigest(), front, self.name, list(self.labels), how, self.ram, said
         )
 
 
@@ -84,7 +87,7 @@ def _compile(order: Order, out: Path, step: Step) -> Report:
             return api.compile(
                 model, features=order.front, target=order.target.board, out=out, name=order.name, labels=order.labels,
                 arena=order.target.arena, compiler=order.target.compiler, optimize=order.target.optimize, max_ram=max_ram,
-                threshold=order.threshold, progress=step,
+                threshold=order.threshold, rule=order.rule, progress=step,
             ).report  # fmt: skip
 
         if order.ram is not None:

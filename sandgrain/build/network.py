@@ -63,9 +63,7 @@ def _make(samples: Samples, seed: int, key: str, progress: Progress) -> dict[str
     quant, store = samples.front.normalization.quant, samples.store
     watched = bool(samples.records("validation"))
     feed = nets.Feed(samples.varied, samples.features("validation") if watched else None, quant)
-    checkpoints = store.path("training", key, ".pt"), store.path("qat", key, ".pt")
-    for path in checkpoints:
-        store.sweep(path)
+    checkpoints = store.checkpoint("training", key), store.checkpoint("qat", key)
     net = nets.make(recipe(samples, seed), feed, quant, checkpoints, progress)
     facts = {
         "history": {name: asdict(h) for name, h in net.history.items()},

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sandgrain import __version__
 from sandgrain.build.limits import QUALITY, Check
 from sandgrain.build.result import Built, Stage
+from sandgrain.build.spotting import Spotted
 from sandgrain.data import charts, pictures
 from sandgrain.data.manifest import atomic
 from sandgrain.data.plain import plain
@@ -17,7 +18,7 @@ from sandgrain.report import KIB, LayerReport, Report, size
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from sandgrain.build.detector import Detected
+    from sandgrain.build.detected import Detected
 
 HERE = Path(__file__).parent
 STYLE = Path(charts.__file__).parent  # the folder of style.css
@@ -63,7 +64,8 @@ def shared(built: Built | Detected, summary: str, first: Sequence[tuple[str, str
         facts += [(f"{r.latency_ms:.3g} ms", "a window, features included"), (f"{r.energy_uj:.3g} uJ", "energy a window")]
     if built.battery is not None:
         days = f"{built.battery.days:,.0f} days" if built.battery.days >= 10 else f"{built.battery.days:.1f} days"
-        facts.append((days, f"of {built.battery.mah:g} mAh, a window every {built.battery.period_s:g} s, at most"))
+        at_most = ", at most" if built.battery.sleep_ma is None else ""
+        facts.append((days, f"of {built.battery.mah:g} mAh, a window every {built.battery.period_s:g} s{at_most}"))
     sides = ", ".join(f"{w[side]:,} {side}" for side in ("train", "validation", "test"))
     front = ", ".join(b.name() for b in built.samples.pipeline.blocks) or "raw"
     shape = " x ".join(map(str, built.samples.pipeline.shape))
@@ -110,6 +112,11 @@ def _accuracies(built: Built) -> list[tuple[str, str, str]]:
     rows.append(("macro F1", f"{built.macro_f1:.3f}", "int8: the mean over the labels"))
     if built.auc is not None:
         rows.append(("ROC AUC", f"{built.auc:.3f}", "int8: each label against all others, the mean"))
+    if (s := built.spotted) is not None:
+        r, rule = s.rates, s.rule
+        how = f"{s.false_accepts:,} in a recording of {s.length}; smoothing {rule.smoothing}, margin {rule.margin}, hold {rule.hold}"
+        rows.append(("false accepts", s.accepts, how))
+        rows.append(("false rejects", _percent(r.false_rejects), f"of {r.events:,} keywords there; {s.compared}"))
     return rows
 
 
@@ -160,7 +167,34 @@ def _plots(built: Built) -> list[dict[str, Any]]:
         if markup:
             qat = " Behind the line: trained again with the firmware's rounding." if len(built.history) > 1 else ""
             made.append({"title": title, "say": say + qat, "markup": Markup(markup)})
+    if built.spotted is not None:
+        made.append({"title": "Decisions", "say": _margins_say(built.spotted), "markup": Markup(_margins(built.spotted))})
     return made
+
+
+def _margins_say(s: Spotted) -> str:
+    return (
+        f"Keywords in a recording of {s.length} ({s.recordings} test recordings, {s.between} between): what other values of "
+        f"[decide] margin than {s.rule.margin} would give."
+    )
+
+
+def _margins(s: Spotted) -> str:
+    """False accepts an hour and false rejects over the margin, each on an axis of its own."""
+    full = next((k for k, row in enumerate(s.margins) if row[2] == 1), len(s.margins))  # nothing is found from there on
+    margins, accepts, rejects = zip(*s.margins[: full + 1], strict=True)
+    figure = charts.figure(4.3, 2.7)
+    left = figure.add_subplot()
+    right = left.twinx()
+    left.plot(margins, accepts, color=RED, linewidth=1.4)
+    right.plot(margins, [100 * share for share in rejects], color=BLUE, linewidth=1.4)
+    left.axvline(s.rule.margin, color="#333333", linewidth=1.2, linestyle="--")
+    left.set_xlabel("margin, steps of the output")
+    left.set_ylabel("false accepts an hour", color=RED)
+    right.set_ylabel("false rejects, %", color=BLUE)
+    left.set_ylim(bottom=0)
+    right.set_ylim(0, 105)
+    return charts.svg(figure)
 
 
 def memory(report: Report) -> dict[str, Any]:

@@ -10,9 +10,12 @@ from typing import Any
 from sandgrain.build import metrics
 from sandgrain.build.limits import Check
 from sandgrain.build.samples import Samples
+from sandgrain.build.spotting import Spotted
 from sandgrain.ir import Array
 from sandgrain.report import Report
 from sandgrain.verify import Verdict
+
+GIVEN = "[target] sleep_ma"  # a sleep current's source
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +44,35 @@ class Worst:
 
 @dataclass(frozen=True, slots=True)
 class Battery:
-    """How long a battery lasts when one inference runs every `period_s`. `days`: active energy alone, an upper bound.
+    """How long a battery lasts when one inference runs every `period_s`.
 
-    `duty`: share of the time that the core computes; above 1 it cannot keep up.
+    `duty`: share of the time that the core computes; above 1 it cannot keep up. `sleep_ma`: the current in the rest of it, and
+    where that is known from; None: not known, and `days`, of the active energy alone, an upper bound.
     """
 
     mah: float
     period_s: float
     duty: float
     days: float
+    sleep_ma: float | None = None
+    sleep_source: str = ""
+
+    @property
+    def of_the_chip(self) -> bool:
+        """Whether the sleep current is the board file's, which leaves out what else is on the board."""
+        return self.sleep_ma is not None and self.sleep_source != GIVEN
+
+    @property
+    def counts(self) -> str:
+        """What `days` counts, for people."""
+        if self.sleep_ma is None:
+            return "active energy alone, an upper bound: give [target] sleep_ma"
+        asleep = f"{self.sleep_ma:.3g} mA" if self.sleep_ma >= 0.1 else f"{1e3 * self.sleep_ma:.3g} uA"
+        return f"active energy and {asleep} asleep ({'the chip alone' if self.of_the_chip else 'as given'})"
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +105,7 @@ class Built:
     notes: tuple[str, ...]
     example: str | None  # what example/main.c prints on the emulated board
     samples: Samples
+    spotted: Spotted | None = None  # of classifiers that listen to a stream of sound
     stages: tuple[Stage, ...] = field(default=())
 
     @property
@@ -106,12 +130,15 @@ class Built:
 
     def to_json(self) -> dict[str, Any]:
         """One plain object; its keys are part of the interface. Nothing in it depends on the time or the machine."""
-        r = self.report
+        r, s = self.report, self.spotted
         return {
             "accuracy": self.accuracy, "accuracy_int8_host": self.accuracy_int8, "accuracy_float": self.accuracy_float,
             "accuracy_int8_after_training": self.accuracy_after_training, "macro_f1": self.macro_f1, "roc_auc": self.auc, "ram_bytes": r.ram_bytes, "flash_bytes": r.flash_bytes,
             "macs": r.macs, "instructions": r.instructions, "cycles": r.cycles, "latency_ms": r.latency_ms,
-            "energy_uj": r.energy_uj, "battery_days": self.battery.days if self.battery else None, "seed": self.seed,
+            "energy_uj": r.energy_uj, "battery_days": self.battery.days if self.battery else None,
+            "battery": self.battery.to_json() if self.battery else None,
+            "false_accepts_per_hour": s.rates.false_accepts_per_hour if s else None,
+            "false_rejects": s.rates.false_rejects if s else None, "long_recording": s.to_json() if s else None, "seed": self.seed,
             "dataset_hash": self.samples.found.manifest.sha256, "target": r.target, "name": r.name, "model": self.model,
             "parameters": self.parameters, "windows": dict(self.windows), "labels": list(self.labels),
             "confusion": self.confusion.tolist(), "identical": self.verdict.identical,

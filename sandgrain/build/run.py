@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from sandgrain import passes, targets
-from sandgrain.build import example, firmware, limits, metrics, network, place
-from sandgrain.build.result import Battery, Built, Stage, Worst
+from sandgrain.build import example, firmware, limits, metrics, network, place, spotting
+from sandgrain.build.result import GIVEN, Battery, Built, Stage, Worst
 from sandgrain.build.samples import Samples
 from sandgrain.build.store import Store, digest
 from sandgrain.codegen.ctext import identifier
@@ -25,6 +25,7 @@ from sandgrain.frontends import text
 from sandgrain.ir import Array
 from sandgrain.project import inspection
 from sandgrain.project.load import Loaded
+from sandgrain.project.schema import Target
 from sandgrain.quant import dequantize
 from sandgrain.report import Report
 from sandgrain.toolchain.process import cache_dir
@@ -71,6 +72,7 @@ def build(
     board = targets.load(project.target.board)
     with clock.stage("data"):
         found = inspection.inspect(loaded, progress=progress)
+        rule = spotting.rule_of(project, found.labels)
     store = Store(loaded.work / "build")
     samples = Samples(found, store, seed)
     progress("features", 0, 1)
@@ -84,13 +86,18 @@ def build(
         outputs = _outputs(store, trained.model, samples.key, x)
         untuned = _outputs(store, trained.after_training, samples.key, x)
     name = identifier(loaded.file.resolve().parent.name)
-    order = firmware.Order(trained.model, samples.front, name, found.labels, project.target, project.budget.limits.ram_bytes)
+    ram = project.budget.limits.ram_bytes
+    order = firmware.Order(trained.model, samples.front, name, found.labels, project.target, ram, rule=rule)
     progress("compiling", 0, 1)
     with clock.stage("compile and measure", store.made):
         report = _compiled(order, out, samples, seed, progress)
     places = samples.spread("test", verified)
     with clock.stage("verify", store.made):
         verdict = firmware.verified(out, report.build_id, samples, places, partial(progress, "running the firmware"))
+    heard = None
+    if verdict.identical and spotting.applies(samples, out):
+        with clock.stage("a long recording", store.made):
+            heard = spotting.spotted(samples, order, out, report.build_id, partial(progress, "listening to a long recording"))
     chances = metrics.probabilities(outputs, already=graph.nodes[-1].op == "softmax")
     accuracy = verdict.accuracy if verdict.accuracy is not None else metrics.accuracy(outputs, y)
     checks = limits.checks(project.budget, board, report, accuracy)
@@ -105,8 +112,8 @@ def build(
         accuracy_after_training=metrics.accuracy(untuned, y), confusion=metrics.confusion(outputs, y), auc=metrics.roc_auc(chances, y), worst=_worst(samples, chances, y),
         windows={side: samples.count(side) for side in ("train", "validation", "test")}, parameters=trained.parameters,
         history=trained.history, checks=checks, advice=advice,
-        battery=battery_of(report, project.target.battery_mah, project.target.period_s, board), notes=trained.notes,
-        example=printed, samples=samples, stages=tuple(s for s in clock.stages if s.name != "what would fit" or missed),
+        battery=battery_of(report, project.target, board), notes=trained.notes,
+        example=printed, samples=samples, spotted=heard, stages=tuple(s for s in clock.stages if s.name != "what would fit" or missed),
     )  # fmt: skip
     with atomic(out / "report.json") as file:
         file.write(json.dumps(built.to_json(), indent=1).encode() + b"\n")
@@ -155,13 +162,17 @@ def _worst(samples: Samples, chances: Array, labels: Array) -> tuple[Worst, ...]
     )
 
 
-def battery_of(report: Report, mah: float, period_s: float, board: targets.Board) -> Battery | None:
-    """The charge that the core's run current takes in each period, against the battery's."""
-    if not mah or report.latency_ms is None or report.cycles is None:
+def battery_of(report: Report, target: Target, board: targets.Board) -> Battery | None:
+    """The charge that run and sleep currents take in each period, against the battery's; None where it is not asked or known."""
+    if not target.battery_mah or report.latency_ms is None or report.cycles is None:
         return None
-    busy = report.latency_ms / 1e3
+    period, busy = target.period_s, report.latency_ms / 1e3
     charge = board.active_ma * report.cycles / board.clock_hz  # mA s an inference; the same at another clock
-    return Battery(mah, period_s, busy / period_s, mah * period_s / charge / HOURS)
+    asleep, source = board.sleep_ma, board.sleep_source
+    if target.sleep_ma is not None:
+        asleep, source = target.sleep_ma, GIVEN
+    charge += (asleep or 0.0) * max(period - busy, 0.0)
+    return Battery(target.battery_mah, period, busy / period, target.battery_mah * period / charge / HOURS, asleep, source)
 
 
 def example_of(

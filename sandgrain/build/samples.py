@@ -24,7 +24,7 @@ from sandgrain.project.inspection import Inspection
 
 VARIANTS = 8  # versions of the training set: epoch e sees number e % VARIANTS
 HELD = 1 << 29  # bytes of varied training sets that stay in memory; of larger ones the last
-BACKGROUND = 64  # recordings at most that are mixed in, held in memory
+BACKGROUND = 64  # background recordings at most that are held in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +74,10 @@ class Samples:
 
     def windows(self, side: str) -> Iterator[Cut]:
         """Every window of a side, in order."""
-        return stream(self.records(side), self._open, self.windowing)
+        return stream(self.records(side), self.opened, self.windowing)
 
-    def _open(self, record: Record) -> Array:
+    def opened(self, record: Record) -> Array:
+        """A recording's samples."""
         return ingest.open_record(self.found.manifest, record)
 
     def features(self, side: str) -> tuple[Array, Array]:
@@ -107,15 +108,16 @@ class Samples:
     @cached_property
     def augmentation(self) -> augment.Augmentation:
         project = self.found.loaded.project
-        return augment.from_tables(project.augment, project.data.kind, self._background())
+        return augment.from_tables(project.augment, project.data.kind, self.background())
 
-    def _background(self) -> list[Array]:
+    def background(self, most: int = BACKGROUND) -> list[Array]:
+        """The recordings of `[data] background`, `most` of them."""
         data = self.found.loaded.project.data
         if not data.background:
             return []
         layout = type(data.layout)(kind=data.kind, files=data.background, rate=data.rate, resample=data.resample)
         manifest = ingest.ingest(self.found.loaded.root, layout)
-        return [ingest.open_record(manifest, r) for r in manifest.records[:BACKGROUND]]
+        return [ingest.open_record(manifest, r) for r in manifest.records[:most]]
 
     def _features(self, side: str, steps: augment.Augmentation | None, variant: int) -> dict[str, Array]:
         names = {label: k for k, label in enumerate(self.found.labels)}

@@ -47,6 +47,12 @@ class Store:
     def path(self, stage: str, key: str, suffix: str) -> Path:
         return self.folder / f"{stage}-{key}{suffix}"
 
+    def checkpoint(self, stage: str, key: str) -> Path:
+        """Where a training keeps its state, so that a killed one goes on; those of the oldest trainings are removed."""
+        path = self.path(stage, key, ".pt")
+        self.sweep(path)
+        return path
+
     def arrays(self, stage: str, key: str, make: Callable[[], Mapping[str, Array]]) -> dict[str, Array]:
         """Named arrays."""
         path = self.path(stage, key, ".npz")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sandgrain.cli import _out
 
 if TYPE_CHECKING:
-    from sandgrain.build.detector import Detected
+    from sandgrain.build.detected import Detected
     from sandgrain.build.rates import Rates
 
 LISTED = 4  # windows judged wrongly that are named
@@ -32,8 +32,10 @@ def rates(built: Detected) -> None:
     identical = "every byte as the reference" if v.identical else "DIFFERS from the reference"
     on = "emulated board" if "emulator" in v.compared else "this computer"
     rows = [["float", *_cells(built.floats)], ["int8, C here", *_cells(built.host)], [on, *_cells(built.board)]]
+    rows.append(["int8, numpy", *_cells(built.reference)])
     _out.table("", ["detection", "AUC", "pAUC", "false alarms", "detected", "right"], rows, numeric=range(1, 6))
-    _out.line(f"{on}: from raw samples, {v.samples:,} test windows, {identical}")
+    _out.line(f"{on}: from raw samples, {v.samples:,} test windows, {identical};")
+    _out.line(f"numpy: the same integers on the same windows; {built.agreement}")
     if built.same != built.floats:
         _out.line(f"float on these {v.samples:,} windows: AUC {_share(built.same.auc)}, pAUC {_share(built.same.pauc)}")
     f = built.facts

@@ -17,7 +17,7 @@ from sandgrain.errors import BudgetError, MismatchError, UsageError
 from sandgrain.report import size
 
 if TYPE_CHECKING:
-    from sandgrain.build.detector import Detected
+    from sandgrain.build.detected import Detected
     from sandgrain.build.result import Built
     from sandgrain.build.run import Progress
 
@@ -45,6 +45,7 @@ def command(
     """
     _require()
     from sandgrain.build import detector, detector_page, page, run
+    from sandgrain.build.detected import Detected
     from sandgrain.project.load import load
 
     loaded = load(project)
@@ -56,7 +57,7 @@ def command(
         else:
             built = run.build(loaded, place, seed=seed, verified=verify, progress=progress)
         if html is not None:
-            if isinstance(built, detector.Detected):
+            if isinstance(built, Detected):
                 detector_page.write(built, html, progress)
             else:
                 page.write(built, html, progress)
@@ -68,6 +69,10 @@ def command(
             _out.line(f"Plots in {html}")
     if built.verdict.difference is not None:
         raise MismatchError(str(built.verdict.difference))
+    if not isinstance(built, Detected) and built.spotted is not None and not built.spotted.identical:
+        raise MismatchError(
+            "the stream: scores or decisions of the firmware, the C on this computer and numpy differ; see --json"
+        )
     if built.missed:
         raise BudgetError(built.sentence)
 
@@ -89,7 +94,7 @@ def _bar() -> Iterator[Progress]:
 
 def _page(built: Built | Detected) -> None:
     """All of it on one page of text, 80 columns wide."""
-    from sandgrain.build.detector import Detected
+    from sandgrain.build.detected import Detected
 
     if isinstance(built, Detected):
         _detector.heading(built)
@@ -101,6 +106,7 @@ def _page(built: Built | Detected) -> None:
         _heading(built)
         _budget(built)
         _accuracies(built)
+        _spotted(built)
         _costs(built)
         _confusion(built)
     _use(built)
@@ -148,6 +154,20 @@ def _accuracies(built: Built) -> None:
     _out.line()
 
 
+def _spotted(built: Built) -> None:
+    """Keywords in a long recording, where there are any."""
+    if (s := built.spotted) is None:
+        return
+    r = s.rates
+    rows = [
+        ["false accepts", s.accepts, f"{s.false_accepts} in {s.length}: {s.recordings} test recordings, {s.between} between"],
+        ["false rejects", f"{100 * r.false_rejects:.1f} %", f"of {r.events} keywords; smoothing {s.rule.smoothing}, margin {s.rule.margin}, hold {s.rule.hold}"],
+        ["decisions", str(s.decisions), s.compared],
+    ]  # fmt: skip
+    _out.table("", ["a stream", "", ""], rows, numeric=(1,))
+    _out.line()
+
+
 def _costs(built: Built | Detected) -> None:
     r = built.report
     parts = f"arena {size(r.arena_bytes)}" + (f" + stream {size(r.stream_bytes)}" if r.stream_bytes else "")
@@ -161,7 +181,7 @@ def _costs(built: Built | Detected) -> None:
         rows.append(
             ["battery", _days(b.days), f"{b.mah:g} mAh, a window every {b.period_s:g} s, core busy {100 * b.duty:.2g} %;"]
         )
-        rows.append(["", "", "active energy alone: no sleep current, no sensor"])
+        rows.append(["", "", b.counts])
     _out.table("", ["cost", "", ""], rows, numeric=(1,))
     if built.battery is not None and built.battery.duty > 1:
         _out.line("note: a window takes longer than the period; the board cannot keep up")

@@ -19,7 +19,7 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
     if as_json:
         rows = [
             {"name": b.name, "title": b.title, "core": b.core.name, "ram_bytes": b.ram_bytes, "flash_bytes": b.flash_bytes,
-             "clock_hz": b.clock_hz, "supply_v": b.supply_v, "active_ma": b.active_ma, "emulator": b.core.emulator,
+             "clock_hz": b.clock_hz, "supply_v": b.supply_v, "active_ma": b.active_ma, "sleep_ma": b.sleep_ma, "emulator": b.core.emulator,
              "data_sheet": b.data_sheet, "notes": b.notes}
             for b in boards
         ]  # fmt: skip

@@ -15,16 +15,22 @@ def applies(graph: Graph) -> bool:
     return len(graph.labels) > 1 and len(graph.outputs) == 1 and out.dtype == "int8" and out.size == len(graph.labels)
 
 
+def background(rule: Rule) -> str:
+    """A C expression of `label`: whether it is never decided for."""
+    return " || ".join(f"(label) == {k}" for k in rule.background) or "0"
+
+
 def declaration(name: str, rule: Rule, labels: int) -> str:
     """Macros, the struct and the function, for model.h."""
     upper = name.upper()
     return (
         f"/* Decisions. The scores of the last {upper}_SMOOTHING results are added up; a label counts when it leads every other by\n"
-        f" * {upper}_MARGIN steps of the output for each of them, and not within {upper}_HOLD results of the last decision. Define the\n"
-        " * macros before this header to change them. */\n"
+        f" * {upper}_MARGIN steps of the output for each of them, and not within {upper}_HOLD results of the last decision. A background\n"
+        " * label is never decided for. Define the macros for all files that include this header to change them. */\n"
         f"#ifndef {upper}_SMOOTHING\n#define {upper}_SMOOTHING {rule.smoothing} /* results, at least 1 */\n#endif\n"
         f"#ifndef {upper}_MARGIN\n#define {upper}_MARGIN {rule.margin}\n#endif\n"
-        f"#ifndef {upper}_HOLD\n#define {upper}_HOLD {rule.hold}\n#endif\n\n"
+        f"#ifndef {upper}_HOLD\n#define {upper}_HOLD {rule.hold} /* results, at least 0 */\n#endif\n"
+        f"#ifndef {upper}_IS_BACKGROUND\n#define {upper}_IS_BACKGROUND(label) ({background(rule)})\n#endif\n\n"
         f"struct {name}_decider {{ /* all zero is its start */\n"
         f"    int8_t scores[{upper}_SMOOTHING][{labels}];\n"
         "    int32_t next, count, hold;\n};\n\n"
@@ -65,7 +71,7 @@ int32_t {name}_decide(struct {name}_decider *d, const int8_t scores[{labels}])
             second = sum;
         }}
     }}
-    if (first - second < {upper}_MARGIN * {upper}_SMOOTHING) {{
+    if (first - second < {upper}_MARGIN * {upper}_SMOOTHING || {upper}_IS_BACKGROUND(best)) {{
         return -1;
     }}
     d->hold = {upper}_HOLD;

@@ -7,32 +7,38 @@ from dataclasses import replace
 import numpy as np
 
 from sandgrain.ir import Graph, Node, Tensor, View, attrs, with_nodes
+from sandgrain.ops.transpose_conv import named_paddings
 from sandgrain.ops.windows import explicit_padding
 from sandgrain.quant import INT8_MIN
 
 KERNEL = {"conv_2d": (1, 1), "depthwise_conv_2d": (1, 1), "max_pool_2d": None}  # op -> (weights' input, first spatial axis)
 NONE = (0, 0, 0, 0)
+LEAST: dict[str, float] = {"int8": INT8_MIN, "int16": -(2**15), "float32": float(np.finfo(np.float32).min)}
 
 
 def spelled_out(graph: Graph) -> Graph:
     """before: y = conv_2d(x, padding (1, 1, 1, 1), stride 2)      after: p = pad(x); y = conv_2d(p)
 
-    Exact: what is put around x is its zero point, or for a max pool of int8 the least value. Where SAME says it, nothing is changed.
+    Exact: what is put around x is its zero point, or for a max pool the least value. Where SAME says it, nothing is changed.
     """
     tensors, nodes = list(graph.tensors), list[Node]()
     for node in graph.nodes:
         view = graph.view(node)
-        if node.op not in KERNEL or _has_a_code(view) or (node.op == "max_pool_2d" and view.input(0).dtype != "int8"):
+        if node.op == "transpose_conv" and tuple(node.attrs["padding"]) not in named_paddings(view):
+            nodes += _cropped(graph, node, tensors)
+            continue
+        if node.op not in KERNEL or _has_a_code(view):
             nodes.append(node)
             continue
         x = view.input(0)
         top, bottom, left, right = node.attrs["padding"]
         n, height, width, channels = x.shape
-        inputs, value = [node.inputs[0]], x.zero_point if x.dtype == "int8" else 0
+        inputs = [node.inputs[0]]
+        value: float = x.zero_point if x.dtype == "int8" else 0
         if node.op == "max_pool_2d":
-            value = INT8_MIN
+            value = LEAST[x.dtype]
             inputs.append(len(tensors))
-            tensors.append(Tensor(f"{node.name}.least", (1,), "int8", x.quant, np.full(1, value, np.int8)))
+            tensors.append(Tensor(f"{node.name}.least", (1,), x.dtype, x.quant, np.full(1, value, x.dtype)))
         padded = len(tensors)
         tensors.append(
             replace(x, name=f"{node.name}.padded", shape=(n, height + top + bottom, width + left + right, channels), data=None)
@@ -41,6 +47,19 @@ def spelled_out(graph: Graph) -> Graph:
         nodes.append(Node("pad", f"{node.name}.pad", tuple(inputs), (padded,), attrs(paddings=sides, value=value)))
         nodes.append(replace(node, inputs=(padded, *node.inputs[1:]), attrs=attrs(**{**node.attrs, "padding": NONE})))
     return with_nodes(replace(graph, tensors=tuple(tensors)), nodes)
+
+
+def _cropped(graph: Graph, node: Node, tensors: list[Tensor]) -> tuple[Node, Node]:
+    """before: y = transpose_conv(x, padding (1, 1))      after: t = transpose_conv(x); y = strided_slice(t), what was cut off"""
+    (top, left), (height, width), y = node.attrs["padding"], node.attrs["size"], graph.view(node).out
+    whole = len(tensors)
+    tensors.append(replace(y, name=f"{node.name}.whole", shape=(y.shape[0], top + height, left + width, y.shape[3])))
+    values = {**node.attrs, "padding": (0, 0), "size": (top + height, left + width)}
+    cut = attrs(start=(0, top, left, 0), stride=(1, 1, 1, 1), size=y.shape, drop=())
+    return (
+        replace(node, outputs=(whole,), attrs=attrs(**values)),
+        Node("strided_slice", f"{node.name}.crop", (whole,), node.outputs, cut),
+    )
 
 
 def _has_a_code(view: View) -> bool:

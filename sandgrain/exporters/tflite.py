@@ -12,11 +12,11 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from sandgrain.errors import UnsupportedError
+from sandgrain.errors import UnsupportedError, printable, unsupported
 from sandgrain.exporters.padding import spelled_out
 from sandgrain.ir import Array, Graph, Tensor
 from sandgrain.ops import OPS, Foreign
-from sandgrain.ops.base import Option
+from sandgrain.ops.base import Encoded, Option
 
 SCHEMA_VERSION = 3
 IDENTIFIER = b"TFL3"
@@ -27,13 +27,35 @@ MAX_OLD_CODE = 127  # operator codes above it live in `builtin_code` alone
 
 
 def write(graph: Graph) -> bytes:
-    """The .tflite file of `graph`. Raises UnsupportedError for an op or a padding that the format cannot express."""
+    """The .tflite file of `graph`: of int8, of floats, or 16x8.
+
+    Raises UnsupportedError, which names every layer that the format cannot express (its op, a padding, an option).
+    """
     return _Writer(spelled_out(graph)).finish()
+
+
+def _encodings(graph: Graph) -> list[tuple[Foreign, Encoded]]:
+    """Each node in the format's words, or one error for all nodes that it has none for."""
+    found, faults = list[tuple[Foreign, Encoded]](), list[str]()
+    for node in graph.nodes:
+        op = OPS[node.op]
+        try:
+            encoded = op.encode(graph.view(node))
+            named = [f for f in op.foreign if f.name == encoded.name]
+            if not named:
+                raise UnsupportedError("has no .tflite operator; export the graph before it was optimized")
+            found.append((named[0], encoded))
+        except UnsupportedError as error:
+            faults.append(f"{printable(node.name)} ({node.op}): {error}")
+    if faults:
+        raise unsupported(faults)
+    return found
 
 
 class _Writer:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.encodings = _encodings(graph)
         self.builder = flatbuffers.Builder(1 << 16)
         self.tensors = list(graph.tensors)
         self.codes: dict[tuple[int, int], int] = {}  # (builtin code, version) -> index
@@ -75,11 +97,7 @@ class _Writer:
 
     def _operator(self, index: int) -> int:
         node = self.graph.nodes[index]
-        op = OPS[node.op]
-        encoded = op.encode(self.graph.view(node))
-        foreign = next((f for f in op.foreign if f.name == encoded.name), None)
-        if foreign is None:
-            raise UnsupportedError(f"{node.name}: {node.op} has no .tflite operator; export the graph before it was optimized")
+        foreign, encoded = self.encodings[index]
         code = self.codes.setdefault((foreign.code, foreign.version), len(self.codes))
         options = self._options(foreign, encoded.options)
         inputs = self._ints([self._input(node.inputs, item) for item in encoded.inputs])

@@ -111,14 +111,15 @@ def _gathered(view: View, channels: Channels) -> Channels:
     return replace(channels, weights=channels.weights[:, order])
 
 
-def _conv_stream(view: View) -> Array | None:
+def conv_stream(view: View) -> Array | None:
+    """The stream of a convolution by windows; None where the kernels are not exact for it."""
     channels = channels_of(view)
     channels = None if channels is None else _gathered(view, channels)
     return None if channels is None else stream_of(channels, CONV_BLOCK)
 
 
 def _accepts_conv(view: View) -> bool:
-    return view.out.size > 0 and _conv_stream(view) is not None
+    return view.out.size > 0 and conv_stream(view) is not None
 
 
 def _is_pointwise(view: View) -> bool:
@@ -136,7 +137,7 @@ def _widens(view: View) -> bool:
 
 def _common(view: View) -> dict[str, int | float | tuple[int, ...] | Array]:
     """Fields of both convolutions."""
-    stream = _conv_stream(view)
+    stream = conv_stream(view)
     assert stream is not None
     low, high = clamp_of(view)
     size = stream.shape[1]

@@ -21,7 +21,7 @@ def pair_fields(view: View, weights: Array) -> Fields:
     """The members of struct sg_conv_2d_pair_s8 for a convolution with OHWI `weights`."""
     x, out, steps = view.input(0), view.out, rescaling_steps(view, weights)
     assert steps is not None
-    rows = _in_order(weights)
+    rows = in_order(weights)
     out_c, depth = rows.shape
     blocks, cut = out_c // BLOCK, groups(out_c, BLOCK)
     (top, _, left, _), (low, high) = view.attrs["padding"], clamp_of(view)
@@ -116,7 +116,7 @@ def _depth(weights: Array) -> int:
     return -(-int(np.prod(weights.shape[1:])) // 4) * 4
 
 
-def _in_order(weights: Array) -> Array:
+def in_order(weights: Array) -> Array:
     """OHWI weights as [channels, depth] in the order of a window in the scratch: see conv_2d_pair_s8.h."""
     out_c, kernel_h, kernel_w, in_c = weights.shape
     rows = weights.reshape(out_c, kernel_h, kernel_w * in_c)

@@ -102,7 +102,7 @@ class UnaryOp(Op):
         return Decoded(attrs(), (0,))
 
     def encode(self, view: View) -> Encoded:
-        return Encoded(self.foreign[0].name)
+        return Encoded(self.foreign[0].name) if self.foreign else super().encode(view)
 
     def sample(self, draw: Draw) -> Graph:
         x = activation_tensor("x", draw_shape(draw), draw_quant(draw))

@@ -13,6 +13,7 @@ from sandgrain.ops import windows as win
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, In, Kernel, Option, Out, Shape, constant_ints, i32, need
 from sandgrain.ops.convolution import Convolution
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.transpose_phases import TRANSPOSE_DSP, TRANSPOSE_PAIR, phase_fields
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of, draw_weights, finish
 
 BLOCK = 4  # output channels that the kernel computes at once
@@ -43,18 +44,13 @@ def same_padding(size: Sequence[int], kernel: Sequence[int], stride: Sequence[in
     return top, left
 
 
+def named_paddings(view: View) -> dict[tuple[int, int], int]:
+    """The paddings that .tflite has a code for -> the code."""
+    same = same_padding(view.attrs["size"], view.input(1).shape[1:3], view.attrs["stride"])
+    return {same: win.PADDING_CODE["same"], (0, 0): win.PADDING_CODE["valid"]}
+
+
 # --- the kernel ------------------------------------------------------------------------------------------------------
-
-
-def _phases(kernel: int, stride: int, padding: int) -> Array:
-    """int32 [stride * 3]: for the output positions that meet taps p, p + stride ...: how many taps, the first position, and
-    the input position of its last tap.
-    """
-    found = []
-    for p in range(stride):
-        taps, first = max(-(-(kernel - p) // stride), 0), (p - padding) % stride
-        found.append((taps, first, (first + padding - p) // stride - (taps - 1)))
-    return i32(found).reshape(-1)
 
 
 def _packed(weights: Array, stride: Sequence[int]) -> Array:
@@ -74,13 +70,10 @@ def _packed(weights: Array, stride: Sequence[int]) -> Array:
 
 def _lower(view: View) -> tuple[Call, ...]:
     x, out, weights = view.input(0), view.out, view.const(1)
-    stride, padding, (low, high) = view.attrs["stride"], view.attrs["padding"], clamp_of(view)
+    stride, (low, high) = view.attrs["stride"], clamp_of(view)
     multiplier, shift = channel_multipliers(view, out.shape[3])
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
+    fields = phase_fields(view, weights.shape[1:3]) | {
         "weights": _packed(weights, stride), "bias": bias_of(view, out.shape[3]), "multiplier": multiplier, "shift": shift,
-        "rows": _phases(weights.shape[1], stride[0], padding[0]), "columns": _phases(weights.shape[2], stride[1], padding[1]),
-        "batch": x.shape[0], "in_h": x.shape[1], "in_w": x.shape[2], "in_c": x.shape[3],
-        "out_h": out.shape[1], "out_w": out.shape[2], "out_c": out.shape[3], "stride_h": stride[0], "stride_w": stride[1],
         "in_offset": -x.zero_point, "out_zero_point": out.zero_point, "low": low, "high": high,
     }  # fmt: skip
     return (Call("portable/transpose_conv_s8.h", fields, (In(0), Out(0))),)
@@ -97,7 +90,7 @@ class TransposeConv(Convolution):
     foreign = (
         Foreign("TRANSPOSE_CONV", 67, 49, (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8")), version=3),
     )  # fmt: skip
-    kernels = (Kernel("transpose_conv_s8", _lower),)
+    kernels = (TRANSPOSE_DSP, TRANSPOSE_PAIR, Kernel("transpose_conv_s8", _lower))
 
     channel_axis = 0
 
@@ -145,9 +138,7 @@ class TransposeConv(Convolution):
 
     def encode(self, view: View) -> Encoded:
         a = view.attrs
-        codes = {(0, 0): win.PADDING_CODE["valid"]}
-        codes.setdefault(same_padding(a["size"], view.input(1).shape[1:3], a["stride"]), win.PADDING_CODE["same"])
-        padding = tuple(a["padding"])
+        codes, padding = named_paddings(view), tuple(a["padding"])
         need(padding in codes, f"padding {padding} of a transposed convolution has no name in .tflite; crop its output instead")
         options = {
             "padding": codes[padding], "stride_h": a["stride"][0], "stride_w": a["stride"][1],

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from sandgrain.budget import Limits, parse_size, parse_time
 from sandgrain.data.records import Kind, Layout
+from sandgrain.decide import MAX_HOLD, MAX_MARGIN, MAX_SMOOTHING, Rule
 from sandgrain.errors import SandgrainError
 
 T = TypeVar("T")
@@ -183,6 +184,35 @@ class Train(Section):
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
 
 
+class Decide(Section):
+    """How the results of a stream become decisions: the macros of `NAME_decide` in model.h, which can also be changed there."""
+
+    smoothing: int = Field(
+        Rule().smoothing,
+        ge=1,
+        le=MAX_SMOOTHING,
+        description="Results whose scores are added up: one comes each `[data] stride_s`, or a quarter of a window.",
+    )
+    margin: int = Field(
+        Rule().margin,
+        ge=0,
+        le=MAX_MARGIN,
+        description="By how much a label must lead every other: steps of the int8 output, on average over these results. More of "
+        "them: fewer false accepts, more false rejects; the page of `sandgrain build --html` draws both.",
+    )
+    hold: int = Field(Rule().hold, ge=0, lt=MAX_HOLD, description="Results after a decision in which there is no other.")
+    background: Words = Field(
+        (), description='Labels that are never decided for, such as `["silence"]`; the label of `[data] rest` is always one.'
+    )
+    minutes: float = Field(
+        10.0,
+        ge=0,
+        le=600,
+        description="Audio: length, at most, of the recording that false accepts an hour and false rejects are counted over, "
+        "minutes. It is made of test recordings. 0: they are not counted.",
+    )
+
+
 class Target(Section):
     """The board, and how the C is made."""
 
@@ -193,6 +223,13 @@ class Target(Section):
     arena: Literal["static", "caller"] = Field("static", description="Who owns the working memory.")
     battery_mah: float = Field(0.0, ge=0, le=1e6, description="Battery, mAh, for its life. 0: not asked.")
     period_s: float = Field(1.0, gt=0, le=86_400, description="Seconds from one inference to the next, for the battery's life.")
+    sleep_ma: float | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="Current between inferences, mA, for the battery's life: of the whole device, as you measured it. Not given: "
+        "that of the board's chip alone, where it is known.",
+    )
 
 
 _ENERGY = {"nj": 1e-3, "uj": 1.0, "mj": 1e3, "j": 1e6}
@@ -244,6 +281,7 @@ class Project(Section):
     augment: Tables[dict[str, Any]] = Field((), description="What is varied in training, in order; `kind` names each.")
     model: Model = Field(default_factory=Model, description="The network.")
     train: Train = Field(default_factory=Train, description="Training.")
+    decide: Decide = Field(default_factory=Decide, description="Decisions over a stream.")
     target: Target = Field(default_factory=Target, description="The board.")
     budget: Budget = Field(default_factory=Budget, description="The limits.")
 

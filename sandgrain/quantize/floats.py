@@ -14,12 +14,15 @@ import numpy.typing as npt
 from sandgrain.errors import UnsupportedError, UsageError
 from sandgrain.ir import Array, Graph, Node, View
 from sandgrain.ops import windows as win
+from sandgrain.ops.blocks import Blocks
+from sandgrain.ops.depth_to_space import DepthToSpace
 from sandgrain.ops.gelu import by_tanh
 from sandgrain.ops.resize_bilinear import real_weights
 from sandgrain.ops.resize_nearest_neighbor import nearest
 from sandgrain.ops.resizing import per_side
 from sandgrain.ops.silu import silu
 from sandgrain.ops.softplus import softplus
+from sandgrain.ops.space_to_depth import SpaceToDepth
 from sandgrain.ops.transpose_conv import multiplied, scattered
 
 Floats = npt.NDArray[np.float32]
@@ -320,6 +323,10 @@ def _resize_bilinear(view: View, inputs: list[Array]) -> Sequence[Array]:
     return (np.einsum("yh,nbhwc,xw->nbyxc", rows, inputs[0], columns, optimize=True),)
 
 
+def _blocks(op: Blocks) -> Function:
+    return _unary(lambda x, view: op.move(_flat(x), view.attrs["block"]).reshape(len(x), *view.out.shape))
+
+
 def _gather(view: View, inputs: list[Array]) -> Sequence[Array]:
     axis, (x, at) = view.attrs["axis"], inputs
     inside = np.clip(at, 0, x.shape[axis + 1] - 1)
@@ -350,6 +357,7 @@ FUNCTIONS: dict[str, Function] = {
     "average_pool_2d": _average_pool_2d, "max_pool_2d": _max_pool_2d, "mean": _reduction(np.mean),
     "sum": _reduction(np.sum), "reduce_max": _reduction(np.max),
     "concatenation": _concatenation, "split": _split, "pad": _pad, "reshape": _reshape, "transpose": _transpose,
-    "strided_slice": _strided_slice, "gather": _gather, "resize_nearest_neighbor": _resize_nearest_neighbor, "resize_bilinear": _resize_bilinear,
+    "strided_slice": _strided_slice, "gather": _gather,
+    "depth_to_space": _blocks(DepthToSpace()), "space_to_depth": _blocks(SpaceToDepth()), "resize_nearest_neighbor": _resize_nearest_neighbor, "resize_bilinear": _resize_bilinear,
     "arg_max": _arg_max,
 }  # fmt: skip

@@ -11,20 +11,21 @@ from dataclasses import replace
 import numpy as np
 
 from sandgrain import spec
-from sandgrain.errors import UnsupportedError, printable
+from sandgrain.errors import UnsupportedError, printable, unsupported
 from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
 from sandgrain.quant import Quantization, per_tensor
 from sandgrain.quantize.calibrate import Calibration, Range, Ranges, calibrate, hull, span
-from sandgrain.quantize.scales import Prepared, prepare
-from sandgrain.quantize.weights import CHANNEL_AXIS, ONE_SCALE, RECURRENT, TINY, quantize_pair
+from sandgrain.quantize.rounding import Rounded, round_weights
+from sandgrain.quantize.scales import TINY, Prepared, prepare
+from sandgrain.quantize.weights import CHANNEL_AXIS, ONE_SCALE, RECURRENT, quantize_pair
 
 LEVEL_MAX = 2**15 - 1
 ACCUMULATOR_MAX = 2**46  # TensorFlow Lite rescales 64-bit sums of less than 2^47
 # The ops that TensorFlow Lite Micro has an int16 kernel for. A graph with another one is refused, whatever ops are added.
 KERNELS = frozenset((
-    "add", "average_pool_2d", "batch_matmul", "concatenation", "conv_2d", "depthwise_conv_2d", "fully_connected", "leaky_relu",
-    "logistic", "lstm", "max_pool_2d", "mean", "mul", "pad", "quantize", "relu", "relu6", "reshape", "resize_nearest_neighbor",
-    "softmax", "split", "strided_slice", "sub", "tanh", "transpose", "transpose_conv",
+    "abs", "add", "average_pool_2d", "batch_matmul", "concatenation", "conv_2d", "depthwise_conv_2d", "fully_connected", "leaky_relu",
+    "logistic", "lstm", "max_pool_2d", "maximum", "mean", "minimum", "mul", "pad", "quantize", "relu", "relu6", "reshape", "resize_nearest_neighbor",
+    "softmax", "split", "strided_slice", "sub", "sum", "tanh", "transpose", "transpose_conv",
 ))  # fmt: skip
 UNIT = per_tensor(2.0**-15, 0)  # of softmax, logistic, tanh and lstm
 ADD_BITS = 15  # by which the inputs of a sum are shifted left before they are rescaled
@@ -43,15 +44,16 @@ def quantize_int16(graph: Graph, inputs: Sequence[Array], how: Calibration | Non
     spec.check(graph, "float")
     prepared = prepare(graph)
     _refuse(prepared.graph)
-    return _build(prepared.graph, _scales(prepared, calibrate(prepared.graph, inputs, how)))
+    ranges = calibrate(prepared.graph, inputs, how)
+    rounded = round_weights(prepared.graph, inputs)
+    return _build(rounded, _scales(prepared, ranges))
 
 
 def _refuse(graph: Graph) -> None:
-    lacking = [f"{printable(n.name)} ({n.op})" for n in graph.nodes if n.op not in KERNELS]
+    lacking = [n for n in graph.nodes if n.op not in KERNELS]
     if lacking:
-        raise UnsupportedError(
-            f"TensorFlow Lite Micro has no int16 kernel for {', '.join(lacking)}; export the model as int8 or float"
-        )
+        fact = "TensorFlow Lite Micro has no int16 kernel for it; export the model as int8 or float"
+        raise unsupported([f"{printable(n.name)} ({n.op}): {fact}" for n in lacking])
 
 
 # --- scales ----------------------------------------------------------------------------------------------------------
@@ -90,13 +92,14 @@ def _symmetric(r: Range) -> Quantization:
 # --- tensors ---------------------------------------------------------------------------------------------------------
 
 
-def _build(graph: Graph, scales: Mapping[int, Quantization]) -> Graph:
+def _build(rounded: Rounded, scales: Mapping[int, Quantization]) -> Graph:
+    graph = rounded.graph
     tensors = [_activation(t, scales.get(i)) for i, t in enumerate(graph.tensors)]
     nodes = []
     for node in graph.nodes:
         if node.op in CHANNEL_AXIS or node.op in RECURRENT:
             with spec.located(f"{printable(node.name)} ({node.op})"):
-                node = _weighted(graph, node, scales, tensors)
+                node = _weighted(rounded, node, scales, tensors)
         elif node.op == "pad":
             node = replace(node, inputs=node.inputs[:1], attrs=attrs(**{**node.attrs, "value": 0}))
         nodes.append(node)
@@ -115,12 +118,15 @@ def levels(real: Array, quant: Quantization) -> Array:
     return steps
 
 
-def _weighted(graph: Graph, node: Node, scales: Mapping[int, Quantization], tensors: list[Tensor]) -> Node:
+def _weighted(rounded: Rounded, node: Node, scales: Mapping[int, Quantization], tensors: list[Tensor]) -> Node:
     """The node with int8 weights, one scale a channel where the format has it, and int64 biases."""
-    view, inputs, out = graph.view(node), list(node.inputs), scales[node.outputs[0]]
+    view, inputs, out = rounded.graph.view(node), list(node.inputs), scales[node.outputs[0]]
     for place, bias_place, read in RECURRENT.get(node.op, ((1, 2, 0),)):
         source = out if read < 0 else scales[node.inputs[read]]
-        weights = quantize_pair(view.input(place), None, CHANNEL_AXIS.get(node.op, 0), source, node.op not in ONE_SCALE).weights
+        weights = quantize_pair(
+            view.input(place), None, CHANNEL_AXIS.get(node.op, 0), source, node.op not in ONE_SCALE,
+            rounded.scales.get(node.inputs[place]),
+        ).weights  # fmt: skip
         assert weights.quant is not None
         if node.op in CHANNEL_AXIS and source.scale[0] * max(weights.quant.scale) >= MAX_RATIO * out.scale[0]:
             raise UnsupportedError("outputs far smaller than the products they are sums of; export the model as float")

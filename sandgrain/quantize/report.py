@@ -91,7 +91,7 @@ class _Probe:
         scales = [q.graph.tensors[i].quant for i in q.graph.inputs]
         rows = []
         for s in range(len(self.inputs[0])):
-            given = [to_int8(x[s], scale) for x, scale in zip(self.inputs, scales, strict=True) if scale is not None]
+            given = [x[s] if scale is None else to_int8(x[s], scale) for x, scale in zip(self.inputs, scales, strict=True)]
             rows.append(interp.trace(q.graph, given))
         self.integers = {
             i: np.stack([dequantize(row[k], q.scales[i]) for row in rows if row[k] is not None])  # type: ignore[arg-type]

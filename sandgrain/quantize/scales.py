@@ -19,7 +19,7 @@ from sandgrain.quantize.calibrate import Range
 
 # Output and data inputs have one scale and zero point, because the op copies bytes (or picks them, or averages them).
 SAME = frozenset((
-    "reshape", "concatenation", "split", "pad", "transpose", "strided_slice", "gather", "resize_nearest_neighbor", "resize_bilinear",
+    "reshape", "depth_to_space", "space_to_depth", "concatenation", "split", "pad", "transpose", "strided_slice", "gather", "resize_nearest_neighbor", "resize_bilinear",
     "average_pool_2d", "max_pool_2d", "relu6", "maximum", "minimum", "reduce_max",
 ))  # fmt: skip
 JOINS = ("concatenation", "maximum", "minimum")  # of SAME, those with several data inputs

@@ -25,6 +25,10 @@ class Emulator(Protocol):
         """One sample: the bytes of each input in, the bytes of each output back."""
         ...
 
+    def infer_all(self, samples: Sequence[Sequence[bytes]]) -> list[list[bytes]]:
+        """Samples one after another on a core that is started once: static variables keep their values in between."""
+        ...
+
     def profile(self, inputs: Sequence[bytes]) -> Trace:
         """One sample, with instructions counted and the stack painted."""
         ...

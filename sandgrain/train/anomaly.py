@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -120,11 +121,20 @@ class Detector:
         return cls(graph, int(raw["threshold"]), float(raw["unit"]), float(raw["offset"]), dict(raw["facts"]))
 
 
-def fit(kind: str, features: Array, quant: Quantization, *, held_out: Array | None = None, **options: Any) -> Detector:
+def fit(
+    kind: str,
+    features: Array,
+    quant: Quantization,
+    *,
+    held_out: Array | None = None,
+    checkpoint: Path | None = None,
+    **options: Any,
+) -> Detector:
     """A detector of `kind` (one of KINDS) for features as the front end gives them.
 
     `features`: int8 [n, *shape] of normal windows, quantized by `quant`. `held_out`: more of them, from other recordings, for
-    the threshold; by default a random share of `features` is kept back. `options`: fields of Options.
+    the threshold; by default a random share of `features` is kept back. `checkpoint`: where an autoencoder's training keeps its
+    state and goes on from. `options`: fields of Options.
     Raises UsageError for features or options that cannot be used, ModelError for a model too large for the ops.
     """
     known = _options(options)
@@ -136,7 +146,10 @@ def fit(kind: str, features: Array, quant: Quantization, *, held_out: Array | No
         order = np.random.default_rng(known.seed).permutation(len(features))
         count = min(max(1, round(known.held_out * len(features))), len(features) - 1)
         features, held_out = features[np.sort(order[count:])], features[np.sort(order[:count])]
-    made, real, facts = (_autoencoder if kind == "autoencoder" else _mixture)(kind, features, held_out, quant, known)
+    if kind == "autoencoder":
+        made, real, facts = _autoencoder(features, held_out, quant, known, checkpoint)
+    else:
+        made, real, facts = _mixture(kind, features, held_out, quant, known)
     return _with_threshold(made, real, held_out, known, {"kind": kind, **facts, "fitted": len(features)})
 
 
@@ -310,7 +323,7 @@ def _quietly(model: Any, x: Array) -> bool:
 # --- autoencoders ------------------------------------------------------------------------------------------------------
 
 
-def _autoencoder(kind: str, normal: Array, held_out: Array, quant: Quantization, options: Options) -> Fitted:
+def _autoencoder(normal: Array, held_out: Array, quant: Quantization, options: Options, checkpoint: Path | None) -> Fitted:
     """Trained on rows ("frames": one net for all frames of a window, run on each), quantized after training."""
     try:
         from sandgrain.train.reconstruct import trained
@@ -324,7 +337,8 @@ def _autoencoder(kind: str, normal: Array, held_out: Array, quant: Quantization,
     def split(x: Array) -> Array:
         return _real(rows_of(x, quant, rows), quant).astype(np.float32).reshape(-1, *shape)
 
-    graph, floats = trained(split(normal), split(held_out), quant, options.model, options.width, options.epochs, options.seed)
+    o = options
+    graph, floats = trained(split(normal), split(held_out), quant, o.model, o.width, o.epochs, o.seed, checkpoint)
     made = reconstruction(optimize(over_rows(graph, rows)))
 
     def real(features: Array) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -34,12 +35,16 @@ class _Same:
 
 
 def trained(
-    normal: Array, held_out: Array, quant: Quantization, name: str, width: int | None, epochs: int, seed: int
-) -> tuple[Graph, Callable[[Array], Array]]:
-    """(int8 graph, the float model as a function) for rows float32 [n, *shape], whose int8 form `quant` is."""
+    normal: Array, held_out: Array, quant: Quantization, name: str, width: int | None, epochs: int, seed: int,
+    checkpoint: Path | None = None,
+) -> tuple[Graph, Callable[[Array], Array]]:  # fmt: skip
+    """(int8 graph, the float model as a function) for rows float32 [n, *shape], whose int8 form `quant` is.
+
+    With `checkpoint`, the training goes on from there and keeps it up to date.
+    """
     loop.prepare(seed)
     module = build(name, normal.shape[1:], 1, width)
-    loop.train(module, _Same(normal, held_out), loop.Options(epochs=epochs, loss="mse", seed=seed, batch=128))
+    loop.train(module, _Same(normal, held_out), loop.Options(epochs=epochs, loss="mse", seed=seed, batch=128), checkpoint)
     graph = convert(module, torch.zeros(1, *normal.shape[1:]), "autoencoder")
     chosen = np.random.default_rng(seed).choice(len(normal), min(CALIBRATION, len(normal)), replace=False)
     calibration = normal[np.sort(chosen)].reshape(-1, *graph.tensors[graph.inputs[0]].shape)

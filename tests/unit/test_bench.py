@@ -29,7 +29,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
         return importlib.import_module(name)
 
     yield load
-    for name in ("bars", "jobs", "page", "peers", "results", "run"):
+    for name in ("bars", "jobs", "page", "peers", "results", "run", "torch_models", "torch_peers"):
         sys.modules.pop(name, None)
 
 
@@ -135,3 +135,55 @@ def test_a_model_narrowed_for_a_peer_computes_the_same_before_its_softmax(bench:
     assert before is not None
     assert len(set(before.ravel().tolist())) > 1
     np.testing.assert_array_equal(interp.run(narrow, [x])[0], before)
+
+
+def module_row(who: str, variant: str, instructions: int | None, **changes: Any) -> dict[str, Any]:
+    figures = {"instructions": instructions, "ram_bytes": 100, "code_bytes": 100, "weight_bytes": 100, "stack_bytes": 100}
+    named = {"model": "net", "compiler": "zig", "optimize": "speed", "who": who, "variant": variant}
+    return named | figures | {"snr_db": 30.0, "note": ""} | changes
+
+
+def test_a_module_is_held_against_the_least_of_each_figure_by_itself(bench: Any) -> None:
+    peers = bench("torch_peers")
+    rows = [
+        module_row("bakenn", "slow and small", 900, code_bytes=80),
+        module_row("bakenn", "fast and large", 700, code_bytes=200),
+        module_row(peers.OURS, "", 500),
+    ]
+    ((ours, theirs),) = peers.pairs(rows)
+    assert (ours["who"], theirs["instructions"], theirs["code_bytes"]) == (peers.OURS, 700, 80)
+    assert peers.verdict(ours, theirs) == "behind on code 100 to 80 (slow and small), +25.0 %"
+    assert peers.verdict(ours | {"code_bytes": 80}, theirs) == "ahead on each"
+    assert peers.verdict(ours | {"instructions": 701}, theirs).startswith("behind on instructions 701 to 700 (fast and large)")
+
+
+def test_what_a_peer_refuses_is_a_row_with_its_reason_and_no_lead(bench: Any) -> None:
+    peers = bench("torch_peers")
+    refused = module_row("bakenn", "", None, note="prelu: unsupported") | dict.fromkeys(peers.FIGURES) | {"snr_db": None}
+    rows = [module_row(peers.OURS, "", 500), refused]
+    assert peers.verdict(*peers.pairs(rows)[0]) == "BakeNN refuses it: prelu: unsupported"
+    data = json.loads(bench("results").text([], None, [], [], None, rows))
+    assert data["torch_peers"] == rows
+    (line,) = [line for line in bench("page").section(data).splitlines() if line.startswith("| net ")]
+    assert "500 (-)" in line and "prelu: unsupported" in line
+
+
+def test_modules_without_their_peer_are_left_out_and_the_script_says_how_to_get_it(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peers = bench("torch_peers")
+    monkeypatch.setattr(peers, "NEEDED", {"no_such_peer": "A peer"})
+    monkeypatch.setattr(sys, "argv", ["torch_peers.py"])
+    assert peers.measure(["zig"]) == []
+    with pytest.raises(SystemExit, match=r"A peer missing; install: pip install -e"):
+        peers.main()
+
+
+def test_module_samples_and_weights_repeat(bench: Any) -> None:
+    pytest.importorskip("torch")
+    models = bench("torch_models")
+    first, again = (models.load("cnn_1d", 2, 3) for _ in range(2))
+    assert first.calibration.shape == (2, *first.shape) and first.held_out.shape == (3, *first.shape)
+    assert (first.calibration == again.calibration).all() and (first.held_out == again.held_out).all()
+    assert (first.module(first.held_out) == again.module(again.held_out)).all()
+    assert len({tuple(y.tolist()) for y in first.module(first.held_out)}) == 3

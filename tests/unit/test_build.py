@@ -117,7 +117,19 @@ def test_the_battery_lasts_as_long_as_its_charge(waves: Built) -> None:
     board, battery = targets.load(waves.report.target), waves.battery
     assert battery is not None and waves.report.latency_ms is not None
     duty = waves.report.latency_ms / 1e3 / 0.25
-    assert battery.days == pytest.approx(220 / (board.active_ma * duty) / 24) and battery.duty == pytest.approx(duty)
+    assert board.sleep_ma is not None and battery.sleep_ma == board.sleep_ma and "3.16 uA asleep" in battery.counts
+    current = board.active_ma * duty + board.sleep_ma * (1 - duty)
+    assert battery.days == pytest.approx(220 / current / 24) and battery.duty == pytest.approx(duty)
+
+
+def test_what_is_not_known_of_a_board_asleep_is_said(waves: Built) -> None:
+    report, target = waves.report, waves.samples.found.loaded.project.target
+    unknown = replace(targets.load(report.target), sleep_ma=None, sleep_source="")
+    least = run.battery_of(report, target, unknown)
+    given = run.battery_of(report, target.model_copy(update={"sleep_ma": 1.0}), unknown)
+    assert least is not None and given is not None and least.duty == given.duty
+    assert least.counts.startswith("active energy alone, an upper bound") and "1 mA asleep (as given)" in given.counts
+    assert 220 / given.days / 24 == pytest.approx(220 / least.days / 24 + 1.0 * (1 - given.duty))
 
 
 def test_another_clock_changes_the_time_and_not_the_energy(waves: Built) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,14 +14,20 @@ import pytest
 pytest.importorskip("sklearn", reason="needs scikit-learn: pip install 'sandgrain[train]'")
 from sandgrain import proof
 from sandgrain.build import detector, detector_page
-from sandgrain.build.detector import Detected
+from sandgrain.build.detected import Detected
 from sandgrain.build.rates import rates
+from sandgrain.build.samples import Samples
+from sandgrain.build.store import Store
 from sandgrain.errors import UsageError
+from sandgrain.project import inspection
 from sandgrain.project.load import load
 from sandgrain.toolchain import gcc, zig
 from sandgrain.train import loop
 from tests.command import sandgrain, tree
 from tests.hums import project
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def build(folder: Path, out: Path | None = None) -> Detected:
@@ -39,6 +46,7 @@ def same_everywhere(built: Detected) -> None:
     assert built.verdict.identical and built.verdict.compared == {"host": total, "stream": total, "emulator": total}
     assert built.verdict.scores == tuple(built.scores.tolist()) and built.board == built.host
     assert built.board.auc is not None and built.floats.auc is not None
+    assert built.reference == built.board and built.to_json()["auc_reference"] == built.to_json()["auc_board"] == built.board.auc
     assert abs(built.board.auc - built.floats.auc) < (0.005 if built.model == "autoencoder" else 0.0005) and built.board.auc > 0.6
 
 
@@ -123,6 +131,34 @@ def test_the_command_prints_the_page_and_json_and_fails_over_budget(hums: Detect
     found = json.loads(done.out)
     for key in ("auc", "pauc", "threshold", "false_alarm_rate", "detection_rate", "ram_bytes", "flash_bytes", "latency_ms"):
         assert found[key] is not None, key
+
+
+def test_an_autoencoder_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def fitted(where: str) -> dict[str, object]:
+        found, _, _ = detector.sides(inspection.inspect(load(folder)), None)
+        made = detector._fitted(Samples(found, Store(tmp_path / where)), {}, 0)
+        return {**made.detector.to_json(), "floats": made.floats.tolist()}
+
+    folder, whole = project(tmp_path / "hums", "autoencoder", ""), loop._epoch
+    ran: list[int] = []
+
+    def epoch(module: nn.Module, state: loop._State, *rest: Any) -> float:
+        if len(ran) == 2:  # in the third of three epochs, the first time
+            ran.append(-1)
+            raise Killed
+        ran.append(state.epoch)
+        return whole(module, state, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "THREADS", 1)
+        alone = fitted("alone")
+        patch.setattr(loop, "_epoch", epoch)
+        with pytest.raises(Killed):
+            fitted("killed")
+        assert fitted("killed") == alone and ran == [0, 1, -1, 2]
 
 
 def test_over_a_limit_of_cost_something_smaller_is_measured(hums: Detected, tmp_path: Path) -> None:

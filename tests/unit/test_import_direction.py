@@ -14,7 +14,7 @@ PACKAGE = ROOT / "sandgrain"
 
 # Lowest first. Parts on one line may use each other, as long as no circle comes about.
 LAYERS = (
-    {"errors", "scratch"},
+    {"errors", "outfile", "scratch"},
     {"quant", "targets", "cost"},
     {"fixedpoint"},
     {"ir"},
@@ -29,6 +29,7 @@ LAYERS = (
         "evaluate",
         "importing",
         "quantize_file",
+        "export_file",
         "extract",
         "budget",
         "fit",

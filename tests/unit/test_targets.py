@@ -27,6 +27,7 @@ def test_a_board_has_memory_a_clock_and_a_source(name: str) -> None:
     assert board.ram_bytes > 0 and board.flash_bytes > 0 and board.clock_hz > 0
     assert board.supply_v > 0 and board.active_ma >= 0
     assert board.title and board.data_sheet
+    assert (board.sleep_ma is None) == (board.sleep_source == "") and (board.sleep_ma or 0) <= board.active_ma
     ram, flash = (board.ram_base, board.ram_base + board.ram_bytes), (board.flash_base, board.flash_base + board.flash_bytes)
     assert board.core.arch == "host" or ram[1] <= flash[0] or flash[1] <= ram[0], "RAM and flash overlap"
 

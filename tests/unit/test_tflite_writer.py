@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from sandgrain import interp, passes, spec
+from sandgrain.errors import UnsupportedError
 from sandgrain.exporters import tflite as writer
 from sandgrain.frontends import tflite as reader
 from sandgrain.frontends.flatbuffer import root
 from sandgrain.ir import Graph, Node, Tensor, attrs
 from sandgrain.ops import OPS
 from sandgrain.quant import Quantization, per_tensor
+from sandgrain.quantize import floats
 from tests.draws import SeededDraw
-from tests.mutate import MODELS
+from tests.floating import Net
 from tests.oracle import needs_tflm, tflm_run
 
 WRITABLE = [name for name, op in OPS.items() if op.foreign]
@@ -62,24 +64,6 @@ def test_layers_of_one_operator_share_its_code() -> None:
     assert [n.name for n in reader.read(data, "g").nodes] == ["h", "y"]
 
 
-INT8_MODELS = sorted(
-    p for p in MODELS.glob("*.tflite") if "int8" in p.name or "quant" in p.name or p.name == "kws_ref_model.tflite"
-)
-
-
-@needs_tflm
-def test_a_model_means_the_same_after_a_round_trip() -> None:
-    if not INT8_MODELS:
-        pytest.skip(f"no models in {MODELS}; name their folder in SANDGRAIN_MODELS")
-    rng = np.random.default_rng(0)
-    for path in INT8_MODELS:
-        graph = reader.load(path)
-        (shape,) = [graph.tensors[i].shape for i in graph.inputs]
-        samples = [[rng.integers(-128, 128, shape).astype(np.int8)] for _ in range(3)]
-        original, written = tflm_run(path.read_bytes(), samples), tflm_run(writer.write(graph), samples)
-        assert [[y.tolist() for y in s] for s in original] == [[y.tolist() for y in s] for s in written], path.name
-
-
 def test_padding_that_the_format_has_no_code_for_is_a_layer_there_and_none_here() -> None:
     """conv_2d and max_pool_2d with one row and column on each side at stride 2, as PyTorch has them."""
     quant, rng = per_tensor(0.05, 3), np.random.default_rng(0)
@@ -105,3 +89,28 @@ def test_padding_that_the_format_has_no_code_for_is_a_layer_there_and_none_here(
     for x in rng.integers(-128, 128, (5, 1, 8, 8, 2), np.int8):
         wanted = interp.run(graph, [x])[0]
         assert np.array_equal(wanted, interp.run(again, [x])[0]) and np.array_equal(wanted, interp.run(optimized, [x])[0])
+
+
+@needs_tflm
+def test_a_max_pool_of_floats_is_padded_with_what_no_value_is_below() -> None:
+    net = Net((1, 5, 6, 3))
+    graph = net.graph(
+        net.node("max_pool_2d", (0,), (1, 3, 3, 3), kernel=(3, 3), stride=(2, 2), padding=(1, 1, 1, 0), activation="none")
+    )
+    x = net.samples(4) - 10  # zeros around them would win
+    ours = floats.outputs(graph, x)[0]
+    theirs = tflm_run(writer.write(graph), [[v] for v in x])
+    assert ours.max() < 0
+    assert np.array_equal(ours, np.stack([row[0] for row in theirs]))
+
+
+def test_every_layer_that_the_format_lacks_is_named_at_once() -> None:
+    net = Net((1, 4, 8))
+    x = net.node("gelu", (0,), (1, 4, 8), approximate=False)
+    x = net.node("relu", (x,), (1, 4, 8))
+    x = net.node("silu", (x,), (1, 4, 8))
+    with pytest.raises(UnsupportedError) as caught:
+        writer.write(net.graph(x))
+    message = str(caught.value)
+    assert "gelu_0 (gelu): no file format has gelu; " in message and "silu_2 (silu): " in message
+    assert "relu" not in message

@@ -400,6 +400,15 @@ def test_several_inputs() -> None:
     assert np.allclose(got[0], module(x, y).numpy(), atol=1e-6)
 
 
+def test_the_larger_and_the_smaller_of_two() -> None:
+    layers = [
+        lambda x: torch.maximum(x, x * 2), lambda x: torch.minimum(x, torch.ones(3, 1, 1) * 0.3), lambda x: x.clamp(-0.5, 0.7),
+        lambda x: x.clamp(max=0.2), lambda x: x.clamp(min=-0.1), lambda x: torch.max(x, x.flip(2)), lambda x: torch.min(x, -x),
+        lambda x: (x - 0.1).abs(), lambda x: x.sum(1), lambda x: x.sum((2, 3), keepdim=True), lambda x: x.sum(),
+    ]  # fmt: skip
+    agree(Each(layers), 3, 4, 5)
+
+
 def test_words_become_rows_of_a_table() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Embedding(11, 6), nn.Linear(6, 3)).eval()

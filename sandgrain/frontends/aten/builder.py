@@ -6,6 +6,7 @@ them in an order that they are not in. Activations and per-channel factors go in
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from sandgrain.ops import OPS
 
 WEIGHTED = {"conv_2d": 0, "depthwise_conv_2d": 3, "transpose_conv": 0, "fully_connected": 0}  # the weights' output channels
 MAX_RANK = 5  # axes that a transpose takes
+MAX_NODES = 1 << 14
+MAX_CONSTANTS = 1 << 24  # numbers: a weight counts each time that a layer reads it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,10 +48,18 @@ class Builder:
         self.shared: set[int] = set()
         self.place = ""
         self.transposes = 0
+        self._constants = 0
         self._made: dict[int, int] = {}  # tensor -> node
         self._reads: Counter[int] = Counter()
         self._views: dict[tuple[int, tuple[int, ...]], int] = {}
         self._names: Counter[str] = Counter()
+
+    def copy(self) -> Builder:
+        """One that grows by itself from here on."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            setattr(other, name, copy.copy(value))
+        return other
 
     # --- tensors and nodes -----------------------------------------------------------------------------------------
 
@@ -68,6 +79,9 @@ class Builder:
 
     def constant(self, data: Array, what: str) -> int:
         """A float32 constant."""
+        self._constants += np.size(data)
+        if self._constants > MAX_CONSTANTS:
+            raise UnsupportedError(f"the layers read over {MAX_CONSTANTS} weights; use a smaller model")
         data = np.ascontiguousarray(data, np.float32)
         return self._tensor(Tensor(self._name(f"{self.place}.{what}"), data.shape, "float32", None, data))
 
@@ -82,6 +96,8 @@ class Builder:
 
     def node(self, op: str, inputs: Sequence[int], *, suffix: str = "", **values: Any) -> int:
         """Append a node with one output, named after the place; its shape is the op's. Returns the output's tensor."""
+        if len(self.nodes) == MAX_NODES:
+            raise UnsupportedError(f"over {MAX_NODES} layers; use a smaller model")
         options = attrs(**values)
         (shape,) = OPS[op].shapes([self.tensors[i] for i in inputs], options)
         name = self._name(self.place + suffix)
@@ -239,7 +255,7 @@ class Builder:
         shape = self.shape(value.tensor)
         tensor = self.constant(laid_out(data, value.layout, shape), "constant")
         pair = (tensor, value.tensor) if swap else (value.tensor, tensor)
-        return Value(self.node(op, pair, activation="none"), value.layout)
+        return Value(self.node(op, pair, **element_options(op)), value.layout)
 
     # --- the graph ---------------------------------------------------------------------------------------------------
 
@@ -255,6 +271,11 @@ class Builder:
 
 
 WINDOW: dict[str, Any] = {"stride": (1, 1), "dilation": (1, 1), "padding": (0, 0, 0, 0), "activation": "none"}
+
+
+def element_options(op: str) -> dict[str, Any]:
+    """The attributes of a new element-wise node of two inputs."""
+    return {"activation": "none"} if op in ("add", "sub", "mul") else {}
 
 
 def laid_out(data: Array, layout: Layout, shape: Sequence[int]) -> Array:

@@ -3,7 +3,8 @@
 Each has `TITLE`; `SUFFIXES` of the files that it reads; `owns(model)`, whether a live object is one of its own (asked without
 importing the framework); and `load(model, name, example_input)`, which gives a graph of floats, or of int8 where the model brings
 its scales, legal by `spec.check`. What a framework needs is imported by `load` alone. One that also has `begins(head)`, for the
-first bytes of a file, keeps its files as they are: a bundle's proof holds their bytes.
+first bytes of a file, keeps its files as they are: a bundle's proof holds their bytes. One may have `REFUSED` as well: suffixes of
+files that it does not read -> why, and the way out.
 """
 
 from __future__ import annotations

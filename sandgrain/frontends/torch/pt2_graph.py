@@ -10,9 +10,13 @@ from __future__ import annotations
 import importlib
 import math
 import operator
+import os
 import re
+import sys
+import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -52,7 +56,7 @@ def build(graph: Mapping[str, Any], signature: Mapping[str, Any], tensor: Callab
         raise UsageError("its shapes are dynamic; export without dynamic_shapes")
     if len(graph["nodes"]) > MAX_NODES:
         raise UnsupportedError(f"it has over {MAX_NODES} operators; use a smaller model")
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings(), _no_new_folder():
         warnings.simplefilter("ignore")
         return _Builder(graph, tensor).build(signature)
 
@@ -131,9 +135,11 @@ class _Builder:
             if fixed and target.namespace != QUANTIZERS and not self.quantized & set(sources):
                 self._computed(target, args, kwargs, names)
                 return
+            if fixed:
+                _need_known(target.namespace == QUANTIZERS or operator_name(target) in MOVES)
             value = self._shapes(target, args, kwargs, names)
             if fixed:
-                self._spend(value, target.namespace == QUANTIZERS or operator_name(target) in MOVES)
+                self._spend(value)
             node = self.graph.call_function(target, args, kwargs)
             if fixed:
                 self.quantized.add(node)
@@ -164,7 +170,8 @@ class _Builder:
 
     def _computed(self, target: Any, args: Any, kwargs: Any, names: str | list[str | None]) -> None:
         """An operator on constants becomes constants."""
-        self._spend(_without_storage(target, args, kwargs), operator_name(target) in COMPUTED)
+        _need_known(operator_name(target) in COMPUTED)
+        self._spend(_without_storage(target, args, kwargs))
         args, kwargs = torch.fx.node.map_arg((args, kwargs), lambda n: self.constants[n])
         found = target(*args, **kwargs)
         pairs = [(names, found)] if isinstance(names, str) else zip(names, found, strict=True)
@@ -172,10 +179,8 @@ class _Builder:
             if name is not None:
                 self._constant(name, value)
 
-    def _spend(self, shapes: Any, known: bool) -> None:
-        """Raise UnsupportedError unless an operator may work on constants, and there is enough left of that work."""
-        if not known:
-            raise UnsupportedError("it works on constants alone; compute it before the export and keep the result as a buffer")
+    def _spend(self, shapes: Any) -> None:
+        """Raise UnsupportedError unless enough is left of the work on constants."""
         self.left -= sum(t.numel() for t in flat((shapes,)))
         if self.left < 0:
             raise UnsupportedError(f"over {MAX_COMPUTED} numbers are computed of constants; keep the results as buffers")
@@ -184,6 +189,22 @@ class _Builder:
         if isinstance(names, str):
             return self._declared(names)
         return [None if n is None else self._declared(n) for n in names]
+
+
+@contextmanager
+def _no_new_folder() -> Iterator[None]:
+    """Shape functions import PyTorch's compiler, which makes a folder for its cache at that moment, among the temporary ones unless
+    told otherwise. It is told of a folder that is there, and nothing is ever put into it.
+    """
+    name = "TORCHINDUCTOR_CACHE_DIR"
+    if name in os.environ or "torch._dynamo" in sys.modules:
+        yield
+        return
+    os.environ[name] = tempfile.gettempdir()
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
 
 
 class _Unknown:
@@ -207,6 +228,12 @@ def _operator(target: str) -> Any:
         if isinstance(overload, torch._ops.OpOverload):
             return overload
     raise UnsupportedError("it is none of PyTorch's own operators; build the layer from others")
+
+
+def _need_known(known: bool) -> None:
+    """Raise UnsupportedError for an operator on constants that is not among those that are computed."""
+    if not known:
+        raise UnsupportedError("it works on constants alone; compute it before the export and keep the result as a buffer")
 
 
 def _results(outputs: Sequence[Mapping[str, Any]]) -> str | list[str | None]:

@@ -128,10 +128,32 @@ static inline struct sg_place sg_conv_window_next(const struct sg_conv_window_s8
     return at;
 }
 
+/* The widened windows of two pixels, in `x`; behind it there is room to stage them. */
+SG_SPECIALIZE void sg_conv_window_pair(const struct sg_conv_window_s8 *p, const int8_t *in, struct sg_place at0,
+                                       struct sg_place at1, uint32_t *x)
+{
+    const int32_t inside = sg_conv_window_inside(p, at0) && sg_conv_window_inside(p, at1);
+    const int8_t *p0 = in + (at0.y * p->in_w + at0.x) * p->in_c, *p1 = in + (at1.y * p->in_w + at1.x) * p->in_c;
+    int32_t step = p->dilation_h * p->in_w * p->in_c;
+
+    if (!inside && !(p->in_c & 3)) {
+        sg_conv_window_taps(p, in, at0, at1, x);
+        return;
+    }
+    if (!inside) {
+        int8_t *const staged = (int8_t *)(x + 4 * p->words);
+        sg_conv_window_stage(p, in, at0, staged);
+        sg_conv_window_stage(p, in, at1, staged + 4 * p->words);
+        p0 = staged;
+        p1 = staged + 4 * p->words;
+        step = p->row_bytes;
+    }
+    sg_conv_window_rows(p, p0, p1, step, x);
+}
+
 SG_SHARED void sg_conv_window_s8(const struct sg_conv_window_s8 *p, const int8_t *in, int8_t *out, int8_t *scratch)
 {
     uint32_t *const x = (uint32_t *)(void *)scratch;
-    int8_t *const staged = scratch + 16 * p->words;
     const struct sg_conv_dsp c = {
         {x, sg_block_2x4_skip(p->words), p->zero_point, p->exact, x + 4 * p->words},
         p->stream, p->stream + p->tail, p->stream + p->end, p->out_c, p->low, p->high,
@@ -140,21 +162,7 @@ SG_SHARED void sg_conv_window_s8(const struct sg_conv_window_s8 *p, const int8_t
         struct sg_place at0 = {-p->pad_top, -p->pad_left};
         for (int32_t left = p->out_h * p->out_w; left > 0; left -= 2) {
             const struct sg_place at1 = left > 1 ? sg_conv_window_next(p, at0) : at0;
-            const int32_t inside = sg_conv_window_inside(p, at0) && sg_conv_window_inside(p, at1);
-            if (!inside && !(p->in_c & 3)) {
-                sg_conv_window_taps(p, in, at0, at1, x);
-            } else {
-                const int8_t *p0 = in + (at0.y * p->in_w + at0.x) * p->in_c, *p1 = in + (at1.y * p->in_w + at1.x) * p->in_c;
-                int32_t step = p->dilation_h * p->in_w * p->in_c;
-                if (!inside) {
-                    sg_conv_window_stage(p, in, at0, staged);
-                    sg_conv_window_stage(p, in, at1, staged + 4 * p->words);
-                    p0 = staged;
-                    p1 = staged + 4 * p->words;
-                    step = p->row_bytes;
-                }
-                sg_conv_window_rows(p, p0, p1, step, x);
-            }
+            sg_conv_window_pair(p, in, at0, at1, x);
             sg_conv_dsp_pair(&c, out, left > 1 ? p->out_c : 0);
             at0 = sg_conv_window_next(p, at1);
             out += left > 1 ? 2 * p->out_c : p->out_c;

@@ -24,8 +24,12 @@ def _fused(kind: str) -> Handler:
 def _clamp(b: Builder, a: Arguments) -> Value:
     low, high = (a.get(name) for name in (("min_val", "max_val") if "min_val" in a.values else ("min", "max")))
     key = tuple(None if v is None or abs(float(v)) == float("inf") else float(v) for v in (low, high))
-    need(key in CLAMPS, f"a clamp to {low} and {high}; clamp to (0, 6), (-1, 1) or from 0 on")
-    return b.activate(a.x, CLAMPS[key])  # type: ignore[index]
+    if key in CLAMPS:
+        return b.activate(a.x, CLAMPS[key])
+    value: Value = a.x
+    for op, bound in (("maximum", key[0]), ("minimum", key[1])):
+        value = value if bound is None else b.binary_constant(op, value, np.full(1, bound))
+    return value
 
 
 def _leaky_relu(b: Builder, a: Arguments) -> Value:
@@ -33,16 +37,12 @@ def _leaky_relu(b: Builder, a: Arguments) -> Value:
 
 
 def _prelu(b: Builder, a: Arguments) -> Value:
-    """One slope is a leaky relu; one a channel is slope * x + (1 - slope) * relu(x)."""
+    """One slope is a leaky relu."""
     x, slope = a.x, a.constant("weight")
     assert slope is not None
     if (slope == slope.reshape(-1)[0]).all():
         return Value(b.node("leaky_relu", (x.tensor,), alpha=float(slope.reshape(-1)[0])), x.layout)
-    channels = slope.reshape(1, -1, *(1,) * (len(x.shape) - 2))
-    b.shared.add(x.tensor)  # both sides read it: nothing may be put into the layer before
-    positive = b.activate(x, "relu")
-    sides = (b.binary_constant("mul", x, channels), b.binary_constant("mul", positive, 1 - channels))
-    return Value(b.node("add", [s.tensor for s in sides], activation="none"), x.layout)
+    return b.binary_constant("prelu", x, slope.reshape(1, -1, *(1,) * (len(x.shape) - 2)))
 
 
 def _gelu(b: Builder, a: Arguments) -> Value:
@@ -76,7 +76,7 @@ def _softmax(b: Builder, a: Arguments) -> Value:
 
 
 HANDLERS: dict[str, Handler] = {
-    "relu": _fused("relu"), "relu6": _fused("relu6"), "hardtanh": _clamp, "clamp": _clamp, "clamp_min": _clamp,
+    "relu": _fused("relu"), "relu6": _fused("relu6"), "hardtanh": _clamp, "clamp": _clamp, "clamp_min": _clamp, "clamp_max": _clamp,
     "leaky_relu": _leaky_relu, "prelu": _prelu, "hardswish": _unary("hard_swish"), "sigmoid": _unary("logistic"),
     "tanh": _unary("tanh"), "silu": _unary("silu"), "gelu": _gelu, "elu": _elu, "softplus": _softplus, "hardsigmoid": _hard_sigmoid, "softmax": _softmax, "_softmax": _softmax,
 }  # fmt: skip

@@ -29,17 +29,17 @@ def _convolution(b: Builder, a: Arguments) -> Value:
     bias = a.constant("bias")
     bias = np.zeros(len(weights), np.float32) if bias is None else bias
     padding = _padding(a, rank, weights.shape[2:], dilation)
-    tensor, places = b.image(x)
-    tensor, padding = _absorbed(b, tensor, padding)
     window: dict[str, Any] = {"stride": stride, "dilation": dilation, "padding": padding, "activation": "none"}
     groups, channels = a["groups"], x.shape[1]
+    if groups not in (1, channels):
+        return _grouped(b, a, x, weights, bias, window)
+    tensor, places = b.image(x)
+    tensor, window["padding"] = _absorbed(b, tensor, padding)
     if groups == 1:
         kernel = b.constant(weights.transpose(0, 2, 3, 1)[..., places], "weight")  # [out, in, h, w] to OHWI
         out = b.node("conv_2d", (tensor, kernel, b.constant(bias, "bias")), **window)
         return Value(out, dense(a.shape, (0, *range(2, rank + 2), 1)))
-    if groups == channels:
-        return _depthwise(b, a, x, tensor, places, weights, bias, window)
-    return _grouped(b, a, x, weights, bias, window)
+    return _depthwise(b, a, x, tensor, places, weights, bias, window)
 
 
 def _padding(a: Arguments, rank: int, kernel: tuple[int, ...], dilation: tuple[int, int]) -> Padding:

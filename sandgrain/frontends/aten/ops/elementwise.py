@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sandgrain.frontends.aten.builder import Builder, Value
+from sandgrain.frontends.aten.builder import Builder, Value, element_options
 from sandgrain.frontends.aten.layout import aligned, dense
 from sandgrain.frontends.aten.ops.base import Arguments, Handler, Result, need
 from sandgrain.ir import Array
@@ -18,7 +18,7 @@ def binary(b: Builder, op: str, x: Value, y: Value) -> Value:
     x, y = (b.reshape(v, (1,) * (len(shape) - len(v.shape)) + v.shape) for v in (x, y))
     if shape not in (x.shape, y.shape):
         pair = [b.view(v.tensor, v.shape) for v in (b.plain(x), b.plain(y))]
-        return Value(b.node(op, pair, activation="none"), dense(shape))
+        return Value(b.node(op, pair, **element_options(op)), dense(shape))
     lead, other = (x, y) if x.shape == shape else (y, x)
     pieces = aligned(lead.layout, other.layout)
     if pieces is None:
@@ -36,7 +36,7 @@ def binary(b: Builder, op: str, x: Value, y: Value) -> Value:
     tensors = [b.view(v, s) for v, s in zip((lead.tensor, other.tensor), _shapes(b, lead, set(twin)), strict=True)]
     if x.shape != shape:  # the lead is y
         tensors.reverse()
-    return Value(b.node(op, tensors, activation="none"), lead.layout)
+    return Value(b.node(op, tensors, **element_options(op)), lead.layout)
 
 
 def _shapes(b: Builder, lead: Value, present: set[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -57,7 +57,7 @@ def with_constant(b: Builder, op: str, x: Value, data: Array, *, swap: bool = Fa
         return binary(b, op, *((tensor, x) if swap else (x, tensor)))
     data = data.reshape((1,) * (len(x.shape) - data.ndim) + data.shape)
     wide = [k for k, n in enumerate(data.shape) if n > 1]
-    if len(wide) < 2:
+    if len(wide) < 2 and op in ("add", "sub", "mul"):
         sign = -1.0 if op == "sub" and swap else 1.0
         factor, offset = (data, 0 * data) if op == "mul" else (sign + 0 * data, -data if op == "sub" and not swap else data)
         if b.scaled_before(x, wide[0] if wide else None, factor.reshape(-1), offset.reshape(-1)):
@@ -88,6 +88,15 @@ def _rsub(b: Builder, a: Arguments) -> Value:
     return apply(b, "sub", a["other"], _times(b, a["self"], a.get("alpha", 1)))
 
 
+def two(op: str) -> Handler:
+    """maximum or minimum of two values."""
+    return lambda b, a: apply(b, op, a["self"], a["other"])
+
+
+def _absolute(b: Builder, a: Arguments) -> Value:
+    return Value(b.node("abs", (a.x.tensor,)), a.x.layout)
+
+
 def _times(b: Builder, x: Value | Array, alpha: float) -> Value | Array:
     if not isinstance(x, Value):
         return np.asarray(x) * alpha
@@ -116,12 +125,12 @@ def _power(b: Builder, a: Arguments) -> Value:
 
 HANDLERS: dict[str, Handler] = {
     "add": _sum("add"), "sub": _sum("sub"), "rsub": _rsub, "mul": _mul, "div": _div, "neg": _negative,
-    "pow": _power, "square": _power,
+    "pow": _power, "square": _power, "abs": _absolute, "maximum": two("maximum"), "minimum": two("minimum"),
 }  # fmt: skip
 
 HINTS = {
     "sqrt": "compute it in the features, before the model", "rsqrt": "compute it in the features, before the model",
-    "log": "compute it in the features, before the model", "abs": "compute it in the features, before the model",
+    "log": "compute it in the features, before the model",
     "where": "models with conditions are not supported; use products with a sigmoid",
     "argmax": "leave it out: the generated classifier takes the largest output",
 }  # fmt: skip

@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from sandgrain.errors import UnsupportedError
 from sandgrain.frontends.aten.builder import Builder, Value
 from sandgrain.frontends.aten.layout import Layout
 from sandgrain.frontends.aten.ops.base import Arguments, Handler, Result, need, plane
+from sandgrain.frontends.aten.ops.elementwise import two
 
 
 def _max_pool(b: Builder, a: Arguments) -> Value:
@@ -102,8 +101,8 @@ def _after(layout: Layout, axes: Sequence[int], keep: bool) -> Layout:
     return Layout(left, tuple(kept[n] for n in layout.memory if n not in gone))
 
 
-def mean(b: Builder, x: Value, axes: Sequence[int], keep: bool) -> Value:
-    """The mean over torch's `axes`."""
+def mean(b: Builder, x: Value, axes: Sequence[int], keep: bool, op: str = "mean") -> Value:
+    """The mean (or `op`) over torch's `axes`."""
     gone = {n for axis in axes for n in x.layout.numbers(axis)}
     after = _after(x.layout, axes, keep)
     if not gone:
@@ -114,7 +113,7 @@ def mean(b: Builder, x: Value, axes: Sequence[int], keep: bool) -> Value:
         shape = (1, *x.layout.stored)
         runs = [(), *((n,) for n in x.layout.memory)]
     reduced = tuple(k for k, run in enumerate(runs) if run and gone.issuperset(run))
-    out = b.node("mean", (b.view(x.tensor, shape),), axes=reduced, keep_dims=False)
+    out = b.node(op, (b.view(x.tensor, shape),), axes=reduced, keep_dims=False)
     return Value(out, after)
 
 
@@ -140,13 +139,19 @@ def _mean(b: Builder, a: Arguments) -> Value:
 
 
 def _sum(b: Builder, a: Arguments) -> Value:
-    count = math.prod(a.x.shape[k] for k in _axes(a))
-    return b.binary_constant("mul", _mean(b, a), np.full(1, count))
+    return mean(b, a.x, _axes(a), bool(a.get("keepdim")), "sum")
 
 
 def _amax(b: Builder, a: Arguments) -> Result:
+    if "other" in a.values:
+        return two("maximum")(b, a)
     found = largest(b, a.x, _axes(a), bool(a.get("keepdim")))
     return (found, None) if a.overload == "dim" else found
+
+
+def _amin(b: Builder, a: Arguments) -> Result:
+    need("other" in a.values, "a minimum over an axis; negate, take amax, negate")
+    return two("minimum")(b, a)
 
 
 HANDLERS: dict[str, Handler] = {
@@ -155,7 +160,7 @@ HANDLERS: dict[str, Handler] = {
     "adaptive_max_pool1d": _with_indices(_adaptive("max_pool_2d")),
     "adaptive_max_pool2d": _with_indices(_adaptive("max_pool_2d")),
     "max_pool2d_with_indices": _with_indices(_max_pool), "max_pool1d_with_indices": _with_indices(_max_pool),
-    "mean": _mean, "sum": _sum, "amax": _amax, "max": _amax,
+    "mean": _mean, "sum": _sum, "amax": _amax, "max": _amax, "min": _amin,
 }  # fmt: skip
 
 HINTS = {

@@ -1,4 +1,4 @@
-"""GRU and LSTM: every layer and direction a node of its own. The state starts at zero."""
+"""GRU and LSTM: every layer and direction a node of its own. The state starts at zero. `reverse` runs a single direction backwards."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ def _sequence(layer: Layer, gates: int) -> Callable[[Builder, Arguments], Result
                 _check(arrays, gates, value.shape[2])
                 zeros = np.zeros(len(arrays[0]), np.float32)
                 x = b.view(value.tensor, value.shape)
-                outs.append(layer(b, x, arrays if each == 4 else [*arrays, zeros, zeros], bool(way)))
-                ends.append((outs[-1], 0 if way else steps - 1))
+                backwards = bool(way or a.get("reverse"))
+                outs.append(layer(b, x, arrays if each == 4 else [*arrays, zeros, zeros], backwards))
+                ends.append((outs[-1], 0 if backwards else steps - 1))
             joined = outs[0] if ways == 1 else b.node("concatenation", outs, axis=2, activation="none")
             value = Value(joined, dense(b.shape(joined)))
         result = value if a["batch_first"] else Value(value.tensor, value.layout.permuted((1, 0, 2)))

@@ -1,0 +1,41 @@
+"""sandgrain export: a model as a file for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandgrain.cli import _out
+from sandgrain.export_file import KINDS, WRITERS, export_model
+from sandgrain.frontends.sources import SUFFIXES
+
+EXAMPLE = "Example: sandgrain export kws.pt2 --calibration kws.npz -o kws.tflite"
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help=f"A file ({', '.join(SUFFIXES)}) or a compiled folder.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help=f"The file to write: {', '.join(WRITERS)}.")],
+    calibration: Annotated[
+        Path | None, typer.Option("--calibration", "-c", help=".npz with x: samples for a float model.")
+    ] = None,
+    kind: Annotated[str | None, typer.Option("--as", help=f"{', '.join(KINDS)}; int8 where nothing is said.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write a model for other tools: TensorFlow Lite (Micro) or ONNX.
+
+    The suffix of --out decides: .tflite; .onnx, quantized models with
+    QuantizeLinear and DequantizeLinear; .cc, a .tflite as an array in C++
+    source, with a header beside it.
+
+    A model of floats is quantized with --calibration, unless --as float.
+    """
+    report = export_model(model, out, calibration=calibration, kind=kind)
+    if as_json:
+        _out.emit_json(report.to_json())
+        return
+    if report.snr_db is not None:
+        snr = ", ".join(_out.decibels(v) for v in report.snr_db)
+        _out.line(f"{report.kind} against the model of floats: {snr} dB signal to noise, over the calibration samples")
+    _out.line(f"wrote {' and '.join(map(str, report.files))}: {report.model} as {report.kind}, {report.size} bytes")
