@@ -136,7 +136,7 @@ def consume(path: Path) -> str:
     """The message, or "" for a model that can be used."""
     try:
         graph = sources.load(path, "mutant")
-        if sources.is_float(graph) and sum(t.size for t in graph.tensors) <= SMALL:
+        if sum(t.size for t in graph.tensors) <= SMALL:
             _used(graph)
     except SandgrainError as error:
         return str(error)
@@ -146,7 +146,7 @@ def consume(path: Path) -> str:
 def _used(graph: Graph) -> None:
     rng = np.random.default_rng(0)
     samples = [rng.standard_normal((2, *graph.tensors[i].shape)).astype(np.float32) for i in graph.inputs]
-    int8 = post.quantize(graph, samples).graph
+    int8 = post.quantize(graph, samples).graph if sources.is_float(graph) else graph
     inputs = [np.full(int8.tensors[i].shape, 1, int8.tensors[i].dtype) for i in int8.inputs]
     small = passes.optimize(int8)
     for before, after in zip(interp.run(int8, inputs), interp.run(small, inputs), strict=True):

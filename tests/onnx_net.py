@@ -88,7 +88,7 @@ class Net:
     def model(self, *outputs: str) -> onnx.ModelProto:
         ends = [onnx.ValueInfoProto(name=o) for o in outputs]
         graph = helper.make_graph(self.nodes, "g", self.inputs, ends, self.constants)
-        domains = {"com.microsoft": 1, **{n.domain: 1 for n in self.nodes}, "": self.opset}
+        domains = {"": self.opset, "com.microsoft": 1} | {n.domain: 1 for n in self.nodes if n.domain}
         imports = [helper.make_opsetid(*pair) for pair in domains.items()]
         model = helper.make_model(graph, opset_imports=imports, ir_version=8)
         found = onnx.shape_inference.infer_shapes(model)
@@ -98,6 +98,13 @@ class Net:
             if not kind.HasField("shape"):
                 kind.shape.dim.add()
         return found
+
+
+def qdq(net: Net, x: str, scale: float, zero: int = 0, dtype: Any = np.int8) -> str:
+    """A value, quantized and dequantized."""
+    s, z = net.constant(scale), net.constant(zero, dtype)
+    found: str = net.op("DequantizeLinear", net.op("QuantizeLinear", x, s, z), s, z)
+    return found
 
 
 def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:

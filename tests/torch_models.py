@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -129,7 +130,7 @@ class TCN(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         sizes = [6, 12, 12, 16]
-        self.convs = nn.ModuleList([nn.Conv1d(a, b, 3, dilation=2**k) for k, (a, b) in enumerate(zip(sizes, sizes[1:]))])  # noqa: B905, RUF007
+        self.convs = nn.ModuleList([nn.Conv1d(a, b, 3, dilation=2**k) for k, (a, b) in enumerate(pairwise(sizes))])
         self.norms = nn.ModuleList([nn.BatchNorm1d(n) for n in sizes[1:]])
         self.sides = nn.ModuleList([nn.Conv1d(6, 12, 1), nn.Identity(), nn.Conv1d(12, 16, 1)])
         self.head = nn.Linear(16, 5)
@@ -144,7 +145,7 @@ class TCN(nn.Module):
 def autoencoder() -> Any:
     """Dense, for anomalies in machine sounds (the shape of MLPerf Tiny's)."""
     sizes, layers = [64, 32, 32, 8, 32, 32, 64], list[Any]()
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in pairwise(sizes):
         layers += [nn.Linear(a, b), nn.BatchNorm1d(b), nn.ReLU()]
     return nn.Sequential(*layers[:-2])
 

@@ -212,7 +212,7 @@ class Op(ABC):
 
     def encode(self, view: View) -> Encoded:
         """To .tflite terms: the inverse of `decode`."""
-        raise UnsupportedError(f"no file format has {self.name}; {self.instead}")
+        raise UnsupportedError(f".tflite has no {self.name}; {self.instead}")
 
     @abstractmethod
     def sample(self, draw: Draw) -> Graph:

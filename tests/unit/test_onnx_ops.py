@@ -341,11 +341,10 @@ def test_resizes(data: Draw) -> None:
     try:
         convert(net.model(x))
     except UnsupportedError as error:
-        assert "use " in str(error)
         SKIPPED.append(str(error))
-        return
-    same(net, x)
-    DONE.append(x)
+    else:
+        same(net, x)
+        DONE.append(x)
 
 
 SKIPPED: list[str] = []
@@ -355,7 +354,7 @@ DONE: list[str] = []
 def test_most_resizes_can_be_done() -> None:
     if not DONE:
         pytest.skip("runs after test_resizes")
-    assert len(DONE) > len(SKIPPED)
+    assert len(DONE) > len(SKIPPED) and all("; use " in text for text in SKIPPED)
 
 
 # --- sequences ---------------------------------------------------------------------------------------------------------

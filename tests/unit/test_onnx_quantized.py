@@ -23,7 +23,7 @@ from sandgrain.quant import Quantization, dequantize, per_tensor, quantize  # no
 from sandgrain.quantize.keep import keep  # noqa: E402
 from tests.import_proof import prove, snr  # noqa: E402
 from tests.onnx_models import MODELS  # noqa: E402
-from tests.onnx_net import Net, convert, laid_out, runtime  # noqa: E402
+from tests.onnx_net import Net, convert, laid_out, qdq, runtime  # noqa: E402
 
 FORMATS = {"qdq": ort.QuantFormat.QDQ, "qoperator": ort.QuantFormat.QOperator}
 TYPES = {"int8": ort.QuantType.QInt8, "uint8": ort.QuantType.QUInt8}
@@ -157,12 +157,6 @@ def test_a_quantized_model_is_the_same_on_the_core(tmp_path: Path) -> None:
 
 
 # --- small models written by hand --------------------------------------------------------------------------------------
-
-
-def qdq(net: Net, x: str, scale: float, zero: int = 0, dtype: Any = np.int8) -> str:
-    s, z = net.constant(scale), net.constant(zero, dtype)
-    found: str = net.op("DequantizeLinear", net.op("QuantizeLinear", x, s, z), s, z)
-    return found
 
 
 def test_a_value_that_is_quantized_twice_keeps_both_scales() -> None:

@@ -112,5 +112,5 @@ def test_every_layer_that_the_format_lacks_is_named_at_once() -> None:
     with pytest.raises(UnsupportedError) as caught:
         writer.write(net.graph(x))
     message = str(caught.value)
-    assert "gelu_0 (gelu): no file format has gelu; " in message and "silu_2 (silu): " in message
+    assert "gelu_0 (gelu): .tflite has no gelu; " in message and "silu_2 (silu): " in message
     assert "relu" not in message

@@ -1,4 +1,4 @@
-"""A float graph that grows node by node, and the values that torch's operators hand to each other.
+"""A float graph that grows node by node, and the values that operators hand to each other.
 
 Values carry a `Layout`, so that permutes and reshapes are only remembered; `arrange` moves elements where an operator needs
 them in an order that they are not in. Activations and per-channel factors go into the layer before them where they can.
@@ -28,7 +28,7 @@ MAX_CONSTANTS = 1 << 24  # numbers: a weight counts each time that a layer reads
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Value:
-    """What a torch operator computed: the graph's tensor that holds it, and how its elements lie there."""
+    """What an operator computed: the graph's tensor that holds it, and how its elements lie there."""
 
     tensor: int
     layout: Layout
@@ -86,7 +86,7 @@ class Builder:
         return self._tensor(Tensor(self._name(f"{self.place}.{what}"), data.shape, "float32", None, data))
 
     def missing(self, shape: Sequence[int]) -> Value:
-        """A value of torch's `shape` for what could not be converted: the rest can be looked at, the graph cannot be had."""
+        """A value of ATen's `shape` for what could not be converted: the rest can be looked at, the graph cannot be had."""
         return Value(self._tensor(Tensor(self._name(self.place), tuple(shape), "float32")), dense(shape))
 
     def positions(self, data: Array) -> int:
@@ -159,18 +159,18 @@ class Builder:
         return Value(moved, layout.with_memory(wanted))
 
     def plain(self, value: Value) -> Value:
-        """`value` with its elements in torch's order."""
+        """`value` with its elements in ATen's order."""
         return self.arrange(value, range(len(value.shape)))
 
     def image(self, value: Value) -> tuple[int, Array]:
-        """([1, h, w, c] tensor of a torch [1, c, h, w] or [1, c, n] (then h = 1), torch's channel at each place along c)."""
+        """([1, h, w, c] tensor of an ATen [1, c, h, w] or [1, c, n] (then h = 1), ATen's channel at each place along c)."""
         order = (0, *range(2, len(value.shape)), 1)
         value = self.arrange(value, order, free=(1,))
         spatial = (1,) * (4 - len(value.shape)) + value.shape[2:]
         return self.view(value.tensor, (1, *spatial, value.shape[1])), value.layout.indices(1)
 
     def reshape(self, value: Value, shape: Sequence[int]) -> Value:
-        """torch's reshape."""
+        """ATen's reshape."""
         layout = value.layout.reshaped(shape)
         if layout is None:
             value = self.plain(value)
@@ -251,7 +251,7 @@ class Builder:
         return Value(self.node("depthwise_conv_2d", (now, weights, bias), **WINDOW), value.layout)
 
     def binary_constant(self, op: str, value: Value, data: Array, *, swap: bool = False) -> Value:
-        """op(value, data), or op(data, value) with `swap`; `data` broadcasts to value's shape as in torch."""
+        """op(value, data), or op(data, value) with `swap`; `data` broadcasts to value's shape as in ATen."""
         shape = self.shape(value.tensor)
         tensor = self.constant(laid_out(data, value.layout, shape), "constant")
         pair = (tensor, value.tensor) if swap else (value.tensor, tensor)
@@ -279,7 +279,7 @@ def element_options(op: str) -> dict[str, Any]:
 
 
 def laid_out(data: Array, layout: Layout, shape: Sequence[int]) -> Array:
-    """A torch constant that broadcasts to `layout`'s value as an array that broadcasts to its tensor of `shape`."""
+    """A constant that broadcasts to `layout`'s value as an array that broadcasts to its tensor of `shape`."""
     data = data.reshape((1,) * (len(layout.axes) - data.ndim) + data.shape)
     if data.size == 1:
         return data.reshape(1)

@@ -1,6 +1,6 @@
-"""Where the elements of a torch value lie in memory, so that permuting and flattening cost nothing.
+"""Where the elements of a value lie in memory, so that permuting and flattening cost nothing.
 
-A value's axes are torch's; its elements may be stored in another order. Each axis is a product of factors (sizes above 1,
+A value's axes are ATen's; its elements may be stored in another order. Each axis is a product of factors (sizes above 1,
 outermost first), and `memory` says which factor, counted through all axes, comes first, second ... in memory. A [1, 8, 4, 4]
 image that is stored as NHWC is
 
@@ -30,12 +30,12 @@ class Layout:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The value's shape as torch has it."""
+        """The value's shape as ATen has it."""
         return tuple(math.prod(axis) for axis in self.axes)
 
     @property
     def sizes(self) -> Factors:
-        """All factors in torch's order."""
+        """All factors in ATen's order."""
         return tuple(f for axis in self.axes for f in axis)
 
     @property
@@ -62,7 +62,7 @@ class Layout:
         return Layout(self.axes, tuple(memory))
 
     def indices(self, axis: int) -> npt.NDArray[np.int64]:
-        """For each position along `axis` in memory, torch's index along it."""
+        """For each position along `axis` in memory, ATen's index along it."""
         numbers, sizes = self.numbers(axis), self.axes[axis]
         if not sizes:
             return np.zeros(1, np.int64)
@@ -81,7 +81,7 @@ class Layout:
         return Layout(tuple(self.axes[p] for p in perm), tuple(renumbered[k] for k in self.memory))
 
     def reshaped(self, shape: Sequence[int]) -> Layout | None:
-        """The same elements in torch's order under another shape; None when that would need other factors."""
+        """The same elements in ATen's order under another shape; None when that would need other factors."""
         flat = Layout((self.sizes,), self.memory).joined()
         pieces = cut(flat.sizes, shape)
         if pieces is None:
@@ -139,7 +139,7 @@ class Layout:
 
 
 def dense(shape: Sequence[int], order: Sequence[int] | None = None) -> Layout:
-    """A value of `shape` whose axes lie in memory as in `order` (torch's own order when None)."""
+    """A value of `shape` whose axes lie in memory as in `order` (ATen's own order when None)."""
     layout = Layout(tuple((n,) if n > 1 else () for n in shape), tuple(range(sum(n > 1 for n in shape))))
     return layout if order is None else layout.with_memory(layout.ordered(order))
 

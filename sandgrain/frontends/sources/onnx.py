@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain import spec
-from sandgrain.errors import UsageError, printable
+from sandgrain.errors import UsageError
 from sandgrain.frontends.sources.base import contents, is_made_of, require
 from sandgrain.ir import Graph
 
@@ -33,9 +32,7 @@ def load(model: Any, name: str, example_input: Any = None) -> Graph:
     shapes = None if example_input is None else _shapes(example_input)
     if not isinstance(model, Path):
         return onnx.convert(model.SerializeToString(), name, None, shapes)
-    data = contents(model, MAX_MODEL)
-    with spec.located(printable(model.name)):
-        return onnx.convert(data, name, model.parent, shapes)
+    return onnx.convert(contents(model, MAX_MODEL), name, model.parent, shapes)
 
 
 def _shapes(example: Any) -> list[list[int]]:

@@ -23,7 +23,7 @@ Handler = Callable[[Builder, "Arguments"], Result]
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """An operator's arguments by their names in its schema, defaults filled in; `shape` is what torch says comes out."""
+    """An operator's arguments by their names in its schema, defaults filled in; `shape` is what the framework says comes out."""
 
     overload: str
     values: dict[str, Any]
@@ -60,7 +60,7 @@ def need(condition: bool, message: str) -> None:
 
 
 def pair(values: int | Sequence[int], count: int = 2) -> tuple[int, ...]:
-    """torch's one-or-several sizes as `count` sizes."""
+    """ATen's one-or-several sizes as `count` sizes."""
     if isinstance(values, int):
         return (values,) * count
     return tuple(values) * count if len(values) == 1 else tuple(values)

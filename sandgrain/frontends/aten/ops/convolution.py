@@ -43,7 +43,7 @@ def _convolution(b: Builder, a: Arguments) -> Value:
 
 
 def _padding(a: Arguments, rank: int, kernel: tuple[int, ...], dilation: tuple[int, int]) -> Padding:
-    """torch's padding on each side; "same" puts the odd element after."""
+    """ATen's padding on each side; "same" puts the odd element after."""
     if a["padding"] == "valid":
         return (0, 0, 0, 0)
     if a["padding"] == "same":
@@ -78,7 +78,7 @@ def _depthwise(
 ) -> Value:
     """Each input channel to `multiplier` output channels. The output's channels lie as the input's."""
     multiplier = len(weights) // x.shape[1]
-    rows = (places[:, None] * multiplier + np.arange(multiplier)).reshape(-1)  # torch's output channel at each place
+    rows = (places[:, None] * multiplier + np.arange(multiplier)).reshape(-1)  # ATen's output channel at each place
     kernel = b.constant(weights[rows, 0].transpose(1, 2, 0)[None], "weight")
     out = b.node("depthwise_conv_2d", (tensor, kernel, b.constant(bias[rows], "bias")), **window)
     free = x.layout.with_memory(x.layout.ordered((0, *range(2, len(x.shape)), 1), free=(1,)))

@@ -10,7 +10,7 @@ NEAR = 1e-3  # of a pixel: how far a factor may move the last position from wher
 
 
 def _bilinear(b: Builder, a: Arguments) -> Value:
-    """The positions follow from the sizes; torch takes a given factor instead, which must then say the same."""
+    """The positions follow from the sizes; a given factor counts instead, which must then say the same."""
     rank, corners = len(a.x.shape), bool(a["align_corners"])
     order = (0, *range(2, rank), 1)
     factors = a.get("scale_factors") or [a.get(k) for k in ("scales", "scales_h", "scales_w") if k in a.values]

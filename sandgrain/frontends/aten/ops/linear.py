@@ -99,6 +99,6 @@ HANDLERS = {
 }  # fmt: skip
 
 HINTS = {
-    "einsum": "write it with torch.matmul and permute",
-    "baddbmm": "use torch.matmul and an addition",
+    "einsum": "write it with matrix products and permutations",
+    "baddbmm": "use a matrix product and an addition",
 }

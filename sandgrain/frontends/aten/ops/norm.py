@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def _rms_norm(b: Builder, a: Arguments) -> Value:
     both = b.node("concatenation", (rows.tensor, mirrored.tensor), axis=2)
     constants = (b.constant(np.tile(gamma, 2), "weight"), b.constant(np.zeros(2 * depth), "bias"))
     normed = b.node("layer_norm", (both, *constants), eps=float(np.finfo(np.float32).eps if eps is None else eps))
-    half = {"start": (0, 0, 0), "stride": (1, 1, 1), "size": rows.shape, "drop": ()}
+    half: dict[str, Any] = {"start": (0, 0, 0), "stride": (1, 1, 1), "size": rows.shape, "drop": ()}
     return Value(b.node("strided_slice", (normed,), **half), x.layout)
 
 

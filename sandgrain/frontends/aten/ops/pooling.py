@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from sandgrain.errors import UnsupportedError
 from sandgrain.frontends.aten.builder import Builder, Value
 from sandgrain.frontends.aten.layout import Layout
 from sandgrain.frontends.aten.ops.base import Arguments, Handler, Result, need, plane
 from sandgrain.frontends.aten.ops.elementwise import two
+from sandgrain.frontends.aten.ops.shape import joined, sliced
+
+MAX_PIECES = 16  # outputs of an adaptive pool whose windows differ: each is a layer of its own
 
 
 def _max_pool(b: Builder, a: Arguments) -> Value:
@@ -20,7 +23,7 @@ def _max_pool(b: Builder, a: Arguments) -> Value:
 
 
 def _average_pool(b: Builder, a: Arguments) -> Value:
-    """Sandgrain's average leaves padding out; where torch counts it, it becomes zeros of the input."""
+    """Sandgrain's average leaves padding out; where it counts, it becomes zeros of the input."""
     need(a.get("divisor_override") is None, "a pool with a divisor of its own; multiply instead")
     padding = plane(a["padding"], _rank(a), 0)
     if not (a["count_include_pad"] and any(padding)):
@@ -61,6 +64,28 @@ def _shrunk(x: Value, out: int, shape: Sequence[int]) -> Value:
     return Value(out, Layout(((), channels, *spatial), (*range(len(channels), len(channels) + lead), *inner)))
 
 
+def _windows(size: int, wanted: int) -> list[tuple[int, int]]:
+    """(first, beyond) of the elements that each output of an adaptive pool is of."""
+    return [(k * size // wanted, -(-(k + 1) * size // wanted)) for k in range(wanted)]
+
+
+def _even(windows: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """(kernel, stride) of windows of one size at one distance; None for others."""
+    sizes, steps = {last - first for first, last in windows}, {b[0] - a[0] for a, b in pairwise(windows)}
+    return (sizes.pop(), steps.pop() if steps else 1) if len(sizes) == 1 and len(steps) < 2 else None
+
+
+def _pieced(b: Builder, x: Value, axis: int, windows: list[tuple[int, int]], op: str) -> Value:
+    """Windows of different sizes along one axis, each by itself."""
+    need(
+        len(windows) <= MAX_PIECES,
+        f"an adaptive pool from {x.shape[axis]} to {len(windows)}; choose sizes that divide the input's",
+    )
+    x = b.arrange(x, (0, *range(2, len(x.shape)), 1))
+    over = mean if op == "average_pool_2d" else largest
+    return joined(b, [over(b, sliced(b, x, axis, first, last - first), (axis,), True) for first, last in windows], axis)
+
+
 def _adaptive(op: str) -> Handler:
     def handle(b: Builder, a: Arguments) -> Value:
         x, rank = a.x, _rank(a)
@@ -70,11 +95,14 @@ def _adaptive(op: str) -> Handler:
         if math.prod(wanted) == 1:
             axes = tuple(range(2, rank + 2))
             return mean(b, x, axes, True) if op == "average_pool_2d" else largest(b, x, axes, True)
-        if any(n % w for n, w in zip(size, wanted, strict=True)):
-            raise UnsupportedError(f"an adaptive pool from {size} to {wanted}; choose sizes that divide the input's")
-        kernel = [n // w for n, w in zip(size, wanted, strict=True)]
-        plain = Arguments("", {"input": x, "kernel_size": kernel, "stride": kernel}, a.shape)
-        return _pool(b, plain, op, (0, 0))
+        for k in range(rank):  # one axis after another, unless one pool does it all
+            windows = [_windows(n, w) for n, w in zip(x.shape[2:], wanted, strict=True)]
+            if all(map(_even, windows)):
+                kernel, stride = zip(*map(_even, windows), strict=True)
+                return _pool(b, Arguments("", {"input": x, "kernel_size": kernel, "stride": stride}, a.shape), op, (0, 0))
+            if not _even(windows[k]):
+                x = _pieced(b, x, k + 2, windows[k], op)
+        return x
 
     return handle
 
@@ -102,7 +130,7 @@ def _after(layout: Layout, axes: Sequence[int], keep: bool) -> Layout:
 
 
 def mean(b: Builder, x: Value, axes: Sequence[int], keep: bool, op: str = "mean") -> Value:
-    """The mean (or `op`) over torch's `axes`."""
+    """The mean (or `op`) over ATen's `axes`."""
     gone = {n for axis in axes for n in x.layout.numbers(axis)}
     after = _after(x.layout, axes, keep)
     if not gone:
@@ -118,7 +146,7 @@ def mean(b: Builder, x: Value, axes: Sequence[int], keep: bool, op: str = "mean"
 
 
 def largest(b: Builder, x: Value, axes: Sequence[int], keep: bool) -> Value:
-    """The maximum over torch's `axes`, as a max pool over all of them: what lies outside them in memory is its batch."""
+    """The maximum over ATen's `axes`, as a max pool over all of them: what lies outside them in memory is its batch."""
     gone = {n for axis in axes for n in x.layout.numbers(axis)}
     if not gone:
         return Value(x.tensor, _after(x.layout, axes, keep))

@@ -21,7 +21,7 @@ def _gru_layer(b: Builder, x: int, arrays: list[Array], reverse: bool) -> int:
 
 
 def _lstm_layer(b: Builder, x: int, arrays: list[Array], reverse: bool) -> int:
-    """torch's gates come in the op's order: input, forget, new, output. Its two biases are added up."""
+    """ATen's gates come in the op's order: input, forget, new, output. Its two biases are added up."""
     w, u, bias = arrays[0], arrays[1], arrays[2] + arrays[3]
     constants = [
         b.constant(part, f"{what}_{gate}")

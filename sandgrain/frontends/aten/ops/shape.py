@@ -60,7 +60,7 @@ def _channel_shuffle(b: Builder, a: Arguments) -> Value:
 
 
 def natural(layout: Layout) -> tuple[int, ...]:
-    """An order of all axes that needs no move, or the least: torch's, channels last, or by where each axis begins."""
+    """An order of all axes that needs no move, or the least: ATen's, channels last, or by where each axis begins."""
     rank = len(layout.axes)
     for order in ((0, *range(2, rank), 1) if rank > 2 else (), tuple(range(rank))):
         if order and layout.memory == layout.ordered(order):
@@ -70,7 +70,7 @@ def natural(layout: Layout) -> tuple[int, ...]:
 
 
 def sliced(b: Builder, x: Value, axis: int, start: int, size: int, step: int = 1) -> Value:
-    """`size` elements along torch's `axis`, from `start` by `step`."""
+    """`size` elements along ATen's `axis`, from `start` by `step`."""
     if (start, size, step) == (0, x.shape[axis], 1):
         return x
     if len(x.layout.joined().axes[axis]) > 1:
@@ -148,7 +148,7 @@ def _unbind(b: Builder, a: Arguments) -> Result:
 
 
 def joined(b: Builder, parts: Sequence[Value], axis: int) -> Value:
-    """Values joined along torch's `axis`, in the order in memory of the largest."""
+    """Values joined along ATen's `axis`, in the order in memory of the largest."""
     order = natural(max(parts, key=lambda v: int(np.prod(v.shape))).layout)
     shapes = [tuple(v.shape[k] for k in order) for v in parts]
     tensors = [b.view(b.arrange(v, order).tensor, s) for v, s in zip(parts, shapes, strict=True)]
@@ -199,14 +199,14 @@ def _pad(b: Builder, a: Arguments) -> Value:
 
 def _upsample(exact: bool) -> Handler:
     def handle(b: Builder, a: Arguments) -> Value:
-        """torch's position: floor((i + 0.5 if exact) * scale), the scale that of the sizes or what the layer was given."""
+        """ATen's position: floor((i + 0.5 if exact) * scale), the scale that of the sizes or what the layer was given."""
         x = b.arrange(a.x, (0, *range(2, len(a.x.shape)), 1))
         size = ((1,) if len(a.shape) == 3 else ()) + a.shape[2:]
         factors = a.get("scale_factors") or [a.get(k) for k in ("scales", "scales_h", "scales_w") if k in a.values]
         for n, m, factor in zip(x.shape[2:], a.shape[2:], factors or [None, None], strict=False):
             scale = np.float32(1.0 / factor) if factor else np.float32(n) / np.float32(m)
-            torch_position = np.floor((np.arange(m, dtype=np.float32) + np.float32(0.5 * exact)) * scale).clip(0, n - 1)
-            need(bool((torch_position == nearest(n, m, False, exact)).all()), f"a resize from {n} to {m}; use a whole factor")
+            wanted = np.floor((np.arange(m, dtype=np.float32) + np.float32(0.5 * exact)) * scale).clip(0, n - 1)
+            need(bool((wanted == nearest(n, m, False, exact)).all()), f"a resize from {n} to {m}; use a whole factor")
         out = b.node("resize_nearest_neighbor", (b.image(x)[0],), size=size, align_corners=False, half_pixel_centers=exact)
         return Value(out, dense(a.shape, (0, *range(2, len(a.shape)), 1)))
 
@@ -235,5 +235,5 @@ HANDLERS: dict[str, Handler] = {
 HINTS = {
     "upsample_bicubic2d": "use mode='bilinear'", "reflection_pad1d": "pad with zeros", "reflection_pad2d": "pad with zeros",
     "replication_pad1d": "pad with zeros", "replication_pad2d": "pad with zeros",
-    "roll": "use torch.cat of two slices", "repeat": "let an addition broadcast instead", "gather": "use fixed slices",
+    "roll": "use a concatenation of two slices", "repeat": "let an addition broadcast instead", "gather": "use fixed slices",
 }  # fmt: skip
