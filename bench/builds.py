@@ -90,7 +90,20 @@ def build(job: Job) -> Row:
     """The figures of one build. Raises SystemExit when it has none."""
     out = job.folder / f"out-{job.seed}"
     environment = {**os.environ, "SANDGRAIN_DATA": str(DATA), "OMP_NUM_THREADS": "1"}  # one process a core
-    command = [sys.executable, "-m", "sandgrain", "build", str(job.folder), "-o", str(out), "--seed", str(job.seed), "--verify", "1000", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "sandgrain",
+        "build",
+        str(job.folder),
+        "-o",
+        str(out),
+        "--seed",
+        str(job.seed),
+        "--verify",
+        "1000",
+        "--json",
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode not in ENOUGH:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]

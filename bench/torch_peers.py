@@ -154,8 +154,11 @@ def _snr(wanted: Array, got: Array) -> float:
 # --- who is ahead ----------------------------------------------------------------------------------------------------
 
 
-def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
-    """Sandgrain's row, and one with the least that any of BakeNN's ways needs, each figure by itself: `ways` says whose it is."""
+def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, Row]]:
+    """Sandgrain's row, BakeNN's with the fewest instructions, and the least that any of its ways needs, figure by figure.
+
+    `ways` of the last two: whose each figure is.
+    """
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[k] for k in SAME), []).append(row)
@@ -163,17 +166,16 @@ def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
     for group in groups.values():
         ours = next(r for r in group if r["who"] == OURS)
         theirs = [r for r in group if r["who"] != OURS]
-        built = [r for r in theirs if r["instructions"] is not None]
-        best = {k: min(built, key=lambda r, k=k: r[k]) for k in FIGURES} if built else {}
-        least = {k: best[k][k] if best else None for k in FIGURES}
-        snr = max((r["snr_db"] for r in built), default=None)
-        ways = {k: r["variant"] for k, r in best.items()}
-        found.append((ours, {**theirs[0], **least, "snr_db": snr, "ways": ways}))
+        built = [r for r in theirs if r["instructions"] is not None] or theirs[:1]
+        best = {k: min(built, key=lambda r, k=k: r[k]) if len(built) > 1 else built[0] for k in FIGURES}
+        fastest = best["instructions"]
+        least = {**fastest, **{k: r[k] for k, r in best.items()}, "ways": {k: r["variant"] for k, r in best.items()}}
+        found.append((ours, {**fastest, "ways": dict.fromkeys(FIGURES, fastest["variant"])}, least))
     return found
 
 
 def verdict(ours: Row, theirs: Row) -> str:
-    """Whether Sandgrain needs no more than BakeNN's least, and where it does."""
+    """Whether Sandgrain needs no more than the figures of `theirs`, and where it does."""
     if ours["instructions"] is None:
         return f"Sandgrain refuses it: {ours['note']}"
     if theirs["instructions"] is None:
@@ -197,8 +199,10 @@ def show(rows: Sequence[Row]) -> None:
         cells = ["-" if r[k] is None else f"{r[k]:,}" for k in (*FIGURES, "snr_db")]
         table.add_row(*(r[k] for k in SAME), r["who"], r["variant"], *cells, r["note"])
     console.print(table, "")
-    for ours, theirs in pairs(rows):
-        console.print(f"{', '.join(ours[k] for k in SAME)}: {verdict(ours, theirs)}")
+    for title, which in (("its fastest way", 1), ("the least of its three ways, figure by figure", 2)):
+        console.print(f"Sandgrain against BakeNN, {title}:")
+        for pair in pairs(rows):
+            console.print(f"  {', '.join(pair[0][k] for k in SAME)}: {verdict(pair[0], pair[which])}")
     console.print()
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from sandgrain.frontends import onnx as frontend
@@ -107,7 +106,9 @@ def qdq(net: Net, x: str, scale: float, zero: int = 0, dtype: Any = np.int8) -> 
     return found
 
 
-def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+def session(model: onnx.ModelProto) -> Any:
+    import onnxruntime  # here: it leaves a file in the folder for temporary ones
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ class Reshape(Op):
         need_inputs(inputs, 1)
         assert inputs[0] is not None
         shape = tuple(attrs["shape"])
-        if any(d < 0 for d in shape) or int(np.prod(shape, dtype=np.int64)) != inputs[0].size:
+        if not all(isinstance(d, int) and d >= 0 for d in shape) or math.prod(shape) != inputs[0].size:
             raise ModelError(f"{inputs[0].size} elements do not fill the shape {shape}")
         return (shape,)
 

@@ -150,18 +150,20 @@ def test_a_module_is_held_against_the_least_of_each_figure_by_itself(bench: Any)
         module_row("bakenn", "fast and large", 700, code_bytes=200),
         module_row(peers.OURS, "", 500),
     ]
-    ((ours, theirs),) = peers.pairs(rows)
-    assert (ours["who"], theirs["instructions"], theirs["code_bytes"]) == (peers.OURS, 700, 80)
-    assert peers.verdict(ours, theirs) == "behind on code 100 to 80 (slow and small), +25.0 %"
-    assert peers.verdict(ours | {"code_bytes": 80}, theirs) == "ahead on each"
-    assert peers.verdict(ours | {"instructions": 701}, theirs).startswith("behind on instructions 701 to 700 (fast and large)")
+    ((ours, fastest, least),) = peers.pairs(rows)
+    assert (ours["who"], least["instructions"], least["code_bytes"]) == (peers.OURS, 700, 80)
+    assert peers.verdict(ours, least) == "behind on code 100 to 80 (slow and small), +25.0 %"
+    assert peers.verdict(ours, fastest) == "ahead on each"
+    assert peers.verdict(ours | {"code_bytes": 201}, fastest) == "behind on code 201 to 200 (fast and large), +0.5 %"
+    assert peers.verdict(ours | {"instructions": 701}, least).startswith("behind on instructions 701 to 700 (fast and large)")
 
 
 def test_what_a_peer_refuses_is_a_row_with_its_reason_and_no_lead(bench: Any) -> None:
     peers = bench("torch_peers")
     refused = module_row("bakenn", "", None, note="prelu: unsupported") | dict.fromkeys(peers.FIGURES) | {"snr_db": None}
     rows = [module_row(peers.OURS, "", 500), refused]
-    assert peers.verdict(*peers.pairs(rows)[0]) == "BakeNN refuses it: prelu: unsupported"
+    ((ours, *theirs),) = peers.pairs(rows)
+    assert [peers.verdict(ours, one) for one in theirs] == ["BakeNN refuses it: prelu: unsupported"] * 2
     data = json.loads(bench("results").text([], None, [], [], None, rows))
     assert data["torch_peers"] == rows
     (line,) = [line for line in bench("page").section(data).splitlines() if line.startswith("| net ")]

@@ -19,8 +19,8 @@ from sandgrain.errors import UnsupportedError, printable
 from sandgrain.frontends.aten.layout import Layout, dense
 from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
 from sandgrain.ops import OPS
+from sandgrain.quantize.weights import CHANNEL_AXIS
 
-WEIGHTED = {"conv_2d": 0, "depthwise_conv_2d": 3, "transpose_conv": 0, "fully_connected": 0}  # the weights' output channels
 MAX_RANK = 5  # axes that a transpose takes
 MAX_NODES = 1 << 14
 MAX_CONSTANTS = 1 << 24  # numbers: a weight counts each time that a layer reads it
@@ -222,7 +222,12 @@ class Builder:
         while maker is not None and maker.op == "reshape" and self.alone(tensor, readers):
             tensor, readers = maker.inputs[0], 1
             maker = self.maker(tensor)
-        if maker is None or maker.op not in WEIGHTED or maker.attrs["activation"] != "none" or not self.alone(tensor, readers):
+        if (
+            maker is None
+            or maker.op not in CHANNEL_AXIS
+            or maker.attrs["activation"] != "none"
+            or not self.alone(tensor, readers)
+        ):
             return False
         channels = self.shape(tensor)[-1]
         if axis is not None:
@@ -233,7 +238,7 @@ class Builder:
         weights = np.asarray(self.tensors[maker.inputs[1]].data, np.float64)
         bias = np.asarray(self.tensors[maker.inputs[2]].data, np.float64)
         side = [1] * weights.ndim
-        side[WEIGHTED[maker.op]] = -1
+        side[CHANNEL_AXIS[maker.op]] = -1
         factor = np.broadcast_to(np.asarray(factor, np.float64).reshape(-1), (channels,))
         changed = (weights * factor.reshape(side), bias * factor + np.asarray(offset, np.float64).reshape(-1))
         for index, data in zip(maker.inputs[1:], changed, strict=True):

@@ -79,22 +79,28 @@ def _program(model: onnx.ModelProto) -> Program:
     constants: dict[str, Array] = {}
     room = MAX_ELEMENTS
     for tensor in graph.initializer:
-        constants[tensor.name] = array(tensor, room)
-        room -= constants[tensor.name].size
-    inputs = tuple(_input(v) for v in graph.input if v.name not in constants)
+        found = array(tensor, room)
+        constants[text(tensor.name)] = found
+        room -= found.size
+    inputs = tuple(_input(v) for v in graph.input if text(v.name) not in constants)
     if not inputs:
         raise ModelError(f"it has no input; {AGAIN}")
     opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
     nodes = tuple(_node(n, k) for k, n in enumerate(graph.node))
-    known = {v.name: shape for v in (*graph.value_info, *graph.output) if (shape := _shape(v)) is not None}
-    return Program(opset, nodes, constants, inputs, tuple(v.name for v in graph.output), known)
+    known = {text(v.name): shape for v in (*graph.value_info, *graph.output) if (shape := _shape(v)) is not None}
+    return Program(opset, nodes, constants, inputs, tuple(text(v.name) for v in graph.output), known)
 
 
 def _node(node: onnx.NodeProto, index: int) -> OnnxNode:
-    op = DOMAINS.get(node.domain, f"{node.domain}.") + node.op_type
-    name = node.name or next(filter(None, node.output), "") or f"node {index}"
-    attrs = {a.name: _attribute(a) for a in node.attribute}
-    return OnnxNode(op, printable(name), tuple(node.input), tuple(node.output), attrs)
+    domain, inputs, outputs = text(node.domain), tuple(map(text, node.input)), tuple(map(text, node.output))
+    name = text(node.name) or next(filter(None, outputs), "") or f"node {index}"
+    attrs = {text(a.name): _attribute(a) for a in node.attribute}
+    return OnnxNode(DOMAINS.get(domain, f"{domain}.") + text(node.op_type), printable(name), inputs, outputs, attrs)
+
+
+def text(value: str | bytes) -> str:
+    """A name. What is not UTF-8 comes as bytes from protobuf."""
+    return value if isinstance(value, str) else value.decode(errors="replace")
 
 
 def _attribute(a: onnx.AttributeProto) -> Any:
@@ -112,7 +118,7 @@ def _attribute(a: onnx.AttributeProto) -> Any:
 
 def array(tensor: onnx.TensorProto, room: int) -> Array:
     """A constant of at most `room` elements. Raises ModelError or UnsupportedError."""
-    name, dims = printable(tensor.name) or "a constant", list(tensor.dims)
+    name, dims = printable(text(tensor.name)) or "a constant", list(tensor.dims)
     if tensor.data_type not in KINDS:
         kind = TensorProto.DataType.Name(tensor.data_type) if tensor.data_type in TensorProto.DataType.values() else "unknown"
         raise UnsupportedError(f"{name}: constants of the type {kind}; export the model in float32, or quantized to int8")
@@ -127,7 +133,8 @@ def array(tensor: onnx.TensorProto, room: int) -> Array:
 
 
 def _input(value: onnx.ValueInfoProto) -> Input:
-    shown, shape = printable(value.name), _shape(value)
+    name = text(value.name)
+    shown, shape = printable(name), _shape(value)
     kind = value.type.tensor_type.elem_type
     if kind not in KINDS or kind == TensorProto.BOOL:
         raise UnsupportedError(f"the input {shown} is no array of numbers; feed floats")
@@ -136,7 +143,7 @@ def _input(value: onnx.ValueInfoProto) -> Input:
         raise UnsupportedError(f"the input {shown} has {said}; export the model with a batch of 1 as its first axis")
     if any(d < 1 for d in shape) or math.prod(shape) > MAX_ELEMENTS or len(shape) > MAX_RANK:
         raise UnsupportedError(f"the input {shown} has the shape {list(shape)}; use one of at most {MAX_ELEMENTS} elements")
-    return Input(value.name, KINDS[kind], shape)
+    return Input(name, KINDS[kind], shape)
 
 
 def _shape(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
