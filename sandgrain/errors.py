@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 MAX_NAMED = 12  # pieces of a model that one message names
 
+
 class SandgrainError(Exception):
     """Base of every error that Sandgrain raises on purpose; `exit_code` is what the CLI exits with."""
 

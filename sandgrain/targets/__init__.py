@@ -70,7 +70,9 @@ class Board:
     supply_v: float = field(compare=False)
     active_ma: float = field(compare=False)  # typical run current at clock_hz and supply_v
     data_sheet: str = field(compare=False)  # where the figures come from
-    sleep_ma: float | None = field(compare=False, default=None)  # typical, the chip alone: RAM kept, woken by a clock; None: not known
+    sleep_ma: float | None = field(
+        compare=False, default=None
+    )  # typical, the chip alone: RAM kept, woken by a clock; None: not known
     sleep_source: str = field(compare=False, default="")
     notes: str = field(compare=False, default="")
     wait_states: WaitStates | None = field(compare=False, default=None)  # None: nothing known that could be relied on

@@ -59,7 +59,9 @@ def steps_off(graph: Graph, samples: Any, wanted: Array) -> float:
     return float(np.abs(dequantize(got, out.quant) - wanted).mean() / out.scale)
 
 
-@pytest.mark.parametrize(("name", "per_channel"), [("ds_cnn", True), ("resnet_8", False), ("autoencoder", True), ("squeezenet", True)])
+@pytest.mark.parametrize(
+    ("name", "per_channel"), [("ds_cnn", True), ("resnet_8", False), ("autoencoder", True), ("squeezenet", True)]
+)
 def test_a_quantized_model_keeps_its_scales_and_weights(name: str, per_channel: bool, tmp_path: Path) -> None:
     model: Model = MODELS[name]
     module, samples = model.module(), model.samples(12)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from sandgrain import spec
-from sandgrain.errors import ModelError, SandgrainError, UsageError, printable
+from sandgrain.errors import ModelError, SandgrainError, UnsupportedError, UsageError, printable
 from sandgrain.frontends.sources.base import contents
 from sandgrain.ir import Graph
 
@@ -69,6 +69,9 @@ def source_of(path: Path) -> Source:
         raise UsageError(f"{shown}: {reason}; name a model's file that can be read") from None
     found = _beginning(path) or next((s for s in SOURCES if path.suffix.lower() in s.SUFFIXES), None)
     if found is None:
+        for source in SOURCES:
+            if why := getattr(source, "REFUSED", {}).get(path.suffix.lower()):
+                raise UnsupportedError(f"{shown}: {why}")
         raise ModelError(f"{shown} is none of the known models; give {_known()}")
     return found
 
