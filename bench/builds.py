@@ -218,7 +218,11 @@ def cells(row: Row) -> tuple[str, ...]:
 
 def check_cells(check: Check) -> tuple[str, ...]:
     sign = "at most" if check.most else "at least"
-    return check.what, f"{check.value:,.4g}", f"{sign} {check.bar:,.4g}", "kept" if check.kept else "MISSED"
+    return check.what, number(check.value), f"{sign} {number(check.bar)}", "kept" if check.kept else "MISSED"
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 CHECKED = ("what", "result", "bar", "")

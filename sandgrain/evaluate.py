@@ -11,7 +11,7 @@ import numpy as np
 from sandgrain import passes
 from sandgrain.codegen.ctext import printable
 from sandgrain.codegen.model import Options, generate
-from sandgrain.datafile import DataSet, arrays_of, numbers
+from sandgrain.datafile import DataSet, arrays_of, numbers, to_graph
 from sandgrain.errors import UsageError
 from sandgrain.ir import Array, Graph, Tensor
 from sandgrain.plan import plan
@@ -42,7 +42,8 @@ def load(path: Path, graph: Graph, given: Quantization | None = None) -> DataSet
     shown = printable(path.name)
     samples, arrays = arrays_of(path, len(graph.inputs))
     inputs = tuple(
-        _floats(x, graph.tensors[i], given, f"{shown}: {n}") for (n, x), i in zip(samples.items(), graph.inputs, strict=True)
+        _floats(to_graph(x, graph.tensors[i], f"{shown}: {n}", graph.turned(i)), graph.tensors[i], given, f"{shown}: {n}")
+        for (n, x), i in zip(samples.items(), graph.inputs, strict=True)
     )
     if len({len(x) for x in inputs}) > 1:
         raise UsageError(f"{shown}: inputs hold {', '.join(str(len(x)) for x in inputs)} samples; give the same number")
@@ -55,13 +56,11 @@ def load(path: Path, graph: Graph, given: Quantization | None = None) -> DataSet
 
 
 def _floats(x: Array, tensor: Tensor, given: Quantization | None, what: str) -> Array:
-    if x.ndim < 1 or len(x) == 0 or x[0].size != tensor.size:
-        raise UsageError(f"{what} is {x.shape}; the model takes samples of {tensor.shape}")
     if x.dtype.kind not in "iuf":
         raise UsageError(f"{what} is {x.dtype}; give numbers")
     if given is not None and x.dtype == np.int8:
         x = dequantize(x, given)
-    values = numbers(x, tensor, what).reshape(len(x), *tensor.shape)
+    values = numbers(x, tensor, what)
     if not np.isfinite(values).all():
         raise UsageError(f"{what} holds values that are not finite; remove those samples")
     return values

@@ -1,4 +1,4 @@
-"""A float .tflite file to an int8 one, with what it cost: the work behind `sandgrain quantize`."""
+"""A model file of floats to an int8 .tflite, with what it cost: the work behind `sandgrain quantize`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy as np
 from sandgrain import evaluate, outfile, spec
 from sandgrain.codegen.ctext import printable
 from sandgrain.datafile import DataSet
-from sandgrain.errors import UsageError
+from sandgrain.errors import UnsupportedError, UsageError
 from sandgrain.evaluate import Comparison
 from sandgrain.exporters import tflite as writer
-from sandgrain.frontends import tflite
+from sandgrain.frontends import sources
 from sandgrain.ir import Graph
 from sandgrain.quant import INT8_MAX, INT8_MIN, Quantization, per_tensor
 from sandgrain.quantize import Options, quantize
@@ -62,7 +62,7 @@ def quantize_model(
     input_scale: float | None = None,
     input_zero_point: int = 0,
 ) -> QuantizeReport:
-    """Quantize a float .tflite file to int8 and write it to `out`.
+    """Quantize a model file of floats (.tflite, .onnx, .keras, .pt2) to int8 and write it to `out`, a .tflite.
 
     `calibration`: .npz with x (and y); the first `samples` (200) calibrate, and the others are what float and int8 are
     compared on, unless `test` names a file for it. `input_scale` and `input_zero_point`: the input's quantization where
@@ -72,9 +72,10 @@ def quantize_model(
     """
     source, target, options = Path(model), Path(out), options or Options()
     given = _input_quant(input_scale, input_zero_point)
-    data = tflite.read_file(source)
     with spec.located(printable(source.name)):
-        graph = tflite.read_float(data, source.stem)
+        graph = sources.load(source, source.stem)
+        if not sources.is_float(graph):
+            raise UnsupportedError("this is not a float model; it is quantized already")
     if given is not None and len(graph.inputs) > 1:
         raise UsageError(f"--input-scale is for models of one input; this one has {len(graph.inputs)}")
     seen = evaluate.load(Path(calibration), graph, given)

@@ -134,8 +134,9 @@ def _layer(graph: Graph, index: int, node: Node) -> Layer:
 
 def _ends(graph: Graph, indices: tuple[int, ...]) -> tuple[End, ...]:
     found = []
-    for tensor in (graph.tensors[i] for i in indices):
-        own = sources.own_shape(tensor.shape, graph.channels_first)
+    for index in indices:
+        tensor = graph.tensors[index]
+        own = sources.own_shape(tensor.shape, graph.turned(index))
         found.append(End(tensor.name, own, tensor.shape, tensor.dtype, *_scale(tensor)))
     return tuple(found)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sandgrain.cli import _out
+from sandgrain.frontends.sources import SUFFIXES
 from sandgrain.quantize import METHODS, Calibration, Options
 from sandgrain.quantize_file import SAMPLES, QuantizeReport, quantize_model
 
@@ -15,7 +16,7 @@ EXAMPLE = "Example: sandgrain quantize kws_float.tflite --calibration kws.npz -o
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A float32 .tflite file.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help=f"A file of floats: {', '.join(SUFFIXES)}.", show_default=False)],
     calibration: Annotated[Path, typer.Option("--calibration", "-c", help=".npz with x and, for accuracy, y.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The int8 .tflite file to write.")],
     method: Annotated[str, typer.Option(help=f"How ranges are found: {', '.join(METHODS)}.")] = "percentile",
@@ -29,7 +30,7 @@ def command(
     layers: Annotated[int, typer.Option(help="Layers to show, the worst first.", min=0)] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Quantize a float .tflite model to int8 and say what each layer lost.
+    """Quantize a model of floats to int8 and say what each layer lost.
 
     int8 samples in the .npz stand for reals by --input-scale and
     --input-zero-point, other integers for themselves.

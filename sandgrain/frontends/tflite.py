@@ -83,6 +83,11 @@ def read_float(data: bytes, name: str) -> Graph:
     return _subgraph(data).float_graph(name)
 
 
+def computes_in_float(data: bytes) -> bool:
+    """Whether the layers of a .tflite compute in float, all of them: `read_float` is for it, `read` for the others."""
+    return _subgraph(data).all_float()
+
+
 def _subgraph(data: bytes) -> _Subgraph:
     if len(data) > MAX_FILE:
         raise UnsupportedError(f"the model has {len(data)} bytes, the limit is {MAX_FILE}; use a smaller model")
@@ -200,6 +205,12 @@ class _Subgraph:
         graph = with_nodes(Graph(printable(name), place_holders, (), self.inputs, self.outputs), nodes)
         spec.check(graph, stage)
         return graph
+
+    def all_float(self) -> bool:
+        """Whether layers compute in float, and none in int8."""
+        computed = self._tensors_of([i for layer in self.layers for i in (*layer.inputs, *layer.outputs)])
+        floats = any(self._computes_in_float(layer) for layer in self.layers)
+        return floats and not any(t.type == INT8 and not t.constant for t in computed)
 
     def _other_number_format(self) -> str | None:
         """What to do about a model that does not compute in int8; None when it does, at least in part."""

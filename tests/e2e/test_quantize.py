@@ -103,7 +103,7 @@ def refusal(folder: Path, **changes: Any) -> str:
         ({"test": "none.npz"}, "none.npz: no such file"),
         ({"calibration": __file__}, "test_quantize.py is not a readable .npz file"),
         ({"out": "missing/int8.tflite"}, "-o missing/int8.tflite: No such file or directory; name a file that can be written"),
-        ({"model": "none.tflite"}, "name a .tflite file that can be read"),
+        ({"model": "none.tflite"}, "name a model's file that can be read"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(folder: Path, changes: dict[str, Any], fact: str) -> None:

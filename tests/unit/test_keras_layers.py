@@ -263,6 +263,11 @@ def test_layers_fold_into_the_ones_before() -> None:
     assert [n.attrs.get("activation") for n in graph.nodes] == ["relu6", "relu", None, "none"]
 
 
+def test_zero_padding_goes_into_a_grouped_convolution_once() -> None:
+    graph = agree(keras.Sequential([kl.Input((7, 7, 4)), kl.ZeroPadding2D(1), kl.Conv2D(6, 2, 2, groups=2)]))
+    assert [n.attrs["padding"] for n in graph.nodes if n.op == "conv_2d"] == [(1, 1, 1, 1)] * 2
+
+
 def test_open_sizes_come_from_the_example() -> None:
     model = settled(keras.Sequential([kl.Input((None, 4)), kl.Conv1D(3, 3), kl.GlobalMaxPooling1D()]))
     with pytest.raises(UsageError, match=r"give example_input=numpy.zeros"):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain import spec
-from sandgrain.errors import ModelError, SandgrainError, UnsupportedError, UsageError, printable
+from sandgrain.errors import ModelError, SandgrainError, UnsupportedError, UsageError, printable, unsupported
 from sandgrain.frontends.aten.builder import Builder, Value
 from sandgrain.frontends.aten.layout import dense
 from sandgrain.frontends.keras.config import MOST, Config
@@ -25,7 +25,6 @@ MAX_DEPTH = 16  # models and wrappers in each other
 MAX_CALLS = 1 << 12  # of layers
 MAX_ELEMENTS = 1 << 24  # of one value
 MAX_CONSTANTS = 1 << 24  # elements of all weights
-MAX_NAMED = 20  # faults that are told
 NO_HINT = "there is no such layer here; build the model from others"
 SUBCLASS = "a model with a class of its own has no configuration; build it with keras.Sequential or with keras.Input and layers"
 
@@ -68,9 +67,7 @@ class _Walk:
             raise UnsupportedError(f"{printable(str(kind))}: {SUBCLASS}")
         values = self.model(config.values.get("config"), str(kind), weights, None)
         if self.faults:
-            more = f" and {len(self.faults) - MAX_NAMED} more" if len(self.faults) > MAX_NAMED else ""
-            count = "1 layer" if len(self.faults) == 1 else f"{len(self.faults)} layers"
-            raise UnsupportedError(f"{count} cannot be converted: {'; '.join(self.faults[:MAX_NAMED])}{more}")
+            raise unsupported(self.faults)
         return self._outputs(values)
 
     def _outputs(self, values: Sequence[Any]) -> list[int]:
@@ -207,7 +204,7 @@ class _Walk:
         before = len(self.faults)
         try:
             return self._converted(entry, kind, weights, args, kwargs)
-        except (SandgrainError, AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except (SandgrainError, AssertionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             fact = str(error)
             if not isinstance(error, SandgrainError):
                 what = printable(" ".join(f"{type(error).__name__} {fact}".split()), 80)

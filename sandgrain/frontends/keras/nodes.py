@@ -62,6 +62,8 @@ def nodes_of(config: Config) -> list[Node]:
         for index, call in enumerate(calls):
             call = Config(call).values
             args, kwargs = call.get("args") or [], call.get("kwargs") or {}
+            if not isinstance(args, list | tuple) or not isinstance(kwargs, dict):
+                raise ModelError("a layer called with something else than arguments; save the model again")
             reads: list[History] = []
             _collect([args, kwargs], reads, 0)
             found.append(Node(name, index, kind, entry, args, kwargs, tuple(reads)))
@@ -124,7 +126,8 @@ def resolved(value: Any, known: Mapping[History, Any], stand_in: Callable[[tuple
     if kind == "__ellipsis__":
         return Ellipsis
     if kind == "__tuple__":
-        return [resolved(v, known, stand_in) for v in value.get("items") or []]
+        items = value.get("items")
+        return [resolved(v, known, stand_in) for v in items] if isinstance(items, list) else []
     if kind in ("__tensor__", "__numpy__"):
         try:
             return np.asarray(Config(inner).values.get("value"), np.float64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sandgrain.errors import UnsupportedError
 from sandgrain.exporters.tflite import IDENTIFIER
 from sandgrain.frontends import tflite
 from sandgrain.ir import Graph
@@ -25,10 +24,4 @@ def begins(head: bytes) -> bool:
 def load(model: Path, name: str, example_input: Any = None) -> Graph:
     """The graph of a file, of floats where it is not int8."""
     data = tflite.read_file(model)
-    try:
-        return tflite.read(data, name)
-    except UnsupportedError as first:
-        try:
-            return tflite.read_float(data, name)
-        except UnsupportedError:
-            raise first from None
+    return tflite.read_float(data, name) if tflite.computes_in_float(data) else tflite.read(data, name)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sandgrain.errors import UnsupportedError
+from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.frontends.aten.builder import Builder, Value
 from sandgrain.frontends.aten.ops import HANDLERS, Arguments
 from sandgrain.frontends.keras.config import Config
@@ -44,6 +44,8 @@ class Layer:
     def xs(self) -> list[Value]:
         """The inputs of a layer that merges several."""
         given = self.args[0] if len(self.args) == 1 and isinstance(self.args[0], list | tuple) else self.args
+        if not given:
+            raise ModelError("it has no input; save the model again")
         return [self._value(v) for v in given]
 
     def _value(self, value: Any) -> Value:

@@ -62,7 +62,11 @@ def _concatenate(layer: Layer) -> Value:
 
 
 def _operands(layer: Layer) -> list[Term]:
-    return [*layer.args, *(layer.kwargs[k] for k in ("x1", "x2") if k in layer.kwargs)]
+    """The two of an operation."""
+    found = [*layer.args, *(layer.kwargs[k] for k in ("x1", "x2") if k in layer.kwargs)]
+    if len(found) != 2:
+        raise ModelError(f"{len(found)} operands where it takes 2; save the model again")
+    return found
 
 
 def _binary(op: str) -> Handler:
