@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,42 +16,23 @@ pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train
 
 from sandgrain.errors import SandgrainError
 from sandgrain.frontends import sources
-from tests.command import environment, sandgrain
-from tests.hostile_pt2 import SECONDS, Trap, complaint, members, mutant, packed, seeds
+from tests.command import sandgrain
+from tests.hostile import SECONDS, Trap, complaint, members, packed, tried
+from tests.hostile_pt2 import mutant, seeds
 
 MUTANTS = int(os.environ.get("SANDGRAIN_MUTANTS", "150"))
 MIB = 512  # resident; PyTorch alone takes some 280 of them
 Parts = dict[str, bytes]
 
 
-def mutants(first: int, count: int, folder: Path) -> None:
-    """Try mutants in a process of their own."""
-    bases, temporary = folder / "bases", folder / "temporary"
-    for place in (bases, temporary):
-        place.mkdir()
-    for k, data in enumerate(seeds()):
-        (bases / f"{k}.pt2").write_bytes(data)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.hostile_pt2", str(bases), str(first), str(count)],
-        cwd=folder, env={**environment(temporary), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
-        timeout=60 + count,
-    )  # fmt: skip
-    *tried, last = [json.loads(line) for line in done.stdout.splitlines()] or [{}]
-    assert done.returncode == 0 and len(tried) == count, (done.returncode, tried[-1:], done.stderr[-500:])
-    found = {t["seed"]: t["complaint"] for t in tried if t["complaint"]}
-    assert not found, f"{len(found)} of {count}: {dict(list(found.items())[:5])}"
-    assert last["mib"] < MIB
-    assert sorted(p.name for p in folder.iterdir()) == ["bases", "temporary"] and list(temporary.iterdir()) == []
-
-
 def test_a_mutant_gives_a_model_or_one_line(tmp_path: Path) -> None:
-    mutants(0, MUTANTS, tmp_path)
+    tried("tests.hostile_pt2", seeds(), 0, MUTANTS, tmp_path, MIB)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", range(4))
 def test_thousands_of_mutants(group: int, tmp_path: Path) -> None:
-    mutants(10_000 + 1250 * group, 1250, tmp_path)
+    tried("tests.hostile_pt2", seeds(), 10_000 + 1250 * group, 1250, tmp_path, MIB)
 
 
 def test_the_files_that_are_mutated_are_legal(tmp_path: Path) -> None:

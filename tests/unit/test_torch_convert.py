@@ -337,6 +337,9 @@ def test_zero_padding_goes_into_the_convolution_behind() -> None:
     assert ops(graph) == ["conv_2d"] and graph.nodes[0].attrs["padding"] == (2, 1, 1, 2)
     causal = nn.Sequential(nn.ConstantPad1d((4, 0), 0.0), nn.Conv1d(3, 4, 3, dilation=2))
     assert "pad" not in ops(agree(causal, 3, 9))
+    for groups in (1, 2, 4):  # one, several, depthwise
+        padded = nn.Sequential(nn.ZeroPad2d((1, 2, 0, 1)), nn.Conv2d(4, 8, 3, padding=1, groups=groups))
+        assert "pad" not in ops(agree(padded, 4, 6, 5))
 
 
 def test_what_two_layers_read_is_not_changed_for_one() -> None:
