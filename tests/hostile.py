@@ -11,7 +11,7 @@ import io
 import json
 import pickle
 import random
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -180,7 +180,14 @@ def serve(suffix: str, mutant: Callable[[Sequence[bytes], int], bytes]) -> None:
         for seed in range(int(first), int(first) + int(count)):
             path.write_bytes(mutant(bases, seed))
             print(json.dumps({"seed": seed, "complaint": complaint(path)}), flush=True)
-    print(json.dumps({"mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
+    print(json.dumps({"mib": peak_mib()}))
+
+
+def peak_mib() -> int:
+    """The most memory that was resident since this program began. (ru_maxrss begins with that of the process that started it.)"""
+    found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) // 1024
 
 
 def tried(module: str, seeds: Sequence[bytes], first: int, count: int, folder: Path, mib: int) -> None:
