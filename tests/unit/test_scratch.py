@@ -12,7 +12,15 @@ import pytest
 
 from sandgrain import scratch
 
-HOLD = "import time\nfrom sandgrain import scratch\nwith scratch.scratch() as f:\n    (f / 'x').write_text('x')\n    print(f, flush=True)\n    time.sleep(60)\n"
+HOLD = """\
+import signal, time
+from sandgrain import scratch
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children begin without it
+with scratch.scratch() as f:
+    (f / 'x').write_text('x')
+    print(f, flush=True)
+    time.sleep(60)
+"""
 
 
 def test_a_scratch_folder_is_empty_and_gone_after_its_with() -> None:
@@ -45,4 +53,5 @@ def test_nothing_is_left_after_an_interrupt(tmp_path: Path) -> None:
     with child, child.stdout as lines:
         assert lines.readline().strip()
         child.send_signal(signal.SIGINT)
+    assert child.returncode != 0
     assert list(tmp_path.iterdir()) == []
