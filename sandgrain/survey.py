@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sandgrain import measure, passes, targets
-from sandgrain.codegen.ctext import identifier
+from sandgrain import measure, passes, spec, targets
+from sandgrain.codegen.ctext import identifier, printable
 from sandgrain.codegen.model import Options
 from sandgrain.frontends import sources
 from sandgrain.ir import Graph, Node, Tensor
@@ -101,10 +101,11 @@ def inspect(model: Any, *, example_input: Any = None) -> Survey:
     a broken file and UsageError for a missing framework or example.
     """
     title = Path(model).name if isinstance(model, str | os.PathLike) else type(model).__name__
-    graph = sources.load(model, identifier(Path(title).stem), example_input)
-    quantized = not sources.is_float(graph)
-    int8 = graph if quantized else convert_with_ranges(graph, dict.fromkeys(range(len(graph.tensors)), STAND_IN)).graph
-    optimized = passes.optimize(int8)
+    with spec.located(printable(title)):
+        graph = sources.load(model, identifier(Path(title).stem), example_input)
+        quantized = not sources.is_float(graph)
+        int8 = graph if quantized else convert_with_ranges(graph, dict.fromkeys(range(len(graph.tensors)), STAND_IN)).graph
+        optimized = passes.optimize(int8)
     by_core: dict[str, Compiled] = {}
 
     def compiled(board: targets.Board) -> Compiled:

@@ -85,6 +85,12 @@ def test_the_command_fits_80_columns_and_its_json_is_the_object(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_damaged_file_is_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "broken.keras").write_bytes(b"no archive")
+    done = command("inspect", "broken.keras", cwd=tmp_path)
+    assert done.code == 2 and done.out == "" and done.line.startswith("broken.keras: ")
+
+
 def _plain(value: Any) -> Any:
     """Tuples as JSON has them."""
     if isinstance(value, dict):
