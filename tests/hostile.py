@@ -42,10 +42,11 @@ def members(data: bytes) -> dict[str, bytes]:
 
 
 def packed(parts: dict[str, bytes], kind: int = zipfile.ZIP_STORED) -> bytes:
+    """An archive of the members; the same bytes at any time of day (a `ZipInfo` has no date, a mere name gets the present one)."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", kind) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in parts.items():
-            archive.writestr(name, data)
+            archive.writestr(zipfile.ZipInfo(name), data, kind)
     return buffer.getvalue()
 
 
