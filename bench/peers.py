@@ -120,7 +120,7 @@ def _run(variant: str, make: Any, graph: Graph, inputs: list[Array], answer: lis
         as_float = core.inputs[0].size == 4 * inputs[0].size
         sample = _real(inputs[0], graph, graph.inputs[0]) if as_float else inputs[0]
         trace = core.profile([sample.tobytes()])
-        counted = figures(elf, trace, compiler, SPEED)
+        counted = figures(elf, trace, compiler, f"{SPEED} {DIALECT}")
     return {**counted, "answers": _compare(trace.outputs[0], answer[0], graph, as_float), "note": variant}
 
 
@@ -132,9 +132,12 @@ def link(program: Program, work: Path, compiler: str, flag: str) -> Path:
     return build_firmware(sources, program.includes, targets.load(CORE), work / "firmware.elf", compiler=compiler, opt=opt)
 
 
-def figures(elf: Path, trace: Trace, compiler: str, flag: str) -> Row:
-    """What a firmware and one inference of it need, bytes above an empty program's. Sandgrain's are counted with it too."""
-    sizes, base = sections(elf), _empty(compiler, flag)
+def figures(elf: Path, trace: Trace, compiler: str, opt: str) -> Row:
+    """What a firmware and one inference of it need, bytes above an empty program's with the same options. Sandgrain's are counted with it too.
+
+    In a peer's dialect the start-up code calls `memset` and `memcpy`, so its empty program holds them and they cost the peer nothing.
+    """
+    sizes, base = sections(elf), _empty(compiler, opt)
     above = {k: sizes[k] - base[k] for k in sizes}
     return {
         "instructions": trace.instructions, "ram_bytes": above["data"] + above["bss"], "code_bytes": above["text"],
@@ -155,14 +158,12 @@ def _ours(graph: Graph, inputs: list[Array], compiler: str) -> tuple[int | None,
 
 
 @cache
-def _empty(compiler: str, flag: str) -> dict[str, int]:
+def _empty(compiler: str, opt: str) -> dict[str, int]:
     """Section sizes of firmware without a model."""
     with tempfile.TemporaryDirectory(prefix="sandgrain-peer-") as folder:
         path = Path(folder) / "empty.c"
         path.write_text(EMPTY, "ascii")
-        return sections(
-            build_firmware([path], [], targets.load(CORE), Path(folder) / "e.elf", compiler=compiler, opt=f"{flag} {DIALECT}")
-        )
+        return sections(build_firmware([path], [], targets.load(CORE), Path(folder) / "e.elf", compiler=compiler, opt=opt))
 
 
 def _real(values: Array, graph: Graph, tensor: int) -> Array:

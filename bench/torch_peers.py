@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers import CORE, FIGURES, RefusedError, Row, bakenn_program, bakenn_ways, figures, link
+from peers import CORE, DIALECT, FIGURES, RefusedError, Row, bakenn_program, bakenn_ways, figures, link
 from rich.console import Console
 from rich.table import Table
 
@@ -94,7 +94,7 @@ def _ours(model: Any, wanted: Array, compiler: str, goal: str) -> Row:
         samples = datafile.fit(model.held_out.numpy(), graph.tensors[graph.inputs[0]], "held-out samples", graph.channels_first)
         quant = graph.tensors[graph.outputs[0]].quant
         assert quant is not None
-        counted, answers = _answers(elf, samples, compiler, goal)
+        counted, answers = _answers(elf, samples, compiler, tune.FLAGS[goal])
     return {"variant": "", **counted, "snr_db": _snr(wanted, dequantize(answers, quant)), "note": ""}
 
 
@@ -133,17 +133,17 @@ class _Bakenn:
             plan = made[0].plan
             last = np.moveaxis(self._samples, 1, -1)
             samples = np.stack([bakenn.quantize_input(plan, x[None]) for x in last])
-            counted, answers = _answers(elf, samples, compiler, goal)
+            counted, answers = _answers(elf, samples, compiler, f"{tune.FLAGS[goal]} {DIALECT}")
         shape = plan.tensors[plan.outputs[0]].tensor_type.shape
         real = np.stack([bakenn.dequantize_output(plan, y.reshape(shape)) for y in answers])
         return {"variant": variant, **counted, "snr_db": _snr(wanted, real), "note": ""}
 
 
-def _answers(elf: Path, samples: Array, compiler: str, goal: str) -> tuple[Row, Array]:
+def _answers(elf: Path, samples: Array, compiler: str, opt: str) -> tuple[Row, Array]:
     """The figures of a firmware, counted on the first sample, and what it answers to each, int8 [n, size]."""
     core = open_emulator(elf, targets.load(CORE))
     inputs = [[np.ascontiguousarray(x).tobytes()] for x in samples]
-    counted = figures(elf, core.profile(inputs[0]), compiler, tune.FLAGS[goal])
+    counted = figures(elf, core.profile(inputs[0]), compiler, opt)
     return counted, np.stack([np.frombuffer(y, np.int8) for (y,) in core.infer_all(inputs)])
 
 

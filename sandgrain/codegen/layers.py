@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from sandgrain.codegen import ctext
 from sandgrain.codegen.tables import Tables
 from sandgrain.ir import Graph, Node, Tensor
 from sandgrain.ops import OPS, Kernel
-from sandgrain.ops.base import Arg, Call, In, Out, Scratch
+from sandgrain.ops.base import Arg, Call, Fields, In, Out, Scratch
 from sandgrain.ops.signal.base import SignalOp
 from sandgrain.plan import Plan
 
@@ -94,20 +94,26 @@ class Emitter:
 
     def _struct(self, call: Call, hint: str, head: list[str]) -> str:
         """The name of the call's parameter struct; a new one is written to `head`."""
-        items = []
-        for field, value in call.fields.items():
-            if isinstance(value, np.ndarray):
-                text = self.tables.name(value, f"{field}_{hint}")
-            elif isinstance(value, tuple):
-                text = "{" + ", ".join(ctext.number(v) for v in value) + "}"
-            else:
-                text = ctext.number(value)
-            items.append(f".{field} = {text}")
-        members = ctext.wrap(items)
+        members = ctext.wrap(self._members(call.fields, hint))
         name = self._structs.setdefault((call.function, members), f"{self.prefix}_p{hint}")
         if name == f"{self.prefix}_p{hint}":
             head.append(f"static const struct {call.function} {name} = {{\n{members}\n}};")
         return name
+
+    def _members(self, fields: Fields, hint: str) -> list[str]:
+        """`.field = value` of each."""
+        items = []
+        for field, value in fields.items():
+            if isinstance(value, np.ndarray):
+                text = self.tables.name(value, f"{field}_{hint}")
+            elif isinstance(value, tuple):
+                text = "{" + ", ".join(ctext.number(v) for v in value) + "}"
+            elif isinstance(value, Mapping):
+                text = "{" + ", ".join(self._members(value, hint)) + "}"
+            else:
+                text = ctext.number(value)
+            items.append(f".{field} = {text}")
+        return items
 
     def _streamable(self, call: Call, index: int, node: Node, head: list[str]) -> str:
         """A layer in front of a stream's rows: a function of samples or of one row, in the stream's memory."""

@@ -198,14 +198,22 @@ PREAMBLE = """\
 
 #ifndef SG_COPY
 #define SG_COPY
-static inline void sg_copy(void *to, const void *from, uint32_t bytes)
+static SG_NOINLINE void sg_copy(void *to, const void *from, uint32_t bytes)
 {
     uint8_t *target = (uint8_t *)to;
     const uint8_t *source = (const uint8_t *)from;
-    if (target != source) {
-        for (uint32_t i = 0; i < bytes; i++) {
-            target[i] = source[i];
-        }
+    if (target == source) {
+        return;
+    }
+#ifdef __ARM_FEATURE_UNALIGNED
+    for (; bytes >= 4u; bytes -= 4u) {
+        __builtin_memcpy(target, source, 4); /* a load and a store of a word */
+        target += 4;
+        source += 4;
+    }
+#endif
+    for (; bytes > 0u; bytes--) {
+        *target++ = *source++;
     }
 }
 #endif

@@ -7,7 +7,7 @@ from sandgrain.ops import windows as win
 from sandgrain.ops.base import Foreign, Option
 from sandgrain.ops.elementwise_dsp import sum_dsp
 from sandgrain.ops.elementwise_mve import sum_mve
-from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum, sum_kernel
+from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum, sum_compact, sum_kernel
 
 
 class Add(Sum):
@@ -23,4 +23,4 @@ class Add(Sum):
         return Ratios(a / twice, b / twice, twice / ((1 << LEFT_SHIFT) * view.out.scale))
 
 
-Add.kernels = (sum_mve(Add(), 1), sum_dsp(Add(), 1), sum_kernel(Add()))
+Add.kernels = (sum_mve(Add(), 1), sum_dsp(Add(), 1), sum_kernel(Add()), sum_compact(Add()))

@@ -48,6 +48,8 @@ class Scratch:
 
 Arg = In | Out | Scratch
 
+Fields = Mapping[str, Any]  # of a struct: int | float | tuple[int, ...] | Array | Fields
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
@@ -55,11 +57,12 @@ class Call:
 
     `source` is the kernel's file below `sandgrain/kernels/`; its stem names the function and the struct. `fields`
     gives every member of the struct: int (any integer member), float (a float member), tuple of ints (an inline
-    array member) or ndarray (a pointer member to a constant table of the array's dtype, placed in flash).
+    array member), ndarray (a pointer member to a constant table of the array's dtype, placed in flash) or a mapping of
+    such (a struct member).
     """
 
     source: str
-    fields: Mapping[str, int | float | tuple[int, ...] | Array]
+    fields: Fields
     args: tuple[Arg, ...]
 
     @property
@@ -99,6 +102,8 @@ class Kernel:
     `overlap`: (position, lead) pairs: output 0 may also start `lead` bytes or any number more before that input (`lead`
     >= 0, the least that is safe) and run into it, because the kernel, walking forwards, reads each input byte for the last
     time before it writes there. The output may then be larger than the input.
+    `compact`: it is here for its little code, and only `--optimize size` looks at it.
+    `helped_by`: core features that it makes use of and does not need.
     """
 
     name: str
@@ -108,6 +113,8 @@ class Kernel:
     scratch: Callable[[View], int] = _no_scratch
     in_place: Callable[[View], tuple[int, ...]] = _never
     overlap: Callable[[View], tuple[tuple[int, int], ...]] = _apart
+    compact: bool = False
+    helped_by: frozenset[str] = frozenset()
 
 
 # --- foreign formats ----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Call, Draw, Encoded, Foreign, In, Kernel, Option, Out, Shape, i32
+from sandgrain.ops.compact import CONV_COMPACT
 from sandgrain.ops.conv_dsp import CONV_KERNELS
 from sandgrain.ops.conv_mve import CONV_KERNELS as MVE_KERNELS
 from sandgrain.ops.conv_portable import CONV_PAIR
@@ -60,7 +61,7 @@ class Conv2D(Convolution):
             version=3,
         ),
     )  # fmt: skip
-    kernels = (*MVE_KERNELS, *CONV_KERNELS, CONV_PAIR, Kernel("conv_2d_s8", _lower_portable))
+    kernels = (*MVE_KERNELS, *CONV_KERNELS, CONV_PAIR, Kernel("conv_2d_s8", _lower_portable), *CONV_COMPACT)
 
     channel_axis = 0
 

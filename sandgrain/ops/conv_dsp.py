@@ -122,13 +122,13 @@ def _accepts_conv(view: View) -> bool:
     return view.out.size > 0 and conv_stream(view) is not None
 
 
-def _is_pointwise(view: View) -> bool:
+def is_pointwise(view: View) -> bool:
     a = view.attrs
     return view.input(1).shape[1:3] == (1, 1) and tuple(a["stride"]) == (1, 1) and not any(a["padding"])
 
 
 def _accepts_pointwise(view: View) -> bool:
-    return _is_pointwise(view) and _accepts_conv(view)
+    return is_pointwise(view) and _accepts_conv(view)
 
 
 def _widens(view: View) -> bool:
@@ -193,11 +193,11 @@ def _window_overlap(view: View) -> tuple[tuple[int, int], ...]:
     return ((0, lead(view)),)
 
 
-def lead(view: View) -> int:
-    """How many bytes before its input the output of the window kernel must start at least, to run into it safely.
+def lead(view: View, at_once: int = 2) -> int:
+    """How many bytes before its input the output of a window kernel must start at least, to run into it safely.
 
-    The kernel gathers a pair of pixels, then writes it: after pair g the output's end may not pass the lowest input byte
-    that a later pair reads.
+    The kernel gathers `at_once` pixels (1 or 2), then writes them: after that the output's end may not pass the lowest input
+    byte that a later pixel reads.
     """
     batch, in_h, in_w, in_c = view.input(0).shape
     out = view.out
@@ -209,10 +209,11 @@ def lead(view: View) -> int:
     start = np.where((rows[:, None] < 0) | (columns[None] < 0), outside, (rows[:, None] * in_w + columns[None]) * in_c)
     images = np.arange(batch)[:, None] * (in_h * in_w * in_c)
     pixels = np.minimum(images + start.reshape(1, -1), outside)
-    starts = pixels[:, 0::2]  # of each pair, the lower of its pixels
-    odd = pixels[:, 1::2]
+    starts = pixels[:, 0::at_once]  # of each pair, the lower of its pixels
+    odd = pixels[:, 1::at_once] if at_once > 1 else pixels[:, :0]
     starts[:, : odd.shape[1]] = np.minimum(starts[:, : odd.shape[1]], odd)
-    written = np.minimum(np.arange(1, starts.shape[1] + 1) * 2, pixels.shape[1]) + np.arange(batch)[:, None] * pixels.shape[1]
+    count = pixels.shape[1]
+    written = np.minimum(np.arange(1, starts.shape[1] + 1) * at_once, count) + np.arange(batch)[:, None] * count
     needed = np.minimum.accumulate(starts.reshape(-1)[::-1])[::-1][1:]
     return max(0, int((written.reshape(-1)[:-1] * out.shape[3] - needed).max(initial=0)))
 

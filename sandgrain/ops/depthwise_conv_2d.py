@@ -22,6 +22,7 @@ from sandgrain.ops.base import (
     Shape,
     i32,
 )
+from sandgrain.ops.compact import DEPTHWISE_COMPACT
 from sandgrain.ops.conv_portable import accepts_pair, overlap_lead, pair_fields, rescaling_steps, scratch_bytes
 from sandgrain.ops.convolution import Convolution
 from sandgrain.ops.depthwise_dsp import DEPTHWISE_KERNELS
@@ -180,6 +181,7 @@ class DepthwiseConv2D(Convolution):
         ),
         Kernel("conv_2d_s8", _lower_single, accepts=_accepts_single),
         Kernel("depthwise_conv_2d_s8", _lower_general),
+        DEPTHWISE_COMPACT,
     )  # fmt: skip
 
     channel_axis = 3

@@ -12,6 +12,7 @@ from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, In, Kernel, Op, Option, Out, Shape, i32, need, need_inputs
+from sandgrain.ops.compact import DENSE_COMPACT
 from sandgrain.ops.conv_dsp import DENSE_KERNELS
 from sandgrain.ops.conv_mve import DENSE_KERNELS as MVE_KERNELS
 from sandgrain.ops.dense_portable import DENSE_BLOCKS
@@ -68,7 +69,7 @@ class FullyConnected(Op):
             version=4,
         ),
     )  # fmt: skip
-    kernels = (*MVE_KERNELS, *DENSE_KERNELS, DENSE_BLOCKS, Kernel("fully_connected_s8", _lower_portable))
+    kernels = (*MVE_KERNELS, *DENSE_KERNELS, DENSE_BLOCKS, Kernel("fully_connected_s8", _lower_portable), DENSE_COMPACT)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2, 3)

@@ -26,6 +26,8 @@ from sandgrain.ops.base import (
     need_inputs,
     need_per_tensor_int8,
 )
+from sandgrain.ops.compact import pool_compact
+from sandgrain.ops.elementwise_dsp import pool_dsp
 from sandgrain.ops.rescale import need_activation
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.weights import clamp_of
@@ -63,6 +65,12 @@ def pool_kernel(stem: str) -> Kernel:
         return (Call(f"portable/{stem}.h", fields, (In(0), Out(0))),)
 
     return Kernel(stem, lower, in_place=reads_stay_ahead)
+
+
+def pool_kernels(name: str) -> tuple[Kernel, ...]:
+    """For DSP, for any core, of least code."""
+    portable = pool_kernel(f"{name}_s8")
+    return pool_dsp(f"{name}_dsp_s8", portable), portable, pool_compact(f"{name}_compact_s8", reads_stay_ahead)
 
 
 class Pool(Op):

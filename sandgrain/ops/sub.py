@@ -9,7 +9,7 @@ from sandgrain.ops import windows as win
 from sandgrain.ops.base import Foreign, Option
 from sandgrain.ops.elementwise_dsp import sum_dsp
 from sandgrain.ops.elementwise_mve import sum_mve
-from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum, sum_kernel
+from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum, sum_compact, sum_kernel
 
 
 class Sub(Sum):
@@ -28,4 +28,4 @@ class Sub(Sum):
         )
 
 
-Sub.kernels = (sum_mve(Sub(), -1), sum_dsp(Sub(), -1), sum_kernel(Sub()))
+Sub.kernels = (sum_mve(Sub(), -1), sum_dsp(Sub(), -1), sum_kernel(Sub()), sum_compact(Sub()))

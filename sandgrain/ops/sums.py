@@ -12,6 +12,7 @@ import numpy as np
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, In, Kernel, Out, need
 from sandgrain.ops.broadcast import Binary, loop_fields, unrepeated
+from sandgrain.ops.compact import limits, scale
 from sandgrain.ops.rescale import rounding
 from sandgrain.ops.weights import clamp_of
 from sandgrain.quant import Int32, high_mul, quantize_multiplier, rounding_shift
@@ -85,3 +86,27 @@ def sum_kernel(ratios_of: Sum) -> Kernel:
         return (Call("portable/add_s8.h", fields, (In(first), In(second), Out(0))),)
 
     return Kernel("add_s8", lower, in_place=unrepeated)
+
+
+def sum_compact(op: Sum) -> Kernel:
+    """The kernel of least code, for two inputs of one shape."""
+
+    def scales(view: View) -> list[tuple[int, int]]:
+        """Of a, of b, and of their sum; fewer where one is out of the kernel's reach."""
+        ratios = op._ratios(view)
+        found = [scale(*quantize_multiplier(r)) for r in (ratios.a, ratios.b, ratios.out)]
+        return [s for s in found if s is not None]
+
+    def lower(view: View) -> tuple[Call, ...]:
+        (a, a_shift), (b, b_shift), (out, shift) = scales(view)
+        fields = {
+            "size": view.out.size, "a_doubled": a, "b_doubled": b, "doubled": out,
+            "a_shift": a_shift, "b_shift": b_shift, "shift": shift, "minus": int(op.sign < 0),
+            "a_zero_point": view.input(0).zero_point, "b_zero_point": view.input(1).zero_point, "limits": limits(view),
+        }  # fmt: skip
+        return (Call("portable/sum_compact_s8.h", fields, (In(0), In(1), Out(0))),)
+
+    def accepts(view: View) -> bool:
+        return view.input(0).shape == view.input(1).shape and len(scales(view)) == 3
+
+    return Kernel("sum_compact_s8", lower, accepts=accepts, in_place=unrepeated, compact=True, helped_by=frozenset({"dsp"}))

@@ -24,17 +24,17 @@ class Choice:
     strips: tuple[int, int] | None = None
 
 
-def candidates(graph: Graph, node: Node, features: Collection[str]) -> list[Kernel]:
-    """The kernels that can run a node on a core, most specific first; none for a view."""
+def candidates(graph: Graph, node: Node, features: Collection[str], *, compact: bool = False) -> list[Kernel]:
+    """The kernels that can run a node on a core, most specific first; none for a view. `compact`: those of least code as well."""
     op, view = OPS[node.op], graph.view(node)
     if op.is_view and view.input(0).data is None:
         return []
-    return [k for k in op.kernels if k.needs <= set(features) and k.accepts(view)]
+    return [k for k in op.kernels if (compact or not k.compact) and k.needs <= set(features) and k.accepts(view)]
 
 
 def select(graph: Graph, node: Node, features: Collection[str], choice: Choice) -> Kernel | None:
     """The kernel that `choice` names, or the first candidate; None for a view. Raises UnsupportedError when none fits."""
-    fitting = candidates(graph, node, features)
+    fitting = candidates(graph, node, features, compact=True)
     if not fitting:
         if OPS[node.op].is_view and graph.view(node).input(0).data is None:
             return None

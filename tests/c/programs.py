@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Collection, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from sandgrain.codegen.model import Options, Source, generate
 from sandgrain.exporters import tflite
 from sandgrain.ir import Array, Graph, Node, Tensor, attrs
 from sandgrain.ops import OPS
-from sandgrain.plan import plan
+from sandgrain.plan import Choice, plan
 from sandgrain.quant import per_tensor
 from sandgrain.toolchain import zig
 from sandgrain.toolchain.process import cache_dir
@@ -35,6 +36,16 @@ SHARED = ("kws_ref_model", "ad01_int8", "pretrainedResnet_quant", "vww_96_int8",
 def op_graphs(count: int = SAMPLES_OF_AN_OP) -> list[Graph]:
     """A few random graphs of every op."""
     return [op.sample(SeededDraw(1000 + k)) for op in OPS.values() for k in range(count)]
+
+
+def compact_graphs(count: int = SAMPLES_OF_AN_OP) -> list[tuple[Graph, str]]:
+    """A few random graphs for every kernel of least code, which nothing but `--optimize size` takes."""
+    found = []
+    for op in OPS.values():
+        for kernel in (k for k in op.kernels if k.compact):
+            drawn = (op.sample(SeededDraw(seed)) for seed in range(1000, 1500))
+            found += [(g, kernel.name) for g in islice((g for g in drawn if kernel.accepts(g.view(g.nodes[0]))), count)]
+    return found
 
 
 def mixed_graph() -> Graph:
@@ -74,6 +85,10 @@ def sources(features: Collection[str], whole: bool = True, arena: str = "static"
     """The C of every graph above for a core with `features`, each under its own prefix."""
     graphs = [*op_graphs(), mixed_graph()]
     made = [generate(plan(g, features), Options(f"case_{k}", arena)) for k, g in enumerate(graphs)]
+    for k, (graph, kernel) in enumerate(compact_graphs()):
+        tensor = graph.nodes[0].outputs[0]
+        choice = Choice({tensor: kernel}, frozenset({tensor}) if k % 2 else frozenset())
+        made.append(generate(plan(graph, features, choice), Options(f"compact_{k}", arena)))
     host = targets.load("host")
     for k, data in enumerate(models() if whole else []):
         compiled = pipeline.compile_bytes(data, host, Options(f"whole_{k}", arena), labels=("one", "two"))

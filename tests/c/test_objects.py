@@ -76,5 +76,5 @@ def test_a_bundle_holds_exactly_the_kernels_that_its_model_uses() -> None:
         ):
             wanted |= more
         assert {f"kernels/{n}" for n in wanted} | {"model.c", "model.h"} == set(files)
-        calls = set(re.findall(r"^    sg_(\w+)\(&", source.body, re.MULTILINE))
+        calls = set(re.findall(r"^    sg_(\w+)\((?:&|p,)", source.body, re.MULTILINE))
         assert calls == {n.removesuffix(".h") for n in named}

@@ -1,8 +1,8 @@
 """Every kernel of every op, on the cores that it is for: the emulated core's bytes equal the numpy reference's.
 
 Ops and kernels come from the registry, so a new one is tested the day it is added. SANDGRAIN_OP_CASES sets how many cases
-a kernel gets (200 by default): portable kernels share them out to M0+, M3 and RV32; kernels for the DSP extension run all
-of them on M4 and an eighth on M7 and M33; those for vectors run on M55.
+a kernel gets (200 by default): portable kernels share them out to M0+, M3 and RV32 (and, where they make use of DSP, get half as
+many on M4); kernels for the DSP extension run all of them on M4 and an eighth on M7 and M33; those for vectors run on M55.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def homes(kernel: Kernel) -> dict[str, int]:
     cores = [name for name, features in able.items() if features == kind]
     if kind in FIRST:
         return {name: CASES if name == FIRST[kind] else -(-CASES // SECOND) for name in cores}
-    return dict.fromkeys(cores, -(-CASES // len(cores)))
+    helped = {core: -(-CASES // 2) for features, core in FIRST.items() if kernel.helped_by >= features}
+    return dict.fromkeys(cores, -(-CASES // len(cores))) | helped
 
 
 def seed_of(core: str) -> int:

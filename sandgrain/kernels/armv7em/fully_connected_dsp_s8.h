@@ -144,9 +144,7 @@ SG_SHARED void sg_fully_connected_dsp_s8(const struct sg_fully_connected_dsp_s8 
             sg_block_1x8(in, in + p->depth, out + p->units - 8, p->zero_point, tail, p->stream + p->end, p->exact);
         }
         if (p->low > -128 || p->high < 127) {
-            for (int32_t u = 0; u < p->units; u++) {
-                out[u] = (int8_t)(out[u] < p->low ? p->low : (out[u] > p->high ? p->high : out[u]));
-            }
+            sg_clamp_bytes(out, p->units, p->low, p->high);
         }
         in += p->depth;
         out += p->units;

@@ -23,14 +23,6 @@ static inline uint32_t *sg_conv_widen_word(uint32_t v0, uint32_t v1, uint32_t *t
     return to + 4;
 }
 
-static inline void sg_conv_dsp_clamp(const struct sg_conv_dsp *c, int8_t *out)
-{
-    for (int32_t k = 0; k < c->out_c; k++) {
-        const int32_t y = out[k];
-        out[k] = (int8_t)(y < c->low ? c->low : (y > c->high ? c->high : y));
-    }
-}
-
 /* All channels of one pair of pixels, to_1 bytes apart (0 for a lone pixel). */
 SG_SHARED void sg_conv_dsp_pair(const struct sg_conv_dsp *c, int8_t *out, int32_t to_1)
 {
@@ -49,8 +41,8 @@ SG_SHARED void sg_conv_dsp_pair(const struct sg_conv_dsp *c, int8_t *out, int32_
         }
     }
     if (c->low > -128 || c->high < 127) {
-        sg_conv_dsp_clamp(c, out);
-        sg_conv_dsp_clamp(c, out + to_1);
+        sg_clamp_bytes(out, c->out_c, c->low, c->high);
+        sg_clamp_bytes(out + to_1, c->out_c, c->low, c->high);
     }
 }
 

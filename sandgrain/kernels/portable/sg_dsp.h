@@ -130,6 +130,14 @@ static inline int32_t sg_ssat8(int32_t x)
 #endif
 }
 
+/* Clamps bytes that are there already: kernels whose blocks saturate to int8 do it for the layers that want less. */
+SG_SHARED void sg_clamp_bytes(int8_t *y, int32_t count, int32_t low, int32_t high)
+{
+    for (int8_t *const end = y + count; y != end; y++) {
+        *y = (int8_t)(*y < low ? low : (*y > high ? high : *y));
+    }
+}
+
 /* sg_requantize(acc, multiplier, -right) + zero_point in four instructions, for 2 <= right <= 31 and 2^30 <= multiplier:
  *   doubled = 2 * multiplier - 2^32, which fits 32 bits: acc + acc * doubled / 2^32 is acc * multiplier / 2^31;
  *   power = 2^(32 - right): x * power / 2^32 is x / 2^right, and SMMLAR's rounding adds the half.
