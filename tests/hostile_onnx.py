@@ -27,7 +27,7 @@ TEXTS = ("", "x", "../x", "a" * 1000, "SAME_UPPER", "linear", "DCR", "bidirectio
 @cache
 def seeds() -> tuple[bytes, ...]:
     """Valid files: networks of floats, a QDQ model, a QOperator model."""
-    found = [MODELS[name].model() for name in ("cnn1d", "transformer", "lstm_gestures", "unet", "mobilenet_v2")]
+    found = [MODELS[name].model() for name in ("cnn1d", "transformer", "lstm_gestures", "unet", "mobilenet_v3")]
     net = Net(1, 3, 6, 6)
     kernel = net.constant(net.rng.integers(-127, 128, (4, 3, 3, 3)), np.int8)
     weights = net.op("DequantizeLinear", kernel, net.constant(np.full(4, 0.01)), net.constant(np.zeros(4), np.int8), axis=0)

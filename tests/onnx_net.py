@@ -58,18 +58,30 @@ class Net:
         found: str = self.op("Conv", *inputs, kernel_shape=kernel, **attrs)
         return found
 
-    def norm(self, x: str, channels: int) -> str:
-        """With the statistics of what comes in for `samples`, as after training."""
+    def norm(self, x: str, channels: int, gain: float = 1.0, shift: float = 0.0) -> str:
+        """With the statistics of what comes in for `samples`, as after training: a channel leaves it with a deviation of
+        about `gain`, around `shift` times that."""
         mean, variance = np.zeros(channels), self.rng.uniform(0.5, 1.5, channels)
         if self.samples is not None:
             values = np.moveaxis(runtime(self.model(x), self.samples)[0], 2, 0).reshape(channels, -1)
             mean, variance = values.mean(axis=1), values.var(axis=1) + 1e-3
-        shares = (self.rng.uniform(0.5, 1.5, channels), self.rng.normal(0, 0.2, channels), mean, variance)
+        scale, offset = gain * self.rng.uniform(0.5, 1.5, channels), gain * self.rng.normal(shift, 0.2, channels)
+        shares = (scale, offset, mean, variance)
         found: str = self.op("BatchNormalization", x, *map(self.constant, shares))
         return found
 
-    def conv_norm(self, x: str, cin: int, cout: int, k: int | Sequence[int] = 3, act: str = "Relu", **attrs: Any) -> str:
-        y = self.norm(self.conv(x, cin, cout, k, bias=False, **attrs), cout)
+    def conv_norm(
+        self,
+        x: str,
+        cin: int,
+        cout: int,
+        k: int | Sequence[int] = 3,
+        act: str = "Relu",
+        gain: float = 1.0,
+        shift: float = 0.0,
+        **attrs: Any,
+    ) -> str:
+        y = self.norm(self.conv(x, cin, cout, k, bias=False, **attrs), cout, gain, shift)
         if act == "Relu6":
             found: str = self.op("Clip", y, self.constant(0), self.constant(6))
             return found
