@@ -179,6 +179,13 @@ def gru_keywords() -> Any:
     )
 
 
+@known(20, 10)
+def gru_keywords_reset_first() -> Any:
+    """As Keras 1 and 2.0 had GRUs: the reset gate before the product."""
+    steps = kl.Bidirectional(kl.GRU(12, return_sequences=True, reset_after=False))
+    return keras.Sequential([kl.Input((20, 10)), steps, kl.GRU(16, reset_after=False), kl.Dense(8)])
+
+
 @known(24, 6)
 def lstm_gestures() -> Any:
     """Motions from an accelerometer."""

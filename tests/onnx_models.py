@@ -150,6 +150,18 @@ def gru_keywords(n: Net) -> tuple[str, ...]:
     return (n.dense(y, units, 6),)
 
 
+@known(1, 20, 10)
+def gru_keywords_default(n: Net) -> tuple[str, ...]:
+    """Two GRU layers of ONNX's own default, which resets before its product: both ways, then one over all steps."""
+    y, depth = n.op("Transpose", "x", perm=[1, 0, 2]), 10
+    for units, ways, direction in ((8, 2, "bidirectional"), (12, 1, "forward")):
+        shapes = ((ways, 3 * units, depth), (ways, 3 * units, units), (ways, 6 * units))
+        weights = [n.constant(n.rng.normal(0, 0.4, s)) for s in shapes]
+        whole, last = n.op("GRU", y, *weights, outputs=2, hidden_size=units, direction=direction)
+        y, depth = n.op("Reshape", n.op("Transpose", whole, perm=[0, 2, 1, 3]), n.ints(20, 1, -1)), ways * units
+    return (n.dense(n.op("Squeeze", last, n.ints(0)), depth, 6),)
+
+
 @known(1, 16, 6)
 def lstm_gestures(n: Net) -> tuple[str, ...]:
     """An LSTM in both directions and its last states."""

@@ -8,7 +8,7 @@ In C: kernels/portable/sg_gates.h.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -126,6 +126,13 @@ class Products:
         rows = self.weights.reshape(-1, depth).astype(np.int16)
         acc = exact_matmul(x.astype(np.int16) - self.zero_point, rows.T).reshape(len(x), gates, units) + self.bias
         return saturate(requantize(acc, self.multiplier, self.shift).astype(np.int64))
+
+    def part(self, first: int, last: int) -> Products:
+        """Those of the gates first .. last - 1 alone."""
+        own = slice(first, last)
+        return replace(
+            self, weights=self.weights[own], bias=self.bias[own], multiplier=self.multiplier[own], shift=self.shift[own]
+        )
 
     @property
     def fits_dsp(self) -> bool:

@@ -1,9 +1,10 @@
-"""A gated recurrent unit (Cho et al. 2014) over a whole sequence, with PyTorch's equations: the reset gate comes after the
-matrix product. From h = 0, step after step:
+"""A gated recurrent unit (Cho et al. 2014) over a whole sequence. From h = 0, step after step:
 
-    r = logistic(Wr x + Ur h + br)        z = logistic(Wz x + Uz h + bz)
-    n = tanh(Wn x + bn + r * (Un h + cn))
+    r = logistic(Wr x + br + Ur h + cr)        z = logistic(Wz x + bz + Uz h + cz)
+    n = tanh(Wn x + bn + r * (Un h + cn))      or, with `reset_first`, tanh(Wn x + bn + Un (r * h) + cn)
     h = n + z * (h - n)
+
+The reset gate comes after the matrix product in PyTorch; before it in the paper, in ONNX unless told otherwise, and in old Keras models.
 
 Inputs: x [n, steps, features]; W [3 units, features] and U [3 units, units], the rows of r, z and n one below the other;
 biases b and c [3 units]. Output: h after every step [n, steps, units], or the last alone (`last`). `reverse` starts at the
@@ -11,13 +12,13 @@ last step.
 
 In integers: Wx + b and Uh + c come out as saturated int16 in Q3.12, each by a rescaling of its own; gates and n are int16 in
 Q0.15 (ops/gates.py), products of two such are rounded at 2^-15, halves up. h is kept in Q0.15, so that small changes add up over
-many steps; what goes out, and into the next matrix product, is its int8 under the output's quantization. .tflite has no
-such operator.
+many steps; what goes out, and into the next matrix product, is its int8 under the output's quantization, and so is r * h where it goes into one.
+.tflite has no such operator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ from sandgrain.ops.samples import activation_tensor, one_op
 from sandgrain.quant import Int64, quantize_multiplier
 
 GATES = 3
+NEW = 2  # the gate, or what stands in its place, that the reset gate acts on
+FORMS = {"gru": False, "gru_reset_first": True}  # kernels -> reset_first
 DSP = frozenset({"dsp"})
 
 
@@ -45,29 +48,38 @@ def _products(view: View) -> tuple[gates.Products, gates.Products]:
 
 
 def _lower(source: str) -> Any:
+    dsp = source.startswith("armv7em")
+
     def lower(view: View) -> tuple[Call, ...]:
         from_x, from_h = _products(view)
+        parts = {"x": from_x, "h": from_h}
+        if view.attrs["reset_first"]:
+            parts = {"x": from_x, "h": from_h.part(0, NEW), "r": from_h.part(NEW, GATES)}
         multiplier, shift = quantize_multiplier(gates.GATE_SCALE / view.out.scale)
-        fields = sequence_fields(view, (from_x, from_h), (multiplier, shift), source.startswith("armv7em"))
-        return (Call(source, fields, (In(0), Out(0), Scratch())),)
+        return (Call(source, sequence_fields(view, parts, (multiplier, shift), dsp), (In(0), Out(0), Scratch())),)
 
     return lower
 
 
-def sequence_fields(view: View, both: tuple[gates.Products, gates.Products], scale: tuple[int, int], dsp: bool) -> Fields:
-    """The members that the kernels of gru and lstm share. `both`: what x and what h gives; `scale`: to the output."""
+def sequence_fields(view: View, parts: dict[str, gates.Products], scale: tuple[int, int], dsp: bool) -> Fields:
+    """The members that the kernels of gru and lstm share. `parts`: what x, h and r * h give; `scale`: to the output."""
     batch, steps, features = view.input(0).shape
     units = view.out.shape[-1]
+    products = {name: value for letter, part in parts.items() for name, value in part.fields(letter, dsp).items()}
     return {
-        **both[0].fields("x", dsp), **both[1].fields("h", dsp), "table": gates.LOGISTIC,
+        **products, "table": gates.LOGISTIC,
         "batch": batch, "steps": steps, "features": features, "units": units, "padded": gates.padded_units(units),
         "last": int(view.attrs["last"]), "reverse": int(view.attrs["reverse"]),
         "multiplier": scale[0], "shift": scale[1], "zero_point": view.out.zero_point,
     }  # fmt: skip
 
 
-def _accepts(view: View) -> bool:
+def _fits_dsp(view: View) -> bool:
     return all(p.fits_dsp for p in _products(view))
+
+
+def _accepts(reset_first: bool, also: Callable[[View], bool] = lambda view: True) -> Callable[[View], bool]:
+    return lambda view: view.attrs["reset_first"] == reset_first and also(view)
 
 
 def _scratch(view: View) -> int:
@@ -79,8 +91,14 @@ class GRU(Op):
     instead = "train an LSTM to export the model"
     summary = "gated recurrent unit over a sequence"
     kernels = (
-        Kernel("gru_dsp_s8", _lower("armv7em/gru_dsp_s8.h"), needs=DSP, accepts=_accepts, scratch=_scratch),
-        Kernel("gru_s8", _lower("portable/gru_s8.h"), scratch=_scratch),
+        *(
+            Kernel(f"{name}_dsp_s8", _lower(f"armv7em/{name}_dsp_s8.h"), DSP, _accepts(first, _fits_dsp), scratch=_scratch)
+            for name, first in FORMS.items()
+        ),
+        *(
+            Kernel(f"{name}_s8", _lower(f"portable/{name}_s8.h"), accepts=_accepts(first), scratch=_scratch)
+            for name, first in FORMS.items()
+        ),
     )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
@@ -109,13 +127,24 @@ class GRU(Op):
         batch, steps, features = view.input(0).shape
         from_x, from_h = _products(view)
         units, zero = view.out.shape[-1], view.out.zero_point
+
+        def narrowed(q15: Int64) -> Array:
+            return gates.to_state(q15, gates.GATE_SCALE / view.out.scale, zero)
+
         given = from_x.arguments(x.reshape(-1, features)).reshape(batch, steps, GATES, units)
         state = np.zeros((batch, units), np.int64)
         narrow = np.full((batch, units), zero, np.int8)
         found = np.zeros((batch, steps, units), np.int8)
         for t in gates.walk(steps, view.attrs["reverse"]):
-            state = _step(given[:, t], from_h.arguments(narrow), state)
-            narrow = gates.to_state(state, gates.GATE_SCALE / view.out.scale, zero)
+            own = from_h.arguments(narrow)
+            reset, keep = np.moveaxis(gates.logistic16(gates.saturate(given[:, t, :NEW] + own[:, :NEW])), 1, 0)
+            if view.attrs["reset_first"]:
+                fresh = from_h.arguments(narrowed(_q15(reset * state)))[:, NEW]
+            else:
+                fresh = _q15(reset * own[:, NEW])
+            fresh = gates.tanh16(gates.saturate(given[:, t, NEW] + fresh))
+            state = fresh + _q15(keep * (state - fresh))
+            narrow = narrowed(state)
             found[:, t] = narrow
         return (narrow if view.attrs["last"] else found,)
 
@@ -129,18 +158,11 @@ class GRU(Op):
         assert x.quant is not None
         w, b = gates.draw_matrix(draw, "w", GATES * units, x.shape[2], x.quant, rows)
         u, c = gates.draw_matrix(draw, "u", GATES * units, units, state, rows)
-        a = attrs(last=draw.choice((True, False)), reverse=draw.choice((True, False, False)))
+        a = attrs(
+            last=draw.choice((True, False)), reverse=draw.choice((True, False, False)), reset_first=draw.choice((True, False))
+        )
         y = activation_tensor("y", self.shapes((x, w, u, b, c), a)[0], state)
         return one_op(self.name, (x, w, u, b, c), (y,), a)
-
-
-def _step(from_x: Int64, from_h: Int64, state: Int64) -> Int64:
-    """Q0.15 [n, units] after one step, from arguments [n, 3, units]."""
-    both = gates.saturate(from_x[:, :2] + from_h[:, :2])
-    reset, keep = gates.logistic16(both[:, 0]), gates.logistic16(both[:, 1])
-    fresh = gates.tanh16(gates.saturate(from_x[:, 2] + _q15(reset * from_h[:, 2])))
-    result: Int64 = fresh + _q15(keep * (state - fresh))
-    return result
 
 
 def _q15(x: Int64) -> Int64:

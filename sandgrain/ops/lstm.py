@@ -75,7 +75,7 @@ def _lower(source: str) -> Any:
         multiplier, shift = quantize_multiplier(gates.GATE_SCALE**2 / view.out.scale)
         bits = view.attrs["cell_bits"]
         fields = {
-            **sequence_fields(view, (from_x, from_h), (multiplier, shift), source.startswith("armv7em")),
+            **sequence_fields(view, {"x": from_x, "h": from_h}, (multiplier, shift), source.startswith("armv7em")),
             "input_shift": 29 - bits, "cell_left": max(0, 12 - bits), "cell_right": max(0, bits - 12), "clip": _clip(view),
         }  # fmt: skip
         return (Call(source, fields, (In(0), Out(0), Scratch())),)

@@ -179,7 +179,8 @@ def _gru(view: View, inputs: list[Array]) -> Sequence[Array]:
     def step(x: Array, h: Array, memory: Array) -> tuple[Array, Array]:
         own = h @ u.T + c
         reset, keep = np.split(_sigmoid(x[:, :two] + own[:, :two]), 2, axis=1)
-        fresh = np.tanh(x[:, two:] + reset * own[:, two:])
+        gated = (reset * h) @ u[two:].T + c[two:] if view.attrs["reset_first"] else reset * own[:, two:]
+        fresh = np.tanh(x[:, two:] + gated)
         return fresh + keep * (h - fresh), memory
 
     return _sequence(view, inputs, step, _flat(inputs[0]) @ w.T + b)

@@ -242,7 +242,19 @@ def _slice(view: View, x: Tensor) -> Tensor:
 
 
 def _gru(view: View, x: list[Tensor]) -> Tensor:
-    return _recurrent(view, x[0], x[1:], torch.gru)
+    if not view.attrs["reset_first"]:
+        return _recurrent(view, x[0], x[1:], torch.gru)
+    steps, (w, u, b, c) = x[0].flip(1) if view.attrs["reverse"] else x[0], x[1:]
+    units = u.shape[1]
+    h, states = torch.zeros(len(steps), units, device=steps.device), list[Tensor]()
+    for given in (steps @ w.T + b + c).unbind(1):
+        reset, keep = torch.sigmoid(given[:, : 2 * units] + h @ u[: 2 * units].T).chunk(2, 1)
+        fresh = torch.tanh(given[:, 2 * units :] + (reset * h) @ u[2 * units :].T)
+        h = fresh + keep * (h - fresh)
+        states.append(h)
+    if view.attrs["last"]:
+        return h
+    return torch.stack(states[::-1] if view.attrs["reverse"] else states, 1)
 
 
 def _lstm(view: View, x: list[Tensor]) -> Tensor:

@@ -236,7 +236,7 @@ def test_branches_and_loops_are_refused() -> None:
 @pytest.mark.parametrize(
     ("kind", "attrs", "fact"),
     [
-        ("GRU", {}, "a GRU that resets before its product; export with linear_before_reset=1"),
+        ("GRU", {"clip": 2.0}, "a clipped recurrent layer"),
         ("LSTM", {"clip": 1.0}, "a clipped recurrent layer"),
         ("LSTM", {"activations": ["Relu", "Tanh", "Tanh"]}, "the activations relu, tanh, tanh; use sigmoid and tanh"),
         ("RNN", {}, "use GRU or LSTM"),

@@ -67,7 +67,7 @@ def _matmul(net: Net, x: int) -> int:
 
 def _gru(net: Net, x: int) -> int:
     ins = (_rows(net, x), _random(net, 15, 24), _random(net, 15, 5), _random(net, 15), _random(net, 15))
-    return net.node("gru", ins, (1, 5), last=True, reverse=False)
+    return net.node("gru", ins, (1, 5), last=True, reverse=False, reset_first=False)
 
 
 def _lstm(net: Net, x: int) -> int:
@@ -155,6 +155,20 @@ def test_the_twin_computes_what_the_firmware_computes(op: str) -> None:
     twin = twin_of(graph, x).eval()
     with torch.no_grad():
         assert np.array_equal(levels(twin, twin(torch.from_numpy(x[:, 0]))), firmware(twin, x))
+
+
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("reverse", [True, False])
+@pytest.mark.parametrize("reset_first", [True, False])
+def test_a_gru_of_each_form_is_the_real_function(last: bool, reverse: bool, reset_first: bool) -> None:
+    net = Net(SHAPE, seed=3)
+    ins = (_rows(net, 0), _random(net, 15, 24), _random(net, 15, 5), _random(net, 15), _random(net, 15))
+    shape = (1, 5) if last else (1, 8, 5)
+    graph = net.graph(net.node("gru", ins, shape, last=last, reverse=reverse, reset_first=reset_first))
+    values = floats.run(graph, net.samples(SAMPLES))
+    given = [torch.from_numpy(np.array(values[i])) for i in graph.nodes[-1].inputs]
+    got = GRADIENTS["gru"](graph.view(graph.nodes[-1]), [given[0].squeeze(1), *given[1:]])
+    assert np.abs(got.numpy() - values[graph.outputs[0]][:, 0]).max() < 1e-5
 
 
 @pytest.mark.parametrize("op", sorted(CASES))

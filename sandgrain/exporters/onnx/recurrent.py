@@ -20,7 +20,7 @@ def gru(e: Emitter) -> None:
     units = e.view.out.shape[-1]
     rows = [gate * units + k for gate in GRU_ORDER for k in range(units)]
     w, u, b, c = (e.weights(k, rows=rows) for k in range(1, 5))
-    _run(e, "GRU", w, u, e.make("Concat", b, c, axis=0), {"linear_before_reset": 1})
+    _run(e, "GRU", w, u, e.make("Concat", b, c, axis=0), {"linear_before_reset": int(not e.attrs["reset_first"])})
 
 
 def lstm(e: Emitter) -> None:

@@ -24,7 +24,7 @@ SG_SPECIALIZE void sg_gru_dsp_s8(const struct sg_gru_dsp_s8 *p, const int8_t *in
         {p->weights_h, p->bias_h, p->scale_h, 0, p->gate_step_h, p->unit_step_h, 3, p->padded, p->units},
         p->table, p->batch, p->steps, p->units, p->last, p->reverse, p->multiplier, p->shift, p->zero_point,
     };
-    sg_gru_run(&layer, in, out, scratch, sg_gate_rows_dsp);
+    sg_gru_run(&layer, in, out, scratch, sg_gate_rows_dsp, 0);
 }
 
 #endif

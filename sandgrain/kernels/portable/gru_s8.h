@@ -26,7 +26,7 @@ SG_SPECIALIZE void sg_gru_s8(const struct sg_gru_s8 *p, const int8_t *in, int8_t
         {p->weights_h, p->bias_h, p->multiplier_h, p->shift_h, p->gate_step_h, p->unit_step_h, 3, p->padded, p->units},
         p->table, p->batch, p->steps, p->units, p->last, p->reverse, p->multiplier, p->shift, p->zero_point,
     };
-    sg_gru_run(&layer, in, out, scratch, sg_gate_rows);
+    sg_gru_run(&layer, in, out, scratch, sg_gate_rows, 0);
 }
 
 #endif

@@ -1,8 +1,12 @@
-"""GRU and LSTM: every layer and direction a node of its own. The state starts at zero. `reverse` runs a single direction backwards."""
+"""GRU and LSTM: every layer and direction a node of its own. The state starts at zero.
+
+Two arguments that ATen does not have: `reverse` runs a single direction backwards, `reset_first` is a GRU's of ops/gru.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -15,9 +19,9 @@ Layer = Callable[[Builder, int, list[Array], bool], int]
 EXACT_STEPS = 8  # of an LSTM whose cell stays below 8: each step adds less than one
 
 
-def _gru_layer(b: Builder, x: int, arrays: list[Array], reverse: bool) -> int:
+def _gru_layer(b: Builder, x: int, arrays: list[Array], reverse: bool, reset_first: bool) -> int:
     constants = [b.constant(a, what) for a, what in zip(arrays, ("weight_ih", "weight_hh", "bias_ih", "bias_hh"), strict=True)]
-    return b.node("gru", (x, *constants), last=False, reverse=reverse)
+    return b.node("gru", (x, *constants), last=False, reverse=reverse, reset_first=reset_first)
 
 
 def _lstm_layer(b: Builder, x: int, arrays: list[Array], reverse: bool) -> int:
@@ -86,7 +90,7 @@ def _last(b: Builder, ends: list[tuple[int, int]], units: int) -> Value:
 
 
 def _gru(b: Builder, a: Arguments) -> Result:
-    return _sequence(_gru_layer, 3)(b, a)
+    return _sequence(partial(_gru_layer, reset_first=bool(a.get("reset_first"))), 3)(b, a)
 
 
 def _lstm(b: Builder, a: Arguments) -> Result:

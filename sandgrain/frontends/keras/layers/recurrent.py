@@ -25,7 +25,8 @@ def _arrays(kind: str, config: Config, weights: Weights, features: int) -> tuple
     _check(kind, config)
     units, biased, gates = config.whole("units", low=1), config.flag("use_bias", True), GATES[kind]
     wide = units * len(gates)
-    bias_shape = ((2, wide) if kind == "GRU" else (wide,)) if biased else None
+    twice = kind == "GRU" and not _reset_first(kind, config)
+    bias_shape = ((2, wide) if twice else (wide,)) if biased else None
     kernel, recurrent, bias = taken(
         weights.inner("cell"), kernel=(features, wide), recurrent_kernel=(units, wide), bias=bias_shape
     )
@@ -43,17 +44,20 @@ def _arrays(kind: str, config: Config, weights: Weights, features: int) -> tuple
 def _check(kind: str, config: Config) -> None:
     if config.values.get("activation", "tanh") != "tanh" or config.values.get("recurrent_activation", "sigmoid") != "sigmoid":
         raise UnsupportedError("other activations than tanh and sigmoid; use those")
-    if kind == "GRU" and not config.flag("reset_after", True):
-        raise UnsupportedError("reset_after=False; train it with reset_after=True, the default")
     if config.flag("return_state"):
         raise UnsupportedError("return_state; take the last step of return_sequences")
 
 
-def _run(kind: str, b: Builder, x: Value, params: Sequence[Array], both: bool) -> tuple[Value, Value]:
+def _reset_first(kind: str, config: Config) -> bool:
+    return kind == "GRU" and not config.flag("reset_after", True)
+
+
+def _run(kind: str, b: Builder, x: Value, params: Sequence[Array], both: bool, reset_first: bool) -> tuple[Value, Value]:
     """([1, steps, units] or twice as many, the last states [ways, 1, units])."""
     found = aten(
-        b, kind.lower(), (), input=x, hx=[], params=params, has_biases=True, num_layers=1, bidirectional=both, batch_first=True
-    )
+        b, kind.lower(), (), input=x, hx=[], params=params, has_biases=True, num_layers=1, bidirectional=both, batch_first=True,
+        reset_first=reset_first,
+    )  # fmt: skip
     return found[0], found[1]
 
 
@@ -69,7 +73,7 @@ def _one_way(kind: str) -> Handler:
         params, units = _arrays(kind, layer.config, layer.weights, x.shape[2])
         if layer.config.flag("go_backwards") and x.shape[1] > 1:
             x = sliced(b, x, 1, x.shape[1] - 1, x.shape[1], -1)
-        steps, last = _run(kind, b, x, params, False)
+        steps, last = _run(kind, b, x, params, False, _reset_first(kind, layer.config))
         return steps if layer.config.flag("return_sequences") else b.reshape(last, (1, units))
 
     return handle
@@ -90,7 +94,10 @@ def _bidirectional(layer: Layer) -> Value:
     more, others = _arrays(kind, backward, layer.weights.inner("backward_layer"), x.shape[2])
     if units != others:
         raise UnsupportedError(f"{units} units forwards and {others} backwards; use as many both ways")
-    steps, last = _run(kind, b, x, [*params, *more], True)
+    first = _reset_first(kind, config)
+    if first != _reset_first(kind, backward):
+        raise UnsupportedError("reset_after in one direction alone; use the same both ways")
+    steps, last = _run(kind, b, x, [*params, *more], True, first)
     merge = layer.config.values.get("merge_mode", "concat")
     whole = steps
     if not config.flag("return_sequences"):

@@ -36,6 +36,7 @@ def _sequence(key: str) -> Translator:
         found = call.aten(
             key, (steps, 1, ways * units), input=x, hx=[np.zeros((ways, 1, units), np.float32)], params=params, has_biases=True,
             num_layers=1, dropout=0.0, train=False, bidirectional=ways == 2, batch_first=False, reverse=direction == "reverse",
+            reset_first=key == "gru" and not call.attr("linear_before_reset", 0),
         )  # fmt: skip
         whole = call.permute(call.reshape(found[0], (steps, 1, ways, units)), (0, 2, 1, 3))
         last = found[1]
@@ -52,9 +53,6 @@ def _refuse(call: Call, key: str, ways: int) -> None:
     need(curves == CURVES[key] * ways, f"the activations {', '.join(curves)}; use sigmoid and tanh")
     need(call.attr("clip") is None, "a clipped recurrent layer; leave the clip out")
     need(not call.attr("input_forget", 0), "coupled input and forget gates; leave input_forget out")
-    if key == "gru":
-        way = "export with linear_before_reset=1 (as PyTorch and Keras with reset_after do)"
-        need(bool(call.attr("linear_before_reset", 0)), f"a GRU that resets before its product; {way}")
     for position in (5, 6):
         state = call.constant(position, "first state")
         need(state is None or not np.any(state), "a state that is fed in; start from zero")
