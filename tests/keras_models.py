@@ -165,6 +165,13 @@ def autoencoder() -> Any:
     return keras.Model(spectrum, decoder(encoder(kl.GaussianNoise(0.1)(spectrum))))
 
 
+@known(16, 4)
+def rates() -> Any:
+    """Numbers of events: a self-normalizing network (Klambauer et al. 2017) whose output is an exponential; other ELUs, and Mish."""
+    layers = [kl.Conv1D(12, 3, strides=2, padding="same", activation=name) for name in ("selu", "mish", "celu")]
+    return keras.Sequential([kl.Input((16, 4)), *layers, kl.ELU(0.3), kl.Flatten(), kl.Dense(3, activation="exponential")])
+
+
 @known(20, 10)
 def gru_keywords() -> Any:
     """A recurrent net over MFCCs, both ways and then one."""

@@ -287,6 +287,17 @@ def shufflenet(n: Net) -> tuple[str, ...]:
     return (n.dense(n.op("Flatten", n.op("GlobalMaxPool", y)), 16, 10),)
 
 
+@known(1, 4, 16)
+def rates(n: Net) -> tuple[str, ...]:
+    """Numbers of events: a self-normalizing network (Klambauer et al. 2017) whose output is an exponential; other ELUs, and Mish."""
+    y = n.op("Selu", n.conv("x", 4, 12, rank=1))
+    y = n.conv(y, 12, 12, rank=1, strides=[2])
+    y = n.op("Mul", y, n.op("Tanh", n.op("Softplus", y)))
+    y = n.op("Celu", n.conv(y, 12, 12, rank=1), alpha=0.5)
+    y = n.op("Elu", n.conv(y, 12, 12, rank=1), alpha=0.3)
+    return (n.op("Exp", n.dense(n.op("Flatten", n.op("GlobalAveragePool", y)), 12, 3)),)
+
+
 @known(1, 1, 12, 12)
 def super_resolution(n: Net) -> tuple[str, ...]:
     """Twice the pixels from four channels (Shi et al. 2016)."""

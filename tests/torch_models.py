@@ -123,6 +123,21 @@ class SqueezeNet(nn.Module):
         return torch.flatten(fn.adaptive_avg_pool2d(fn.relu(self.classifier(x)), 1), 1)
 
 
+@known(4, 16)
+class Rates(nn.Module):
+    """Numbers of events: a self-normalizing network (Klambauer et al. 2017) whose output is an exponential; other ELUs, and Mish."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        acts = (nn.SELU(), nn.Mish(), nn.CELU(0.5), nn.ELU(0.3))
+        sizes = pairwise((4, 12, 12, 12, 12))
+        layers = [layer for (a, b), act in zip(sizes, acts, strict=True) for layer in (nn.Conv1d(a, b, 3, padding=1), act)]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(12 * 16, 3))
+
+    def forward(self, x: Any) -> Any:
+        return torch.exp(self.layers(x))
+
+
 @known(6, 40)
 class TCN(nn.Module):
     """Dilated causal convolutions with residuals (Bai et al. 2018)."""

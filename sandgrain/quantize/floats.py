@@ -16,10 +16,13 @@ from sandgrain.ir import Array, Graph, Node, View
 from sandgrain.ops import windows as win
 from sandgrain.ops.blocks import Blocks
 from sandgrain.ops.depth_to_space import DepthToSpace
+from sandgrain.ops.exp import exp
 from sandgrain.ops.gelu import by_tanh
+from sandgrain.ops.mish import mish
 from sandgrain.ops.resize_bilinear import real_weights
 from sandgrain.ops.resize_nearest_neighbor import nearest
 from sandgrain.ops.resizing import per_side
+from sandgrain.ops.scaled_elu import scaled_elu
 from sandgrain.ops.silu import silu
 from sandgrain.ops.softplus import softplus
 from sandgrain.ops.space_to_depth import SpaceToDepth
@@ -352,7 +355,8 @@ FUNCTIONS: dict[str, Function] = {
     "leaky_relu": _unary(lambda x, view: np.where(x >= 0, x, np.float32(view.attrs["alpha"]) * x)),
     "hard_swish": _unary(lambda x, view: x * np.clip(x + 3, 0, 6) / 6),
     "logistic": _unary(lambda x, view: _sigmoid(x)), "tanh": _unary(lambda x, view: np.tanh(x)), "softmax": _unary(_softmax),
-    "gelu": _unary(_gelu), "silu": _curve(silu), "softplus": _curve(softplus), "layer_norm": _layer_norm,
+    "gelu": _unary(_gelu), "silu": _curve(silu), "softplus": _curve(softplus), "mish": _curve(mish), "exp": _curve(exp),
+    "scaled_elu": _unary(lambda x, view: scaled_elu(x.astype(np.float64), view.attrs)), "layer_norm": _layer_norm,
     "elu": _unary(lambda x, view: np.where(x < 0, np.expm1(np.minimum(x, 0)), x)),
     "quantize": _unary(lambda x, view: x),  # to another scale: `scales.share` puts it where two scales meet
     "average_pool_2d": _average_pool_2d, "max_pool_2d": _max_pool_2d, "mean": _reduction(np.mean),

@@ -297,4 +297,6 @@ GRADIENTS: dict[str, Gradient] = {
     "layer_norm": lambda v, x: fn.layer_norm(x[0], x[0].shape[-1:], x[1], x[2], v.attrs["eps"]),
     "gelu": lambda v, x: fn.gelu(x[0], approximate="tanh" if v.attrs["approximate"] else "none"),
     "silu": lambda v, x: fn.silu(x[0]), "elu": lambda v, x: fn.elu(x[0]), "softplus": lambda v, x: fn.softplus(x[0]),
+    "mish": lambda v, x: fn.mish(x[0]), "exp": lambda v, x: torch.exp(x[0]),
+    "scaled_elu": lambda v, x: torch.ops.aten.elu(x[0], v.attrs["alpha"], v.attrs["scale"], v.attrs["input_scale"]),
 }  # fmt: skip

@@ -153,9 +153,18 @@ def test_attention_of_any_attributes(heads: int, depth: int, bias: bool, data: s
 
 def test_activations_by_name_and_as_layers() -> None:
     names = ("relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "swish", "hard_silu", "hard_swish", "hard_sigmoid", "sigmoid",
-             "tanh", "softmax", "softplus", "linear")  # fmt: skip
+             "tanh", "softmax", "softplus", "linear", "selu", "celu", "mish", "exponential")  # fmt: skip
     layers = [kl.Activation(n) for n in names] + [kl.Dense(3, activation=n) for n in names]
-    layers += [kl.ReLU(), kl.ReLU(6), kl.ReLU(1.5), kl.ReLU(negative_slope=0.3), kl.LeakyReLU(), kl.LeakyReLU(0.1), kl.ELU()]
+    layers += [
+        kl.ReLU(),
+        kl.ReLU(6),
+        kl.ReLU(1.5),
+        kl.ReLU(negative_slope=0.3),
+        kl.LeakyReLU(),
+        kl.LeakyReLU(0.1),
+        kl.ELU(),
+        kl.ELU(0.4),
+    ]
     layers += [kl.Softmax(), kl.Softmax(1), kl.PReLU(), kl.PReLU(shared_axes=[1, 2]), kl.Dense(3, activation=kl.LeakyReLU(0.2))]
     layers += [
         keras.activations.relu,
@@ -164,6 +173,11 @@ def test_activations_by_name_and_as_layers() -> None:
         keras.ops.tanh,
         keras.ops.silu,
         keras.ops.softplus,
+        keras.ops.selu,
+        keras.ops.celu,
+        lambda x: keras.ops.celu(x, 0.6),
+        lambda x: keras.ops.elu(x, 2.5),
+        keras.ops.exp,
     ]
     layers += [
         keras.ops.gelu,
@@ -308,13 +322,13 @@ def refusal(*layers: Any, shape: tuple[int, ...] = (6, 6, 4)) -> str:
 
 def test_every_layer_that_is_not_supported_is_told_at_once() -> None:
     x = keras.Input((6, 6, 4))
-    y = kl.GroupNormalization(2, name="norm")(kl.Conv2D(4, 1, activation="selu", name="first")(x))
+    y = kl.GroupNormalization(2, name="norm")(kl.Conv2D(4, 1, activation="softsign", name="first")(x))
     model = keras.Model(x, kl.Dense(2)(kl.Lambda(lambda v: v * 2, name="code")(Own(name="mine")(y))))
     with pytest.raises(UnsupportedError) as caught:
         sources.load(model, "m")
     text = str(caught.value)
     assert text.startswith(
-        "4 layers cannot be converted: first (Conv2D): the activation selu is not supported; use elu; norm (GroupNormalization): "
+        "4 layers cannot be converted: first (Conv2D): the activation softsign is not supported; use tanh; norm (GroupNormalization): "
     )
     assert "mine (Own): a class of its own, which is not run; build it from Keras's layers" in text
     assert "code (Lambda): it holds code, which is not run; use a layer instead" in text
@@ -331,7 +345,7 @@ def test_every_layer_that_is_not_supported_is_told_at_once() -> None:
         ([("Masking", 0.0, {})], (5, 4), "feed sequences of one length"),
         ([("Embedding", 9, {"output_dim": 2, "mask_zero": True})], (5,), "mask_zero"),
         ([("Softmax", (1, 2), {})], (5, 4), "several axes"),
-        ([("Dense", 3, {}), ("UnitNormalization", -1, {}), ("Dense", 3, {"activation": "selu"})], (5,), "2 layers"),
+        ([("Dense", 3, {}), ("UnitNormalization", -1, {}), ("Dense", 3, {"activation": "softsign"})], (5,), "2 layers"),
     ],
 )
 def test_a_refusal_names_the_way_out(layers: list[Any], shape: tuple[int, ...], words: str) -> None:
@@ -350,5 +364,5 @@ def test_models_with_a_class_of_their_own_are_refused() -> None:
 
 
 def test_layers_are_named_with_the_models_that_hold_them() -> None:
-    inner = keras.Sequential([kl.Input((4,)), kl.Dense(3, activation="selu", name="odd")], name="inside")
-    assert "inside/odd (Dense): the activation selu" in refusal(kl.Dense(4), inner, shape=(3,))
+    inner = keras.Sequential([kl.Input((4,)), kl.Dense(3, activation="softsign", name="odd")], name="inside")
+    assert "inside/odd (Dense): the activation softsign" in refusal(kl.Dense(4), inner, shape=(3,))

@@ -79,6 +79,14 @@ def test_parts_become_a_layer_norm(root: str) -> None:
     assert checked(net, y)[-1] == "layer_norm"
 
 
+def test_a_product_with_the_tanh_of_a_softplus_becomes_a_mish() -> None:
+    for after in (True, False):
+        net = Net(1, 3, 5, 5)
+        x = net.conv("x", 3, 4)
+        gate = net.op("Tanh", net.op("Softplus", x))
+        assert checked(net, net.op("Mul", *((x, gate) if after else (gate, x)))) == ["conv_2d", "mish"]
+
+
 def test_products_with_gates_become_swishes() -> None:
     net = Net(1, 3, 5, 5)
     x = net.conv("x", 3, 4)
@@ -205,7 +213,7 @@ def test_external_data_outside_the_folder_is_refused(place: str, tmp_path: Path)
 def test_all_that_is_unsupported_is_said_at_once() -> None:
     net = Net(1, 3, 8, 8)
     y = net.op("LRN", net.conv("x", 3, 4), size=3)
-    y = net.op("Mish", net.op("MaxPool", y, kernel_shape=[2, 2], dilations=[2, 2]))
+    y = net.op("Softsign", net.op("MaxPool", y, kernel_shape=[2, 2], dilations=[2, 2]))
     net.opset = 18
     model = net.model(net.op("Einsum", y, y, equation="nchw,nchw->nc"))
     text = complaint(model)
@@ -213,7 +221,7 @@ def test_all_that_is_unsupported_is_said_at_once() -> None:
         "4 layers cannot be converted: /lrn1/LRN (LRN): its statistics are computed at run time; use BatchNormalization"
     )
     assert all(
-        part in text for part in ("(MaxPool): a dilated pool; use dilation 1", "(Mish): use HardSwish", "(Einsum): write it with")
+        part in text for part in ("(MaxPool): a dilated pool; use dilation 1", "(Softsign): use Tanh", "(Einsum): write it with")
     )
 
 

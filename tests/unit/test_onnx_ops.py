@@ -161,6 +161,8 @@ CURVES: list[tuple[str, dict[str, Any], int]] = [
     ("Relu", {}, 11), ("Sigmoid", {}, 13), ("Tanh", {}, 13), ("HardSwish", {}, 14), ("Elu", {}, 11), ("Softplus", {}, 11),
     ("LeakyRelu", {}, 11), ("LeakyRelu", {"alpha": 0.3}, 16), ("HardSigmoid", {}, 11), ("HardSigmoid", {"alpha": 1 / 6}, 11),
     ("HardSigmoid", {"alpha": 0.4, "beta": 0.3}, 11), ("Gelu", {}, 20), ("Gelu", {"approximate": "tanh"}, 20), ("Celu", {}, 12),
+    ("Celu", {"alpha": 0.6}, 12), ("Elu", {"alpha": 0.4}, 11), ("Elu", {"alpha": -0.2}, 14), ("Selu", {}, 11), ("Selu", {"alpha": 0.7, "gamma": 1.3}, 11),
+    ("Exp", {}, 13), ("Mish", {}, 18),
     ("Neg", {}, 13), ("Identity", {}, 13), ("Dropout", {}, 13), ("Cast", {"to": 1}, 13),
 ]  # fmt: skip
 

@@ -93,6 +93,7 @@ CASES: dict[str, Callable[[Net, int], int]] = {
     "relu": _unary("relu"), "relu6": _unary("relu6"), "leaky_relu": _unary("leaky_relu", alpha=float(np.float32(0.1))),
     "hard_swish": _unary("hard_swish"), "logistic": _unary("logistic"), "tanh": _unary("tanh"),
     "gelu": _unary("gelu", approximate=False), "silu": _unary("silu"), "elu": _unary("elu"), "softplus": _unary("softplus"),
+    "mish": _unary("mish"), "exp": _unary("exp"), "scaled_elu": _unary("scaled_elu", alpha=0.7, scale=1.3, input_scale=0.6),
     "softmax": _unary("softmax", beta=1.0),
     "mean": lambda net, x: net.node("mean", (x,), (1, 4), axes=(1, 2), keep_dims=False),
     "sum": lambda net, x: net.node("sum", (x,), (1, 8, 4), axes=(2,), keep_dims=False),

@@ -143,6 +143,12 @@ def test_activations(data: st.DataObject) -> None:
     agree(several(data, layer), 4, 7)
 
 
+@given(alpha=st.floats(0.0625, 3, width=16))
+@few
+def test_activations_of_exponentials(alpha: float) -> None:
+    agree([nn.ELU(alpha), nn.ELU(-alpha), nn.SELU(), nn.CELU(), nn.CELU(alpha), nn.Mish(), torch.exp], 4, 7)
+
+
 @given(data=st.data())
 @few
 def test_interpolation(data: st.DataObject) -> None:
@@ -234,9 +240,9 @@ def test_embeddings(rows: int, width: int, steps: int) -> None:
 @pytest.mark.parametrize(
     ("layer", "way_out"),
     [
-        (nn.GroupNorm(2, 4), "use batch norm"), (nn.InstanceNorm1d(4), "use batch norm"), (nn.Mish(), "use nn.SiLU or nn.Hardswish"),
+        (nn.GroupNorm(2, 4), "use batch norm"), (nn.InstanceNorm1d(4), "use batch norm"),
         (nn.Conv1d(4, 4, 3, padding=1, padding_mode="circular"), ";"), (nn.Conv1d(4, 4, 3, padding=1, padding_mode="reflect"), "pad with zeros"),
-        (nn.ELU(0.5), "use the default, 1"), (nn.Softplus(2.0), "use the default, 1"), (nn.CELU(), "use nn.ELU"),
+        (nn.Softplus(2.0), "use the default, 1"), (nn.CELU(-0.5), "use one above 0"),
         (nn.GLU(1), "use a product with nn.Sigmoid"), (nn.LogSoftmax(1), "leave it out"), (nn.ConstantPad1d(1, 2.0), "pad with zeros"),
         (nn.RNN(8, 3, batch_first=True), "use nn.GRU or nn.LSTM"), (lambda x: x.sort(1).values, ";"),
     ],

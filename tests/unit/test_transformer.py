@@ -18,6 +18,7 @@ from sandgrain.ir import Array, Graph, Tensor, attrs  # noqa: E402
 from sandgrain.ops import OPS  # noqa: E402
 from sandgrain.ops.layer_norm import fraction_bits, reciprocal_root  # noqa: E402
 from sandgrain.ops.samples import activation_tensor, one_op  # noqa: E402
+from sandgrain.ops.scaled_elu import SELU  # noqa: E402
 from sandgrain.quant import Quantization, dequantize, per_tensor  # noqa: E402
 from sandgrain.quant import quantize as to_int8  # noqa: E402
 from sandgrain.quantize import calibrate, floats, quantize  # noqa: E402
@@ -87,17 +88,22 @@ def test_a_row_without_variance_gives_beta() -> None:
     assert interp.run(graph, [np.full((1, 4), 77, np.int8)])[0].tolist() == [[5, -5, 10, 0]]
 
 
-@pytest.mark.parametrize("op", ["gelu", "silu", "softplus"])
+CURVES: dict[str, tuple[dict[str, Any], Any]] = {  # attributes, PyTorch's function
+    "gelu": ({"approximate": False}, nn.functional.gelu), "silu": ({}, nn.functional.silu), "softplus": ({}, nn.functional.softplus),
+    "mish": ({}, nn.functional.mish), "exp": ({}, torch.exp), "scaled_elu": (SELU, nn.functional.selu),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("op", CURVES)
 @pytest.mark.parametrize("scale", [0.001, 0.03, 0.2])
 def test_a_curve_is_at_most_half_a_step_from_the_real_one(op: str, scale: float) -> None:
-    values: dict[str, Any] = {"approximate": False} if op == "gelu" else {}
+    values, real_function = CURVES[op]
     x = activation_tensor("x", (1, 256), per_tensor(scale, 10))
     y = activation_tensor("y", (1, 256), per_tensor(scale * 0.7, -90))
     graph = one(op, x, y, **values)
-    torch_function = {"gelu": nn.functional.gelu, "silu": nn.functional.silu, "softplus": nn.functional.softplus}[op]
     q = np.arange(-128, 128, dtype=np.int8).reshape(1, 1, 256)
     real = scale * (q.astype(np.float64) - 10)
-    assert steps_off(graph, q, torch_function(torch.from_numpy(real)).numpy()) < 0.5001
+    assert steps_off(graph, q, real_function(torch.from_numpy(real)).numpy()) < 0.5001
 
 
 @pytest.mark.parametrize("depth", [2, 25, 400])

@@ -46,6 +46,15 @@ def _relu6(e: Emitter, x: str) -> str:
     return e.make("Clip", x, e.constant(0.0), e.constant(6.0))
 
 
+def _scaled_elu(e: Emitter, x: str) -> str:
+    """Selu has no scale of the input: what is scaled there leaves as much of itself above 0, and is taken back."""
+    alpha, scale, rate = (float(e.attrs[name]) for name in ("alpha", "scale", "input_scale"))
+    if rate == 0:
+        raise UnsupportedError("an ELU that is constant below 0; use a relu")
+    x = x if rate == 1 else e.make("Mul", x, e.constant(rate))
+    return e.make("Selu", x, alpha=alpha * rate, gamma=scale / rate)
+
+
 def _gelu(e: Emitter, x: str) -> str:
     """ONNX has Gelu from opset 20 on only."""
     if e.attrs["approximate"]:
@@ -70,6 +79,9 @@ FORMS = {
     "tanh": _unary(lambda e, x: e.make("Tanh", x)),
     "silu": _unary(lambda e, x: e.make("Mul", x, e.make("Sigmoid", x))),
     "softplus": _unary(lambda e, x: e.make("Softplus", x)),
+    "mish": _unary(lambda e, x: e.make("Mul", x, e.make("Tanh", e.make("Softplus", x)))),
+    "exp": _unary(lambda e, x: e.make("Exp", x)),
+    "scaled_elu": _unary(_scaled_elu),
     "gelu": _unary(_gelu),
     "quantize": _unary(lambda e, x: x),  # the scale is the output's
     "dequantize": _unary(lambda e, x: x),

@@ -157,6 +157,20 @@ def _silu(view: _View, gate: OnnxNode) -> Found:
             yield _instead("Swish", x, node)
 
 
+def _mish(view: _View, tanh: OnnxNode) -> Found:
+    """x tanh(softplus(x)), as exporters write it below opset 18."""
+    soft = view.maker(tanh.inputs[0], "Softplus")
+    x = None if soft is None else soft.inputs[0]
+    for node, other in view.products(tanh.outputs[0]):
+        if other == x:
+            yield _instead("Mish", other, node)
+
+
+def _of_tanh(view: _View, tanh: OnnxNode) -> Found:
+    yield from _tanh_gelu(view, tanh)
+    yield from _mish(view, tanh)
+
+
 def _hard_swish(view: _View, gate: OnnxNode) -> Found:
     x, alpha, beta = gate.inputs[0], gate.attrs.get("alpha", 0.2), gate.attrs.get("beta", 0.5)
     if abs(alpha - 1 / 6) > NEAR / 6 or beta != 0.5:
@@ -238,5 +252,5 @@ def _is_row(view: _View, name: str) -> bool:
 
 
 PATTERNS = {
-    "Erf": _gelu, "Tanh": _tanh_gelu, "Sigmoid": _silu, "HardSigmoid": _hard_swish, "Clip": _clipped_swish, "Sqrt": _layer_norm,
+    "Erf": _gelu, "Tanh": _of_tanh, "Sigmoid": _silu, "HardSigmoid": _hard_swish, "Clip": _clipped_swish, "Sqrt": _layer_norm,
 }  # fmt: skip

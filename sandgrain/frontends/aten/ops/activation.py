@@ -9,6 +9,7 @@ import numpy as np
 
 from sandgrain.frontends.aten.builder import Builder, Value
 from sandgrain.frontends.aten.ops.base import Arguments, Handler, need
+from sandgrain.ops.scaled_elu import SELU
 
 CLAMPS = {(0.0, None): "relu", (0.0, 6.0): "relu6", (-1.0, 1.0): "relu_n1_to_1"}
 
@@ -50,8 +51,16 @@ def _gelu(b: Builder, a: Arguments) -> Value:
 
 
 def _elu(b: Builder, a: Arguments) -> Value:
-    need(a["alpha"] == 1 and a["scale"] == 1 and a["input_scale"] == 1, "an ELU with alpha; use the default, 1")
-    return Value(b.node("elu", (a.x.tensor,)), a.x.layout)
+    numbers: dict[str, Any] = {name: float(a[name]) for name in ("alpha", "scale", "input_scale")}
+    if set(numbers.values()) == {1.0}:
+        return Value(b.node("elu", (a.x.tensor,)), a.x.layout)
+    return Value(b.node("scaled_elu", (a.x.tensor,), **numbers), a.x.layout)
+
+
+def _celu(b: Builder, a: Arguments) -> Value:
+    alpha = float(a["alpha"])
+    need(alpha > 0, f"a CELU with an alpha of {alpha:g}; use one above 0")
+    return _elu(b, Arguments("", {"self": a.x, "alpha": alpha, "scale": 1.0, "input_scale": 1.0 / alpha}, a.shape))
 
 
 def _softplus(b: Builder, a: Arguments) -> Value:
@@ -78,11 +87,10 @@ def _softmax(b: Builder, a: Arguments) -> Value:
 HANDLERS: dict[str, Handler] = {
     "relu": _fused("relu"), "relu6": _fused("relu6"), "hardtanh": _clamp, "clamp": _clamp, "clamp_min": _clamp, "clamp_max": _clamp,
     "leaky_relu": _leaky_relu, "prelu": _prelu, "hardswish": _unary("hard_swish"), "sigmoid": _unary("logistic"),
-    "tanh": _unary("tanh"), "silu": _unary("silu"), "gelu": _gelu, "elu": _elu, "softplus": _softplus, "hardsigmoid": _hard_sigmoid, "softmax": _softmax, "_softmax": _softmax,
+    "tanh": _unary("tanh"), "silu": _unary("silu"), "gelu": _gelu, "elu": _elu, "celu": _celu,
+    "selu": _unary("scaled_elu", **SELU), "mish": _unary("mish"), "exp": _unary("exp"), "softplus": _softplus, "hardsigmoid": _hard_sigmoid, "softmax": _softmax, "_softmax": _softmax,
 }  # fmt: skip
 
 HINTS = {
-    "selu": "use nn.ELU", "celu": "use nn.ELU",
-    "mish": "use nn.SiLU or nn.Hardswish", "exp": "use nn.Softmax or nn.Sigmoid",
     "log_softmax": "leave it out: the class with the largest value stays the same", "glu": "use a product with nn.Sigmoid",
 }  # fmt: skip

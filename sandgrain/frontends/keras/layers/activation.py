@@ -16,10 +16,10 @@ FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {  # Keras's name -> PyTorch'
     "gelu": ("gelu", {"approximate": "none"}), "silu": ("silu", {}), "swish": ("silu", {}), "hard_silu": ("hardswish", {}),
     "hard_swish": ("hardswish", {}), "hard_sigmoid": ("hardsigmoid", {}), "sigmoid": ("sigmoid", {}), "tanh": ("tanh", {}),
     "softmax": ("softmax", {"dim": -1}), "softplus": ("softplus", {"beta": 1}),
+    "selu": ("selu", {}), "celu": ("celu", {"alpha": 1}), "mish": ("mish", {}), "exponential": ("exp", {}),
 }  # fmt: skip
 KNOWN = "use relu, relu6, hard_silu, sigmoid, tanh or gelu"
 FUNCTION_HINTS = {
-    "selu": "use elu", "celu": "use elu", "mish": "use silu or hard_silu", "exponential": "use softmax or sigmoid",
     "log_softmax": "leave it out: the class with the largest value stays the same", "softsign": "use tanh",
 }  # fmt: skip
 
@@ -117,6 +117,7 @@ OPERATIONS: dict[str, Handler] = {
     "ReLU": _relu, "Relu": _operation("relu"), "Relu6": _operation("relu6"), "LeakyRelu": _operation("leaky_relu", negative_slope="negative_slope"),
     "Elu": _operation("elu", alpha="alpha"), "Silu": _operation("silu"), "HardSilu": _operation("hard_silu"),
     "HardSigmoid": _operation("hard_sigmoid"), "Sigmoid": _operation("sigmoid"), "Tanh": _operation("tanh"),
-    "Softplus": _operation("softplus"), "Softmax": _softmax, "Gelu": _gelu,
+    "Softplus": _operation("softplus"), "Softmax": _softmax, "Gelu": _gelu, "Selu": _operation("selu"),
+    "Celu": _operation("celu", alpha="alpha"), "Exp": _operation("exponential"),
 }  # fmt: skip
-HINTS = {"Selu": "use elu", "Exp": "use softmax or sigmoid", "LogSoftmax": FUNCTION_HINTS["log_softmax"]}
+HINTS = {"LogSoftmax": FUNCTION_HINTS["log_softmax"]}

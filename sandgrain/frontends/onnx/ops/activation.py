@@ -78,6 +78,15 @@ def _elu(call: Call) -> Result:
     return call.aten("elu", call.x.shape, self=call.x, **values)
 
 
+def _selu(call: Call) -> Result:
+    values = {"alpha": call.attr("alpha", 1.6732632423543772), "scale": call.attr("gamma", 1.0507009873554805)}
+    return call.aten("elu", call.x.shape, self=call.x, input_scale=1, **values)
+
+
+def _celu(call: Call) -> Result:
+    return call.aten("celu", call.x.shape, self=call.x, alpha=call.attr("alpha", 1.0))
+
+
 def _gelu(call: Call) -> Result:
     return call.aten("gelu", call.x.shape, self=call.x, approximate=call.attr("approximate", "none"))
 
@@ -129,7 +138,7 @@ def _layer_norm(call: Call) -> Result:
 
 TRANSLATORS = {
     "Relu": _plain("relu"), "Sigmoid": _plain("sigmoid"), "Tanh": _plain("tanh"), "HardSwish": _plain("hardswish"), "Clip": clip,
-    "LeakyRelu": _leaky_relu, "PRelu": _prelu, "HardSigmoid": _hard_sigmoid, "Elu": _elu, "Celu": _elu, "Gelu": _gelu,
+    "LeakyRelu": _leaky_relu, "PRelu": _prelu, "HardSigmoid": _hard_sigmoid, "Elu": _elu, "Celu": _celu, "Selu": _selu, "Mish": _plain("mish"), "Exp": _plain("exp"), "Gelu": _gelu,
     "com.microsoft.Gelu": _gelu, "Softplus": _softplus, "Swish": _swish, "Softmax": softmax, "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
 }  # fmt: skip
@@ -138,7 +147,7 @@ _LIVE = "its statistics are computed at run time; use BatchNormalization"
 HINTS = dict.fromkeys(
     ("InstanceNormalization", "GroupNormalization", "MeanVarianceNormalization", "LRN", "LpNormalization", "RMSNormalization"), _LIVE
 ) | {
-    "Selu": "use Elu", "Mish": "use HardSwish", "Softsign": "use Tanh", "ThresholdedRelu": "use Relu", "Erf": "use Gelu",
-    "LogSoftmax": "leave it out: the class with the largest value stays the same", "Hardmax": "leave it out", "Exp": "use Softmax or Sigmoid",
+    "Softsign": "use Tanh", "ThresholdedRelu": "use Relu", "Erf": "use Gelu",
+    "LogSoftmax": "leave it out: the class with the largest value stays the same", "Hardmax": "leave it out",
     "Shrink": "use Relu",
 }  # fmt: skip
