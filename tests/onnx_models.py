@@ -222,6 +222,15 @@ def transformer(n: Net) -> tuple[str, ...]:
     return (n.dense(n.op("ReduceMean", layer_norm(n, y, width), axes=[1], keepdims=0), width, 4),)
 
 
+@known(1, 9, 12)
+def einsum_attention(n: Net) -> tuple[str, ...]:
+    """Two heads of attention, every product an einsum."""
+    parts = [n.op("Einsum", "x", n.constant(n.rng.normal(0, 0.3, (12, 2, 6))), equation="btc,chd->bthd") for _ in range(3)]
+    scores = n.op("Mul", n.op("Einsum", *parts[:2], equation="bihd,bjhd->bhij"), n.constant(6**-0.5))
+    mixed = n.op("Einsum", n.op("Softmax", scores, axis=-1), parts[2], equation="bhij,bjhd->bihd")
+    return (n.op("Einsum", mixed, n.constant(n.rng.normal(0, 0.3, (2, 6, 8))), equation="bthd,hdo->bto"),)
+
+
 def layer_norm(n: Net, x: str, width: int) -> str:
     centred = n.op("Sub", x, n.op("ReduceMean", x, axes=[-1]))
     variance = n.op("ReduceMean", n.op("Pow", centred, n.constant(2)), axes=[-1])

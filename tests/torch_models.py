@@ -138,6 +138,22 @@ class Rates(nn.Module):
         return torch.exp(self.layers(x))
 
 
+@known(9, 12, images=False)
+class EinsumAttention(nn.Module):
+    """Two heads of attention, every product an einsum, and what the channels have to do with each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project = nn.ParameterList([nn.Parameter(torch.randn(12, 2, 6) / 12**0.5) for _ in range(3)])
+        self.out = nn.Parameter(torch.randn(2, 6, 8) / 12**0.5)
+
+    def forward(self, x: Any) -> Any:
+        q, k, v = (torch.einsum("btc,chd->bthd", x, p) for p in self.project)
+        scores = torch.einsum("bihd,bjhd->bhij", q, k) / 6**0.5
+        y = torch.einsum("bthd,hdo->bto", torch.einsum("bhij,bjhd->bihd", scores.softmax(-1), v), self.out)
+        return torch.einsum("...tc,...td->...cd", y, y)
+
+
 @known(6, 40)
 class TCN(nn.Module):
     """Dilated causal convolutions with residuals (Bai et al. 2018)."""

@@ -12,7 +12,7 @@ from tests.onnx_net import agree, laid_out
 
 DECIBELS = 20.0
 # Heads of an attention, a split of shuffled channels, pixels out of channels: elements really have to move.
-MOVES = {"transformer": 4, "shufflenet": 2, "super_resolution": 1}
+MOVES = {"transformer": 4, "einsum_attention": 4, "shufflenet": 2, "super_resolution": 1}
 
 
 @pytest.mark.parametrize("name", MODELS)

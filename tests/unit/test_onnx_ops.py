@@ -15,6 +15,7 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, the oracle of the
 from sandgrain.errors import UnsupportedError
 from sandgrain.frontends.onnx.ops import HINTS, TRANSLATORS
 from sandgrain.ir import Graph
+from tests.einsums import ELLIPSES, MOST, products
 from tests.onnx_net import Net, agree, convert
 
 Draw = st.DataObject
@@ -153,6 +154,24 @@ def test_a_constant_matrix_times_a_value() -> None:
     net = Net(1, 4)
     y = net.op("Transpose", started(net), perm=[1, 0])
     same(net, net.op("MatMul", net.weight(3, 4), y))
+
+
+@given(products(), st.sampled_from((None, None, 0, 1)), st.sampled_from((12, 17, 21)))
+def test_einsums_that_are_matrix_products(drawn: tuple[str, list[list[int]]], constant: int | None, opset: int) -> None:
+    equation, shapes = drawn
+    net = Net(1, MOST + 1, opset=opset)
+    given_ = [
+        net.weight(*shape) if k == constant
+        else net.op("Reshape", net.op("Slice", started(net), net.ints(k), net.ints(k + math.prod(shape)), net.ints(1)), net.ints(*shape))
+        for k, shape in enumerate(shapes)
+    ]  # fmt: skip
+    same(net, net.op("Reshape", net.op("Einsum", *given_, equation=equation), net.ints(1, -1)))
+
+
+@pytest.mark.parametrize(("equation", "shape"), ELLIPSES)
+def test_einsums_with_an_ellipsis(equation: str, shape: tuple[int, ...]) -> None:
+    net = Net(1, *shape)
+    same(net, net.op("Einsum", *[started(net), net.op("Sigmoid", "x")][: equation.count(",") + 1], equation=equation))
 
 
 # --- element by element ------------------------------------------------------------------------------------------------

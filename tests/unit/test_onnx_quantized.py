@@ -217,6 +217,20 @@ def test_uint8_weights_around_128_are_int8_weights() -> None:
     assert tensor.data is not None and np.array_equal(tensor.data.T, data - 128)
 
 
+@pytest.mark.parametrize("equation", ["btc,co->bto", "btc,co->tob"])
+def test_an_einsum_keeps_the_scales_of_its_weights(equation: str) -> None:
+    net = Net(1, 5, 4)
+    data, scales = net.rng.integers(-127, 128, (4, 3)), [0.1, 0.2, 0.3]
+    kernel = net.op(
+        "DequantizeLinear", net.constant(data, np.int8), net.constant(scales), net.constant(np.zeros(3), np.int8), axis=1
+    )
+    y = qdq(net, net.op("Einsum", qdq(net, "x", 0.05), kernel, equation=equation), 0.25)
+    graph = convert(net.model(y))
+    (tensor,) = [t for t in graph.tensors if t.data is not None and t.dtype == "int8"]
+    assert tensor.data is not None and np.array_equal(tensor.data.reshape(3, 4).T, data)
+    assert tensor.quant is not None and np.allclose(tensor.quant.scale, scales)
+
+
 def test_opset_and_extra_attributes_do_not_matter() -> None:
     """Dequantized outputs of newer opsets name their type."""
     net = Net(1, 4, opset=21)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,8 +17,10 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as fn  # noqa: E402
 
 from sandgrain.errors import UnsupportedError  # noqa: E402
+from sandgrain.frontends.aten.ops.einsum import terms  # noqa: E402
 from sandgrain.frontends.torch import convert  # noqa: E402
 from sandgrain.quantize import floats  # noqa: E402
+from tests.einsums import ELLIPSES, MOST, NO_PRODUCTS, products  # noqa: E402
 
 torch.set_num_threads(1)
 CLOSE = 1e-4  # of the largest output
@@ -226,6 +229,50 @@ def test_recurrent_layers(data: st.DataObject) -> None:
         agree([Last()], 6, 4, channels_first=False)
 
 
+class Product(nn.Module):
+    """An einsum of two parts of one input, or of a part and a constant."""
+
+    def __init__(self, equation: str, shapes: list[list[int]], constant: int | None) -> None:
+        super().__init__()
+        self.equation, self.shapes, self.constant = equation, shapes, constant
+        self.weights = nn.Parameter(torch.zeros(self.shapes[constant or 0]))
+
+    def forward(self, x: Any) -> Any:
+        flat = x.flatten()
+        given = [flat[: math.prod(s)].reshape(s) + 0.1 * k for k, s in enumerate(self.shapes)]
+        if self.constant is not None:
+            given[self.constant] = self.weights
+        return torch.einsum(self.equation, *given)
+
+
+@given(data=st.data())
+@settings(max_examples=20, phases=(Phase.explicit, Phase.generate))
+def test_einsums_that_are_matrix_products(data: st.DataObject) -> None:
+    layers = []
+    for _ in range(AT_ONCE):
+        equation, shapes = data.draw(products())
+        layers.append(Product(equation, shapes, data.draw(st.sampled_from((None, None, 0, 1)))))
+    agree(layers, MOST, channels_first=False)
+
+
+@pytest.mark.parametrize(
+    ("equation", "ranks", "fact"),
+    [
+        ("bii->bi", [3], "a letter twice"), ("bij->bji", [2], "for other shapes"), ("bij,bjk->bik", [3], "for 1 operands"),
+        ("b1->b", [2], "write it with matrix products"), ("bi->bk", [2], "export the model again"), ("b\ue000->b", [2], "write it with matrix products"),
+        ("b..->b", [2], "for other shapes"), ("......->b", [1], "other shapes"), ("", [1], "for other shapes"),
+    ],
+)  # fmt: skip
+def test_an_equation_that_is_none_is_refused(equation: str, ranks: list[int], fact: str) -> None:
+    with pytest.raises(UnsupportedError, match=fact):
+        terms(equation, ranks)
+
+
+@pytest.mark.parametrize(("equation", "shape"), ELLIPSES)
+def test_einsums_with_an_ellipsis(equation: str, shape: tuple[int, ...]) -> None:
+    agree([lambda x: torch.einsum(equation, *[x, x + 0.5][: equation.count(",") + 1])], *shape, channels_first=False)
+
+
 @given(rows=st.integers(2, 9), width=st.integers(1, 6), steps=st.integers(1, 5))
 @few
 def test_embeddings(rows: int, width: int, steps: int) -> None:
@@ -244,6 +291,7 @@ def test_embeddings(rows: int, width: int, steps: int) -> None:
         (nn.Conv1d(4, 4, 3, padding=1, padding_mode="circular"), ";"), (nn.Conv1d(4, 4, 3, padding=1, padding_mode="reflect"), "pad with zeros"),
         (nn.Softplus(2.0), "use the default, 1"), (nn.CELU(-0.5), "use one above 0"),
         (nn.GLU(1), "use a product with nn.Sigmoid"), (nn.LogSoftmax(1), "leave it out"), (nn.ConstantPad1d(1, 2.0), "pad with zeros"),
+        *((lambda x, e=equation: torch.einsum(e, *[x] * (e.count(",") + 1)), fact) for equation, fact in NO_PRODUCTS.items()),
         (nn.RNN(8, 3, batch_first=True), "use nn.GRU or nn.LSTM"), (lambda x: x.sort(1).values, ";"),
     ],
 )  # fmt: skip

@@ -29,7 +29,7 @@ MAX_FAULTS = 64  # after so many the walk ends: what follows from them says litt
 MAX_NODES = 5000
 MAX_FOLDED = 1 << 26  # elements of all folded constants
 # Inputs that become weights, and what may stand between a constant and them.
-WEIGHTS = {"Conv": (1,), "ConvTranspose": (1,), "Gemm": (1,), "MatMul": (0, 1), "GRU": (1, 2), "LSTM": (1, 2)}
+WEIGHTS = {"Conv": (1,), "ConvTranspose": (1,), "Gemm": (1,), "MatMul": (0, 1), "Einsum": (0, 1), "GRU": (1, 2), "LSTM": (1, 2)}
 PASSES_ON = ("Transpose", "Reshape", "Identity", "Squeeze", "Unsqueeze")
 
 

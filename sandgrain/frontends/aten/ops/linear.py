@@ -98,7 +98,4 @@ HANDLERS = {
     "scaled_dot_product_attention": _attention,
 }  # fmt: skip
 
-HINTS = {
-    "einsum": "write it with matrix products and permutations",
-    "baddbmm": "use a matrix product and an addition",
-}
+HINTS = {"baddbmm": "use a matrix product and an addition"}

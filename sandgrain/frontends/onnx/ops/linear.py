@@ -74,10 +74,14 @@ def _plain_matrix(call: Call, v: Value | Array) -> Value | Array:
     return Value(call.builder.constant(v, "constant"), dense(v.shape))
 
 
-TRANSLATORS = {"Gemm": gemm, "MatMul": matmul}
+def _einsum(call: Call) -> Result:
+    return call.aten("einsum", (), equation=call.attr("equation", ""), tensors=list(call.args))
+
+
+TRANSLATORS = {"Gemm": gemm, "MatMul": matmul, "Einsum": _einsum}
 
 HINTS = {
-    "Einsum": "write it with MatMul and Transpose", "MatMulInteger": "quantize with QDQ or QLinearMatMul, which keep the scale of the result",
+    "MatMulInteger": "quantize with QDQ or QLinearMatMul, which keep the scale of the result",
     "DynamicQuantizeLinear": "quantize with calibration data (quantize_static), so that scales are constant",
     "com.microsoft.MatMulNBits": "quantize to int8", "com.microsoft.DynamicQuantizeMatMul": "use quantize_static",
     "Attention": "export it as MatMul and Softmax (opset 22 or older)",
