@@ -201,6 +201,9 @@ def test_normalizations() -> None:
     layers += [kl.Normalization(-1, [1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 0.25, 4.0, 9.0, 1.0], invert=True)]
     each(layers, 3, 4, 5)
     each([kl.BatchNormalization(), kl.Normalization(), kl.Rescaling(2.0)], 6)
+    for shape in ((5, 4, 6), (7, 6)):
+        groups = [kl.GroupNormalization(n, center=n > 1, scale=n != 3) for n in (-1, 1, 2, 3, 6)]
+        each([kl.RMSNormalization(), kl.RMSNormalization(epsilon=0.1), *groups], *shape)
 
 
 def test_elements_move() -> None:
@@ -322,13 +325,13 @@ def refusal(*layers: Any, shape: tuple[int, ...] = (6, 6, 4)) -> str:
 
 def test_every_layer_that_is_not_supported_is_told_at_once() -> None:
     x = keras.Input((6, 6, 4))
-    y = kl.GroupNormalization(2, name="norm")(kl.Conv2D(4, 1, activation="softsign", name="first")(x))
+    y = kl.UnitNormalization(name="norm")(kl.Conv2D(4, 1, activation="softsign", name="first")(x))
     model = keras.Model(x, kl.Dense(2)(kl.Lambda(lambda v: v * 2, name="code")(Own(name="mine")(y))))
     with pytest.raises(UnsupportedError) as caught:
         sources.load(model, "m")
     text = str(caught.value)
     assert text.startswith(
-        "4 layers cannot be converted: first (Conv2D): the activation softsign is not supported; use tanh; norm (GroupNormalization): "
+        "4 layers cannot be converted: first (Conv2D): the activation softsign is not supported; use tanh; norm (UnitNormalization): "
     )
     assert "mine (Own): a class of its own, which is not run; build it from Keras's layers" in text
     assert "code (Lambda): it holds code, which is not run; use a layer instead" in text

@@ -252,6 +252,29 @@ def test_batch_norms(shape: tuple[int, ...], folds: bool) -> None:
     assert not folds or [n.op for n in graph.nodes if n.op != "reshape"] == ["conv_2d"]
 
 
+@given(st.sampled_from((1, 2, 3, 6)), st.sampled_from(((5, 4), (7,))))
+def test_norms_of_groups(groups: int, places: tuple[int, ...]) -> None:
+    net = Net(1, 6, *places, opset=21)
+    sides = [net.constant(net.rng.normal(1, 0.3, 6)) for _ in range(2)]
+    y = net.op("GroupNormalization", started(net), *sides, num_groups=groups, epsilon=1e-3)
+    sides = [net.constant(net.rng.normal(1, 0.3, 6)) for _ in range(2)]
+    same(net, y, net.op("InstanceNormalization", started(net), *sides))
+
+
+def test_a_group_norm_as_exporters_write_it() -> None:
+    net = Net(1, 6, 4, 5)
+    rows = net.op("Reshape", net.conv("x", 6, 6), net.ints(0, 2, -1))
+    rows = net.op("InstanceNormalization", rows, net.constant(np.ones(2)), net.constant(np.zeros(2)))
+    y = net.op("Reshape", rows, net.ints(1, 6, 4, 5))
+    y = net.op("Mul", y, net.constant(net.rng.uniform(0.5, 1.5, (6, 1, 1))))
+    same(net, net.op("Add", y, net.constant(net.rng.normal(size=(6, 1, 1)))))
+
+
+def test_rms_norms() -> None:
+    net = Net(1, 4, 6, opset=23)
+    same(net, net.op("RMSNormalization", started(net), net.constant(net.rng.uniform(0.5, 1.5, 6)), epsilon=1e-3))
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_layer_norm(bias: bool) -> None:
     net = Net(1, 4, 8)

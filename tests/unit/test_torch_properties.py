@@ -181,6 +181,20 @@ def test_linear_layers_and_norms(data: st.DataObject) -> None:
     agree(several(data, layer), 5, 6, channels_first=data.draw(st.booleans()))
 
 
+@pytest.mark.parametrize("places", [(5, 4), (7,)])
+@given(data=st.data())
+@few
+def test_norms_of_groups(places: tuple[int, ...], data: st.DataObject) -> None:
+    def layer(draw: Draw) -> Any:
+        affine, eps = draw(st.booleans()), draw(st.sampled_from((1e-5, 1e-2)))
+        if draw(st.booleans()):
+            return nn.GroupNorm(draw(st.sampled_from((1, 2, 3, 6))), 6, eps, affine)
+        kind = (nn.InstanceNorm1d, nn.InstanceNorm2d)[len(places) - 1]
+        return kind(6, eps, affine=affine, track_running_stats=draw(st.booleans()))
+
+    agree(several(data, layer), 6, *places, channels_first=data.draw(st.booleans()))
+
+
 @given(data=st.data())
 @few
 def test_attention(data: st.DataObject) -> None:
@@ -287,7 +301,7 @@ def test_embeddings(rows: int, width: int, steps: int) -> None:
 @pytest.mark.parametrize(
     ("layer", "way_out"),
     [
-        (nn.GroupNorm(2, 4), "use batch norm"), (nn.InstanceNorm1d(4), "use batch norm"),
+        (lambda x: nn.GroupNorm(2, 4)(x.repeat(1, 1, 300)), "4800 values in a group; normalize at most 4096"), (nn.LocalResponseNorm(2), ";"),
         (nn.Conv1d(4, 4, 3, padding=1, padding_mode="circular"), ";"), (nn.Conv1d(4, 4, 3, padding=1, padding_mode="reflect"), "pad with zeros"),
         (nn.Softplus(2.0), "use the default, 1"), (nn.CELU(-0.5), "use one above 0"),
         (nn.GLU(1), "use a product with nn.Sigmoid"), (nn.LogSoftmax(1), "leave it out"), (nn.ConstantPad1d(1, 2.0), "pad with zeros"),

@@ -10,6 +10,8 @@ import numpy as np
 from sandgrain.frontends.aten.builder import Builder, Value
 from sandgrain.frontends.aten.layout import dense, place
 from sandgrain.frontends.aten.ops.base import Arguments, Result, need
+from sandgrain.ir import Array
+from sandgrain.ops.layer_norm import MAX_DEPTH
 
 
 def _batch_norm(b: Builder, a: Arguments) -> Value:
@@ -68,11 +70,46 @@ def _rms_norm(b: Builder, a: Arguments) -> Value:
     return Value(b.node("strided_slice", (normed,), **half), x.layout)
 
 
+def _group_norm(b: Builder, a: Arguments) -> Value:
+    weight, bias = a.constant("weight"), a.constant("bias")
+    return group_norm(b, a.x, a["num_groups"], weight, bias, float(a["eps"]))
+
+
+def group_norm(b: Builder, x: Value, groups: int, weight: Array | None, bias: Array | None, eps: float) -> Value:
+    """Over channels and places of each group of channels (Wu and He 2018): a layer norm of a row a group, then a factor and an offset a
+    channel. Of one group alone these are the layer norm's own."""
+    channels, depth = x.shape[1], math.prod(x.shape[1:]) // max(groups, 1)
+    need(groups >= 1 and channels % groups == 0 and x.shape[0] == 1, f"{groups} groups of {channels} channels, or a batch")
+    need(depth <= MAX_DEPTH, f"{depth} values in a group; normalize at most {MAX_DEPTH}, or use batch norm")
+    rows = b.reshape(x, (groups, depth))
+    rows = b.arrange(rows, (0, 1), free=(1,))
+    gamma, beta = (
+        np.full(channels, fill, np.float32) if v is None else v.reshape(-1) for v, fill in ((weight, 1.0), (bias, 0.0))
+    )
+    alone = groups == 1
+    places = rows.layout.indices(1) // (depth // channels) if alone else np.zeros(depth, np.int64)
+    inside = (gamma[places], beta[places]) if alone else (np.ones(depth), np.zeros(depth))
+    constants = [b.constant(v, what) for v, what in zip(inside, ("weight", "bias"), strict=True)]
+    normed = b.node("layer_norm", (b.view(rows.tensor, (1, groups, depth)), *constants), eps=eps)
+    found = b.reshape(Value(normed, rows.layout), x.shape)
+    if alone or ((gamma == 1).all() and not beta.any()):
+        return found
+    order = sorted(range(len(x.shape)), key=lambda k: place(x.layout, k))
+    return b.scale(b.arrange(found, order), 1, gamma.astype(np.float64), beta.astype(np.float64))
+
+
+def _instance_norm(b: Builder, a: Arguments) -> Result:
+    """A group a channel, or a batch norm where statistics were kept."""
+    if not a.get("use_input_stats", True):
+        return _batch_norm(b, Arguments("", {**a.values, "training": False}, a.shape))
+    return group_norm(b, a.x, a.x.shape[1], a.constant("weight"), a.constant("bias"), float(a["eps"]))
+
+
 HANDLERS = {
     "batch_norm": _batch_norm, "_native_batch_norm_legit_no_training": _native_batch_norm,
     "layer_norm": _layer_norm, "native_layer_norm": _native_layer_norm,
-    "rms_norm": _rms_norm,
+    "rms_norm": _rms_norm, "group_norm": _group_norm, "instance_norm": _instance_norm,
 }  # fmt: skip
 
 _LIVE = "its statistics are computed at run time; use batch norm"
-HINTS = dict.fromkeys(("group_norm", "native_group_norm", "instance_norm", "local_response_norm"), _LIVE)
+HINTS = dict.fromkeys(("native_group_norm", "local_response_norm"), _LIVE)

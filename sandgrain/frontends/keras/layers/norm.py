@@ -6,8 +6,9 @@ import numpy as np
 
 from sandgrain.errors import ModelError, UnsupportedError, printable
 from sandgrain.frontends.aten.builder import Value
+from sandgrain.frontends.aten.ops.norm import group_norm
 from sandgrain.frontends.keras.config import Config
-from sandgrain.frontends.keras.layers.base import Handler, Layer, aten
+from sandgrain.frontends.keras.layers.base import Handler, Layer, aten, channels_first, channels_last
 from sandgrain.frontends.keras.weights import taken
 from sandgrain.ir import Array
 
@@ -42,8 +43,9 @@ def _batch_norm(layer: Layer) -> Value:
 
 def _layer_norm(layer: Layer) -> Value:
     x, config = layer.x, layer.config
-    if _axes(config, len(x.shape)) != (len(x.shape) - 1,) or config.flag("rms_scaling"):
-        raise UnsupportedError("a layer norm over other axes than the last, or with rms_scaling; normalize the last axis")
+    _need_last(layer, "a layer norm")
+    if config.flag("rms_scaling"):
+        raise UnsupportedError("a layer norm with rms_scaling; use RMSNormalization")
     one = (x.shape[-1],)
     gamma, beta = taken(
         layer.weights, gamma=one if config.flag("scale", True) else None, beta=one if config.flag("center", True) else None
@@ -51,6 +53,34 @@ def _layer_norm(layer: Layer) -> Value:
     return aten(  # type: ignore[no-any-return]
         layer.b, "layer_norm", x.shape, input=x, normalized_shape=one, weight=gamma, bias=beta, eps=config.real("epsilon", 1e-3)
     )
+
+
+def _need_last(layer: Layer, what: str) -> None:
+    if _axes(layer.config, len(layer.x.shape)) != (len(layer.x.shape) - 1,):
+        raise UnsupportedError(f"{what} over other axes than the last; normalize the last axis")
+
+
+def _rms_norm(layer: Layer) -> Value:
+    x, config = layer.x, layer.config
+    _need_last(layer, "an RMS norm")
+    one = (x.shape[-1],)
+    (scale,) = taken(layer.weights, scale=one)
+    return aten(  # type: ignore[no-any-return]
+        layer.b, "rms_norm", x.shape, input=x, normalized_shape=one, weight=scale, eps=config.real("epsilon", 1e-6)
+    )
+
+
+def _group_norm(layer: Layer) -> Value:
+    """Groups of the last axis; -1 of them is one a channel."""
+    x, config = layer.x, layer.config
+    _need_last(layer, "a group norm")
+    channels, groups = x.shape[-1], config.whole("groups", 32, low=-1)
+    one = (channels,)
+    gamma, beta = taken(
+        layer.weights, gamma=one if config.flag("scale", True) else None, beta=one if config.flag("center", True) else None
+    )
+    groups = channels if groups == -1 else groups
+    return channels_last(group_norm(layer.b, channels_first(x), groups, gamma, beta, config.real("epsilon", 1e-3)))
 
 
 def _normalization(layer: Layer) -> Value:
@@ -94,8 +124,9 @@ def _rescaling(layer: Layer) -> Value:
 
 HANDLERS: dict[str, Handler] = {
     "BatchNormalization": _batch_norm, "LayerNormalization": _layer_norm, "Normalization": _normalization, "Rescaling": _rescaling,
+    "GroupNormalization": _group_norm, "RMSNormalization": _rms_norm,
 }  # fmt: skip
 HINTS = dict.fromkeys(
-    ("GroupNormalization", "UnitNormalization", "RMSNormalization", "SpectralNormalization"),
+    ("UnitNormalization", "SpectralNormalization"),
     "its statistics are computed at run time; use BatchNormalization or LayerNormalization",
 )

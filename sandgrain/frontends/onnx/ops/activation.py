@@ -11,6 +11,7 @@ from sandgrain.frontends.aten.builder import Value
 from sandgrain.frontends.aten.ops.activation import CLAMPS
 from sandgrain.frontends.aten.ops.base import need
 from sandgrain.frontends.onnx.ops.base import Call, Result, Translator
+from sandgrain.ir import Array
 
 
 def _plain(key: str) -> Translator:
@@ -136,16 +137,42 @@ def _layer_norm(call: Call) -> Result:
     return call.aten("layer_norm", x.shape, input=x, normalized_shape=shape, eps=call.attr("epsilon", 1e-5), **sides)
 
 
+def _instance_norm(call: Call) -> Result:
+    return _grouped(call, call.x.shape[1], call.given(1, "weight"), call.given(2, "bias"))
+
+
+def _group_norm(call: Call) -> Result:
+    """Of opset 21: the older one is deprecated, and the onnx package refuses it."""
+    return _grouped(call, int(call.attr("num_groups", 0)), call.given(1, "weight"), call.given(2, "bias"))
+
+
+def _grouped(call: Call, groups: int, weight: Array, bias: Array) -> Result:
+    channels = call.x.shape[1]
+    need(weight.size == bias.size == channels, "weights that do not fit its input; export the model again")
+    sides: dict[str, Any] = {"weight": weight.reshape(-1), "bias": bias.reshape(-1)}
+    return call.aten("group_norm", call.x.shape, input=call.x, num_groups=groups, eps=call.attr("epsilon", 1e-5), **sides)
+
+
+def _rms_norm(call: Call) -> Result:
+    x, weight = call.x, call.given(1, "weight")
+    shape = list(x.shape[call.attr("axis", -1) % len(x.shape) :])
+    need(weight.size == math.prod(shape), "weights that do not fit its input; export again")
+    return call.aten(
+        "rms_norm", x.shape, input=x, normalized_shape=shape, weight=weight.reshape(-1), eps=call.attr("epsilon", 1e-5)
+    )
+
+
 TRANSLATORS = {
     "Relu": _plain("relu"), "Sigmoid": _plain("sigmoid"), "Tanh": _plain("tanh"), "HardSwish": _plain("hardswish"), "Clip": clip,
     "LeakyRelu": _leaky_relu, "PRelu": _prelu, "HardSigmoid": _hard_sigmoid, "Elu": _elu, "Celu": _celu, "Selu": _selu, "Mish": _plain("mish"), "Exp": _plain("exp"), "Gelu": _gelu,
     "com.microsoft.Gelu": _gelu, "Softplus": _softplus, "Swish": _swish, "Softmax": softmax, "BatchNormalization": _batch_norm,
-    "LayerNormalization": _layer_norm,
+    "LayerNormalization": _layer_norm, "InstanceNormalization": _instance_norm, "GroupNormalization": _group_norm,
+    "RMSNormalization": _rms_norm,
 }  # fmt: skip
 
 _LIVE = "its statistics are computed at run time; use BatchNormalization"
 HINTS = dict.fromkeys(
-    ("InstanceNormalization", "GroupNormalization", "MeanVarianceNormalization", "LRN", "LpNormalization", "RMSNormalization"), _LIVE
+    ("MeanVarianceNormalization", "LRN", "LpNormalization"), _LIVE
 ) | {
     "Softsign": "use Tanh", "ThresholdedRelu": "use Relu", "Erf": "use Gelu",
     "LogSoftmax": "leave it out: the class with the largest value stays the same", "Hardmax": "leave it out",
