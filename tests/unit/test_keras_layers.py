@@ -114,6 +114,13 @@ def test_an_average_leaves_the_padding_out() -> None:
     assert floats.outputs(uneven, x)[0].reshape(-1).tolist() == [1.5, 2.5, 3.5, 5, 6]
 
 
+def test_a_padding_around_one_pixel_moves_nothing() -> None:
+    x = keras.Input((1, 1, 4))
+    y = kl.DepthwiseConv2D(3, padding="same")(x)
+    graph = agree(keras.Model(x, kl.Conv2D(3, 3, padding="same")(kl.ZeroPadding2D(((0, 1), (0, 1)))(y))))
+    assert "transpose" not in ops(graph)
+
+
 @FEW
 @given(st.integers(1, 2), st.data())
 def test_transposed_convolutions(axes: int, data: st.DataObject) -> None:

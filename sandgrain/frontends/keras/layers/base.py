@@ -77,9 +77,9 @@ def channels_last(x: Value) -> Value:
 
 
 def zero_padded(b: Builder, x: Value, sides: Sequence[tuple[int, int]]) -> Value:
-    """Zeros around the axes behind the batch, (before, after) each; `sides` may leave out the last axes."""
-    whole = [(0, 0), *sides, *[(0, 0)] * (len(x.shape) - 1 - len(sides))]
-    if not any(map(any, whole)):
+    """Zeros around the axes between batch and channels, (before, after) each. An axis of 1 lies where PyTorch's would: before the channels."""
+    if not any(map(any, sides)):
         return x
-    shape = [n + sum(side) for n, side in zip(x.shape, whole, strict=True)]
-    return aten(b, "pad", shape, x=x, pad=[n for side in reversed(whole) for n in side])  # type: ignore[no-any-return]
+    first = channels_first(x)
+    shape = (*first.shape[:2], *(n + sum(side) for n, side in zip(first.shape[2:], sides, strict=True)))
+    return channels_last(aten(b, "pad", shape, x=first, pad=[n for side in reversed(sides) for n in side]))
