@@ -16,6 +16,7 @@ from sandgrain.run.host import HostModel
 from tests.signals import emulated, source_of
 
 EMULATED = 2  # samples that the emulated core runs as well
+SPREAD = 0.03  # of an output's size: what samples differ by at least, or the ratio below would be that of a constant
 
 
 def prove(graph: Graph, samples: Sequence[Array], wanted: Sequence[Array] | None = None) -> float:
@@ -41,6 +42,7 @@ def prove(graph: Graph, samples: Sequence[Array], wanted: Sequence[Array] | None
         assert np.array_equal(whole, host[k]), f"output {k}: host C differs from numpy"
         quant = int8.tensors[index].quant
         got = whole if quant is None else dequantize(whole, quant)
+        assert spread(real[k]) > SPREAD, f"output {k} hardly follows the input"
         ratios.append(snr(np.asarray(real[k]).reshape(len(got), -1), got.reshape(len(got), -1)))
     return min(ratios)
 
@@ -49,6 +51,12 @@ def _as_input(graph: Graph, index: int, x: Array) -> Array:
     tensor = graph.tensors[index]
     made = x if tensor.quant is None else quantize(x, tensor.quant)
     return np.ascontiguousarray(made.reshape(len(x), *tensor.shape), tensor.dtype)
+
+
+def spread(real: Array) -> float:
+    """The deviation between samples, as a share of the whole size."""
+    flat = np.asarray(real, np.float64).reshape(len(real), -1)
+    return float(np.sqrt(flat.var(axis=0).mean() / (flat**2).mean()))
 
 
 def snr(real: Array, noisy: Array) -> float:

@@ -12,6 +12,8 @@ from torch import nn
 from torch.nn import functional as fn
 
 Build = Callable[[], Any]
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+CONVS = (nn.Conv1d, nn.Conv2d)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +25,27 @@ class Model:
     images: bool
 
     def module(self) -> Any:
-        """In eval mode; the same on every call."""
+        """In eval mode, with weights that pass on what tells samples apart, and batch norms as after training; always the same."""
         torch.manual_seed(7)
         module = self.build().train()
+        for layer in module.modules():
+            if isinstance(layer, NORMS):
+                layer.momentum = None  # statistics are means over all batches
+            if isinstance(layer, CONVS):
+                nn.init.kaiming_normal_(layer.weight)  # PyTorch's own halves the signal with every layer
         with torch.no_grad():
             for _ in range(10):
-                module(torch.randn(32, *self.shape))
+                module(self.drawn(32))
         return module.eval()
 
     def samples(self, count: int = 24) -> Any:
         """[count, *shape], the same on every call."""
-        return torch.randn(count, *self.shape, generator=torch.Generator().manual_seed(11))
+        return self.drawn(count, torch.Generator().manual_seed(11))
+
+    def drawn(self, count: int, generator: Any = None) -> Any:
+        """Smooth signals, as sensors give them, and noise: averages of noise alone would be the same for all samples."""
+        rough = torch.randn(count, *self.shape, generator=generator)
+        return 0.5 * rough + rough.cumsum(-1) / self.shape[-1] ** 0.5
 
 
 MODELS: dict[str, Model] = {}
@@ -49,10 +61,15 @@ def known(*shape: int, images: bool = True) -> Callable[[Build], Build]:
     return add
 
 
-def block(source: int, channels: int, kernel: int = 3, stride: int = 1, groups: int = 1, act: Any = nn.ReLU) -> list[Any]:
-    """Convolution, batch norm, activation."""
-    conv = nn.Conv2d(source, channels, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return [conv, nn.BatchNorm2d(channels), *([act()] if act else [])]
+def block(
+    source: int, channels: int, kernel: int = 3, stride: int = 1, groups: int = 1, act: Any = nn.ReLU, gain: float = 1.0
+) -> list[Any]:
+    """Convolution, batch norm to a deviation of `gain`, activation."""
+    conv, norm = nn.Conv2d(source, channels, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(channels)
+    nn.init.constant_(norm.weight, gain)
+    if act is nn.ReLU6:
+        nn.init.ones_(norm.bias)  # of deep networks, as after training: most of a layer lies above the bend
+    return [conv, norm, *([act()] if act else [])]
 
 
 class Residual(nn.Module):
@@ -75,19 +92,29 @@ def ds_cnn() -> Any:
     return nn.Sequential(*layers, nn.Dropout(0.2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 12))
 
 
-@known(3, 32, 32)
+@known(3, 48, 48)
 def mobilenet_v2_035() -> Any:
-    """Inverted residuals of width 0.35 (Sandler et al. 2018), the later stages left out."""
+    """Width 0.35, all 17 blocks (Sandler et al. 2018); residuals add little, as after training."""
 
     def inverted(source: int, channels: int, stride: int, expand: int) -> Any:
         wide = source * expand
         inner = block(source, wide, 1, act=nn.ReLU6) if expand > 1 else []
-        inner += [*block(wide, wide, 3, stride, wide, nn.ReLU6), *block(wide, channels, 1, act=None)]
-        return Residual(nn.Sequential(*inner)) if stride == 1 and source == channels else nn.Sequential(*inner)
+        residual = stride == 1 and source == channels
+        inner += block(wide, wide, 3, stride, wide, nn.ReLU6)
+        inner += block(wide, channels, 1, act=None, gain=0.3 if residual else 1.0)
+        return Residual(nn.Sequential(*inner)) if residual else nn.Sequential(*inner)
 
-    stages = [inverted(16, 8, 1, 1), inverted(8, 8, 2, 6), inverted(8, 8, 1, 6), inverted(8, 16, 2, 6), inverted(16, 16, 1, 6)]
-    tail = [*block(16, 64, 1, act=nn.ReLU6), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(64, 10)]
-    return nn.Sequential(*block(3, 16, 3, 2, act=nn.ReLU6), *stages, *tail)
+    blocks, source = [], 16
+    for expand, channels, count, stride in MOBILENET_V2:
+        for k in range(count):
+            blocks.append(inverted(source, channels, 1 if k else stride, expand))
+            source = channels
+    tail = [*block(source, 1280, 1, act=nn.ReLU6), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(1280, 10)]
+    return nn.Sequential(*block(3, 16, 3, 2, act=nn.ReLU6), *blocks, *tail)
+
+
+# Expansion, channels, blocks, the first one's stride.
+MOBILENET_V2 = ((1, 8, 1, 1), (6, 8, 2, 2), (6, 16, 3, 2), (6, 24, 4, 2), (6, 32, 3, 1), (6, 56, 3, 2), (6, 112, 1, 1))
 
 
 @known(3, 32, 32)
