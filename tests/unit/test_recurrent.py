@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgra
 from torch import nn  # noqa: E402
 
 from sandgrain import interp, passes, printer, spec  # noqa: E402
-from sandgrain.errors import UnsupportedError  # noqa: E402
+from sandgrain.errors import SandgrainError, UnsupportedError  # noqa: E402
 from sandgrain.exporters import tflite as writer  # noqa: E402
+from sandgrain.frontends import text  # noqa: E402
 from sandgrain.frontends import tflite as reader  # noqa: E402
 from sandgrain.frontends.torch import convert  # noqa: E402
 from sandgrain.ir import Array, Graph  # noqa: E402
@@ -195,6 +197,16 @@ def test_a_step_that_is_not_the_last_stays_a_slice() -> None:
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flag", ["last", "reverse", "reset_first"])
+@pytest.mark.parametrize("value", ['"x"', "5", None])
+def test_a_text_without_a_flag_is_refused(flag: str, value: str | None) -> None:
+    whole = printer.dump(OPS["gru"].sample(SeededDraw(3)), data=True)
+    changed = re.sub(f'"{flag}": (true|false)', f'"{flag if value else flag.upper()}": {value or 1}', whole)
+    assert changed != whole
+    with pytest.raises(UnsupportedError if value else SandgrainError):
+        text.read(changed.encode(), "m")
 
 
 @needs_tflm
