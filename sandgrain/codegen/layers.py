@@ -94,26 +94,28 @@ class Emitter:
 
     def _struct(self, call: Call, hint: str, head: list[str]) -> str:
         """The name of the call's parameter struct; a new one is written to `head`."""
-        members = ctext.wrap(self._members(call.fields, hint))
+        members = self._members(call.fields, hint)
         name = self._structs.setdefault((call.function, members), f"{self.prefix}_p{hint}")
         if name == f"{self.prefix}_p{hint}":
             head.append(f"static const struct {call.function} {name} = {{\n{members}\n}};")
         return name
 
-    def _members(self, fields: Fields, hint: str) -> list[str]:
-        """`.field = value` of each."""
-        items = []
+    def _members(self, fields: Fields, hint: str, indent: str = "    ") -> str:
+        """`.field = value,` of each, in lines; a struct in a block of its own."""
+        items: list[str] = []
+        blocks: list[str] = []
         for field, value in fields.items():
+            if isinstance(value, Mapping):
+                blocks.append(f"{indent}.{field} = {{\n{self._members(value, hint, indent + '    ')}\n{indent}}},")
+                continue
             if isinstance(value, np.ndarray):
                 text = self.tables.name(value, f"{field}_{hint}")
             elif isinstance(value, tuple):
                 text = "{" + ", ".join(ctext.number(v) for v in value) + "}"
-            elif isinstance(value, Mapping):
-                text = "{" + ", ".join(self._members(value, hint)) + "}"
             else:
                 text = ctext.number(value)
             items.append(f".{field} = {text}")
-        return items
+        return "\n".join([*blocks, *([ctext.wrap(items, indent)] if items else [])])
 
     def _streamable(self, call: Call, index: int, node: Node, head: list[str]) -> str:
         """A layer in front of a stream's rows: a function of samples or of one row, in the stream's memory."""
