@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch_peers
 from jobs import ANCHORS, Row
 
 BARS: dict[str, Any] = tomllib.loads((Path(__file__).parent / "bars.toml").read_text("utf-8"))
@@ -55,6 +56,7 @@ def checks(
     max_ram: Row | None = None,
     seconds: Mapping[tuple[str, str], float] | None = None,
     fronts: list[Row] | None = None,
+    modules: list[Row] | None = None,
 ) -> Iterator[Check]:
     """Every bar that `rows` say something about. `max_ram`: the row with a RAM limit; `seconds` by (model, goal)."""
     yield from _instructions(rows)
@@ -66,8 +68,17 @@ def checks(
         ratio = max_ram["instructions"] / free if free else None
         yield Check(f"{max_ram['model']} in {limit['ram_bytes'] >> 10} KiB of RAM, times the instructions", ratio, limit["bar"])
     yield from _fronts(fronts or [])
+    yield from _modules(modules or [])
     for (model, goal), value in (seconds or {}).items():
         yield Check(f"{model} seconds to compile for {goal}", value, BARS["compile_seconds"][goal]["bar"])
+
+
+def _modules(modules: list[Row]) -> Iterator[Check]:
+    for ours, _, least in torch_peers.pairs(modules):
+        if ours["optimize"] in BARS["torch_peers"] and ours["instructions"] and least["instructions"]:
+            worst = max(ours[k] / least[k] for k in torch_peers.FIGURES)
+            what = f"{ours['model']} of PyTorch, {ours['compiler']}, {ours['optimize']}, over BakeNN's least"
+            yield Check(what, worst, BARS["torch_peers"][ours["optimize"]]["bar"])
 
 
 def _fronts(fronts: list[Row]) -> Iterator[Check]:

@@ -37,7 +37,7 @@ def section(data: dict[str, Any]) -> str:
         "On a Cortex-M4 with ziglang, the three settings: instructions / bytes of code / bytes of arena:",
         _settings(rows),
         "The bars that have a figure here (times to compile are printed by a run and not kept):",
-        _bars(rows, data["max_ram"], data.get("fronts")),
+        _bars(rows, data["max_ram"], data.get("fronts"), data.get("torch_peers")),
     ]
     if data.get("fronts"):
         parts += [
@@ -104,10 +104,10 @@ def _settings(rows: list[Row]) -> str:
     return _table(("model", *goals), lines)
 
 
-def _bars(rows: list[Row], max_ram: Row | None, fronts: list[Row] | None) -> str:
+def _bars(rows: list[Row], max_ram: Row | None, fronts: list[Row] | None, modules: list[Row] | None) -> str:
     lines = [
         (c.what, c.text(c.value), c.text(c.bar), c.verdict(c.bar), c.text(c.goal), c.verdict(c.goal))
-        for c in bars.checks(rows, max_ram, fronts=fronts)
+        for c in bars.checks(rows, max_ram, fronts=fronts, modules=modules)
     ]
     return _table(("figure", "is", "first bar", "", "goal", ""), lines)
 

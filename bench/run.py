@@ -59,7 +59,7 @@ def main() -> None:
     modules = torch_peers.measure(given.compilers) if given.peers and (whole or given.modules) else []
     torch_peers.show(modules)
     seconds = jobs.compile_seconds(given.models, list(bars.BARS["compile_seconds"])) if whole or given.bars else {}
-    show_bars(list(bars.checks(rows, limited, seconds, fronts)))
+    show_bars(list(bars.checks(rows, limited, seconds, fronts, modules)))
     if whole or given.ingest:
         ingest.show(ingest.measure(INGESTED, 16_000))
     for line in [*(f"not run: {s}" for s in skipped), *failed]:

@@ -158,6 +158,20 @@ def test_a_module_is_held_against_the_least_of_each_figure_by_itself(bench: Any)
     assert peers.verdict(ours | {"instructions": 701}, least).startswith("behind on instructions 701 to 700 (fast and large)")
 
 
+def test_the_bar_for_modules_is_the_worst_of_their_figures_at_size(bench: Any) -> None:
+    rows = [
+        module_row(who, variant, instructions, optimize=goal, **changes)
+        for goal in ("speed", "size")
+        for who, variant, instructions, changes in (
+            ("bakenn", "slow and small", 900, {"weight_bytes": 80}),
+            (bench("torch_peers").OURS, "", 450, {"weight_bytes": 84}),
+        )
+    ]
+    (check,) = bench("bars").checks([], modules=rows)
+    assert check.what == "net of PyTorch, zig, size, over BakeNN's least"
+    assert check.value == pytest.approx(1.05) and check.verdict(check.bar) == "missed by 5.0 %"
+
+
 def test_what_a_peer_refuses_is_a_row_with_its_reason_and_no_lead(bench: Any) -> None:
     peers = bench("torch_peers")
     refused = module_row("bakenn", "", None, note="prelu: unsupported") | dict.fromkeys(peers.FIGURES) | {"snr_db": None}
