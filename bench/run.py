@@ -34,6 +34,7 @@ from sandgrain.toolchain import available_compilers
 CORES = tuple(c for c in targets.cores() if c != "host")
 INGESTED = 100_000  # one-second recordings of 16 kHz: 3.2 GB, written for a while
 BY_COST = ("pretrainedResnet_quant", "vww_96_int8", "kws_ref_model")  # started first, so that the last job is a short one
+FRESH = multiprocessing.get_context("spawn")  # the progress bar has a thread, which a fork would lose
 
 console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "190")))
 
@@ -61,7 +62,8 @@ def main() -> None:
     seconds = jobs.compile_seconds(given.models, list(bars.BARS["compile_seconds"])) if whole or given.bars else {}
     show_bars(list(bars.checks(rows, limited, seconds, fronts, modules)))
     if whole or given.ingest:
-        ingest.show(ingest.measure(INGESTED, 16_000))
+        with ProcessPoolExecutor(1, FRESH) as alone:  # the memory that this process has by now is not theirs
+            ingest.show(alone.submit(ingest.measure, INGESTED, 16_000).result())
     for line in [*(f"not run: {s}" for s in skipped), *failed]:
         console.print(line)
     if whole and not failed:
@@ -102,8 +104,7 @@ def matrix(groups: list[tuple[str, str, str]], goals: tuple[str, ...], processes
     """All rows, and what could not be measured. A group is (model, core, compiler); its goals share measurements."""
     rows: list[jobs.Row] = []
     failed: list[str] = []
-    fresh = multiprocessing.get_context("spawn")  # the progress bar has a thread, which a fork would lose
-    with Progress(console=Console(stderr=True), transient=True) as bar, ProcessPoolExecutor(processes, fresh) as pool:
+    with Progress(console=Console(stderr=True), transient=True) as bar, ProcessPoolExecutor(processes, FRESH) as pool:
         task = bar.add_task("benchmark", total=len(groups) * len(goals))
         waiting = {pool.submit(jobs.measure_goals, *group, goals): group for group in groups}
         for done in as_completed(waiting):
