@@ -453,9 +453,9 @@ def test_visual_wake_words_loses_half_its_work() -> None:
     graph = tflite.read(path.read_bytes(), "vww")
     for step in PIPELINE[: PIPELINE.index(remove_constant_channels)]:
         graph = step(graph)
-    start = time.perf_counter()
+    start = time.process_time()
     after = remove_constant_channels(graph)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     same_answers(graph, after, samples=4)
     layers = [after.view(n) for n in after.nodes if "conv_2d" in n.op]
     assert sum(OPS[v.node.op].macs(v) for v in layers) <= 3_780_000

@@ -59,11 +59,11 @@ def test_placeholders_are_as_short_as_they_can_be(pattern: str, path: str, found
 def test_hostile_names_are_matched_in_linear_time() -> None:
     pattern = compile_pattern("_".join(f"{{p{k}}}" for k in range(40)) + "!")
     layout = Layout("audio", files=("**/" * 20 + "*a*a*a*a*a*a*b",))
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(20):
         assert pattern.match("_" * 250) is None
         assert not wanted("/".join(["a" * 250] * 16), layout, ())
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(

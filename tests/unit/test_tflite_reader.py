@@ -206,9 +206,9 @@ def test_weights_shared_by_many_layers_are_bounded(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_file_of_zeros_is_refused_at_once() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     refusal(b"\x08\0\0\0TFL3" + bytes(8 << 20))
-    assert time.perf_counter() - begin < 1.0
+    assert time.process_time() - begin < 1.0
 
 
 # --- paths --------------------------------------------------------------------------------------------------------------
