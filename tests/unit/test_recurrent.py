@@ -111,6 +111,30 @@ def test_the_graph_computes_what_torch_computes(kind: str, pick: str, options: d
     assert np.abs(got - wanted).max() <= 1e-4 * np.abs(wanted).max()
 
 
+@pytest.mark.parametrize("pick", ["sequence", "state"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("options", [{"bidirectional": True}, {"num_layers": 2}])
+def test_an_activation_stays_behind_what_several_layers_give(kind: str, pick: str, options: dict[str, Any]) -> None:
+    """No node in front of it can take it in: the directions and the states are joined by moves."""
+
+    class Cut(nn.Module):
+        channels_last = True
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = KINDS[kind](7, 5, batch_first=True, **options)
+
+        def forward(self, x: Any) -> Any:
+            first, last = self.layer(x)
+            whole = last[0] if isinstance(last, tuple) else last
+            return torch.relu(first if pick == "sequence" else whole.transpose(0, 1).flatten(1))
+
+    torch.manual_seed(1)
+    model, x = Cut().eval(), torch.randn(1, 9, 7)
+    graph, wanted = convert(model, x, "m"), model(x).detach().numpy()
+    assert np.abs(floats.outputs(graph, x.numpy()[:, None])[0].reshape(wanted.shape) - wanted).max() <= 1e-5
+
+
 @pytest.mark.parametrize(
     ("make", "fact"),
     [

@@ -62,7 +62,7 @@ def _sequence(layer: Layer, gates: int) -> Callable[[Builder, Arguments], Result
                 backwards = bool(way or a.get("reverse"))
                 outs.append(layer(b, x, arrays if each == 4 else [*arrays, zeros, zeros], backwards))
                 ends.append((outs[-1], 0 if backwards else steps - 1))
-            joined = outs[0] if ways == 1 else b.node("concatenation", outs, axis=2, activation="none")
+            joined = outs[0] if ways == 1 else b.node("concatenation", outs, axis=2)
             value = Value(joined, dense(b.shape(joined)))
         result = value if a["batch_first"] else Value(value.tensor, value.layout.permuted((1, 0, 2)))
         units = value.shape[2] // ways
@@ -85,7 +85,7 @@ def _last(b: Builder, ends: list[tuple[int, int]], units: int) -> Value:
         b.node("strided_slice", (tensor,), suffix=".last", start=(0, step, 0), stride=(1, 1, 1), size=(1, 1, units), drop=())
         for tensor, step in ends
     ]
-    whole = parts[0] if len(parts) == 1 else b.node("concatenation", parts, suffix=".last", axis=0, activation="none")
+    whole = parts[0] if len(parts) == 1 else b.node("concatenation", parts, suffix=".last", axis=0)
     return Value(whole, dense((len(parts), 1, units)))
 
 
