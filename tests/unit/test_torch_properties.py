@@ -274,7 +274,8 @@ def test_einsums_that_are_matrix_products(data: st.DataObject) -> None:
     [
         ("bii->bi", [3], "a letter twice"), ("bij->bji", [2], "for other shapes"), ("bij,bjk->bik", [3], "for 1 operands"),
         ("b1->b", [2], "write it with matrix products"), ("bi->bk", [2], "export the model again"), ("b\ue000->b", [2], "write it with matrix products"),
-        ("b..->b", [2], "for other shapes"), ("......->b", [1], "other shapes"), ("", [1], "for other shapes"),
+        ("b..->b", [2], "write it with"), ("......->b", [1], "write it with"), ("", [1], "for other shapes"),
+        (".b,bc->.c", [2, 2], "write it with"), ("b->...b.", [1], "write it with"), ("...->......", [1], "write it with"),
     ],
 )  # fmt: skip
 def test_an_equation_that_is_none_is_refused(equation: str, ranks: list[int], fact: str) -> None:

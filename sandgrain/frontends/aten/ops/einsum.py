@@ -17,7 +17,8 @@ from sandgrain.frontends.aten.ops.linear import linear, matmul
 from sandgrain.ir import Array
 
 WAY = "write it with matrix products and permutations"
-FORM = re.compile(r"([A-Za-z.,]*)(?:->([A-Za-z.]*))?")
+TERM = r"[A-Za-z]*(?:\.\.\.[A-Za-z]*)?"
+FORM = re.compile(rf"({TERM}(?:,{TERM})*)(?:->({TERM}))?")
 HIDDEN = 0xE000  # Unicode's first private letter: the axes of an ellipsis, the last one first
 
 
