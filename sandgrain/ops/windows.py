@@ -29,6 +29,8 @@ def output_extent(size: int, kernel: int, stride: int, dilation: int, before: in
     """Output length along one axis of a padded, strided, dilated window."""
     if not (0 < stride < MAX_EXTENT and 0 < dilation < MAX_EXTENT and 0 < kernel < MAX_EXTENT):
         raise ModelError(f"stride {stride}, dilation {dilation} and kernel {kernel} must each be 1 to {MAX_EXTENT - 1}")
+    if before < 0 or after < 0:
+        raise ModelError(f"a padding of {before}+{after} takes away from its input; slice it before")
     span = (kernel - 1) * dilation + 1
     room = size + before + after - span
     if room < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +114,13 @@ def test_the_bounds_of_a_text_are_named() -> None:
         text.read(wide, "m")
     with pytest.raises(ModelError):
         text.read(b'graph "x"\n\xff', "m")
+
+
+@pytest.mark.parametrize("op", ["conv_2d", "depthwise_conv_2d", "max_pool_2d", "average_pool_2d"])
+def test_a_padding_below_zero_is_refused(op: str) -> None:
+    """No kernel is made for it, and those of least code keep it in a byte."""
+    whole = text.write(OPS[op].sample(SeededDraw(0)))
+    changed = re.sub(rb'"padding": \[\d+, (\d+), \d+, (\d+)\]', rb'"padding": [-1, \1, 0, \2]', whole)
+    assert changed != whole
+    with pytest.raises(ModelError, match="takes away from its input; slice it before"):
+        text.read(changed, "m")
