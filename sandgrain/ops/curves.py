@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain.ir import View
+from sandgrain.ops.base import need
 from sandgrain.ops.lut import Evaluate, UnaryOp
 from sandgrain.quant import Int64
 
@@ -23,7 +24,9 @@ def rounded(function: Callable[[Reals], Reals]) -> Evaluate:
     """The integer meaning of a real function of one number."""
 
     def evaluate(view: View, x: Int64) -> Int64:
-        real = function(view.input(0).scale * (x - view.input(0).zero_point).astype(np.float64)) / view.out.scale
+        with np.errstate(over="ignore", invalid="ignore"):
+            real = function(view.input(0).scale * (x - view.input(0).zero_point).astype(np.float64)) / view.out.scale
+        need(not np.isnan(real).any(), "scales whose values leave double precision; quantize the model again with sane ranges")
         nearest = np.copysign(np.floor(np.abs(np.clip(real, -FAR, FAR)) + 0.5), real)
         return nearest.astype(np.int64) + view.out.zero_point
 

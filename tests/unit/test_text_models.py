@@ -124,3 +124,11 @@ def test_a_padding_below_zero_is_refused(op: str) -> None:
     assert changed != whole
     with pytest.raises(ModelError, match="takes away from its input; slice it before"):
         text.read(changed, "m")
+
+
+@pytest.mark.parametrize("op", ["mish", "silu", "gelu"])
+def test_a_curve_that_leaves_double_precision_is_refused(op: str) -> None:
+    """Its table would hold what this computer makes of no number."""
+    whole = text.write(OPS[op].sample(SeededDraw(0)))
+    with pytest.raises(UnsupportedError, match="leave double precision"):
+        text.read(re.sub(rb'"scale": \[[^]]+\]', b'"scale": [1e308]', whole), "m")
