@@ -17,6 +17,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as fn  # noqa: E402
 
 from sandgrain.errors import UnsupportedError  # noqa: E402
+from sandgrain.frontends import sources  # noqa: E402
 from sandgrain.frontends.aten.ops.einsum import terms  # noqa: E402
 from sandgrain.frontends.torch import convert  # noqa: E402
 from sandgrain.quantize import floats  # noqa: E402
@@ -286,6 +287,17 @@ def test_an_equation_that_is_none_is_refused(equation: str, ranks: list[int], fa
 @pytest.mark.parametrize(("equation", "shape"), ELLIPSES)
 def test_einsums_with_an_ellipsis(equation: str, shape: tuple[int, ...]) -> None:
     agree([lambda x: torch.einsum(equation, *[x, x + 0.5][: equation.count(",") + 1])], *shape, channels_first=False)
+
+
+def test_a_group_norm_of_a_decomposed_program() -> None:
+    module = nn.Sequential(nn.Conv1d(3, 4, 3), nn.GroupNorm(2, 4), nn.ReLU()).eval()
+    exported = torch.export.export(module, (torch.zeros(1, 3, 8),))
+    with warnings.catch_warnings():  # of PyTorch, about its own trees
+        warnings.simplefilter("ignore")
+        decomposed = exported.run_decompositions()
+    assert "aten.native_group_norm.default" in [str(n.target) for n in decomposed.graph.nodes]
+    ops = [[n.op for n in sources.load(program, "m").nodes] for program in (exported, decomposed)]
+    assert ops[0] == ops[1] and "layer_norm" in ops[0]
 
 
 @given(rows=st.integers(2, 9), width=st.integers(1, 6), steps=st.integers(1, 5))

@@ -75,6 +75,11 @@ def _group_norm(b: Builder, a: Arguments) -> Value:
     return group_norm(b, a.x, a["num_groups"], weight, bias, float(a["eps"]))
 
 
+def _native_group_norm(b: Builder, a: Arguments) -> Result:
+    weight, bias = a.constant("weight"), a.constant("bias")
+    return (group_norm(b, a.x, a["group"], weight, bias, float(a["eps"])), None, None)
+
+
 def group_norm(b: Builder, x: Value, groups: int, weight: Array | None, bias: Array | None, eps: float) -> Value:
     """Over channels and places of each group of channels (Wu and He 2018): a layer norm of a row a group, then a factor and an offset a
     channel. Of one group alone these are the layer norm's own."""
@@ -108,8 +113,7 @@ def _instance_norm(b: Builder, a: Arguments) -> Result:
 HANDLERS = {
     "batch_norm": _batch_norm, "_native_batch_norm_legit_no_training": _native_batch_norm,
     "layer_norm": _layer_norm, "native_layer_norm": _native_layer_norm,
-    "rms_norm": _rms_norm, "group_norm": _group_norm, "instance_norm": _instance_norm,
+    "rms_norm": _rms_norm, "group_norm": _group_norm, "native_group_norm": _native_group_norm, "instance_norm": _instance_norm,
 }  # fmt: skip
 
-_LIVE = "its statistics are computed at run time; use batch norm"
-HINTS = dict.fromkeys(("native_group_norm", "local_response_norm"), _LIVE)
+HINTS = {"local_response_norm": "its statistics are computed at run time; use batch norm"}
