@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from sandgrain.ir import Array, View
-from sandgrain.ops.base import Call, In, Kernel, Out, Scratch, i8, i32
+from sandgrain.ops.base import Call, Fields, In, Kernel, Out, Scratch, i8, i32
 from sandgrain.ops.conv_dsp import is_pointwise, lead
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of
 from sandgrain.quant import INT8_MIN, Int64
-
-Fields = dict[str, Any]
 
 SHIFT_BITS = 5  # of a table's first word; the bias has the rest
 BIAS_LIMIT = 1 << (31 - SHIFT_BITS)

@@ -12,7 +12,7 @@ import numpy as np
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, In, Kernel, Out, need
 from sandgrain.ops.broadcast import Binary, loop_fields, unrepeated
-from sandgrain.ops.compact import limits, scale
+from sandgrain.ops.compact import DSP, limits, scale
 from sandgrain.ops.rescale import rounding
 from sandgrain.ops.weights import clamp_of
 from sandgrain.quant import Int32, high_mul, quantize_multiplier, rounding_shift
@@ -109,4 +109,4 @@ def sum_compact(op: Sum) -> Kernel:
     def accepts(view: View) -> bool:
         return view.input(0).shape == view.input(1).shape and len(scales(view)) == 3
 
-    return Kernel("sum_compact_s8", lower, accepts=accepts, in_place=unrepeated, compact=True, helped_by=frozenset({"dsp"}))
+    return Kernel("sum_compact_s8", lower, accepts=accepts, in_place=unrepeated, compact=True, helped_by=DSP)
