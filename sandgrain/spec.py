@@ -39,6 +39,8 @@ def check(graph: Graph, stage: str = "imported") -> None:
 def check_node(graph: Graph, node: Node, stage: str = "imported") -> None:
     """The op's own rules: its shapes and its `check` (of a float graph: its dtypes). Indices must be in range."""
     op, view = OPS[node.op], graph.view(node)
+    if "activation" in node.attrs and not op.activates:  # whoever put it there would see it ignored
+        raise ModelError(f"has an activation, which {op.name} does not compute; put it into a layer of its own")
     shapes = op.shapes(view.inputs, node.attrs)
     if len(shapes) != len(view.outputs):
         raise ModelError(f"has {len(view.outputs)} outputs, computes {len(shapes)}")

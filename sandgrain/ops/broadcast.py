@@ -61,9 +61,9 @@ def unrepeated(view: View) -> tuple[int, ...]:
 
 
 class Binary(Op):
-    """An op of two int8 inputs with broadcasting and, where it `fuses`, an activation."""
+    """An op of two int8 inputs with broadcasting and, where it `activates`, an activation."""
 
-    fuses: ClassVar[bool] = True
+    activates = True
     max_rank: ClassVar[int] = 4  # of the test cases: what TensorFlow Lite Micro takes
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
@@ -75,7 +75,7 @@ class Binary(Op):
     def check(self, view: View) -> None:
         a, b = view.input(0), view.input(1)
         need_per_tensor_int8(a, b, view.out)
-        if self.fuses:
+        if self.activates:
             need_activation(view.out, view.attrs["activation"])
         count = len(loops(a.shape, b.shape))
         need(count <= LOOPS, f"broadcasting {a.shape} with {b.shape} needs {count} loops, at most {LOOPS} are supported")
@@ -84,11 +84,11 @@ class Binary(Op):
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     ) -> Decoded:
         need_inputs(inputs, 2)
-        a = attrs(activation=win.activation(options[win.ACTIVATION_OPTION])) if self.fuses else attrs()
+        a = attrs(activation=win.activation(options[win.ACTIVATION_OPTION])) if self.activates else attrs()
         return Decoded(a, (0, 1))
 
     def encode(self, view: View) -> Encoded:
-        options = {win.ACTIVATION_OPTION: win.ACTIVATION_CODE[view.attrs["activation"]]} if self.fuses else {}
+        options = {win.ACTIVATION_OPTION: win.ACTIVATION_CODE[view.attrs["activation"]]} if self.activates else {}
         return Encoded(self.foreign[0].name, options, (0, 1))
 
     def _draw_output(self, draw: Draw, a: Quantization, b: Quantization) -> Quantization:
@@ -113,5 +113,5 @@ class Binary(Op):
         a, b = tensors
         assert a.quant is not None and b.quant is not None
         out = activation_tensor("y", broadcast_shape(a.shape, b.shape), self._draw_output(draw, a.quant, b.quant))
-        values = attrs(activation=draw.choice(("none", "relu", "relu6", "relu_n1_to_1"))) if self.fuses else attrs()
+        values = attrs(activation=draw.choice(("none", "relu", "relu6", "relu_n1_to_1"))) if self.activates else attrs()
         return one_op(self.name, (a, b), (out,), values)

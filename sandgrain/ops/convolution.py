@@ -16,6 +16,7 @@ from sandgrain.ops.weights import check_weights
 class Convolution(Op):
     """A convolution; attributes `stride`, `dilation`, `padding` (top, bottom, left, right) and `activation`."""
 
+    activates = True
     channel_axis: ClassVar[int]  # of the weights: the output channels
 
     @staticmethod

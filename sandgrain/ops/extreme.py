@@ -25,7 +25,7 @@ def extreme_kernel(*, larger: bool) -> Kernel:
 class Extreme(Binary):
     """maximum or minimum."""
 
-    fuses = False
+    activates = False
 
     @staticmethod
     @abstractmethod

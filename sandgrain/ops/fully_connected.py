@@ -62,6 +62,7 @@ def _lower_portable(view: View) -> tuple[Call, ...]:
 class FullyConnected(Op):
     name = "fully_connected"
     summary = "fully connected layer with a fused activation"
+    activates = True
     foreign = (
         Foreign(
             "FULLY_CONNECTED", 9, 8,

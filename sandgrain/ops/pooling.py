@@ -76,6 +76,7 @@ def pool_kernels(name: str) -> tuple[Kernel, ...]:
 class Pool(Op):
     """A pool over NHWC; `fill` and `_reduce` tell the two apart."""
 
+    activates = True
     fill: ClassVar[int]  # what a tap outside the input counts as
 
     @abstractmethod

@@ -46,7 +46,7 @@ class Prelu(Binary):
     summary = "x where x >= 0, alpha * x elsewhere, alpha one a channel"
     foreign = (Foreign("PRELU", 54),)
     kernels = (Kernel("prelu_s8", _lower, in_place=unrepeated),)
-    fuses = False
+    activates = False
 
     def check(self, view: View) -> None:
         super().check(view)

@@ -55,6 +55,10 @@ BROKEN: dict[str, tuple[Graph, str]] = {
     "index too large": (replace(two_relus(), nodes=(Node("relu", "n", (3,), (1,), attrs()),)), "names tensors"),
     "negative output": (replace(two_relus(), nodes=(Node("relu", "n", (0,), (-1,), attrs()),)), "names tensors"),
     "no output of a node": (replace(two_relus(), nodes=(Node("relu", "n", (0,), (), attrs()),)), "names tensors"),
+    "an activation that nobody computes": (
+        replace(two_relus(), nodes=(Node("relu", "first", (0,), (1,), attrs(activation="relu6")), two_relus().nodes[1])),
+        "does not compute",
+    ),
     "unknown op": (replace(two_relus(), nodes=(Node("nope", "n", (0,), (2,), attrs()),)), "unknown op nope"),
     "output not computed": (replace(two_relus(), outputs=(0,)), "not computed"),
     "output twice": (replace(two_relus(), outputs=(2, 2)), "not different"),
