@@ -84,7 +84,10 @@ def group_norm(b: Builder, x: Value, groups: int, weight: Array | None, bias: Ar
     """Over channels and places of each group of channels (Wu and He 2018): a layer norm of a row a group, then a factor and an offset a
     channel. Of one group alone these are the layer norm's own."""
     channels, depth = x.shape[1], math.prod(x.shape[1:]) // max(groups, 1)
-    need(groups >= 1 and channels % groups == 0 and x.shape[0] == 1, f"{groups} groups of {channels} channels, or a batch")
+    need(
+        groups >= 1 and channels % groups == 0 and x.shape[0] == 1,
+        f"{groups} groups of {channels} channels, or a batch; export with a batch of 1 and groups of one size",
+    )
     need(depth <= MAX_DEPTH, f"{depth} values in a group; normalize at most {MAX_DEPTH}, or use batch norm")
     rows = b.reshape(x, (groups, depth))
     rows = b.arrange(rows, (0, 1), free=(1,))
