@@ -80,15 +80,20 @@ def train(
     options: Options,
     checkpoint: Path | None = None,
     progress: Progress = lambda done, total, figures: None,
+    teacher: nn.Module | None = None,
 ) -> Trained:
     """Train `module` in place; with `checkpoint`, go on from there and keep it up to date.
+
+    `teacher`: whose outputs the module learns instead of the targets, which still say what epoch is the best. It stays as it is.
 
     A checkpoint of other options or another module is not used. Raises UsageError where the loss is no longer a number.
     """
     prepare(options.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device)
-    state = _State.new(module, options)
+    if teacher is not None:
+        teacher.to(device).eval()
+    state = _State.new(module, options, teacher is not None)
     if checkpoint is not None:
         state.load(checkpoint)
     inputs, targets = data.validation()
@@ -100,14 +105,15 @@ def train(
             if state.epoch + 1 < options.epochs:
                 coming = pool.submit(data.train, state.epoch + 1)
             seed(options.seed, state.epoch)
-            state.history.train_loss.append(_epoch(module, state, samples, options, weights, device))
+            state.history.train_loss.append(_epoch(module, state, samples, options, weights, device, teacher))
             state.judge(module, *_validate(module, inputs, targets, options, weights, device))
             state.epoch += 1
             if checkpoint is not None:
                 state.save(checkpoint)
             progress(state.epoch, options.epochs, {"loss": state.history.loss[-1], **_last(state.history.accuracy)})
     module.load_state_dict(state.best_weights)
-    module.to("cpu").eval()
+    for one in (module, teacher) if teacher is not None else (module,):
+        one.to("cpu").eval()
     return Trained(state.history, state.best, state.epoch)
 
 
@@ -138,8 +144,9 @@ def predict(module: nn.Module, inputs: Array, batch: int = 256) -> Array:
 
 
 def _epoch(
-    module: nn.Module, state: _State, samples: tuple[Array, Array], options: Options, weights: Tensor | None, device: torch.device
-) -> float:
+    module: nn.Module, state: _State, samples: tuple[Array, Array], options: Options, weights: Tensor | None, device: torch.device,
+    teacher: nn.Module | None,
+) -> float:  # fmt: skip
     inputs, targets = (torch.from_numpy(np.ascontiguousarray(a)) for a in samples)
     order = torch.randperm(len(inputs))
     steps = math.ceil(len(inputs) / options.batch)
@@ -155,7 +162,11 @@ def _epoch(
         x, y = inputs[chosen].to(device), targets[chosen].to(device)
         state.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, enabled=device.type == "cuda"):
-            loss = _loss(module(x), y, options, weights, options.label_smoothing)
+            outputs = module(x)
+            if teacher is None:
+                loss = _loss(outputs, y, options, weights, options.label_smoothing)
+            else:
+                loss = _distance(outputs, x, teacher, options)
         state.scaler.scale(loss).backward()
         state.scaler.step(state.optimizer)
         state.scaler.update()
@@ -179,6 +190,15 @@ def _loss(outputs: Tensor, targets: Tensor, options: Options, weights: Tensor | 
     if options.loss == "mse":
         return nn.functional.mse_loss(outputs, targets)
     return nn.functional.cross_entropy(outputs, targets, weight=weights, label_smoothing=smoothing)
+
+
+def _distance(outputs: Tensor, x: Tensor, teacher: nn.Module, options: Options) -> Tensor:
+    """Of the outputs from a teacher's: cross entropy of the two distributions over the classes (Hinton et al. 2015), or squares."""
+    with torch.no_grad():
+        wanted = teacher(x)
+    if options.loss == "mse":
+        return nn.functional.mse_loss(outputs, wanted)
+    return nn.functional.cross_entropy(outputs, wanted.softmax(1))
 
 
 def _class_weights(data: Data, options: Options, device: torch.device) -> Tensor | None:
@@ -224,14 +244,14 @@ class _State:
     epoch: int = 0
 
     @classmethod
-    def new(cls, module: nn.Module, options: Options) -> _State:
+    def new(cls, module: nn.Module, options: Options, taught: bool) -> _State:
         decayed = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
         plain = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]  # biases and norms are not decayed
         groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=options.lr)
         scaler = torch.amp.GradScaler(enabled=torch.cuda.is_available())
         shapes = {k: list(v.shape) for k, v in module.state_dict().items()}
-        return cls(module, optimizer, scaler, repr((asdict(options), shapes)), History(), _copy(module))
+        return cls(module, optimizer, scaler, repr((asdict(options), shapes, taught)), History(), _copy(module))
 
     def judge(self, module: nn.Module, loss: float, accuracy: float | None) -> None:
         """Take the epoch's figures; keep its weights when the loss is the least so far."""

@@ -108,14 +108,18 @@ def make(recipe: Recipe, feed: Feed, quant: Quantization, checkpoints: tuple[Pat
         else:
             progress("training in int8", 0, 1)
             history["qat"] = loop.train(
-                twin, feed, tuned(recipe.training), checkpoints[1], _told(progress, "training in int8")
+                twin, feed, tuned(recipe.training), checkpoints[1], _told(progress, "training in int8"), teacher=module
             ).history
             model = text.write_any(twin.finish().graph)
     return Network(model, after, module, quant, history, parameters, note)
 
 
 def tuned(training: loop.Options) -> loop.Options:
-    """How the int8 twin is trained: a share of the epochs, at a share of the rate, all of them."""
+    """How the int8 twin is trained to give what the float network gives: a share of the epochs, at a share of the rate, all of them.
+
+    Labels instead of the float network's outputs let the two drift apart: on cifar10 they then agreed on 95.2 % of the test
+    windows, less than without any training in int8 (97.4 %), and on 98.2 % with its outputs.
+    """
     epochs = max(round(training.epochs * QAT_SHARE), 3)
     return replace(training, epochs=epochs, lr=training.lr * QAT_RATE, patience=0, weight_decay=0.0)
 

@@ -121,6 +121,37 @@ def test_a_loss_that_is_no_number_names_the_epoch_and_the_way_out() -> None:
         trained(data=Blobs(bad=True))
 
 
+class Wrong(Blobs):
+    """Labels that are the opposite of what they should be, in training and in validation."""
+
+    def __init__(self) -> None:
+        super().__init__(shift=4.0)
+        self.y = 1 - self.y
+
+
+def test_a_pupil_learns_its_teacher_and_not_the_labels() -> None:
+    teacher, _ = trained(replace(OPTIONS, epochs=20), data=Blobs(shift=4.0))
+    before = weights(teacher)
+    pupil = module(5)
+    loop.train(pupil, Wrong(), replace(OPTIONS, epochs=1, batch=4, lr=0.02), teacher=teacher)
+    assert weights(teacher) == before and not teacher.training
+    x = torch.from_numpy(Blobs(shift=4.0).x)
+    with torch.no_grad():
+        assert (pupil(x).argmax(1) == teacher(x).argmax(1)).float().mean() > 0.9
+
+
+def test_a_killed_pupil_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    teacher, _ = trained()
+    alone, _ = trained(teacher=teacher)
+    with pytest.raises(Killed):
+        trained(teacher=teacher, checkpoint=tmp_path / "a.pt", progress=killed_after(2))
+    assert weights(trained(checkpoint=tmp_path / "a.pt")[0]) == weights(trained()[0])  # without a teacher: not its checkpoint
+    with pytest.raises(Killed):
+        trained(teacher=teacher, checkpoint=tmp_path / "b.pt", progress=killed_after(2))
+    net, _ = trained(teacher=teacher, checkpoint=tmp_path / "b.pt")
+    assert weights(net) == weights(alone) != weights(trained()[0])
+
+
 def test_an_autoencoder_learns_its_inputs() -> None:
     class Same:
         x = np.random.default_rng(0).normal(size=(32, 2)).astype(np.float32)
