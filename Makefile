@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: demo test test-all bench lint format docs train clean
+.PHONY: demo test test-all bench lint format docs examples train clean
 
 demo: $(VENV)/.train
 	$(BIN)/sandgrain demo
@@ -35,6 +35,10 @@ docs: $(VENV)/.test
 	mv docs/cli.md.new docs/cli.md
 	$(BIN)/python tools/project_docs.py > docs/project.md.new
 	mv docs/project.md.new docs/project.md
+
+# Builds the examples again (an hour where nothing is cached) and puts what they print into their READMEs.
+examples: $(VENV)/.train
+	$(BIN)/python tools/example_docs.py
 
 # Retrains the demo's model. The files it writes are committed, so this is only for changing them.
 train: $(VENV)/.train
