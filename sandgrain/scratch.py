@@ -6,6 +6,7 @@ import atexit
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +15,20 @@ from pathlib import Path
 _roots: dict[int, Path] = {}  # by process, so that a fork does not remove what its parent uses
 
 
+def system() -> Path:
+    """The system's temporary folder. `gettempdir` tries it with a file, which a signal would leave there: signals wait that long."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        return Path(tempfile.gettempdir())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _root() -> Path:
     """One folder a process. Its removal is promised before it is made: no signal comes between the two."""
     process = os.getpid()
     if process not in _roots:
-        root = Path(tempfile.gettempdir()) / f"sandgrain-{process}-{secrets.token_hex(6)}"
+        root = system() / f"sandgrain-{process}-{secrets.token_hex(6)}"
         atexit.register(shutil.rmtree, root, ignore_errors=True)
         root.mkdir(mode=0o700)
         _roots[process] = root

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ _OVERFLOW = re.compile(r"will not fit in region|region .* overflowed|no room for
 def cache_dir() -> Path:
     """Where compilers may keep what they can make again: the user's cache directory, or a temporary one."""
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    for root in (Path(base) if base else Path.home() / ".cache", Path(tempfile.gettempdir())):
+    for root in (Path(base) if base else Path.home() / ".cache", scratch.system()):
         try:
             (root / "sandgrain").mkdir(parents=True, exist_ok=True)
             if os.access(root / "sandgrain", os.W_OK):

@@ -45,6 +45,32 @@ def test_nothing_is_left_when_the_process_ends(code: str, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_until_the_system_folder_was_tried(how: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gettempdir` leaves its file there where an exception comes before it removes that."""
+    events = []
+
+    def tried() -> str:
+        signal.raise_signal(how)
+        for _ in range(100):  # a handler runs between two steps
+            pass
+        events.append("tried")
+        return "/"
+
+    def handler(*args: object) -> None:
+        events.append("signal")
+        raise KeyboardInterrupt
+
+    before = signal.signal(how, handler)
+    monkeypatch.setattr("tempfile.gettempdir", tried)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            scratch.system()
+    finally:
+        signal.signal(how, before)
+    assert events == ["tried", "signal"]
+
+
 def test_nothing_is_left_after_an_interrupt(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", HOLD], env={"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

@@ -13,7 +13,6 @@ import operator
 import os
 import re
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import Any
 
 import torch
 
+from sandgrain import scratch
 from sandgrain.errors import ModelError, UnsupportedError, UsageError, printable
 from sandgrain.frontends.aten.ops import HANDLERS
 from sandgrain.frontends.torch.program import Program, flat, mutates_shared, operator_name
@@ -200,7 +200,7 @@ def _no_new_folder() -> Iterator[None]:
     if name in os.environ or "torch._dynamo" in sys.modules:
         yield
         return
-    os.environ[name] = tempfile.gettempdir()
+    os.environ[name] = str(scratch.system())
     try:
         yield
     finally:
