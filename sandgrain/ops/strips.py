@@ -3,6 +3,9 @@
 This is patch-based inference (J. Lin et al., "MCUNetV2: Memory-Efficient Patch-based Inference for Tiny Deep Learning",
 2021) with patches as wide as the image: rows that the next strip needs again stay in the buffers, so nothing is computed
 twice. No file holds this op; the pass `into_strips` makes it when memory is short.
+
+Attributes: `graph`, the inner layers; `height`, output rows per strip; `features` of the core; `kernels`, optional, the name of the
+kernel that was chosen for each inner layer ("" for its op's first).
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from sandgrain.ops.weights import draw_weights
 WINDOWED = ("conv_2d", "depthwise_conv_2d", "average_pool_2d", "max_pool_2d")  # rows in, rows out
 ALIGN = 4  # bytes; rows that are no multiple would give kernels misaligned buffers
 Range = tuple[int, int]  # rows, the end left out
+Picker = Callable[[View], Kernel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class Layout:
     total: int
 
 
-def _layout(graph: Graph, steps: list[Step], pick: Callable[[View], Kernel]) -> Layout:
+def _layout(graph: Graph, steps: list[Step], pick: Picker) -> Layout:
     offsets, at = [0], 0
     for k, node in enumerate(graph.nodes):
         if k:
@@ -138,20 +142,22 @@ def _strip(graph: Graph, step: Step) -> View:
     return View(small, (small_in, *view.inputs[1:]), (small_out,))
 
 
-def _picker(features: frozenset[str]) -> Callable[[View], Kernel]:
-    from sandgrain.ops import OPS  # the registry is complete by the time a node exists
+def _picker(view: View) -> Picker:
+    """Which kernel runs a strip of an inner layer: the one that attribute `kernels` names for the layer, where it fits the strip."""
+    from sandgrain.ops import pick  # the registry is complete by the time a node exists
 
-    def pick(view: View) -> Kernel:
-        return next(k for k in OPS[view.node.op].kernels if k.needs <= features and k.accepts(view))
+    graph: Graph = view.attrs["graph"]
+    names = view.attrs.get("kernels", ())
+    wanted = {node.outputs[0]: name for node, name in zip(graph.nodes, names, strict=bool(names))}
+    features: frozenset[str] = view.attrs["features"]
+    return lambda strip: pick(strip, features, wanted.get(strip.node.outputs[0]))
 
-    return pick
 
-
-def _plan(view: View) -> tuple[Graph, list[Step], Layout, Callable[[View], Kernel]]:
+def _plan(view: View) -> tuple[Graph, list[Step], Layout, Picker]:
     graph: Graph = view.attrs["graph"]
     steps = schedule(graph, view.attrs["height"])
-    pick = _picker(view.attrs["features"])
-    return graph, steps, _layout(graph, steps, pick), pick
+    picker = _picker(view)
+    return graph, steps, _layout(graph, steps, picker), picker
 
 
 def _scratch(view: View) -> int:

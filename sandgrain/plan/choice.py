@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Graph, Node
-from sandgrain.ops import OPS, Kernel
+from sandgrain.ops import OPS, Kernel, fitting, pick
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +25,13 @@ class Choice:
 
 def candidates(graph: Graph, node: Node, features: Collection[str], *, compact: bool = False) -> list[Kernel]:
     """The kernels that can run a node on a core, most specific first; none for a view. `compact`: those of least code as well."""
-    op, view = OPS[node.op], graph.view(node)
-    if op.is_view and view.input(0).data is None:
-        return []
-    return [k for k in op.kernels if (compact or not k.compact) and k.needs <= set(features) and k.accepts(view)]
+    return [] if _is_view(graph, node) else fitting(graph.view(node), features, compact=compact)
 
 
 def select(graph: Graph, node: Node, features: Collection[str], choice: Choice) -> Kernel | None:
     """The kernel that `choice` names, or the first candidate; None for a view. Raises UnsupportedError when none fits."""
-    fitting = candidates(graph, node, features, compact=True)
-    if not fitting:
-        if OPS[node.op].is_view and graph.view(node).input(0).data is None:
-            return None
-        raise UnsupportedError(f"{node.name}: no {node.op} kernel fits this layer; change its shape or split it")
-    wanted = choice.kernels.get(node.outputs[0])
-    return next((k for k in fitting if k.name == wanted), fitting[0])
+    return None if _is_view(graph, node) else pick(graph.view(node), features, choice.kernels.get(node.outputs[0]))
+
+
+def _is_view(graph: Graph, node: Node) -> bool:
+    return OPS[node.op].is_view and graph.view(node).input(0).data is None
