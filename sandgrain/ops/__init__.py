@@ -27,7 +27,6 @@ OPS: dict[str, Op] = _discover()
 FOREIGN: dict[int, tuple[Op, Foreign]] = {f.code: (op, f) for op in OPS.values() for f in op.foreign}
 
 
-
 def fitting(view: View, features: Collection[str], *, compact: bool = False) -> list[Kernel]:
     """The kernels that can run a node on a core with `features`, most specific first. `compact`: those of least code as well."""
     kernels = OPS[view.node.op].kernels

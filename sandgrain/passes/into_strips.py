@@ -24,7 +24,9 @@ def longest_chain(graph: Graph) -> int:
     return length
 
 
-def into_strips(graph: Graph, strips: tuple[int, int], features: frozenset[str], kernels: Mapping[int, str] | None = None) -> Graph:
+def into_strips(
+    graph: Graph, strips: tuple[int, int], features: frozenset[str], kernels: Mapping[int, str] | None = None
+) -> Graph:
     """before: a = conv(x); b = depthwise(a); y = f(b)      after: b = strips(x: conv, depthwise); y = f(b)
 
     `strips`: how many leading layers (at most `longest_chain`), and output rows per strip. `kernels`: first output tensor -> name of
