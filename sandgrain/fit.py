@@ -76,6 +76,6 @@ def _options(graph: Graph, features: Collection[str], choice: Choice) -> Iterato
 
 def _chosen(graph: Graph, features: Collection[str], choice: Choice) -> Iterator[Kernel]:
     for node in graph.nodes:
-        kernel = select(graph, node, features, choice)
-        if kernel is not None:
-            yield kernel
+        selected = select(graph, node, features, choice)
+        if selected is not None:
+            yield selected.kernel

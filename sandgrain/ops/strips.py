@@ -13,17 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sandgrain.errors import ModelError
+from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.ir import Array, Attrs, Graph, Node, Tensor, View, attrs
 from sandgrain.ops import windows as win
-from sandgrain.ops.base import Arg, Call, Draw, In, Kernel, Op, Out, Scratch, Shape, need, need_inputs
+from sandgrain.ops.base import Arg, Call, Draw, In, Kernel, Lowered, Op, Out, Scratch, Shape, need, need_inputs, pick
 from sandgrain.ops.samples import activation_tensor, draw_quant
 from sandgrain.ops.weights import draw_weights
 
 WINDOWED = ("conv_2d", "depthwise_conv_2d", "average_pool_2d", "max_pool_2d")  # rows in, rows out
 ALIGN = 4  # bytes; rows that are no multiple would give kernels misaligned buffers
 Range = tuple[int, int]  # rows, the end left out
-Picker = Callable[[View], Kernel]
+Picker = Callable[[View], Lowered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +112,14 @@ class Layout:
     total: int
 
 
-def _layout(graph: Graph, steps: list[Step], pick: Picker) -> Layout:
+def _layout(graph: Graph, steps: list[Step], picker: Picker) -> Layout:
     offsets, at = [0], 0
     for k, node in enumerate(graph.nodes):
         if k:
             offsets.append(at)
             rows = max(s.held[1] - s.held[0] for s in steps if s.layer == k)
             at += _aligned(rows * _row_bytes(graph.tensors[node.inputs[0]]))
-    inner = max(pick(view).scratch(view) for view in {_form(graph, s): _strip(graph, s) for s in steps if not s.slides}.values())
+    inner = max(picker(view).scratch for view in {_form(graph, s): _strip(graph, s) for s in steps if not s.slides}.values())
     return Layout(tuple(offsets), at, at + inner)
 
 
@@ -144,13 +144,21 @@ def _strip(graph: Graph, step: Step) -> View:
 
 def _picker(view: View) -> Picker:
     """Which kernel runs a strip of an inner layer: the one that attribute `kernels` names for the layer, where it fits the strip."""
-    from sandgrain.ops import pick  # the registry is complete by the time a node exists
+    from sandgrain.ops import OPS  # the registry is complete by the time a node exists
 
     graph: Graph = view.attrs["graph"]
     names = view.attrs.get("kernels", ())
     wanted = {node.outputs[0]: name for node, name in zip(graph.nodes, names, strict=bool(names))}
     features: frozenset[str] = view.attrs["features"]
-    return lambda strip: pick(strip, features, wanted.get(strip.node.outputs[0]))
+
+    def picked(strip: View) -> Lowered:
+        node = strip.node
+        found = pick(OPS[node.op].kernels, wanted.get(node.outputs[0]), lambda kernel: kernel.fit(strip, features))
+        if found is None:
+            raise UnsupportedError(f"{node.name}: no {node.op} kernel fits a strip of this layer; allow more RAM")
+        return found[1]
+
+    return picked
 
 
 def _plan(view: View) -> tuple[Graph, list[Step], Layout, Picker]:
@@ -179,7 +187,7 @@ def _overlap(view: View) -> tuple[tuple[int, int], ...]:
 
 
 def _lower(view: View) -> tuple[Call, ...]:
-    graph, steps, layout, pick = _plan(view)
+    graph, steps, layout, picker = _plan(view)
     rows = [_row_bytes(graph.tensors[node.inputs[0]]) for node in graph.nodes] + [_row_bytes(view.out)]
     starts = [0] * (len(graph.nodes) + 1)  # first row that each layer's input buffer holds
     lowered: dict[tuple[int, ...], tuple[Call, ...]] = {}
@@ -199,7 +207,7 @@ def _lower(view: View) -> tuple[Call, ...]:
         form = _form(graph, step)
         if form not in lowered:
             small = _strip(graph, step)
-            lowered[form] = pick(small).lower(small)
+            lowered[form] = picker(small).calls
         place = _Place(layout, rows, step, starts[k + 1] if k + 1 < len(graph.nodes) else None)
         calls += [replace(c, args=tuple(place.of(a) for a in c.args)) for c in lowered[form]]
     return tuple(calls)

@@ -56,9 +56,9 @@ def tall() -> Graph:
 def sources(graph: Graph, choice: Choice) -> set[str]:
     """The kernel files that the first layer of the plan calls."""
     plan = planned(graph, M4, choice)
-    kernel = plan.kernels[0]
-    assert kernel is not None and plan.graph.nodes[0].op == "strips"
-    return {call.source.rsplit("/", 1)[-1] for call in kernel.lower(plan.graph.view(plan.graph.nodes[0]))} - {"slide.h"}
+    selected = plan.selected[0]
+    assert selected is not None and plan.graph.nodes[0].op == "strips"
+    return {call.source.rsplit("/", 1)[-1] for call in selected.lowered.calls} - {"slide.h"}
 
 
 def named(graph: Graph, part: str) -> dict[int, str]:
