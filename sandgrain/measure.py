@@ -48,7 +48,7 @@ def build(folder: Path, source: Source, board: Board, compiler: str, opt: str, o
     with scratch() as work:
         path = work / "harness.c"
         path.write_text(harness(source, stream=stream), "ascii")
-        return build_firmware([folder / "model.c", path], [folder], board, out, compiler=compiler, opt=opt)
+        return build_firmware([folder / source.options.c_file, path], [folder], board, out, compiler=compiler, opt=opt)
 
 
 @contextmanager
