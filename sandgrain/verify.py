@@ -90,7 +90,7 @@ def verify(
     elif oracle:
         notes.append("not compared with TensorFlow Lite Micro: pip install tflite-micro")
     # The emulator first: C that writes where it must not is reported there, and would take this process with it here.
-    emulated = _emulated(bundle, data, progress) if on == "emulator" and bundle.board.core.arch != "host" else None
+    emulated = _emulated(bundle, data, progress) if on == "emulator" and bundle.board.core.runs_firmware else None
     streams = bundle.compiled.source.plan.stream is not None
     streamed = _emulated(bundle, data, progress, stream=True) if streams and emulated is not None else None
     host = HostModel(bundle.code, bundle.compiled.graph, harness(bundle.compiled.source))
