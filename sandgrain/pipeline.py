@@ -31,6 +31,11 @@ class Compiled:
     source: Source
     stride: int = 0
 
+    def choosing(self, choice: Choice, features: Collection[str]) -> Compiled:
+        """The same model under another choice, for a core with `features`."""
+        source = generate(planned(self.optimized, features, choice, self.stride), self.source.options)
+        return replace(self, choice=choice, source=source)
+
     @property
     def graph(self) -> Graph:
         """The graph as it runs, in execution order."""

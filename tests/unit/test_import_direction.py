@@ -21,7 +21,7 @@ LAYERS = (
     {"spec", "ops", "printer"},
     {"interp", "frontends", "exporters", "passes", "plan", "features", "quantize", "decide"},
     {"codegen"},
-    {"pipeline", "proof"},
+    {"pipeline"},
     {"toolchain"},
     {"run"},
     {
@@ -35,6 +35,7 @@ LAYERS = (
         "fit",
         "tune",
         "measure",
+        "proof",
         "verify",
         "report",
         "survey",
