@@ -76,9 +76,7 @@ class CompileRequest:
     """What `compile` is asked for: one field per option."""
 
     model: Any  # path of a .tflite, .onnx, .keras or .pt2 file or a graph's text; a live model; a graph; None: `features` alone
-    features: str | os.PathLike[str] | FrontEnd | None = (
-        None  # front end of the model, or its features.json; the C takes raw samples
-    )
+    features: str | os.PathLike[str] | FrontEnd | None = None  # front end, or its features.json; the C takes raw samples
     target: str = "cortex-m4"  # a board or a core
     out: str | os.PathLike[str] | None = None  # folder of the bundle; None: named after the model
     name: str | None = None  # prefix of every C name; None: made from the model's file name
@@ -95,9 +93,7 @@ class CompileRequest:
     max_flash: int | str | None = None  # bytes, or text such as "256K"
     max_latency: float | str | None = None  # milliseconds, or text such as "50ms"
     measure: bool = True  # build the firmware and run it; without: no code size, no instructions, nothing that follows from them
-    progress: Callable[[int, int], None] = lambda done, total: (
-        None
-    )  # told how many kernel candidates are measured, and of how many
+    progress: Callable[[int, int], None] = lambda done, total: None  # told kernel candidates measured, and how many there are
 
     def __post_init__(self) -> None:
         """Raises UsageError for options that do not go together."""
@@ -159,9 +155,9 @@ def compile(
 ) -> Result:
     """Compile a model to C in folder `out`.
 
-    The options are the fields of `sandgrain.api.CompileRequest`, which says what each means. The kernels are chosen by running the
-    candidates on the emulated core. When the RAM limit is exceeded, kernels that need less memory are taken, and then leading layers
-    run in strips.
+    The options are the fields of `sandgrain.api.CompileRequest`, which says what each means. The kernels are chosen by
+    running the candidates on the emulated core. When the RAM limit is exceeded, kernels that need less memory are taken,
+    and then leading layers run in strips.
 
     Raises ModelError or UsageError for what cannot be compiled, BudgetError when a limit of the board or one given here
     cannot be kept, ToolchainError and RunError when a tool fails. On any error `out` is as it was.
