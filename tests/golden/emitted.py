@@ -91,9 +91,12 @@ def digest(*texts: str) -> str:
 
 
 def parts_of(files: Files) -> tuple[str, str, str]:
-    """Hashes of model.c, of model.h, and of the kernels with their names."""
+    """Hashes of the model's .c, of its .h, and of the kernels with their names."""
     kernels = [text for name in sorted(files) if name.startswith("kernels/") for text in (name, files[name])]
-    return digest(files["model.c"]), digest(files["model.h"]), digest(*kernels)
+    ((body,), (header,)) = (
+        [text for name, text in files.items() if "/" not in name and name.endswith(suffix)] for suffix in (".c", ".h")
+    )
+    return digest(body), digest(header), digest(*kernels)
 
 
 class Draws(SeededDraw):
@@ -140,16 +143,17 @@ def model_hashes(model: bytes, *, measure: bool = False) -> Hashes:
 
 
 def op_hashes(op: str, *counts: int) -> Hashes:
-    """ "core count" -> how many bundles the first `count` samples give, and hashes of what was drawn, of all model.c with their
-    model.h, and of all kernels. `counts` ascend."""
+    """ "core count" -> how many bundles the first `count` samples give, and hashes of what was drawn, of all model.c, of all model.h, and
+    of all kernels. `counts` ascend."""
     found = {}
     for core in OP_CORES:
-        draws, cases, texts, kernels = Draws(), 0, "", ""
+        draws, cases, bodies, headers, kernels = Draws(), 0, "", "", ""
         for first, count in zip((0, *counts), counts, strict=False):
             for case, files in op_bundles(op, core, range(first, count), draws):
                 body, header, used = parts_of(files)
-                cases, texts, kernels = cases + 1, digest(texts, case, body, header), digest(kernels, used)
-            found[f"{core} {count}"] = f"{cases} {draws.digest()} {texts} {kernels}"
+                cases, bodies = cases + 1, digest(bodies, case, body)
+                headers, kernels = digest(headers, header), digest(kernels, used)
+            found[f"{core} {count}"] = f"{cases} {draws.digest()} {bodies} {headers} {kernels}"
     return found
 
 
@@ -194,22 +198,25 @@ def file_hash(name: str) -> str:
 MODEL_WORDS = ("model.c", "model.h", "kernels")
 BUNDLES = Golden(HERE / "bundles.json", MODEL_WORDS, lambda: tuple(models()), lambda name: with_file(name, measure=False))
 MEASURED = Golden(HERE / "measured.json", MODEL_WORDS, lambda: tuple(models()), lambda name: with_file(name, measure=True))
-OPS_GOLDEN = Golden(
-    HERE / "ops.json", ("cases", "samples", "model.c or model.h", "kernels"), op_names, lambda op: op_hashes(op, FEW, SEEDS)
-)
+OPS_GOLDEN = Golden(HERE / "ops.json", ("cases", "samples", *MODEL_WORDS), op_names, lambda op: op_hashes(op, FEW, SEEDS))
 
 
 def changes(golden: Golden, name: str, old: Hashes, new: Hashes) -> list[str]:
-    """What differs between the frozen and the present hashes of `name`, a line each; nothing where they agree."""
+    """What differs between the frozen and the present hashes of `name`, a line for each kind of change; nothing where they agree."""
     if old.get("file") != new.get("file"):
         return [f"{name}: the model's file is another one"]
-    lines = []
+    entries: dict[str, list[str]] = {}
     for entry in sorted(old.keys() | new.keys()):
-        if entry not in new:
-            lines.append(f"{name} {entry}: no longer there")
-        elif entry not in old:
-            lines.append(f"{name} {entry}: new")
-        elif old[entry] != new[entry]:
-            pairs = zip(golden.words, old[entry].split(), new[entry].split(), strict=True)
-            lines.append(f"{name} {entry}: {', '.join(word for word, a, b in pairs if a != b)} changed")
-    return lines
+        if old.get(entry) != new.get(entry):
+            entries.setdefault(_change(golden, old.get(entry), new.get(entry)), []).append(entry)
+    return [
+        f"{name}: {change} ({', '.join(where) if where != sorted(new.keys() - {'file'}) else 'all'})"
+        for change, where in entries.items()
+    ]
+
+
+def _change(golden: Golden, old: str | None, new: str | None) -> str:
+    if old is None or new is None:
+        return "new" if old is None else "no longer there"
+    pairs = zip(golden.words, old.split(), new.split(), strict=True)
+    return f"{', '.join(word for word, a, b in pairs if a != b)} changed"
