@@ -12,25 +12,36 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from sandgrain.dtypes import Array as Array
+from sandgrain.dtypes import DType, dtype_of
 from sandgrain.quant import Quantization
 
-Array = npt.NDArray[Any]
 Attrs = Mapping[str, Any]
 
-ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 4}
 
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False)
 class Tensor:
-    """One value: `shape` (batch first, NHWC), `dtype` (a key of ITEM_BYTES), quantization, constant data or None."""
+    """One value of the graph."""
 
     name: str
-    shape: tuple[int, ...]
-    dtype: str
-    quant: Quantization | None = None
-    data: Array | None = None
+    shape: tuple[int, ...]  # batch first, channels last
+    dtype: DType
+    quant: Quantization | None  # None: the elements are plain numbers
+    data: Array | None  # of a constant: `shape`, `dtype.numpy`
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: DType | str,
+        quant: Quantization | None = None,
+        data: Array | None = None,
+    ) -> None:
+        """`dtype`: the type or its name. Raises ModelError if there is no type of that name."""
+        kind = dtype_of(dtype)
+        for field_name, value in (("name", name), ("shape", shape), ("dtype", kind), ("quant", quant), ("data", data)):
+            object.__setattr__(self, field_name, value)
 
     @property
     def size(self) -> int:
@@ -39,7 +50,13 @@ class Tensor:
 
     @property
     def nbytes(self) -> int:
-        return self.size * ITEM_BYTES[self.dtype]
+        """Bytes in memory, packed as the type packs."""
+        return self.dtype.nbytes(self.size)
+
+    @property
+    def units(self) -> int:
+        """Elements of a C array of `dtype.c_type` that holds the tensor: `size`, or fewer where elements share bytes."""
+        return self.dtype.units(self.size)
 
     @property
     def scale(self) -> float:
@@ -88,6 +105,10 @@ class Graph:
             tuple(None if i < 0 else self.tensors[i] for i in node.inputs),
             tuple(self.tensors[i] for i in node.outputs),
         )
+
+    def packed(self, sample: Sequence[Array]) -> list[bytes]:
+        """One sample's inputs as the bytes that they are in memory. `sample`: an array for each input, of its dtype."""
+        return [self.tensors[i].dtype.pack(x) for i, x in zip(self.inputs, sample, strict=True)]
 
     def turned(self, index: int) -> bool:
         """Whether an input or output has its channels at axis 1 where the model comes from."""
