@@ -53,6 +53,11 @@ class DType:
         return repr(self.name)
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """`numpy`, under the name by which numpy asks: np.zeros(shape, tensor.dtype) makes an array of it."""
+        return self.numpy
+
+    @property
     def is_float(self) -> bool:
         return self.numpy.kind == "f"
 

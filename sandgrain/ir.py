@@ -15,6 +15,7 @@ import numpy as np
 
 from sandgrain.dtypes import Array as Array
 from sandgrain.dtypes import DType, dtype_of
+from sandgrain.errors import ModelError, printable
 from sandgrain.quant import Quantization
 
 Attrs = Mapping[str, Any]
@@ -60,15 +61,18 @@ class Tensor:
 
     @property
     def scale(self) -> float:
-        """The scale of a per-tensor quantized tensor."""
-        assert self.quant is not None and self.quant.per_tensor, self.name
-        return self.quant.scale[0]
+        """The one scale of the tensor. Raises ModelError if it has none, or one per channel."""
+        return self._single().scale[0]
 
     @property
     def zero_point(self) -> int:
-        """The zero point of a per-tensor quantized tensor."""
-        assert self.quant is not None and self.quant.per_tensor, self.name
-        return self.quant.zero_point[0]
+        """The one zero point of the tensor. Raises ModelError if it has none, or one per channel."""
+        return self._single().zero_point[0]
+
+    def _single(self) -> Quantization:
+        if self.quant is None or not self.quant.per_tensor:
+            raise ModelError(f"{printable(self.name)} needs exactly one scale; quantize activations per tensor")
+        return self.quant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,15 +150,17 @@ class View:
         return self.outputs[0]
 
     def input(self, index: int) -> Tensor:
-        """Input `index`, which must be present."""
-        tensor = self.inputs[index]
-        assert tensor is not None, f"{self.node.name}: input {index} is absent"
+        """Input `index`. Raises ModelError if it is absent."""
+        tensor = self.optional(index)
+        if tensor is None:
+            raise ModelError(f"input {index} is absent; export the model again")
         return tensor
 
     def const(self, index: int) -> Array:
-        """The data of constant input `index`."""
+        """The data of input `index`. Raises ModelError if it is absent or computed at run time."""
         data = self.input(index).data
-        assert data is not None, f"{self.node.name}: input {index} is not constant"
+        if data is None:
+            raise ModelError(f"input {index} is computed at run time; make it a constant")
         return data
 
     def optional(self, index: int) -> Tensor | None:

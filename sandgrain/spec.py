@@ -82,7 +82,7 @@ def located(place: str) -> Iterator[None]:
         raise UnsupportedError(f"{place}: {error}", error.faults) from error
     except ModelError as error:
         raise ModelError(f"{place}: {error}") from error
-    except (ArithmeticError, LookupError, ValueError, TypeError, AssertionError) as error:
+    except (ArithmeticError, LookupError, ValueError, TypeError) as error:
         fact = " ".join(f"{type(error).__name__} {error}".split())[:120]
         raise ModelError(f"{place}: cannot be understood ({fact}); please report this model") from error
 

@@ -59,6 +59,11 @@ def test_every_type_packs_as_its_numpy_type_does(kind: DType) -> None:
         assert (kind.low, kind.high) == (limits.min, limits.max)
 
 
+def test_numpy_takes_a_type_for_that_of_its_elements() -> None:
+    assert np.zeros(3, INT4).dtype == np.int8 and np.zeros(3).astype(INT16).dtype == np.int16
+    assert np.dtype(np.int16) == INT16 and np.dtype(np.int16) != INT8
+
+
 def test_an_unknown_name_is_refused_where_a_tensor_is_made() -> None:
     with pytest.raises(ModelError, match=r"^unknown dtype int3; use int8, "):
         Tensor("x", (1, 4), "int3")
