@@ -59,7 +59,7 @@ def choose(
     """
     if goal not in GOALS:
         raise UsageError(f"--optimize {goal[:20]!r} is not a goal; choose {', '.join(GOALS)}")
-    if not measure or board.core.arch == "host" or emulator_missing(board):
+    if not measure or not board.core.runs_firmware or emulator_missing(board):
         return Choice(shared=_all(graph) if goal == "size" else frozenset())
     board = load(board.core.name)  # the core with plenty of memory: what does not fit the board is found later
     if goal == "size":

@@ -1,4 +1,4 @@
-"""The body of model.c: a parameter table and a function a layer."""
+"""The body of NAME.c: a parameter table and a function a layer."""
 
 from __future__ import annotations
 
