@@ -1,7 +1,7 @@
 """Scales, zero points and the one rounding rule.
 
 The rule is TensorFlow Lite Micro's: a saturating rounding doubling high multiply, then a rounding right shift (two
-roundings). It is written here in numpy and in `kernels/portable/sg_math.h` in C, and nowhere else. Formulas follow
+roundings). It is written here in numpy and in `kernels/shared/sg_math.h` in C, and nowhere else. Formulas follow
 gemmlowp's fixed-point definitions and B. Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", 2017.
 """

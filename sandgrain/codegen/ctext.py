@@ -51,45 +51,14 @@ KEYWORDS = frozenset(
         "main",
     ]
 )
-# A model's header is NAME.h, and its folder is searched before the system's: none may hide a header of the C library.
-HEADERS = frozenset(
-    [
-        "assert",
-        "complex",
-        "ctype",
-        "errno",
-        "fenv",
-        "float",
-        "inttypes",
-        "iso646",
-        "limits",
-        "locale",
-        "math",
-        "memory",
-        "setjmp",
-        "signal",
-        "stdalign",
-        "stdarg",
-        "stdatomic",
-        "stdbit",
-        "stdbool",
-        "stdckdint",
-        "stddef",
-        "stdint",
-        "stdio",
-        "stdlib",
-        "stdnoreturn",
-        "string",
-        "strings",
-        "tgmath",
-        "threads",
-        "time",
-        "uchar",
-        "unistd",
-        "wchar",
-        "wctype",
-    ]
-)
+# A model's header is NAME.h, and its folder is searched before the system's: none may hide a header of the C library, nor one
+# that those include in turn (features.h of glibc, newlib.h of newlib).
+_HEADERS = """
+alloca assert byteswap complex ctype endian errno features fenv float getopt inttypes iso646 limits locale malloc math memory newlib
+picolibc pthread sched semaphore setjmp signal stdalign stdarg stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib
+stdnoreturn string strings syslimits tgmath threads time uchar ucontext unistd wchar wctype xlocale
+"""
+HEADERS = frozenset(_HEADERS.split())
 WIDTH = 118
 
 

@@ -20,6 +20,7 @@ LAYERS = (
     {"fixedpoint"},
     {"ir"},
     {"spec", "ops", "printer"},
+    {"kernels"},
     {"interp", "frontends", "exporters", "passes", "plan", "features", "quantize", "decide"},
     {"codegen"},
     {"pipeline", "proof"},
