@@ -173,11 +173,11 @@ def _keys(source: Source, board: Board, compiler: str, opt: str) -> dict[int, st
     keys = {}
     for layer in source.layers:
         node = source.plan.graph.nodes[layer.index]
-        kernel = source.plan.kernels[layer.index]
-        assert kernel is not None
-        calls = [_shape_of(call) for call in kernel.lower(source.plan.graph.view(node))]
+        chosen = source.plan.selected[layer.index]
+        assert chosen is not None
+        calls = [_shape_of(call) for call in chosen.lowered.calls]
         shared = node.outputs[0] in source.plan.shared
-        keys[node.outputs[0]] = hashlib.sha256(f"{base}{kernel.name}{shared}{calls}".encode()).hexdigest()
+        keys[node.outputs[0]] = hashlib.sha256(f"{base}{chosen.kernel.name}{shared}{calls}".encode()).hexdigest()
     return keys
 
 

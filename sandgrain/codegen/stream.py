@@ -217,9 +217,9 @@ def _row(plan: Plan, shape: Shape, layers: Sequence[Layer], name: str) -> list[s
 
 def _arguments(plan: Plan, node: int, source: str, target: str) -> list[str]:
     """The arguments of a node's kernel for one row, in the kernel's order."""
-    kernel, scratch = plan.kernels[node], plan.scratch[node]
-    assert kernel is not None
-    (call,) = kernel.lower(plan.graph.view(plan.graph.nodes[node]))
+    chosen, scratch = plan.selected[node], plan.scratch[node]
+    assert chosen is not None
+    (call,) = chosen.lowered.calls
     found = []
     for arg in call.args:
         if isinstance(arg, Scratch):

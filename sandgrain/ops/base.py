@@ -7,7 +7,7 @@ op's shapes, its integer meaning in numpy, its MACs, its names in foreign format
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -75,6 +75,44 @@ class Call:
         return f"sg_{self.stem}"
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Output 0 may lie over input `position` while the kernel runs.
+
+    `exact`: from the very same start address; the output may be the larger of the two if the kernel walks backwards. Otherwise
+    the output may start `lead` bytes (>= 0, the least that is safe) or any number more before the input and run into it,
+    because the kernel, walking forwards, reads each input byte for the last time before it writes there.
+    """
+
+    position: int
+    lead: int = 0
+    exact: bool = True
+
+
+def before(lead: int, position: int = 0) -> Share:
+    """The output may start `lead` bytes or more before input `position`."""
+    return Share(position, lead, exact=False)
+
+
+OVER_INPUT = (Share(0),)  # a kernel that may write its output over its only input
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lowered:
+    """A node as a kernel computes it: the calls in order, the bytes of arena they need meanwhile, what the output may lie over."""
+
+    calls: tuple[Call, ...]
+    scratch: int = 0
+    sharing: tuple[Share, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a kernel cannot compute a node: one plain sentence, without a full stop."""
+
+    reason: str
+
+
 def _no_scratch(view: View) -> int:
     return 0
 
@@ -116,6 +154,15 @@ class Kernel:
     overlap: Callable[[View], tuple[tuple[int, int], ...]] = _apart
     compact: bool = False
     helped_by: frozenset[str] = frozenset()
+
+    def fit(self, view: View, core: Collection[str]) -> Lowered | Refused:
+        """The node as this kernel computes it on a core with the features `core`, or why it cannot."""
+        if missing := sorted(self.needs - set(core)):
+            return Refused(f"the core has no {' and no '.join(missing)}")
+        if not self.accepts(view):
+            return Refused("the kernel does not take this layer")
+        shares = [Share(p) for p in self.in_place(view)] + [before(lead, p) for p, lead in self.overlap(view)]
+        return Lowered(self.lower(view), self.scratch(view), tuple(shares))
 
 
 # --- foreign formats ----------------------------------------------------------------------------------------------

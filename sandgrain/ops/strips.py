@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Node, Tensor, View, attrs
 from sandgrain.ops import windows as win
-from sandgrain.ops.base import Arg, Call, Draw, In, Kernel, Op, Out, Scratch, Shape, need, need_inputs
+from sandgrain.ops.base import Arg, Call, Draw, In, Kernel, Lowered, Op, Out, Scratch, Shape, need, need_inputs
 from sandgrain.ops.samples import activation_tensor, draw_quant
 from sandgrain.ops.weights import draw_weights
 
@@ -108,14 +108,14 @@ class Layout:
     total: int
 
 
-def _layout(graph: Graph, steps: list[Step], pick: Callable[[View], Kernel]) -> Layout:
+def _layout(graph: Graph, steps: list[Step], pick: Callable[[View], Lowered]) -> Layout:
     offsets, at = [0], 0
     for k, node in enumerate(graph.nodes):
         if k:
             offsets.append(at)
             rows = max(s.held[1] - s.held[0] for s in steps if s.layer == k)
             at += _aligned(rows * _row_bytes(graph.tensors[node.inputs[0]]))
-    inner = max(pick(view).scratch(view) for view in {_form(graph, s): _strip(graph, s) for s in steps if not s.slides}.values())
+    inner = max(pick(view).scratch for view in {_form(graph, s): _strip(graph, s) for s in steps if not s.slides}.values())
     return Layout(tuple(offsets), at, at + inner)
 
 
@@ -138,16 +138,17 @@ def _strip(graph: Graph, step: Step) -> View:
     return View(small, (small_in, *view.inputs[1:]), (small_out,))
 
 
-def _picker(features: frozenset[str]) -> Callable[[View], Kernel]:
+def _picker(features: frozenset[str]) -> Callable[[View], Lowered]:
     from sandgrain.ops import OPS  # the registry is complete by the time a node exists
 
-    def pick(view: View) -> Kernel:
-        return next(k for k in OPS[view.node.op].kernels if k.needs <= features and k.accepts(view))
+    def pick(view: View) -> Lowered:
+        fits = (kernel.fit(view, features) for kernel in OPS[view.node.op].kernels)
+        return next(f for f in fits if isinstance(f, Lowered))
 
     return pick
 
 
-def _plan(view: View) -> tuple[Graph, list[Step], Layout, Callable[[View], Kernel]]:
+def _plan(view: View) -> tuple[Graph, list[Step], Layout, Callable[[View], Lowered]]:
     graph: Graph = view.attrs["graph"]
     steps = schedule(graph, view.attrs["height"])
     pick = _picker(view.attrs["features"])
@@ -193,7 +194,7 @@ def _lower(view: View) -> tuple[Call, ...]:
         form = _form(graph, step)
         if form not in lowered:
             small = _strip(graph, step)
-            lowered[form] = pick(small).lower(small)
+            lowered[form] = pick(small).calls
         place = _Place(layout, rows, step, starts[k + 1] if k + 1 < len(graph.nodes) else None)
         calls += [replace(c, args=tuple(place.of(a) for a in c.args)) for c in lowered[form]]
     return tuple(calls)
