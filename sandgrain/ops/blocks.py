@@ -16,6 +16,7 @@ from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Kernel, Op, Option, Shape, need, need_inputs
 from sandgrain.ops.movement import MAX_BYTES, draw_tensor, gather, like, need_same_bytes
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
 
 OPTIONS = (Option("block_size", 0, "i32"),)
 
@@ -38,6 +39,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 class Blocks(Op):
     """Attribute `block`: pixels along a side of a square."""
 
+    same_scale_inputs = FIRST_INPUT
     kernels = (Kernel("gather", _lower),)
     deepens: ClassVar[bool]  # squares become channels
 

@@ -12,6 +12,7 @@ from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Option, Shape, need, need_inputs
 from sandgrain.ops.movement import copy_rows, draw_tensor, halves, known_axis, like, need_same_bytes
 from sandgrain.ops.samples import SIZES, one_op
+from sandgrain.ops.traits import ALL_INPUTS
 from sandgrain.ops.windows import ACTIVATION_OPTION
 
 
@@ -30,6 +31,8 @@ def _lower(view: View) -> tuple[Call, ...]:
 class Concatenation(Op):
     name = "concatenation"
     summary = "tensors joined along one axis"
+    same_scale_inputs = ALL_INPUTS
+    enlarges = True
     foreign = (Foreign("CONCATENATION", 2, 10, (Option("axis", 0, "i32"), Option(ACTIVATION_OPTION, 1, "i8")), version=2),)
     kernels = (Kernel("copy_rows", _lower),)
 

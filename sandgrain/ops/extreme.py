@@ -10,6 +10,7 @@ from sandgrain.ir import Array, Graph, View
 from sandgrain.ops.base import Call, Draw, In, Kernel, Out, need, same_quant
 from sandgrain.ops.broadcast import Binary, loop_fields, unrepeated
 from sandgrain.ops.lut import Fields
+from sandgrain.ops.traits import ALL_INPUTS
 
 
 def extreme_kernel(*, larger: bool) -> Kernel:
@@ -26,6 +27,7 @@ class Extreme(Binary):
     """maximum or minimum."""
 
     activates = False
+    same_scale_inputs = ALL_INPUTS
 
     @staticmethod
     @abstractmethod

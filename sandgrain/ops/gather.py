@@ -33,6 +33,7 @@ from sandgrain.ops.base import (
 from sandgrain.ops.lut import draw_shape
 from sandgrain.ops.movement import draw_tensor, halves, known_axis, like, need_same_bytes
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
 
 
 def choices(graph: Graph, index: int) -> int | None:
@@ -54,6 +55,7 @@ class Gather(Op):
     name = "gather"
     summary = "slices along one axis at int32 positions: embeddings"
     indices_in = (1,)
+    same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("GATHER", 36, 23, (Option("axis", 0, "i32"), Option("batch_dims", 1, "i32"))),)
     kernels = (Kernel("gather_at", _lower),)
 

@@ -91,6 +91,7 @@ class GRU(Op):
     name = "gru"
     instead = "train an LSTM to export the model"
     summary = "gated recurrent unit over a sequence"
+    fixed_output = gates.STATE
     # One scale per gate costs less flash than one per row and is as good.
     weights = (Weight(1, bias=3, gates=GATES), Weight(2, bias=4, source=OWN_OUTPUT, gates=GATES))
     kernels = (

@@ -23,6 +23,7 @@ def _evaluate(view: View, x: Int64) -> Array:
 class Logistic(UnaryOp):
     name = "logistic"
     summary = "1 / (1 + exp(-x))"
+    fixed_output = OUTPUT
     foreign = (Foreign("LOGISTIC", 14, version=2),)
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)

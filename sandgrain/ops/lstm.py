@@ -95,6 +95,7 @@ def _scratch(view: View) -> int:
 class LSTM(Op):
     name = "lstm"
     summary = "long short-term memory over a sequence"
+    fixed_output = gates.STATE
     # A .tflite file has no scale per row for them.
     weights = (
         *(Weight(k, bias=k + 8, per_channel=False) for k in range(1, 5)),

@@ -24,6 +24,7 @@ def mean_rescale(view: View) -> tuple[int, int]:
 class Mean(Reduction):
     name = "mean"
     summary = "mean over constant axes"
+    stays_within = True
     foreign = (Foreign("MEAN", 40, 27, OPTIONS, version=2),)
 
     @staticmethod

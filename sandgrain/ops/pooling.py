@@ -30,6 +30,7 @@ from sandgrain.ops.compact import pool_compact
 from sandgrain.ops.elementwise_dsp import pool_dsp
 from sandgrain.ops.rescale import need_activation
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.traits import FIRST_INPUT
 from sandgrain.ops.weights import clamp_of
 
 POOL_OPTIONS = (
@@ -77,6 +78,7 @@ class Pool(Op):
     """A pool over NHWC; `fill` and `_reduce` tell the two apart."""
 
     activates = True
+    same_scale_inputs = FIRST_INPUT
     fill: ClassVar[int]  # what a tap outside the input counts as
 
     @abstractmethod

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, Draw, Foreign, In, Kernel, Out, need, need_per_tensor_int8, same_quant
 from sandgrain.ops.reduction import OPTIONS, Reduction, loop_fields
+from sandgrain.ops.traits import FIRST_INPUT
 from sandgrain.quant import Quantization
 
 
@@ -17,6 +18,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 class ReduceMax(Reduction):
     name = "reduce_max"
     summary = "largest element over constant axes"
+    same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("REDUCE_MAX", 82, 27, OPTIONS),)
     kernels = (Kernel("reduce_max_s8", _lower, in_place=lambda view: (0,)),)
 

@@ -21,6 +21,7 @@ def _keeps_quant(view: View) -> bool:
 class Relu(UnaryOp):
     name = "relu"
     summary = "max(x, 0), rescaled to the output's quantization"
+    fused_as = "relu"
     foreign = (Foreign("RELU", 19, version=2),)
     evaluate = staticmethod(_evaluate)
     kernels = (

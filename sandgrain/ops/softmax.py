@@ -73,6 +73,7 @@ def _is_large(view: View) -> bool:
 class Softmax(Op):
     name = "softmax"
     summary = "softmax over the last dimension"
+    fixed_output = per_tensor(1 / 256, INT8_MIN)
     foreign = (Foreign("SOFTMAX", 25, 9, (Option("beta", 0, "f32"),), version=2),)
     # A row is read to its end before its first output, and element i is read before output i is written.
     kernels = (

@@ -12,6 +12,7 @@ from sandgrain.quant import Quantization, per_tensor, quantize_multiplier
 class Sum(Mean):
     name = "sum"
     summary = "sum over constant axes"
+    stays_within = False
     foreign = (Foreign("SUM", 74, 27, OPTIONS),)
 
     @staticmethod

@@ -23,6 +23,7 @@ def _evaluate(view: View, x: Int64) -> Array:
 class Tanh(UnaryOp):
     name = "tanh"
     summary = "tanh(x)"
+    fixed_output = OUTPUT
     foreign = (Foreign("TANH", 28, version=2),)
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
