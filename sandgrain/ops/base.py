@@ -288,6 +288,20 @@ class Op(ABC):
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         """The op's meaning, exact to the bit: numpy in (constants included), numpy out, shapes and dtypes as in `view`."""
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        """The op's meaning in real numbers, batched: what training and quantization start from.
+
+        `view`: a node of a graph of floats; weights and biases are taken from its constants. `inputs`: those that are present,
+        float32 [n, *shape] for n inferences at once, indices int32, constants [1, *shape]. Outputs are float32 [n, *shape] (indices
+        int32); values that leave float32 may be infinite or NaN. Raises UnsupportedError for an op without such a meaning.
+        """
+        raise UnsupportedError(f"{self.name} has no float meaning here; build the model from other layers")
+
+    @property
+    def has_real(self) -> bool:
+        """Whether `real` is defined."""
+        return type(self).real is not Op.real
+
     def integer_attrs(self, values: Attrs, out: Quantization) -> Attrs:
         """A float node's attributes as the integer node has them whose output is quantized by `out`."""
         return values

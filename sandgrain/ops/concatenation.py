@@ -55,6 +55,10 @@ class Concatenation(Op):
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         return (np.concatenate([x for x in inputs if x is not None], view.attrs["axis"]),)
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        n = max(len(x) for x in inputs)
+        return (np.concatenate([np.broadcast_to(x, (n, *x.shape[1:])) for x in inputs], view.attrs["axis"] + 1),)
+
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     ) -> Decoded:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -29,11 +28,6 @@ class Extreme(Binary):
     activates = False
     same_scale_inputs = ALL_INPUTS
 
-    @staticmethod
-    @abstractmethod
-    def chosen(a: Array, b: Array) -> Array:
-        """The one of the two that it gives, element by element."""
-
     def check(self, view: View) -> None:
         super().check(view)
         alike = same_quant(view.input(0), view.out) and same_quant(view.input(1), view.out)
@@ -42,7 +36,7 @@ class Extreme(Binary):
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         a, b = inputs
         assert a is not None and b is not None
-        return (self.chosen(a, b),)
+        return (self.combined(a, b),)
 
     def sample(self, draw: Draw) -> Graph:
         graph = super().sample(draw)

@@ -78,6 +78,14 @@ class Gather(Op):
         axis = view.attrs["axis"]
         return (x.take(np.clip(at.astype(np.int64), 0, x.shape[axis] - 1), axis).reshape(view.out.shape),)
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        axis, (x, at) = view.attrs["axis"], inputs
+        inside = np.clip(at, 0, x.shape[axis + 1] - 1)
+        if len(inside) == 1:
+            return (x.take(inside[0], axis + 1),)
+        wide = np.broadcast_to(x, (len(inside), *x.shape[1:]))
+        return (np.stack([row.take(k, axis) for row, k in zip(wide, inside, strict=True)]),)
+
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     ) -> Decoded:

@@ -32,6 +32,10 @@ class Mean(Reduction):
         """(multiplier, shift) from a sum to the output."""
         return mean_rescale(view)
 
+    @staticmethod
+    def folded(x: Array, axes: tuple[int, ...]) -> Array:
+        return np.asarray(x.mean(axis=axes), np.float32)
+
     def check(self, view: View) -> None:
         need_per_tensor_int8(view.input(0), view.out)
         super().check(view)

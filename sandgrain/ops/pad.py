@@ -110,6 +110,9 @@ class Pad(Op):
         assert x is not None
         return (np.pad(x, view.attrs["paddings"], constant_values=view.attrs["value"]),)
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (np.pad(inputs[0], ((0, 0), *view.attrs["paddings"])),)  # a float pad holds zeros, see `decode`
+
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     ) -> Decoded:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, Draw, Foreign, In, Kernel, Out, need, need_per_tensor_int8, same_quant
 from sandgrain.ops.reduction import OPTIONS, Reduction, loop_fields
@@ -31,6 +33,10 @@ class ReduceMax(Reduction):
         x = inputs[0]
         assert x is not None
         return (x.max(axis=view.attrs["axes"]).reshape(view.out.shape),)
+
+    @staticmethod
+    def folded(x: Array, axes: tuple[int, ...]) -> Array:
+        return np.asarray(x.max(axis=axes), np.float32)
 
     def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
         return x

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.base import Foreign
 from sandgrain.ops.lut import UnaryOp, clamp_kernel
 from sandgrain.ops.traits import FIRST_INPUT
@@ -32,3 +32,8 @@ class Relu6(UnaryOp):
     foreign = (Foreign("RELU6", 21, version=2),)
     evaluate = staticmethod(_evaluate)
     kernels = (clamp_kernel(_limits),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = np.clip(x, 0, 6)
+        return result

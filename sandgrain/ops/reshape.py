@@ -44,6 +44,9 @@ class Reshape(Op):
         assert x is not None
         return (x.reshape(view.out.shape),)
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (inputs[0].reshape(len(inputs[0]), *view.out.shape),)
+
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     ) -> Decoded:

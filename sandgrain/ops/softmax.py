@@ -115,6 +115,10 @@ class Softmax(Op):
         levels = np.where(exponent > 31, 0, rounding_shift(high_mul(scale, exps), np.minimum(exponent, 31)))
         return (np.where(counts, np.clip(levels + INT8_MIN, INT8_MIN, INT8_MAX), INT8_MIN).astype(np.int8),)
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        exps = np.exp(np.float32(view.attrs["beta"]) * (inputs[0] - inputs[0].max(axis=-1, keepdims=True)))
+        return (np.asarray(exps / exps.sum(axis=-1, keepdims=True), np.float32),)
+
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     ) -> Decoded:

@@ -48,6 +48,9 @@ class Split(Op):
         assert x is not None
         return tuple(np.ascontiguousarray(part) for part in np.split(x, view.attrs["parts"], view.attrs["axis"]))
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return np.split(inputs[0], view.attrs["parts"], view.attrs["axis"] + 1)
+
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     ) -> Decoded:

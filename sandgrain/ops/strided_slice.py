@@ -90,6 +90,12 @@ class StridedSlice(Op):
             x = x.take(start + stride * np.arange(size), axis=axis)
         return (x.reshape(view.out.shape),)
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        x, a = inputs[0], view.attrs
+        for axis, (start, stride, size) in enumerate(zip(a["start"], a["stride"], a["size"], strict=True), 1):
+            x = x.take(start + stride * np.arange(size), axis=axis)
+        return (x.reshape(len(x), *view.out.shape),)
+
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     ) -> Decoded:

@@ -45,6 +45,9 @@ class Transpose(Op):
         assert x is not None
         return (np.ascontiguousarray(x.transpose(view.attrs["perm"])).reshape(view.out.shape),)
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (inputs[0].transpose(0, *(p + 1 for p in view.attrs["perm"])),)
+
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     ) -> Decoded:
