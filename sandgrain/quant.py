@@ -19,6 +19,10 @@ Int64 = npt.NDArray[np.int64]
 
 INT8_MIN, INT8_MAX = -128, 127
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+# Fused activations are clamps: the least and the greatest real value that each lets through, None for no limit.
+ACTIVATION_BOUNDS: dict[str, tuple[float | None, float | None]] = {
+    "none": (None, None), "relu": (0.0, None), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,7 @@ def dequantize(values: npt.ArrayLike, q: Quantization) -> npt.NDArray[np.float32
 
 def activation_range(activation: str, q: Quantization) -> tuple[int, int]:
     """The int8 clamp of a fused activation ("none", "relu", "relu6", "relu_n1_to_1") on an output quantized by `q`."""
-    bounds = {"none": (None, None), "relu": (0.0, None), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
-    low, high = bounds[activation]
+    low, high = ACTIVATION_BOUNDS[activation]
 
     def level(real: float) -> int:
         scaled = np.float32(real) / np.float32(q.scale[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.base import Foreign
 from sandgrain.ops.lut import UnaryOp, lut_kernel, rescale, split_multiplier
 from sandgrain.quant import Int64
@@ -21,3 +21,8 @@ class Abs(UnaryOp):
     foreign = (Foreign("ABS", 101, 78),)
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = np.abs(x)
+        return result

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from sandgrain.ir import Array
+from sandgrain.ir import Array, View
 from sandgrain.ops.base import Foreign
 from sandgrain.ops.pooling import POOL_OPTIONS, Pool, pool_kernels
+from sandgrain.ops.real_math import finished
 
 
 class AveragePool2D(Pool):
@@ -19,3 +22,7 @@ class AveragePool2D(Pool):
     def _reduce(self, taps: Array, counts: Array) -> Array:
         total, count = taps.sum(axis=3), counts[None, :, :, None]
         return np.asarray(np.sign(total) * ((np.abs(total) + count // 2) // count))
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        inside = self.taps(view, np.ones((1, 1, *view.input(0).shape[1:3], 1), np.float32), 0).sum(axis=3)
+        return finished(view, len(inputs[0]), self.taps(view, inputs[0], 0).sum(axis=3) / np.maximum(inside, 1))

@@ -15,7 +15,8 @@ import numpy as np
 
 from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View
-from sandgrain.ops.traits import OWN_OUTPUT, Weight
+from sandgrain.ops.traits import NO_INPUTS, OWN_OUTPUT, Weight
+from sandgrain.quant import Quantization
 
 Shape = tuple[int, ...]
 T = TypeVar("T")
@@ -261,6 +262,14 @@ class Op(ABC):
     normalizes: ClassVar[bool] = False  # inputs 1 and 2 are the trained constants gamma and beta
     indices_in: ClassVar[tuple[int, ...]] = ()  # positions of inputs that are int32 indices, in a graph of floats as well
     indices_out: ClassVar[bool] = False  # its outputs are int32 indices, in a graph of floats as well
+    data_inputs: ClassVar[int | None] = None  # how many of a float node's inputs the integer node reads; None: all
+    same_scale_inputs: ClassVar[slice] = (
+        NO_INPUTS  # inputs that have its outputs' scale and zero point: bytes are copied or picked
+    )
+    enlarges: ClassVar[bool] = False  # gives more elements than it reads: rescaling is cheaper before it than after it
+    stays_within: ClassVar[bool] = False  # its outputs lie between the least and the greatest element of input 0
+    fixed_output: ClassVar[Quantization | None] = None  # the int8 quantization that its output always has
+    fused_as: ClassVar[str] = ""  # the value of `activation` by which the layer before can do it instead
 
     @property
     def trained(self) -> bool:
@@ -290,6 +299,24 @@ class Op(ABC):
     @abstractmethod
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         """The op's meaning, exact to the bit: numpy in (constants included), numpy out, shapes and dtypes as in `view`."""
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        """The op's meaning in real numbers, batched: what training and quantization start from.
+
+        `view`: a node of a graph of floats; weights and biases are taken from its constants. `inputs`: those that are present,
+        float32 [n, *shape] for n inferences at once, indices int32, constants [1, *shape]. Outputs are float32 [n, *shape] (indices
+        int32); values that leave float32 may be infinite or NaN. Raises UnsupportedError for an op without such a meaning.
+        """
+        raise UnsupportedError(f"{self.name} has no float meaning here; build the model from other layers")
+
+    @property
+    def has_real(self) -> bool:
+        """Whether `real` is defined."""
+        return type(self).real is not Op.real
+
+    def integer_attrs(self, values: Attrs, out: Quantization) -> Attrs:
+        """A float node's attributes as the integer node has them whose output is quantized by `out`."""
+        return values
 
     def macs(self, view: View) -> int:
         """Multiply-accumulates an inference."""

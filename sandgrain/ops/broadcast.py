@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import Attrs, Graph, Tensor, View, attrs
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Decoded, Draw, Encoded, Op, Shape, need, need_inputs, need_per_tensor_int8
+from sandgrain.ops.real_math import activated, aligned
 from sandgrain.ops.rescale import need_activation
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.quant import Quantization, per_tensor
@@ -79,6 +81,14 @@ class Binary(Op):
             need_activation(view.out, view.attrs["activation"])
         count = len(loops(a.shape, b.shape))
         need(count <= LOOPS, f"broadcasting {a.shape} with {b.shape} needs {count} loops, at most {LOOPS} are supported")
+
+    @staticmethod
+    @abstractmethod
+    def combined(a: Array, b: Array) -> Array:
+        """The op on real numbers, element by element, without the activation."""
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (activated(view, self.combined(*aligned(view, inputs))),)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

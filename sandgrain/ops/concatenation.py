@@ -12,6 +12,7 @@ from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Option, Shape, need, need_inputs
 from sandgrain.ops.movement import copy_rows, draw_tensor, halves, known_axis, like, need_same_bytes
 from sandgrain.ops.samples import SIZES, one_op
+from sandgrain.ops.traits import ALL_INPUTS
 from sandgrain.ops.windows import ACTIVATION_OPTION
 
 
@@ -30,6 +31,8 @@ def _lower(view: View) -> tuple[Call, ...]:
 class Concatenation(Op):
     name = "concatenation"
     summary = "tensors joined along one axis"
+    same_scale_inputs = ALL_INPUTS
+    enlarges = True
     foreign = (Foreign("CONCATENATION", 2, 10, (Option("axis", 0, "i32"), Option(ACTIVATION_OPTION, 1, "i8")), version=2),)
     kernels = (Kernel("copy_rows", _lower),)
 
@@ -51,6 +54,10 @@ class Concatenation(Op):
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         return (np.concatenate([x for x in inputs if x is not None], view.attrs["axis"]),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        n = max(len(x) for x in inputs)
+        return (np.concatenate([np.broadcast_to(x, (n, *x.shape[1:])) for x in inputs], view.attrs["axis"] + 1),)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

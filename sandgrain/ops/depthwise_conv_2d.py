@@ -27,6 +27,7 @@ from sandgrain.ops.conv_portable import accepts_pair, overlap_lead, pair_fields,
 from sandgrain.ops.convolution import Convolution
 from sandgrain.ops.depthwise_dsp import DEPTHWISE_KERNELS
 from sandgrain.ops.depthwise_mve import DEPTHWISE_KERNELS as MVE_KERNELS
+from sandgrain.ops.real_math import bias_or_zero, finished, flat
 from sandgrain.ops.rescale import rounding
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.traits import Weight
@@ -207,6 +208,15 @@ class DepthwiseConv2D(Convolution):
                 taps = windows[:, :, :, ky, kx, :].astype(np.int64) - zero
                 acc += np.repeat(taps, multiplier, axis=3) * weights[ky, kx]
         return (finish(view, np.asarray(acc, np.int64), *channel_multipliers(view, weights.shape[2])),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        x, weights, a = flat(inputs[0]), view.const(1)[0], view.attrs
+        repeated = np.repeat(x, weights.shape[2] // x.shape[3], axis=3)
+        windows = win.patches(repeated, weights.shape[:2], a["stride"], a["dilation"], a["padding"], 0)
+        total = np.zeros((*windows.shape[:3], weights.shape[2]), np.float32) + bias_or_zero(view)
+        for ky, kx in np.ndindex(*weights.shape[:2]):
+            total += windows[:, :, :, ky, kx, :] * weights[ky, kx]
+        return finished(view, len(inputs[0]), total)
 
     def macs(self, view: View) -> int:
         return view.out.size * int(np.prod(view.input(1).shape[1:3]))

@@ -16,6 +16,7 @@ from sandgrain.ops.compact import DENSE_COMPACT
 from sandgrain.ops.conv_dsp import DENSE_KERNELS
 from sandgrain.ops.conv_mve import DENSE_KERNELS as MVE_KERNELS
 from sandgrain.ops.dense_portable import DENSE_BLOCKS
+from sandgrain.ops.real_math import bias_or_zero, finished
 from sandgrain.ops.rescale import need_activation, need_multiplier
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.traits import Weight
@@ -109,6 +110,10 @@ class FullyConnected(Op):
         rows = x.reshape(-1, depth).astype(np.int16) - view.input(0).zero_point
         acc = exact_matmul(rows, weights.T) + bias_of(view, units)
         return (finish(view, acc, *_multipliers(view, units)).reshape(view.out.shape),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        weights = view.const(1)
+        return finished(view, len(inputs[0]), inputs[0].reshape(-1, weights.shape[1]) @ weights.T + bias_or_zero(view))
 
     def macs(self, view: View) -> int:
         return view.out.size * view.input(1).shape[1]

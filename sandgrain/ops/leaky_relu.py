@@ -30,6 +30,11 @@ class LeakyRelu(UnaryOp):
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
 
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = np.where(x >= 0, x, np.float32(options["alpha"]) * x)
+        return result
+
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     ) -> Decoded:

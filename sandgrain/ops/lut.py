@@ -79,6 +79,14 @@ class UnaryOp(Op):
     def evaluate(view: View, x: Int64) -> Array:
         """Outputs for the int8 values `x`; what exceeds int8 is saturated by the caller."""
 
+    @staticmethod
+    @abstractmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        """The op on real numbers; `options` are the node's attributes."""
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (np.asarray(self.curve(inputs[0], view.attrs), np.float32),)
+
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
         assert inputs[0] is not None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from sandgrain.ir import Array
+from sandgrain.ir import Array, View
 from sandgrain.ops.base import Foreign
 from sandgrain.ops.pooling import POOL_OPTIONS, Pool, pool_kernels
+from sandgrain.ops.real_math import finished
 from sandgrain.quant import INT8_MIN
 
 
@@ -19,3 +22,6 @@ class MaxPool2D(Pool):
 
     def _reduce(self, taps: Array, counts: Array) -> Array:
         return np.asarray(taps.max(axis=3))
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return finished(view, len(inputs[0]), self.taps(view, inputs[0], -np.inf).max(axis=3))

@@ -15,7 +15,7 @@ class Maximum(Extreme):
     foreign = (Foreign("MAXIMUM", 55, 39),)
 
     @staticmethod
-    def chosen(a: Array, b: Array) -> Array:
+    def combined(a: Array, b: Array) -> Array:
         found: Array = np.maximum(a, b)
         return found
 

@@ -24,12 +24,17 @@ def mean_rescale(view: View) -> tuple[int, int]:
 class Mean(Reduction):
     name = "mean"
     summary = "mean over constant axes"
+    stays_within = True
     foreign = (Foreign("MEAN", 40, 27, OPTIONS, version=2),)
 
     @staticmethod
     def rescale(view: View) -> tuple[int, int]:
         """(multiplier, shift) from a sum to the output."""
         return mean_rescale(view)
+
+    @staticmethod
+    def folded(x: Array, axes: tuple[int, ...]) -> Array:
+        return np.asarray(x.mean(axis=axes), np.float32)
 
     def check(self, view: View) -> None:
         need_per_tensor_int8(view.input(0), view.out)

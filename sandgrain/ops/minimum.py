@@ -15,7 +15,7 @@ class Minimum(Extreme):
     foreign = (Foreign("MINIMUM", 57, 39),)
 
     @staticmethod
-    def chosen(a: Array, b: Array) -> Array:
+    def combined(a: Array, b: Array) -> Array:
         found: Array = np.minimum(a, b)
         return found
 

@@ -55,6 +55,11 @@ class Mul(Binary):
         result = requantize(product, *quantize_multiplier(_ratio(view))) + view.out.zero_point
         return (np.clip(result, *clamp_of(view)).astype(np.int8),)
 
+    @staticmethod
+    def combined(a: Array, b: Array) -> Array:
+        result: Array = a * b
+        return result
+
     def _draw_output(self, draw: Draw, a: Quantization, b: Quantization) -> Quantization:
         return per_tensor(
             draw.choice((0.01, 1.0, 50.0, 200.0)) * draw.real(0.3, 2.0) * a.scale[0] * b.scale[0], draw.integer(-128, 127)

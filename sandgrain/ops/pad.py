@@ -31,6 +31,8 @@ from sandgrain.ops.base import (
 from sandgrain.ops.lut import Fields
 from sandgrain.ops.movement import MAX_RANK, dense_strides, draw_tensor, like, need_same_bytes
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
+from sandgrain.quant import Quantization
 
 
 def _lower(view: View) -> tuple[Call, ...]:
@@ -73,6 +75,9 @@ def _fill_byte(constant: Tensor) -> int:
 class Pad(Op):
     name = "pad"
     summary = "a constant around a tensor"
+    same_scale_inputs = FIRST_INPUT
+    enlarges = True
+    data_inputs = 1  # `value` repeats the constant that input 1 is
     foreign = (Foreign("PAD", 34, version=2), Foreign("PADV2", 60, version=2))
     kernels = (Kernel("pad", _lower),)
 
@@ -97,10 +102,16 @@ class Pad(Op):
             f"{view.out.dtype} padding with a value other than 0; pad with 0",
         )
 
+    def integer_attrs(self, values: Attrs, out: Quantization) -> Attrs:
+        return attrs(**{**values, "value": out.zero_point[0]})
+
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x = inputs[0]
         assert x is not None
         return (np.pad(x, view.attrs["paddings"], constant_values=view.attrs["value"]),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (np.pad(inputs[0], ((0, 0), *view.attrs["paddings"])),)  # a float pad holds zeros, see `decode`
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -28,8 +28,10 @@ from sandgrain.ops.base import (
 )
 from sandgrain.ops.compact import pool_compact
 from sandgrain.ops.elementwise_dsp import pool_dsp
+from sandgrain.ops.real_math import flat
 from sandgrain.ops.rescale import need_activation
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.traits import FIRST_INPUT
 from sandgrain.ops.weights import clamp_of
 
 POOL_OPTIONS = (
@@ -77,6 +79,7 @@ class Pool(Op):
     """A pool over NHWC; `fill` and `_reduce` tell the two apart."""
 
     activates = True
+    same_scale_inputs = FIRST_INPUT
     fill: ClassVar[int]  # what a tap outside the input counts as
 
     @abstractmethod
@@ -117,6 +120,13 @@ class Pool(Op):
         n, oh, ow, kh, kw, c = windows.shape
         result = self._reduce(windows.reshape(n, oh, ow, kh * kw, c), inside.sum(axis=(3, 4, 5))[0])
         return (np.clip(result, *clamp_of(view)).astype(np.int8),)
+
+    @staticmethod
+    def taps(view: View, x: Array, fill: float) -> Array:
+        """The windows of a float input as [n * b, oh, ow, taps, c], `fill` outside."""
+        a = view.attrs
+        windows = win.patches(flat(x), a["kernel"], a["stride"], (1, 1), a["padding"], fill)
+        return windows.reshape(*windows.shape[:3], -1, windows.shape[5])
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

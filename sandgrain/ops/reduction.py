@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -73,6 +74,15 @@ class Reduction(Op):
     def check(self, view: View) -> None:
         need(view.input(0).size > 0, f"an empty input has no {self.name}")
         need(max(len(g) for g in _groups(view)) <= GROUPS, "kept and reduced axes alternate too often; transpose the input first")
+
+    @staticmethod
+    @abstractmethod
+    def folded(x: Array, axes: tuple[int, ...]) -> Array:
+        """The op on real numbers, without the reduced axes."""
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        axes = tuple(axis + 1 for axis in view.attrs["axes"])
+        return (self.folded(inputs[0], axes).reshape(len(inputs[0]), *view.out.shape),)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -13,6 +13,7 @@ from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, need, need_dtype, need_inputs, same_quant
 from sandgrain.ops.movement import draw_tensor, like
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
 
 
 class Reshape(Op):
@@ -20,6 +21,7 @@ class Reshape(Op):
     summary = "the same elements under another shape (no code)"
     foreign = (Foreign("RESHAPE", 22, 17), Foreign("SQUEEZE", 43), Foreign("EXPAND_DIMS", 70))
     is_view = True
+    same_scale_inputs = FIRST_INPUT
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
@@ -41,6 +43,9 @@ class Reshape(Op):
         x = inputs[0]
         assert x is not None
         return (x.reshape(view.out.shape),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (inputs[0].reshape(len(inputs[0]), *view.out.shape),)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

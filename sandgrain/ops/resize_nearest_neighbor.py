@@ -55,6 +55,10 @@ class ResizeNearestNeighbor(Resize):
         row, column = (nearest(*side) for side in per_side(view))
         return (np.ascontiguousarray(x[:, row][:, :, column]),)
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        row, column = (nearest(*side) for side in per_side(view))
+        return (inputs[0][:, :, row][:, :, :, column],)
+
     def sample(self, draw: Draw) -> Graph:
         x, size = self.draw_sizes(draw, draw_tensor(draw, (4,)))
         a = attrs(size=size, align_corners=draw.choice((True, False)), half_pixel_centers=draw.choice((True, False)))

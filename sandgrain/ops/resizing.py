@@ -15,6 +15,7 @@ from sandgrain.ops.base import Call, Decoded, Draw, Encoded, In, Op, Out, Shape,
 from sandgrain.ops.lut import Fields
 from sandgrain.ops.movement import like
 from sandgrain.ops.samples import SIZES
+from sandgrain.ops.traits import FIRST_INPUT
 
 MAX_SIDE = 1 << 16  # the kernels' tables hold uint16 positions
 FLAGS = ("align_corners", "half_pixel_centers")
@@ -38,6 +39,9 @@ def resize_call(view: View, source: str, pixel: int, tables: Mapping[str, Array]
 
 class Resize(Op):
     """A resize of height and width."""
+
+    same_scale_inputs = FIRST_INPUT
+    enlarges = True
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

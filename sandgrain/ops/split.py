@@ -12,6 +12,7 @@ from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Option, Shape, constant_ints, need_inputs
 from sandgrain.ops.movement import copy_rows, draw_tensor, halves, known_axis, like, need_same_bytes, single
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
 
 
 def _lower(view: View) -> tuple[Call, ...]:
@@ -25,6 +26,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 class Split(Op):
     name = "split"
     summary = "equal parts along one axis"
+    same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("SPLIT", 49, 35, (Option("num_splits", 0, "i32"),), version=2),)
     kernels = (Kernel("copy_rows", _lower),)
 
@@ -45,6 +47,9 @@ class Split(Op):
         x = inputs[0]
         assert x is not None
         return tuple(np.ascontiguousarray(part) for part in np.split(x, view.attrs["parts"], view.attrs["axis"]))
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return np.split(inputs[0], view.attrs["parts"], view.attrs["axis"] + 1)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -29,6 +29,7 @@ from sandgrain.ops.base import (
 )  # fmt: skip
 from sandgrain.ops.movement import MAX_RANK, dense_strides, draw_tensor, gather, like, need_same_bytes
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
 
 
 def _lower(view: View) -> tuple[Call, ...]:
@@ -57,6 +58,7 @@ def _pick(extent: int, index: int) -> tuple[int, int, int]:
 class StridedSlice(Op):
     name = "strided_slice"
     summary = "every stride-th element of a range, axis by axis"
+    same_scale_inputs = FIRST_INPUT
     foreign = (
         Foreign(
             "STRIDED_SLICE", 45, 32,
@@ -87,6 +89,12 @@ class StridedSlice(Op):
         for axis, (start, stride, size) in enumerate(zip(a["start"], a["stride"], a["size"], strict=True)):
             x = x.take(start + stride * np.arange(size), axis=axis)
         return (x.reshape(view.out.shape),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        x, a = inputs[0], view.attrs
+        for axis, (start, stride, size) in enumerate(zip(a["start"], a["stride"], a["size"], strict=True), 1):
+            x = x.take(start + stride * np.arange(size), axis=axis)
+        return (x.reshape(len(x), *view.out.shape),)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NO_INPUTS, FIRST_INPUT, ALL_INPUTS = slice(0), slice(1), slice(None)  # as `Op.same_scale_inputs`
 OWN_OUTPUT = -1  # as `Weight.source`: the state that a recurrent layer hands on to its next step
 
 

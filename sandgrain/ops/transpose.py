@@ -12,6 +12,7 @@ from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Shape, constant_ints, need, need_inputs
 from sandgrain.ops.movement import MAX_RANK, dense_strides, draw_tensor, gather, like, need_same_bytes
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
 
 
 def _lower(view: View) -> tuple[Call, ...]:
@@ -23,6 +24,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 class Transpose(Op):
     name = "transpose"
     summary = "permuted axes, up to 5"
+    same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("TRANSPOSE", 39, version=2),)
     kernels = (Kernel("gather", _lower),)
 
@@ -42,6 +44,9 @@ class Transpose(Op):
         x = inputs[0]
         assert x is not None
         return (np.ascontiguousarray(x.transpose(view.attrs["perm"])).reshape(view.out.shape),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (inputs[0].transpose(0, *(p + 1 for p in view.attrs["perm"])),)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -12,6 +12,7 @@ from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, In, Kernel, Option, Out, Shape, constant_ints, i32, need
 from sandgrain.ops.convolution import Convolution
+from sandgrain.ops.real_math import bias_or_zero, finished, flat
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.transpose_phases import TRANSPOSE_DSP, TRANSPOSE_PAIR, phase_fields
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of, draw_weights, finish
@@ -112,6 +113,11 @@ class TransposeConv(Convolution):
         sums = scattered(products, a["stride"], a["padding"], a["size"])
         acc = np.asarray(sums + bias_of(view, len(weights)), np.int64)
         return (finish(view, acc, *channel_multipliers(view, len(weights))),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        a = view.attrs
+        total = scattered(multiplied(flat(inputs[0]), view.const(1)), a["stride"], a["padding"], a["size"])
+        return finished(view, len(inputs[0]), total + bias_or_zero(view))
 
     def macs(self, view: View) -> int:
         return view.input(0).size * view.input(1).size // view.input(0).shape[3]

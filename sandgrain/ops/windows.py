@@ -74,7 +74,7 @@ STRIDE_OPTIONS = (Option("padding", 0, "i8"), Option("stride_w", 1, "i32"), Opti
 
 
 def patches(
-    x: Array, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], padding: Sequence[int], fill: int
+    x: Array, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], padding: Sequence[int], fill: float
 ) -> Array:
     """Every window of `x` [n, h, w, c] as [n, oh, ow, kh, kw, c], `fill` outside."""
     top, bottom, left, right = padding

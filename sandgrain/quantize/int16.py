@@ -12,11 +12,12 @@ import numpy as np
 
 from sandgrain import spec
 from sandgrain.errors import UnsupportedError, printable, unsupported
-from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
+from sandgrain.ir import Array, Graph, Node, Tensor, with_nodes
 from sandgrain.ops import OPS
 from sandgrain.ops.traits import OWN_OUTPUT
 from sandgrain.quant import Quantization, per_tensor
 from sandgrain.quantize.calibrate import Calibration, Range, Ranges, calibrate, hull, span
+from sandgrain.quantize.convert import data_inputs
 from sandgrain.quantize.rounding import Rounded, round_weights
 from sandgrain.quantize.scales import TINY, Prepared, prepare
 from sandgrain.quantize.weights import quantize_pair
@@ -102,8 +103,9 @@ def _build(rounded: Rounded, scales: Mapping[int, Quantization]) -> Graph:
         if OPS[node.op].weights:
             with spec.located(f"{printable(node.name)} ({node.op})"):
                 node = _weighted(rounded, node, scales, tensors)
-        elif node.op == "pad":
-            node = replace(node, inputs=node.inputs[:1], attrs=attrs(**{**node.attrs, "value": 0}))
+        elif node.outputs[0] in scales:
+            values = OPS[node.op].integer_attrs(node.attrs, scales[node.outputs[0]])
+            node = replace(node, inputs=data_inputs(node), attrs=values)
         nodes.append(node)
     return with_nodes(replace(graph, tensors=tuple(tensors)), nodes)
 

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sandgrain.errors import UnsupportedError, printable
 from sandgrain.ir import Array, Graph, Node, Tensor, View
-from sandgrain.quant import Quantization
+from sandgrain.quant import ACTIVATION_BOUNDS, Quantization
 
 OPSET = 17  # with LayerNormalization; what most tools for microcontrollers read
 IR_VERSION = 8
@@ -270,11 +270,9 @@ class Emitter:
 
     def active(self, value: str) -> str:
         """`value` after the node's fused activation."""
-        bounds = {"relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
-        name = self.attrs.get("activation", "none")
-        if name == "none":
+        low, high = ACTIVATION_BOUNDS[self.attrs.get("activation", "none")]
+        if low is None:
             return value
-        if name == "relu":
+        if high is None:
             return self.make("Relu", value)
-        low, high = bounds[name]
         return self.make("Clip", value, self.constant(low), self.constant(high))
