@@ -15,6 +15,7 @@ import numpy as np
 
 from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View
+from sandgrain.ops.channels import Interval, Link, Mask
 from sandgrain.ops.traits import NO_INPUTS, OWN_OUTPUT, Weight
 from sandgrain.quant import Quantization
 
@@ -313,6 +314,32 @@ class Op(ABC):
     def has_real(self) -> bool:
         """Whether `real` is defined."""
         return type(self).real is not Op.real
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        """What the channels of each int8 output can hold, never too small; None: any int8.
+
+        `known`: what the channels of the int8 inputs can hold, in the order of the inputs.
+        """
+        return None
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        """Which channels of inputs and outputs can only be removed together; None: all channels must stay.
+
+        An input channel that no link names is read by the whole layer; an output channel that none names is made by the layer
+        alone (padding, the sum of a dense layer).
+        """
+        return None
+
+    def narrowed_attrs(self, view: View, kept: Sequence[Mask]) -> Mapping[str, Any]:
+        """The attributes that change once output k of a linked layer keeps only its channels `kept[k]`."""
+        return {}
+
+    def taps(self, view: View) -> tuple[Mask, Mask] | None:
+        """Of a linear layer whose weights are read tap by tap: does each ever read the input, does it ever read padding.
+
+        None for every other op, and where that is not known.
+        """
+        return None
 
     def integer_attrs(self, values: Attrs, out: Quantization) -> Attrs:
         """A float node's attributes as the integer node has them whose output is quantized by `out`."""

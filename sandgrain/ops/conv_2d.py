@@ -10,6 +10,7 @@ from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Call, Draw, Encoded, Foreign, In, Kernel, Option, Out, Shape, i32
+from sandgrain.ops.channels import Interval, Link, Mask
 from sandgrain.ops.compact import CONV_COMPACT
 from sandgrain.ops.conv_dsp import CONV_KERNELS
 from sandgrain.ops.conv_mve import CONV_KERNELS as MVE_KERNELS
@@ -17,6 +18,7 @@ from sandgrain.ops.conv_portable import CONV_PAIR
 from sandgrain.ops.convolution import Convolution
 from sandgrain.ops.real_math import bias_or_zero, finished, flat
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.sum_bounds import dense_interval, window_taps
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of, draw_weights, exact_matmul, finish
 
 BLOCK = 4  # output channels that the portable kernel computes at once
@@ -95,6 +97,16 @@ class Conv2D(Convolution):
             windows = win.patches(x[first : first + size], weights.shape[1:3], a["stride"], a["dilation"], a["padding"], 0)
             parts.append(windows.reshape(-1, rows.shape[0]) @ rows)
         return finished(view, len(inputs[0]), np.concatenate(parts) + bias_or_zero(view))
+
+    def taps(self, view: View) -> tuple[Mask, Mask] | None:
+        return window_taps(view)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        taps = self.taps(view)
+        return None if taps is None else [dense_interval(view, taps, known[0])]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        return []  # every output reads all input channels, and can go alone
 
     def macs(self, view: View) -> int:
         return view.out.size * int(np.prod(view.input(1).shape[1:]))

@@ -22,6 +22,7 @@ from sandgrain.ops.base import (
     Shape,
     i32,
 )
+from sandgrain.ops.channels import Interval, Link, Mask, channels_of, every
 from sandgrain.ops.compact import DEPTHWISE_COMPACT
 from sandgrain.ops.conv_portable import accepts_pair, overlap_lead, pair_fields, rescaling_steps, scratch_bytes
 from sandgrain.ops.convolution import Convolution
@@ -30,6 +31,7 @@ from sandgrain.ops.depthwise_mve import DEPTHWISE_KERNELS as MVE_KERNELS
 from sandgrain.ops.real_math import bias_or_zero, finished, flat
 from sandgrain.ops.rescale import rounding
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.sum_bounds import depthwise_interval, window_taps
 from sandgrain.ops.traits import Weight
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of, draw_weights, finish
 from sandgrain.quant import INT32_MAX
@@ -217,6 +219,17 @@ class DepthwiseConv2D(Convolution):
         for ky, kx in np.ndindex(*weights.shape[:2]):
             total += windows[:, :, :, ky, kx, :] * weights[ky, kx]
         return finished(view, len(inputs[0]), total)
+
+    def taps(self, view: View) -> tuple[Mask, Mask] | None:
+        return window_taps(view)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        return [depthwise_interval(view, window_taps(view), known[0])]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        """All outputs of an input channel go with it. A single input channel is simply read: any of its outputs can go alone."""
+        channels, count = channels_of(view.input(0)), channels_of(view.out)
+        return [] if channels == 1 else [Link(0, every(count) // (count // channels), 0, every(count))]
 
     def macs(self, view: View) -> int:
         return view.out.size * int(np.prod(view.input(1).shape[1:3]))

@@ -12,6 +12,7 @@ from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, In, Kernel, Op, Option, Out, Shape, i32, need, need_inputs
+from sandgrain.ops.channels import Interval, Link, Mask
 from sandgrain.ops.compact import DENSE_COMPACT
 from sandgrain.ops.conv_dsp import DENSE_KERNELS
 from sandgrain.ops.conv_mve import DENSE_KERNELS as MVE_KERNELS
@@ -19,6 +20,7 @@ from sandgrain.ops.dense_portable import DENSE_BLOCKS
 from sandgrain.ops.real_math import bias_or_zero, finished
 from sandgrain.ops.rescale import need_activation, need_multiplier
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.sum_bounds import dense_interval
 from sandgrain.ops.traits import Weight
 from sandgrain.ops.weights import bias_of, channel_multipliers, check_weights, clamp_of, draw_weights, exact_matmul, finish
 from sandgrain.quant import Int32, quantize_multiplier
@@ -114,6 +116,16 @@ class FullyConnected(Op):
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
         weights = view.const(1)
         return finished(view, len(inputs[0]), inputs[0].reshape(-1, weights.shape[1]) @ weights.T + bias_or_zero(view))
+
+    def taps(self, view: View) -> tuple[Mask, Mask] | None:
+        return np.array([True]), np.array([False])
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        taps = self.taps(view)
+        return None if taps is None else [dense_interval(view, taps, known[0])]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        return []  # every output reads all input channels, and can go alone
 
     def macs(self, view: View) -> int:
         return view.out.size * view.input(1).shape[1]

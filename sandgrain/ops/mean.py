@@ -8,9 +8,12 @@ import numpy as np
 
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, Foreign, In, Kernel, Out, need_per_tensor_int8
+from sandgrain.ops.channels import Interval, held
 from sandgrain.ops.elementwise_dsp import mean_dsp
 from sandgrain.ops.reduction import OPTIONS, Reduction, check_sum, loop_fields, reduced_count
 from sandgrain.quant import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
+
+MAX_BROADCAST = 1 << 22  # elements that `interval` may spread its intervals over
 
 
 def mean_rescale(view: View) -> tuple[int, int]:
@@ -47,6 +50,13 @@ class Mean(Reduction):
         total = x.astype(np.int64).sum(axis=view.attrs["axes"]) - view.input(0).zero_point * reduced_count(view)
         result = requantize(total, *self.rescale(view)) + view.out.zero_point
         return (np.clip(result, INT8_MIN, INT8_MAX).astype(np.int8).reshape(view.out.shape),)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        x = view.input(0)
+        if x.size > MAX_BROADCAST:
+            return None
+        ends = [self.reference(view, [np.broadcast_to(end, x.shape)])[0] for end in known[0]]
+        return [Interval(held(ends[0]).low, held(ends[1]).high)]
 
 
 def sum_kernels(op: Mean) -> tuple[Kernel, ...]:

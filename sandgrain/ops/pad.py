@@ -28,6 +28,7 @@ from sandgrain.ops.base import (
     need,
     need_inputs,
 )  # fmt: skip
+from sandgrain.ops.channels import Interval, Link, Mask, channels_of, every
 from sandgrain.ops.lut import Fields
 from sandgrain.ops.movement import MAX_RANK, dense_strides, draw_tensor, like, need_same_bytes
 from sandgrain.ops.samples import one_op
@@ -112,6 +113,24 @@ class Pad(Op):
 
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
         return (np.pad(inputs[0], ((0, 0), *view.attrs["paddings"])),)  # a float pad holds zeros, see `decode`
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        x, value, (*space, (before, after)) = known[0], view.attrs["value"], view.attrs["paddings"]
+        if any(p for pair in space for p in pair):
+            x = Interval(np.minimum(x.low, value), np.maximum(x.high, value))
+        low, high = (np.concatenate([np.full(before, value), end, np.full(after, value)]) for end in x)
+        return [Interval(low, high)]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        channels = every(channels_of(view.input(0)))
+        return [Link(0, channels, 0, channels + view.attrs["paddings"][-1][0])]
+
+    def narrowed_attrs(self, view: View, kept: Sequence[Mask]) -> Mapping[str, Any]:
+        if not view.attrs["paddings"]:
+            return {}
+        before, after = view.attrs["paddings"][-1]
+        last = (int(kept[0][:before].sum()), int(kept[0][len(kept[0]) - after :].sum()))
+        return {"paddings": (*view.attrs["paddings"][:-1], last)}
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

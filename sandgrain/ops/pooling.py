@@ -26,6 +26,7 @@ from sandgrain.ops.base import (
     need_inputs,
     need_per_tensor_int8,
 )
+from sandgrain.ops.channels import Interval, Link, through
 from sandgrain.ops.compact import pool_compact
 from sandgrain.ops.elementwise_dsp import pool_dsp
 from sandgrain.ops.real_math import flat
@@ -127,6 +128,13 @@ class Pool(Op):
         a = view.attrs
         windows = win.patches(flat(x), a["kernel"], a["stride"], (1, 1), a["padding"], fill)
         return windows.reshape(*windows.shape[:3], -1, windows.shape[5])
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        """The largest and the rounded mean of values of an interval lie in it; padding is left out of both."""
+        return [Interval(np.clip(known[0].low, *clamp_of(view)), np.clip(known[0].high, *clamp_of(view)))]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        return through(view)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -47,6 +47,7 @@ class Prelu(Binary):
     foreign = (Foreign("PRELU", 54),)
     kernels = (Kernel("prelu_s8", _lower, in_place=unrepeated),)
     activates = False
+    monotone = False
 
     def check(self, view: View) -> None:
         super().check(view)

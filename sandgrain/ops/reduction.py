@@ -10,6 +10,7 @@ from typing import Any
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Decoded, Draw, Encoded, Op, Option, Shape, constant_ints, i32, need, need_inputs
+from sandgrain.ops.channels import Link, through
 from sandgrain.ops.rescale import need_multiplier
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.quant import INT32_MAX, Quantization
@@ -83,6 +84,9 @@ class Reduction(Op):
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
         axes = tuple(axis + 1 for axis in view.attrs["axes"])
         return (self.folded(inputs[0], axes).reshape(len(inputs[0]), *view.out.shape),)
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        return None if len(view.input(0).shape) - 1 in view.attrs["axes"] else through(view)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

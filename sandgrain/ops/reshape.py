@@ -11,6 +11,7 @@ import numpy as np
 from sandgrain.errors import ModelError
 from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, need, need_dtype, need_inputs, same_quant
+from sandgrain.ops.channels import Interval, Link, Mask, channels_of, every, rewrapped
 from sandgrain.ops.movement import draw_tensor, like
 from sandgrain.ops.samples import one_op
 from sandgrain.ops.traits import FIRST_INPUT
@@ -46,6 +47,20 @@ class Reshape(Op):
 
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
         return (inputs[0].reshape(len(inputs[0]), *view.out.shape),)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        return [rewrapped(known[0], channels_of(view.out))]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        """Element p lies in channel p mod channels on either side, where one count divides the other."""
+        before, after = channels_of(view.input(0)), channels_of(view.out)
+        if max(before, after) % min(before, after):
+            return None
+        channels = every(max(before, after))
+        return [Link(0, channels % before, 0, channels % after)]
+
+    def narrowed_attrs(self, view: View, kept: Sequence[Mask]) -> Mapping[str, Any]:
+        return {"shape": (*view.out.shape[:-1], int(kept[0].sum()))} if view.out.shape else {}
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -12,6 +12,7 @@ import numpy as np
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, In, Op, Out, Shape, constant_ints, need, need_inputs
+from sandgrain.ops.channels import Interval, Link, through
 from sandgrain.ops.lut import Fields
 from sandgrain.ops.movement import like
 from sandgrain.ops.samples import SIZES
@@ -52,6 +53,12 @@ class Resize(Op):
         for side in (*size, shape[1], shape[2]):
             need(0 < side <= MAX_SIDE, f"a side of {side}; resize from and to 1 to {MAX_SIDE}")
         return ((shape[0], size[0], size[1], shape[3]),)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        return [known[0]]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        return through(view)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
