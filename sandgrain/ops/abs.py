@@ -18,7 +18,7 @@ def _evaluate(view: View, x: Int64) -> Array:
 class Abs(UnaryOp):
     name = "abs"
     summary = "absolute value"
-    foreign = (Foreign("ABS", 101, 78),)
+    foreign = (Foreign("ABS", 101, 78, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
 

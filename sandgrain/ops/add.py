@@ -13,7 +13,7 @@ from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum, sum_compact, sum_kernel
 class Add(Sum):
     name = "add"
     summary = "element-wise sum with broadcasting and a fused activation"
-    foreign = (Foreign("ADD", 0, 11, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2),)
+    foreign = (Foreign("ADD", 0, 11, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2, int16=True),)
     sign = 1
     max_rank = 5
 

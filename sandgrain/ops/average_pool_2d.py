@@ -15,7 +15,7 @@ from sandgrain.ops.real_math import finished
 class AveragePool2D(Pool):
     name = "average_pool_2d"
     summary = "2-D average pool with a fused activation"
-    foreign = (Foreign("AVERAGE_POOL_2D", 1, 5, POOL_OPTIONS, version=2),)
+    foreign = (Foreign("AVERAGE_POOL_2D", 1, 5, POOL_OPTIONS, version=2, int16=True),)
     kernels = pool_kernels("average_pool_2d")
     fill = 0
 
@@ -24,5 +24,5 @@ class AveragePool2D(Pool):
         return np.asarray(np.sign(total) * ((np.abs(total) + count // 2) // count))
 
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
-        inside = self.taps(view, np.ones((1, 1, *view.input(0).shape[1:3], 1), np.float32), 0).sum(axis=3)
-        return finished(view, len(inputs[0]), self.taps(view, inputs[0], 0).sum(axis=3) / np.maximum(inside, 1))
+        inside = self.filled(view, np.ones((1, 1, *view.input(0).shape[1:3], 1), np.float32), 0).sum(axis=3)
+        return finished(view, len(inputs[0]), self.filled(view, inputs[0], 0).sum(axis=3) / np.maximum(inside, 1))

@@ -16,7 +16,7 @@ import numpy as np
 from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View
 from sandgrain.ops.channels import Interval, Link, Mask
-from sandgrain.ops.traits import NO_INPUTS, OWN_OUTPUT, Weight
+from sandgrain.ops.traits import NO_INPUTS, OWN_OUTPUT, PadValue, Weight
 from sandgrain.quant import Quantization
 
 Shape = tuple[int, ...]
@@ -204,6 +204,7 @@ class Foreign:
     options_tag: int = 0  # BuiltinOptions union member, 0 for none
     options: tuple[Option, ...] = ()
     version: int = 1  # operator version to write
+    int16: bool = False  # TensorFlow Lite Micro computes it with int16 activations as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +271,8 @@ class Op(ABC):
     enlarges: ClassVar[bool] = False  # gives more elements than it reads: rescaling is cheaper before it than after it
     stays_within: ClassVar[bool] = False  # its outputs lie between the least and the greatest element of input 0
     fixed_output: ClassVar[Quantization | None] = None  # the int8 quantization that its output always has
+    windowed: ClassVar[bool] = False  # windows slide over height and width, in rows: attributes `stride`, `padding` of four sides
+    pad_value: ClassVar[PadValue | None] = None  # None: no windows, or what lies outside is left out
     fused_as: ClassVar[str] = ""  # the value of `activation` by which the layer before can do it instead
 
     @property
@@ -338,6 +341,16 @@ class Op(ABC):
         """Of a linear layer whose weights are read tap by tap: does each ever read the input, does it ever read padding.
 
         None for every other op, and where that is not known.
+        """
+        return None
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        """Whether positive factors, one per channel (an index of the last axis modulo `channels`), come out as they went in."""
+        return False
+
+    def columns(self, view: View, x: Array, limit: int) -> Array | None:
+        """What the weights of a linear layer multiply: float64 [groups, rows, depth], depth in the order of the weights behind their
+        channel axis; about `limit` rows at most. `x`: float32 [n, *shape], the layer's input. None where rounding ignores it.
         """
         return None
 

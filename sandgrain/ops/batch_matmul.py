@@ -103,7 +103,7 @@ class BatchMatMul(Op):
     foreign = (
         Foreign(
             "BATCH_MATMUL", 126, 101,
-            (Option("adj_x", 0, "bool", False), Option("adj_y", 1, "bool", False)), version=2,
+            (Option("adj_x", 0, "bool", False), Option("adj_y", 1, "bool", False)), version=2, int16=True,
         ),
     )  # fmt: skip
     kernels = (

@@ -34,7 +34,9 @@ class Concatenation(Op):
     summary = "tensors joined along one axis"
     same_scale_inputs = ALL_INPUTS
     enlarges = True
-    foreign = (Foreign("CONCATENATION", 2, 10, (Option("axis", 0, "i32"), Option(ACTIVATION_OPTION, 1, "i8")), version=2),)
+    foreign = (
+        Foreign("CONCATENATION", 2, 10, (Option("axis", 0, "i32"), Option(ACTIVATION_OPTION, 1, "i8")), version=2, int16=True),
+    )
     kernels = (Kernel("copy_rows", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:

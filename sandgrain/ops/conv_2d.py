@@ -64,7 +64,7 @@ class Conv2D(Convolution):
             "CONV_2D", 3, 1,
             (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8"),
              Option("dilation_w_factor", 4, "i32", 1), Option("dilation_h_factor", 5, "i32", 1)),
-            version=3,
+            version=3, int16=True,
         ),
     )  # fmt: skip
     kernels = (*MVE_KERNELS, *CONV_KERNELS, CONV_PAIR, Kernel("conv_2d_s8", _lower_portable), *CONV_COMPACT)
@@ -107,6 +107,10 @@ class Conv2D(Convolution):
 
     def links(self, view: View) -> Sequence[Link] | None:
         return []  # every output reads all input channels, and can go alone
+
+    def columns(self, view: View, x: Array, limit: int) -> Array | None:
+        rows = self.window_rows(view, x, limit)
+        return rows.reshape(1, len(rows), -1).astype(np.float64)
 
     def macs(self, view: View) -> int:
         return view.out.size * int(np.prod(view.input(1).shape[1:]))

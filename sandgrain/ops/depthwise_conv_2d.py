@@ -169,7 +169,7 @@ class DepthwiseConv2D(Convolution):
             "DEPTHWISE_CONV_2D", 4, 2,
             (*win.STRIDE_OPTIONS, Option("depth_multiplier", 3, "i32"), Option(win.ACTIVATION_OPTION, 4, "i8"),
              Option("dilation_w_factor", 5, "i32", 1), Option("dilation_h_factor", 6, "i32", 1)),
-            version=3,
+            version=3, int16=True,
         ),
     )  # fmt: skip
     kernels = (
@@ -230,6 +230,10 @@ class DepthwiseConv2D(Convolution):
         """All outputs of an input channel go with it. A single input channel is simply read: any of its outputs can go alone."""
         channels, count = channels_of(view.input(0)), channels_of(view.out)
         return [] if channels == 1 else [Link(0, every(count) // (count // channels), 0, every(count))]
+
+    def columns(self, view: View, x: Array, limit: int) -> Array | None:
+        rows = self.window_rows(view, x, limit)
+        return rows.reshape(len(rows), -1, rows.shape[3]).transpose(2, 0, 1).astype(np.float64)
 
     def macs(self, view: View) -> int:
         return view.out.size * int(np.prod(view.input(1).shape[1:3]))

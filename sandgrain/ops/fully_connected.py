@@ -17,7 +17,7 @@ from sandgrain.ops.compact import DENSE_COMPACT
 from sandgrain.ops.conv_dsp import DENSE_KERNELS
 from sandgrain.ops.conv_mve import DENSE_KERNELS as MVE_KERNELS
 from sandgrain.ops.dense_portable import DENSE_BLOCKS
-from sandgrain.ops.real_math import bias_or_zero, finished
+from sandgrain.ops.real_math import bias_or_zero, finished, thinned
 from sandgrain.ops.rescale import need_activation, need_multiplier
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.sum_bounds import dense_interval
@@ -72,7 +72,7 @@ class FullyConnected(Op):
         Foreign(
             "FULLY_CONNECTED", 9, 8,
             (Option(win.ACTIVATION_OPTION, 0, "i8"), Option("weights_format", 1, "i8"), Option("keep_num_dims", 2, "bool")),
-            version=4,
+            version=4, int16=True,
         ),
     )  # fmt: skip
     kernels = (*MVE_KERNELS, *DENSE_KERNELS, DENSE_BLOCKS, Kernel("fully_connected_s8", _lower_portable), DENSE_COMPACT)
@@ -126,6 +126,9 @@ class FullyConnected(Op):
 
     def links(self, view: View) -> Sequence[Link] | None:
         return []  # every output reads all input channels, and can go alone
+
+    def columns(self, view: View, x: Array, limit: int) -> Array | None:
+        return thinned(x.reshape(-1, view.const(1).shape[1]), limit)[None].astype(np.float64)
 
     def macs(self, view: View) -> int:
         return view.out.size * view.input(1).shape[1]

@@ -25,7 +25,7 @@ class Logistic(UnaryOp):
     name = "logistic"
     summary = "1 / (1 + exp(-x))"
     fixed_output = OUTPUT
-    foreign = (Foreign("LOGISTIC", 14, version=2),)
+    foreign = (Foreign("LOGISTIC", 14, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
 

@@ -108,7 +108,7 @@ class LSTM(Op):
             (Option("fused_activation_function", 0, "i8"), Option("cell_clip", 1, "f32", 0.0),
              Option("proj_clip", 2, "f32", 0.0), Option("time_major", 3, "bool", False),
              Option("asymmetric_quantize_inputs", 4, "bool", False), Option("diagonal_recurrent_tensors", 5, "bool", False)),
-            version=3,
+            version=3, int16=True,
         ),
     )  # fmt: skip
     kernels = (

@@ -28,7 +28,7 @@ class Mean(Reduction):
     name = "mean"
     summary = "mean over constant axes"
     stays_within = True
-    foreign = (Foreign("MEAN", 40, 27, OPTIONS, version=2),)
+    foreign = (Foreign("MEAN", 40, 27, OPTIONS, version=2, int16=True),)
 
     @staticmethod
     def rescale(view: View) -> tuple[int, int]:
@@ -50,6 +50,9 @@ class Mean(Reduction):
         total = x.astype(np.int64).sum(axis=view.attrs["axes"]) - view.input(0).zero_point * reduced_count(view)
         result = requantize(total, *self.rescale(view)) + view.out.zero_point
         return (np.clip(result, INT8_MIN, INT8_MAX).astype(np.int8).reshape(view.out.shape),)
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        return len(view.input(0).shape) - 1 not in view.attrs["axes"]
 
     def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
         x = view.input(0)

@@ -12,7 +12,7 @@ from sandgrain.ops.extreme import Extreme, extreme_kernel
 class Minimum(Extreme):
     name = "minimum"
     summary = "the smaller of two inputs, element by element with broadcasting"
-    foreign = (Foreign("MINIMUM", 57, 39),)
+    foreign = (Foreign("MINIMUM", 57, 39, int16=True),)
 
     @staticmethod
     def combined(a: Array, b: Array) -> Array:

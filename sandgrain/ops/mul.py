@@ -38,7 +38,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 class Mul(Binary):
     name = "mul"
     summary = "element-wise product with broadcasting and a fused activation"
-    foreign = (Foreign("MUL", 18, 21, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2),)
+    foreign = (Foreign("MUL", 18, 21, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2, int16=True),)
     kernels = (
         mul_dsp(_ratio),
         Kernel("mul_s8", _lower, in_place=unrepeated),

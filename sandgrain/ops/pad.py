@@ -79,7 +79,7 @@ class Pad(Op):
     same_scale_inputs = FIRST_INPUT
     enlarges = True
     data_inputs = 1  # `value` repeats the constant that input 1 is
-    foreign = (Foreign("PAD", 34, version=2), Foreign("PADV2", 60, version=2))
+    foreign = (Foreign("PAD", 34, version=2, int16=True), Foreign("PADV2", 60, version=2, int16=True))
     kernels = (Kernel("pad", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
@@ -131,6 +131,9 @@ class Pad(Op):
         before, after = view.attrs["paddings"][-1]
         last = (int(kept[0][:before].sum()), int(kept[0][len(kept[0]) - after :].sum()))
         return {"paddings": (*view.attrs["paddings"][:-1], last)}
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        return tuple(view.attrs["paddings"][-1]) == (0, 0)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

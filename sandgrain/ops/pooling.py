@@ -32,7 +32,7 @@ from sandgrain.ops.elementwise_dsp import pool_dsp
 from sandgrain.ops.real_math import flat
 from sandgrain.ops.rescale import need_activation
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
-from sandgrain.ops.traits import FIRST_INPUT
+from sandgrain.ops.traits import FIRST_INPUT, HOMOGENEOUS
 from sandgrain.ops.weights import clamp_of
 
 POOL_OPTIONS = (
@@ -80,6 +80,7 @@ class Pool(Op):
     """A pool over NHWC; `fill` and `_reduce` tell the two apart."""
 
     activates = True
+    windowed = True
     same_scale_inputs = FIRST_INPUT
     fill: ClassVar[int]  # what a tap outside the input counts as
 
@@ -123,7 +124,7 @@ class Pool(Op):
         return (np.clip(result, *clamp_of(view)).astype(np.int8),)
 
     @staticmethod
-    def taps(view: View, x: Array, fill: float) -> Array:
+    def filled(view: View, x: Array, fill: float) -> Array:
         """The windows of a float input as [n * b, oh, ow, taps, c], `fill` outside."""
         a = view.attrs
         windows = win.patches(flat(x), a["kernel"], a["stride"], (1, 1), a["padding"], fill)
@@ -135,6 +136,9 @@ class Pool(Op):
 
     def links(self, view: View) -> Sequence[Link] | None:
         return through(view)
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        return view.attrs["activation"] in HOMOGENEOUS
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -32,7 +32,7 @@ def _lower_float(view: View) -> tuple[Call, ...]:
 class Quantize(UnaryOp):
     name = "quantize"
     summary = "float32 or int8 to int8 under another scale and zero point"
-    foreign = (Foreign("QUANTIZE", 114, version=2),)
+    foreign = (Foreign("QUANTIZE", 114, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (
         lut_kernel(_evaluate, accepts=_from_int8),

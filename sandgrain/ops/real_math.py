@@ -56,3 +56,8 @@ def sequence(view: View, n: int, given: Array, step: Callable[[Array, Array, Arr
         h, memory = step(given[:, t], h, memory)
         states[:, t] = h
     return finished(view, n, h if view.attrs["last"] else states)
+
+
+def thinned(rows: Array, limit: int) -> Array:
+    """Every k-th of `rows`, at most `limit` of them."""
+    return rows[:: -(-len(rows) // limit)]

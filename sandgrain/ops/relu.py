@@ -24,12 +24,15 @@ class Relu(UnaryOp):
     name = "relu"
     summary = "max(x, 0), rescaled to the output's quantization"
     fused_as = "relu"
-    foreign = (Foreign("RELU", 19, version=2),)
+    foreign = (Foreign("RELU", 19, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (
         clamp_kernel(lambda view: (view.out.zero_point, INT8_MAX), accepts=_keeps_quant),
         lut_kernel(_evaluate),
     )
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        return True
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

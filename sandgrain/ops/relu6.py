@@ -29,7 +29,7 @@ class Relu6(UnaryOp):
     summary = "min(max(x, 0), 6), without rescaling"
     same_scale_inputs = FIRST_INPUT
     fused_as = "relu6"
-    foreign = (Foreign("RELU6", 21, version=2),)
+    foreign = (Foreign("RELU6", 21, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (clamp_kernel(_limits),)
 

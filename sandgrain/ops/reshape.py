@@ -20,7 +20,7 @@ from sandgrain.ops.traits import FIRST_INPUT
 class Reshape(Op):
     name = "reshape"
     summary = "the same elements under another shape (no code)"
-    foreign = (Foreign("RESHAPE", 22, 17), Foreign("SQUEEZE", 43), Foreign("EXPAND_DIMS", 70))
+    foreign = (Foreign("RESHAPE", 22, 17, int16=True), Foreign("SQUEEZE", 43, int16=True), Foreign("EXPAND_DIMS", 70, int16=True))
     is_view = True
     same_scale_inputs = FIRST_INPUT
 
@@ -61,6 +61,9 @@ class Reshape(Op):
 
     def narrowed_attrs(self, view: View, kept: Sequence[Mask]) -> Mapping[str, Any]:
         return {"shape": (*view.out.shape[:-1], int(kept[0].sum()))} if view.out.shape else {}
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        return bool(view.out.shape) and view.out.shape[-1] % channels == 0
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -41,7 +41,7 @@ class ResizeNearestNeighbor(Resize):
     foreign = (
         Foreign(
             "RESIZE_NEAREST_NEIGHBOR", 97, 74,
-            (Option("align_corners", 0, "bool", False), Option("half_pixel_centers", 1, "bool", False)), version=2,
+            (Option("align_corners", 0, "bool", False), Option("half_pixel_centers", 1, "bool", False)), version=2, int16=True,
         ),
     )  # fmt: skip
     kernels = (Kernel("resize_nearest", _lower),)

@@ -74,7 +74,7 @@ class Softmax(Op):
     name = "softmax"
     summary = "softmax over the last dimension"
     fixed_output = per_tensor(1 / 256, INT8_MIN)
-    foreign = (Foreign("SOFTMAX", 25, 9, (Option("beta", 0, "f32"),), version=2),)
+    foreign = (Foreign("SOFTMAX", 25, 9, (Option("beta", 0, "f32"),), version=2, int16=True),)
     # A row is read to its end before its first output, and element i is read before output i is written.
     kernels = (
         Kernel("softmax_table_s8", _lower_table, accepts=_is_large, in_place=lambda view: (0,)),

@@ -28,7 +28,7 @@ class Split(Op):
     name = "split"
     summary = "equal parts along one axis"
     same_scale_inputs = FIRST_INPUT
-    foreign = (Foreign("SPLIT", 49, 35, (Option("num_splits", 0, "i32"),), version=2),)
+    foreign = (Foreign("SPLIT", 49, 35, (Option("num_splits", 0, "i32"),), version=2, int16=True),)
     kernels = (Kernel("copy_rows", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:

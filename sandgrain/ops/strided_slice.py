@@ -65,7 +65,7 @@ class StridedSlice(Op):
             "STRIDED_SLICE", 45, 32,
             (Option("begin_mask", 0, "i32"), Option("end_mask", 1, "i32"), Option("ellipsis_mask", 2, "i32"),
              Option("new_axis_mask", 3, "i32"), Option("shrink_axis_mask", 4, "i32"), Option("offset", 5, "bool", False)),
-            version=2,
+            version=2, int16=True,
         ),
     )  # fmt: skip
     kernels = (Kernel("gather", _lower),)

@@ -15,7 +15,7 @@ from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum, sum_compact, sum_kernel
 class Sub(Sum):
     name = "sub"
     summary = "element-wise difference with broadcasting and a fused activation"
-    foreign = (Foreign("SUB", 41, 28, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2),)
+    foreign = (Foreign("SUB", 41, 28, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2, int16=True),)
     sign = -1
     max_rank = 5
 

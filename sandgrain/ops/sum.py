@@ -15,7 +15,7 @@ class Sum(Mean):
     name = "sum"
     summary = "sum over constant axes"
     stays_within = False
-    foreign = (Foreign("SUM", 74, 27, OPTIONS),)
+    foreign = (Foreign("SUM", 74, 27, OPTIONS, int16=True),)
 
     @staticmethod
     def rescale(view: View) -> tuple[int, int]:

@@ -24,7 +24,7 @@ class Tanh(UnaryOp):
     name = "tanh"
     summary = "tanh(x)"
     fixed_output = OUTPUT
-    foreign = (Foreign("TANH", 28, version=2),)
+    foreign = (Foreign("TANH", 28, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
 

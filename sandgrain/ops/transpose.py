@@ -26,7 +26,7 @@ class Transpose(Op):
     name = "transpose"
     summary = "permuted axes, up to 5"
     same_scale_inputs = FIRST_INPUT
-    foreign = (Foreign("TRANSPOSE", 39, version=2),)
+    foreign = (Foreign("TRANSPOSE", 39, version=2, int16=True),)
     kernels = (Kernel("gather", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:

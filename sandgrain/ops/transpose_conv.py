@@ -88,8 +88,10 @@ class TransposeConv(Convolution):
 
     name = "transpose_conv"
     summary = "transposed 2-D convolution with a fused activation"
+    windowed = False  # each input pixel is spread over a window of the output
+    pad_value = None  # `padding` is what the output is cut by
     foreign = (
-        Foreign("TRANSPOSE_CONV", 67, 49, (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8")), version=3),
+        Foreign("TRANSPOSE_CONV", 67, 49, (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8")), version=3, int16=True),
     )  # fmt: skip
     kernels = (TRANSPOSE_DSP, TRANSPOSE_PAIR, Kernel("transpose_conv_s8", _lower))
 
