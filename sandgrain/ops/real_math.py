@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sandgrain.ir import Array, View
-from sandgrain.quant import ACTIVATION_BOUNDS
+from sandgrain.quant import ACTIVATIONS
 
 
 def activated(view: View, x: Array) -> Array:
     """`x` after the node's fused activation."""
-    low, high = ACTIVATION_BOUNDS[view.attrs.get("activation", "none")]
+    low, high = ACTIVATIONS[view.attrs.get("activation", "none")]
     return x if low is None else np.clip(x, np.float32(low), None if high is None else np.float32(high))
 
 

@@ -58,7 +58,7 @@ def start(graph: Graph, inputs: Array | Sequence[Array]) -> Values:
         shape, dtype = graph.tensors[index].shape, graph.tensors[index].dtype
         if x[0].size != graph.tensors[index].size:
             raise UsageError(f"samples of {x.shape[1:]}; the model takes {shape}")
-        values[index] = np.asarray(x, dtype).reshape(len(x), *shape)
+        values[index] = np.asarray(x, dtype.numpy).reshape(len(x), *shape)
     return values
 
 
