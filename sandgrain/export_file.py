@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain import importing, outfile, proof
+from sandgrain import importing, proof
+from sandgrain.base import files
 from sandgrain.codegen.ctext import identifier
 from sandgrain.errors import UsageError, printable
 from sandgrain.exporters import c_array, tflite
@@ -87,9 +88,9 @@ def export_model(
         ready = _Ready(graph)
     else:
         ready = MAKERS[wanted](graph, name, calibration)
-    files = writer(ready.graph, target, f"{printable(name)}, {wanted}")
-    outfile.write(files)
-    return ExportReport(printable(name), wanted, tuple(files), sum(len(data) for data in files.values()), ready.snr_db)
+    made = writer(ready.graph, target, f"{printable(name)}, {wanted}")
+    files.write_all(made)
+    return ExportReport(printable(name), wanted, tuple(made), sum(len(data) for data in made.values()), ready.snr_db)
 
 
 # --- the model ---------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from sandgrain.base.text import printable as printable  # what goes into C comments
 from sandgrain.errors import UsageError
-from sandgrain.errors import printable as printable  # what goes into C comments
 from sandgrain.ir import Array
 
 C_TYPE = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "float32": "float", "uint8": "uint8_t", "uint16": "uint16_t"}  # fmt: skip
