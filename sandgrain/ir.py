@@ -65,7 +65,7 @@ class Node:
     attrs: Attrs = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Graph:
     """Tensors, nodes in an executable order, and which tensors come in and go out.
 

@@ -58,7 +58,7 @@ def choose(
     """
     if goal not in GOALS:
         raise UsageError(f"--optimize {goal[:20]!r} is not a goal; choose {', '.join(GOALS)}")
-    if not measure or board.core.arch == "host" or emulator_missing(board):
+    if not measure or not board.core.runs_firmware or emulator_missing(board):
         return Choice(shared=_all(graph) if goal == "size" else frozenset())
     board = load(board.core.name)  # the core with plenty of memory: what does not fit the board is found later
     if goal == "size":
@@ -172,11 +172,11 @@ def _keys(source: Source, board: Board, compiler: str, opt: str) -> dict[int, st
     keys = {}
     for layer in source.layers:
         node = source.plan.graph.nodes[layer.index]
-        kernel = source.plan.kernels[layer.index]
-        assert kernel is not None
-        calls = [_shape_of(call) for call in kernel.lower(source.plan.graph.view(node))]
+        chosen = source.plan.selected[layer.index]
+        assert chosen is not None
+        calls = [_shape_of(call) for call in chosen.lowered.calls]
         shared = node.outputs[0] in source.plan.shared
-        keys[node.outputs[0]] = hashlib.sha256(f"{base}{kernel.name}{shared}{calls}".encode()).hexdigest()
+        keys[node.outputs[0]] = hashlib.sha256(f"{base}{chosen.kernel.name}{shared}{calls}".encode()).hexdigest()
     return keys
 
 

@@ -1,8 +1,8 @@
-"""The body of model.c: a parameter table and a function a layer."""
+"""The body of NAME.c: a parameter table and a function a layer."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,10 @@ import numpy as np
 from sandgrain.codegen import ctext
 from sandgrain.codegen.tables import Tables
 from sandgrain.ir import Graph, Node, Tensor
-from sandgrain.ops import OPS, Kernel
+from sandgrain.ops import OPS
 from sandgrain.ops.base import Arg, Call, Fields, In, Out, Scratch
 from sandgrain.ops.signal.base import SignalOp
-from sandgrain.plan import Plan
+from sandgrain.plan import Plan, Selected
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,14 @@ class Emitter:
 
     def layers(self) -> list[Layer]:
         """Every node that has code, in execution order."""
-        steps = zip(self.plan.graph.nodes, self.plan.kernels, strict=True)
-        return [self._layer(k, node, kernel) for k, (node, kernel) in enumerate(steps) if kernel is not None]
+        steps = zip(self.plan.graph.nodes, self.plan.selected, strict=True)
+        return [self._layer(k, node, chosen) for k, (node, chosen) in enumerate(steps) if chosen is not None]
 
-    def _layer(self, index: int, node: Node, kernel: Kernel) -> Layer:
-        plan, view, before = self.plan, self.plan.graph.view(node), self.tables.nbytes
-        calls = kernel.lower(view)
+    def _layer(self, index: int, node: Node, chosen: Selected) -> Layer:
+        plan, before, calls = self.plan, self.tables.nbytes, chosen.lowered.calls
         head: list[str] = [self._title(index, node)]
         if index in self._streamed:
-            return self._made(index, node, kernel, before, calls, self._streamable(calls[0], index, node, head), (), ())
+            return self._made(index, node, chosen, before, self._streamable(calls[0], index, node, head), (), ())
         lines = []
         for k, call in enumerate(calls):
             hint = f"{index}" + (f"_{k}" if len(calls) > 1 else "")
@@ -76,13 +75,18 @@ class Emitter:
         parameters = ", ".join(["uint8_t *arena", *(f"const {self._ctype(i)} *{self._outside[i]}" for i in outside)])
         body = f"static SG_NOINLINE void {self.prefix}_layer_{index}({parameters})\n{{\n{unused}" + "\n".join(lines) + "\n}\n"
         reads = tuple((t, plan.offsets[t], plan.graph.tensors[t].nbytes) for t in node.outputs)
-        return self._made(index, node, kernel, before, calls, "\n".join([*head, body]), reads, outside)
+        return self._made(index, node, chosen, before, "\n".join([*head, body]), reads, outside)
 
-    def _made(self, index: int, node: Node, kernel: Kernel, before: int, calls: Sequence[Call], text: str,
+    def _made(self, index: int, node: Node, chosen: Selected, before: int, text: str,
               reads: tuple[tuple[int, int, int], ...], outside: tuple[int, ...]) -> Layer:  # fmt: skip
         """The layer; constants beyond `before` bytes are its own."""
-        macs, sources = OPS[node.op].macs(self.plan.graph.view(node)), tuple(dict.fromkeys(c.source for c in calls))
-        return Layer(index, node.op, node.name, kernel.name, macs, self.tables.nbytes - before, sources, text, reads, outside)
+        macs, sources = (
+            OPS[node.op].macs(self.plan.graph.view(node)),
+            tuple(dict.fromkeys(c.source for c in chosen.lowered.calls)),
+        )
+        return Layer(
+            index, node.op, node.name, chosen.kernel.name, macs, self.tables.nbytes - before, sources, text, reads, outside
+        )
 
     def _title(self, index: int, node: Node) -> str:
         tensors = self.plan.graph.tensors

@@ -7,7 +7,7 @@ op's shapes, its integer meaning in numpy, its MACs, its names in foreign format
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View
+from sandgrain.ops.traits import OWN_OUTPUT, Weight
 
 Shape = tuple[int, ...]
 T = TypeVar("T")
@@ -74,6 +75,44 @@ class Call:
         return f"sg_{self.stem}"
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Output 0 may lie over input `position` while the kernel runs.
+
+    `exact`: from the very same start address; the output may be the larger of the two if the kernel walks backwards. Otherwise
+    the output may start `lead` bytes (>= 0, the least that is safe) or any number more before the input and run into it,
+    because the kernel, walking forwards, reads each input byte for the last time before it writes there.
+    """
+
+    position: int
+    lead: int = 0
+    exact: bool = True
+
+
+def before(lead: int, position: int = 0) -> Share:
+    """The output may start `lead` bytes or more before input `position`."""
+    return Share(position, lead, exact=False)
+
+
+OVER_INPUT = (Share(0),)  # a kernel that may write its output over its only input
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lowered:
+    """A node as a kernel computes it: the calls in order, the bytes of arena they need meanwhile, what the output may lie over."""
+
+    calls: tuple[Call, ...]
+    scratch: int = 0
+    sharing: tuple[Share, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a kernel cannot compute a node: one plain sentence, without a full stop."""
+
+    reason: str
+
+
 def _no_scratch(view: View) -> int:
     return 0
 
@@ -115,6 +154,27 @@ class Kernel:
     overlap: Callable[[View], tuple[tuple[int, int], ...]] = _apart
     compact: bool = False
     helped_by: frozenset[str] = frozenset()
+
+    def fit(self, view: View, core: Collection[str]) -> Lowered | Refused:
+        """The node as this kernel computes it on a core with the features `core`, or why it cannot."""
+        if missing := sorted(self.needs - set(core)):
+            return Refused(f"the core has no {' and no '.join(missing)}")
+        if not self.accepts(view):
+            return Refused("the kernel does not take this layer")
+        shares = [Share(p) for p in self.in_place(view)] + [before(lead, p) for p, lead in self.overlap(view)]
+        return Lowered(self.lower(view), self.scratch(view), tuple(shares))
+
+
+def pick(
+    kernels: Sequence[Kernel], wanted: str | None, fit: Callable[[Kernel], Lowered | Refused]
+) -> tuple[Kernel, Lowered] | None:
+    """The kernel called `wanted` where it fits, otherwise the first that does; one of least code only when nothing else fits."""
+    named = [k for k in kernels if k.name == wanted]
+    for kernel in (*named, *sorted(kernels, key=lambda k: k.compact)):
+        fitted = fit(kernel)
+        if isinstance(fitted, Lowered):
+            return kernel, fitted
+    return None
 
 
 # --- foreign formats ----------------------------------------------------------------------------------------------
@@ -195,6 +255,29 @@ class Op(ABC):
     is_view: ClassVar[bool] = False  # output 0 is input 0's bytes under another shape: no code, no memory
     activates: ClassVar[bool] = False  # has the attribute `activation`, and clamps its outputs to it
     reads_caller: ClassVar[bool] = False  # reads a graph input where the caller keeps it, instead of from a copy in the arena
+
+    # What passes, quantization and file formats ask for, instead of for the op's name.
+    weights: ClassVar[tuple[Weight, ...]] = ()  # constants that it multiplies with, and their biases
+    normalizes: ClassVar[bool] = False  # inputs 1 and 2 are the trained constants gamma and beta
+    indices_in: ClassVar[tuple[int, ...]] = ()  # positions of inputs that are int32 indices, in a graph of floats as well
+    indices_out: ClassVar[bool] = False  # its outputs are int32 indices, in a graph of floats as well
+
+    @property
+    def trained(self) -> bool:
+        """Whether all inputs behind the first are trained constants: weights, biases, gamma and beta."""
+        return bool(self.weights) or self.normalizes
+
+    @property
+    def linear(self) -> Weight | None:
+        """The weights of a convolution or fully connected layer: one product, a bias and perhaps a fused activation, output
+        channels on the last axis. None for every other op.
+        """
+        return self.weights[0] if len(self.weights) == 1 else None
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether it reads its own output of the step before, from the attribute `reverse`'s end of a sequence to the other."""
+        return any(w.source == OWN_OUTPUT for w in self.weights)
 
     @abstractmethod
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:

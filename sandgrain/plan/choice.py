@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Graph, Node
 from sandgrain.ops import OPS, Kernel
+from sandgrain.ops.base import Lowered, Refused, pick
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +26,47 @@ class Choice:
     strips: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Selected:
+    """The kernel that runs a node, and the node as that kernel computes it."""
+
+    kernel: Kernel
+    lowered: Lowered
+
+
+# Graphs are frozen, and a kernel's proof about a layer can take long: each is made once for as long as the graph lives.
+_FITS: WeakKeyDictionary[Graph, dict[tuple[int, str], Lowered | Refused]] = WeakKeyDictionary()
+
+
+def fit(graph: Graph, node: Node, kernel: Kernel, features: Collection[str]) -> Lowered | Refused:
+    """`node` of `graph` as `kernel` computes it on a core with these features, or why it cannot."""
+    if not kernel.needs <= set(features):
+        return kernel.fit(graph.view(node), features)
+    known, key = _FITS.setdefault(graph, {}), (node.outputs[0], kernel.name)
+    if key not in known:
+        known[key] = kernel.fit(graph.view(node), features)
+    return known[key]
+
+
+def needs_no_kernel(graph: Graph, node: Node) -> bool:
+    """Whether the node is a view of a tensor that is computed: its output is its input's bytes."""
+    return OPS[node.op].is_view and graph.view(node).input(0).data is None
+
+
 def candidates(graph: Graph, node: Node, features: Collection[str], *, compact: bool = False) -> list[Kernel]:
     """The kernels that can run a node on a core, most specific first; none for a view. `compact`: those of least code as well."""
-    op, view = OPS[node.op], graph.view(node)
-    if op.is_view and view.input(0).data is None:
+    if needs_no_kernel(graph, node):
         return []
-    return [k for k in op.kernels if (compact or not k.compact) and k.needs <= set(features) and k.accepts(view)]
+    wanted = [k for k in OPS[node.op].kernels if compact or not k.compact]
+    return [k for k in wanted if isinstance(fit(graph, node, k, features), Lowered)]
 
 
-def select(graph: Graph, node: Node, features: Collection[str], choice: Choice) -> Kernel | None:
+def select(graph: Graph, node: Node, features: Collection[str], choice: Choice) -> Selected | None:
     """The kernel that `choice` names, or the first candidate; None for a view. Raises UnsupportedError when none fits."""
-    fitting = candidates(graph, node, features, compact=True)
-    if not fitting:
-        if OPS[node.op].is_view and graph.view(node).input(0).data is None:
-            return None
+    if needs_no_kernel(graph, node):
+        return None
+    kernels, wanted = OPS[node.op].kernels, choice.kernels.get(node.outputs[0])
+    selected = pick(kernels, wanted, lambda kernel: fit(graph, node, kernel, features))
+    if selected is None:
         raise UnsupportedError(f"{node.name}: no {node.op} kernel fits this layer; change its shape or split it")
-    wanted = choice.kernels.get(node.outputs[0])
-    return next((k for k in fitting if k.name == wanted), fitting[0])
+    return Selected(*selected)

@@ -12,19 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sandgrain.ir import Graph
-from sandgrain.ops import OPS, Kernel
+from sandgrain.ops import OPS
+from sandgrain.plan.choice import Selected
 from sandgrain.plan.storage import callers, shared_inputs
 
 LIMIT = 20_000  # sets of executed nodes the exact search may visit: about a second
 
 
-def least_memory_order(graph: Graph, kernels: Sequence[Kernel | None]) -> tuple[Graph, tuple[Kernel | None, ...]]:
+def least_memory_order(graph: Graph, selected: Sequence[Selected | None]) -> tuple[Graph, tuple[Selected | None, ...]]:
     """The graph with its nodes (and their kernels) in the order of least peak memory; ties keep the given order."""
-    work = _Work.of(graph, kernels)
+    work = _Work.of(graph, selected)
     best = _search(work)
     if best is None:
         best = min((list(range(len(graph.nodes))), _greedy(work)), key=work.peak)
-    return replace(graph, nodes=tuple(graph.nodes[n] for n in best)), tuple(kernels[n] for n in best)
+    return replace(graph, nodes=tuple(graph.nodes[n] for n in best)), tuple(selected[n] for n in best)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class _Work:
     start: frozenset[int]
 
     @classmethod
-    def of(cls, graph: Graph, kernels: Sequence[Kernel | None]) -> _Work:
+    def of(cls, graph: Graph, selected: Sequence[Selected | None]) -> _Work:
         home: dict[int, int] = {}
         needs, reads, makes, scratch, takes = [], [], [], [], []
         readers: dict[int, int] = {}
@@ -64,9 +65,9 @@ class _Work:
                 else:
                     made[out] = size[out] = graph.tensors[out].nbytes
             makes.append(made)
-            kernel = kernels[n]
-            scratch.append(kernel.scratch(view) if kernel else 0)
-            shared = shared_inputs(view, kernel) if kernel else []
+            chosen = selected[n]
+            scratch.append(chosen.lowered.scratch if chosen else 0)
+            shared = shared_inputs(chosen.lowered) if chosen else []
             saved: dict[int, int] = {}
             for position, lead, _ in shared:
                 i = node.inputs[position]

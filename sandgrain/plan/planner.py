@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sandgrain.ir import Graph
 from sandgrain.ops import Kernel
 from sandgrain.plan.arena import place
-from sandgrain.plan.choice import Choice, select
+from sandgrain.plan.choice import Choice, Selected, select
 from sandgrain.plan.order import least_memory_order
 from sandgrain.plan.storage import NONE, Storage, storages
 from sandgrain.plan.stream import Shape, outside, shape_of
@@ -18,20 +18,25 @@ from sandgrain.plan.stream import Shape, outside, shape_of
 class Plan:
     """What the generated code will do, and where everything lies.
 
-    `graph`: nodes in execution order. `kernels`: one a node, None for views. `offsets`: tensor index -> arena offset in
+    `graph`: nodes in execution order. `selected`: the kernel of each node and its calls, None for views. `offsets`: tensor index -> arena offset in
     bytes (constants have none). `scratch`: one a node, arena offset of its scratch, or None. `blocks`: every storage
     with its offset, scratch included, for reports and proofs. `shared`: first output tensors of the nodes that call a
     shared copy of their kernel. `stream`: how the signal streams, None where it comes in whole windows.
     """
 
     graph: Graph
-    kernels: tuple[Kernel | None, ...]
+    selected: tuple[Selected | None, ...]
     offsets: dict[int, int]
     scratch: tuple[int | None, ...]
     arena_bytes: int
     blocks: tuple[tuple[Storage, int], ...]
     shared: frozenset[int] = frozenset()
     stream: Shape | None = None
+
+    @property
+    def kernels(self) -> tuple[Kernel | None, ...]:
+        """The kernel of each node, None for views."""
+        return tuple(None if s is None else s.kernel for s in self.selected)
 
 
 def plan(graph: Graph, features: Collection[str], choice: Choice | None = None, stride: int = 0) -> Plan:
@@ -41,24 +46,24 @@ def plan(graph: Graph, features: Collection[str], choice: Choice | None = None, 
     """
     choice = choice or Choice()
     chosen = [select(graph, node, features, choice) for node in graph.nodes]
-    ordered, kernels = least_memory_order(graph, chosen)
-    return replace(layout(ordered, kernels, shape_of(ordered, stride) if stride else None), shared=choice.shared)
+    ordered, selected = least_memory_order(graph, chosen)
+    return replace(layout(ordered, selected, shape_of(ordered, stride) if stride else None), shared=choice.shared)
 
 
-def layout(graph: Graph, kernels: tuple[Kernel | None, ...], stream: Shape | None = None) -> Plan:
+def layout(graph: Graph, selected: tuple[Selected | None, ...], stream: Shape | None = None) -> Plan:
     """Give every tensor and every kernel's scratch its place, in the graph's order."""
     apart = NONE if stream is None else outside(graph, stream)
-    blocks, home, sharings = storages(graph, kernels, apart)
+    blocks, home, sharings = storages(graph, selected, apart)
     scratch_block: list[int | None] = []
-    for step, (node, kernel) in enumerate(zip(graph.nodes, kernels, strict=True)):
-        size = kernel.scratch(graph.view(node)) if kernel and step not in apart.nodes else 0
+    for step, chosen in enumerate(selected):
+        size = chosen.lowered.scratch if chosen and step not in apart.nodes else 0
         scratch_block.append(len(blocks) if size else None)
         if size:
             blocks.append(Storage(size, step, step))
     offsets, arena_bytes = place(blocks, sharings)
     return Plan(
         graph,
-        kernels,
+        selected,
         {t: offsets[s] for t, s in home.items()},
         tuple(None if b is None else offsets[b] for b in scratch_block),
         arena_bytes,

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sandgrain.ir import Graph, View
-from sandgrain.ops import OPS, Kernel
+from sandgrain.ir import Graph
+from sandgrain.ops import OPS
+from sandgrain.ops.base import Lowered
+from sandgrain.plan.choice import Selected
 from sandgrain.plan.stream import Outside
 
 NONE = Outside()
@@ -49,10 +51,9 @@ class Sharing:
         return max(self.lead + align(blocks[self.dying].size), align(blocks[self.out].size))
 
 
-def shared_inputs(view: View, kernel: Kernel) -> list[tuple[int, int, bool]]:
-    """(input position, lead, exact) for every input that output 0 may lie over."""
-    in_place = [(p, 0, True) for p in kernel.in_place(view)]
-    return in_place + [(p, align(lead), False) for p, lead in kernel.overlap(view)]
+def shared_inputs(lowered: Lowered) -> list[tuple[int, int, bool]]:
+    """(input position, lead in whole words, exact) for every input that output 0 may lie over."""
+    return [(share.position, align(share.lead), share.exact) for share in lowered.sharing]
 
 
 def callers(graph: Graph) -> frozenset[int]:
@@ -66,7 +67,7 @@ def callers(graph: Graph) -> frozenset[int]:
 
 
 def storages(
-    graph: Graph, kernels: Sequence[Kernel | None], apart: Outside = NONE
+    graph: Graph, selected: Sequence[Selected | None], apart: Outside = NONE
 ) -> tuple[list[Storage], dict[int, int], list[Sharing]]:
     """The storages of a graph in its order, tensor index -> storage index, and who may share. Constants and what the caller keeps have none,
     nor has what a stream keeps `apart`."""
@@ -90,10 +91,10 @@ def storages(
                 own(out, step + 1 if out == apart.late else step)
     sharings: list[Sharing] = []
     for step, node in enumerate(graph.nodes):
-        kernel = kernels[step]
-        if kernel is None or node.outputs[0] not in home or node.outputs[0] == apart.late:
+        chosen = selected[step]
+        if chosen is None or node.outputs[0] not in home or node.outputs[0] == apart.late:
             continue
-        for position, lead, exact in shared_inputs(graph.view(node), kernel):
+        for position, lead, exact in shared_inputs(chosen.lowered):
             i = node.inputs[position]
             if i not in home or blocks[home[i]].last != step:
                 continue

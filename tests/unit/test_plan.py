@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandgrain.ir import Graph, Node, Tensor, attrs
-from sandgrain.ops.base import Kernel
+from sandgrain.ops.base import Kernel, Lowered, Share, before
 from sandgrain.plan.arena import lower_bound, place
+from sandgrain.plan.choice import Selected
 from sandgrain.plan.order import least_memory_order
 from sandgrain.plan.planner import Plan, layout
 from sandgrain.plan.storage import Storage, align, shared_inputs, storages
@@ -19,13 +20,12 @@ from sandgrain.plan.storage import Storage, align, shared_inputs, storages
 @dataclass
 class Drawn:
     graph: Graph
-    kernels: list[Kernel | None]
+    kernels: list[Selected | None]
 
 
-def fake_kernel(scratch: int, in_place: tuple[int, ...], overlap: tuple[tuple[int, int], ...] = ()) -> Kernel:
-    return Kernel(
-        "fake", lower=lambda view: (), scratch=lambda view: scratch, in_place=lambda view: in_place, overlap=lambda view: overlap
-    )
+def fake_kernel(scratch: int, in_place: tuple[int, ...], overlap: tuple[tuple[int, int], ...] = ()) -> Selected:
+    shares = (*(Share(p) for p in in_place), *(before(lead, p) for p, lead in overlap))
+    return Selected(Kernel("fake", lambda view: ()), Lowered((), scratch, shares))
 
 
 @st.composite
@@ -34,7 +34,7 @@ def drawn_graphs(draw: st.DrawFn, branches: int = 3) -> Drawn:
     tensors = [Tensor(f"in{k}", (draw(st.integers(1, 40)),), "int8") for k in range(draw(st.integers(1, 3)))]
     inputs = tuple(range(len(tensors)))
     nodes: list[Node] = []
-    kernels: list[Kernel | None] = []
+    kernels: list[Selected | None] = []
     for n in range(draw(st.integers(1, 10))):
         reads = tuple(draw(st.lists(st.integers(0, len(tensors) - 1), min_size=1, max_size=branches)))
         if draw(st.integers(0, 4)) == 0:
@@ -75,20 +75,20 @@ def execute(plan: Plan) -> None:
 
     for i in graph.inputs:
         arena[span(i)] = i
-    for step, (node, kernel) in enumerate(zip(graph.nodes, plan.kernels, strict=True)):
+    for step, (node, chosen) in enumerate(zip(graph.nodes, plan.selected, strict=True)):
         assert all(intact(i) for i in node.inputs), f"an input of {node.name} was written over before it was read"
-        if kernel is None:
+        if chosen is None:
             value[node.outputs[0]] = value[node.inputs[0]]
             assert plan.offsets[node.outputs[0]] == plan.offsets[node.inputs[0]]
             continue
         over = {
             node.inputs[p]
-            for p, lead, exact in shared_inputs(graph.view(node), kernel)
+            for p, lead, exact in shared_inputs(chosen.lowered)
             if (gap := plan.offsets[node.inputs[p]] - plan.offsets[node.outputs[0]]) >= lead and (gap == 0 or not exact)
         }
         at = plan.scratch[step]
         if at is not None:
-            arena[at : at + kernel.scratch(graph.view(node))] = -2
+            arena[at : at + chosen.lowered.scratch] = -2
         for o in node.outputs:
             arena[span(o)] = o
         for i in node.inputs:
@@ -110,7 +110,7 @@ def test_no_two_live_tensors_overlap(drawn: Drawn) -> None:
 def test_every_offset_is_aligned_and_the_arena_is_no_smaller_than_its_bound(drawn: Drawn) -> None:
     plan = planned(drawn)
     assert all(offset == align(offset) for offset in plan.offsets.values())
-    blocks, _, sharings = storages(plan.graph, plan.kernels)
+    blocks, _, sharings = storages(plan.graph, plan.selected)
     assert plan.arena_bytes >= lower_bound(blocks, sharings)
 
 
@@ -123,7 +123,7 @@ def test_the_order_is_executable_and_never_worse_than_the_given_one(drawn: Drawn
         assert set(node.inputs) <= known
         known |= set(node.outputs)
 
-    def peak(graph: Graph, chosen: list[Kernel | None]) -> int:
+    def peak(graph: Graph, chosen: list[Selected | None]) -> int:
         blocks, _, _ = storages(graph, chosen)
         return lower_bound(blocks)
 
@@ -158,7 +158,7 @@ def test_an_output_is_never_written_over_by_a_later_layer() -> None:
     tensors = tuple(Tensor(f"t{k}", (8,), "int8") for k in range(3))
     nodes = (Node("add", "a", (0,), (1,), attrs()), Node("add", "b", (1,), (2,), attrs()))
     graph = Graph("early", tensors, nodes, (0,), (1, 2))
-    kernels: list[Kernel | None] = [fake_kernel(0, (0,)), fake_kernel(0, (0,))]
+    kernels: list[Selected | None] = [fake_kernel(0, (0,)), fake_kernel(0, (0,))]
     drawn = Drawn(graph, kernels)
     execute(planned(drawn))
     assert planned(drawn).offsets[1] != planned(drawn).offsets[2]
