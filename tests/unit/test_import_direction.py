@@ -16,10 +16,12 @@ PACKAGE = ROOT / "sandgrain"
 LAYERS = (
     {"errors", "scratch"},
     {"base"},
-    {"quant", "targets", "cost"},
+    {"dtypes", "targets", "cost"},
+    {"quant"},
     {"fixedpoint"},
     {"ir"},
     {"spec", "ops", "printer"},
+    {"kernels"},
     {"interp", "frontends", "exporters", "passes", "plan", "features", "quantize", "decide"},
     {"codegen"},
     {"pipeline", "proof"},
