@@ -31,7 +31,7 @@ WINDOWS = int(os.environ.get("SANDGRAIN_SIGNAL_WINDOWS", "50"))  # on each emula
 
 def source_of(graph: Graph, core: str) -> Source:
     spec.check(graph)
-    return generate(plan(graph, targets.load(core).core.features), Options("features"))
+    return generate(plan(graph, targets.load(core).core.features), Options("front"))
 
 
 @contextmanager

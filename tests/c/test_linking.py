@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from tests.c.bundles import digits, kinds, main_text
 from tests.c.programs import STRICT, driver, flat, host_compilers, run_compiler, run_program
 from tests.draws import random_inputs
 
+STANDARD = """
+assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool stddef stdint stdio stdlib string
+tgmath time uchar unistd wchar wctype
+"""
 CPP = ("-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wcast-align", "-Werror")
 
 
@@ -85,7 +90,18 @@ def test_a_kernels_file_name_says_which_file_it_is() -> None:
     assert len(names) == len({name.lower() for name in names}) > 100
 
 
-@pytest.mark.parametrize("name", ["math", "time", "stdint", "String"])
+def test_every_header_that_the_c_library_includes_is_known(tmp_path: Path) -> None:
+    """As the compiler of this computer lists them: those that are looked for in a folder with a model."""
+    (tmp_path / "all.c").write_text("".join(f"#include <{name}.h>\n" for name in STANDARD.split()))
+    listed = run_compiler([*c_compiler(), "-M", "all.c"], tmp_path)
+    found = {
+        Path(word).stem for word in re.findall(r"\S+\.h\b", listed) if Path(word).parent.name in ("include", "x86_64-linux-gnu")
+    }
+    found = {name for name in found if name.isidentifier()}
+    assert len(found) > 15 and found <= ctext.HEADERS, found - ctext.HEADERS
+
+
+@pytest.mark.parametrize("name", ["math", "time", "stdint", "String", "features"])
 def test_no_model_hides_a_header_of_the_c_library(name: str) -> None:
     with pytest.raises(UsageError, match=f"{name}.h would hide"):
         ctext.check_identifier(name)
