@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from sandgrain import datafile, targets
 from sandgrain.codegen import bundle
 from sandgrain.codegen.layers import Layer, shape_text
@@ -108,7 +106,7 @@ def measure(build: Build, *, run: bool) -> Report:
         if missing:
             return replace(report, notes=(f"not run: {missing}",))
         core = open_emulator(elf, board)
-        sample = [np.ascontiguousarray(x[0]).tobytes() for x in datafile.random(build.compiled.graph, 1).inputs]
+        sample = build.compiled.graph.packed([x[0] for x in datafile.random(build.compiled.graph, 1).inputs])
         return _emulated(report, core.profile(sample), board)
 
 

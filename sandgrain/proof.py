@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import sandgrain
+from sandgrain.base import files
+from sandgrain.base.text import printable
 from sandgrain.codegen import bundle, ctext
-from sandgrain.codegen.ctext import printable
 from sandgrain.codegen.model import Options
 from sandgrain.decide import Rule
 from sandgrain.errors import UsageError
@@ -89,7 +90,7 @@ def save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], None
     `out` may be missing, empty, or a bundle (which is replaced). Raises UsageError when it is something else, and
     whatever `accept` raises; `out` is then as it was.
     """
-    _check_place(out)
+    files.check_output_folder(out, is_bundle)
     try:
         _save(build, origin, out, accept)
     except OSError as error:
@@ -170,7 +171,7 @@ def load_bundle(folder: Path) -> Bundle:
         edited = any((folder / name).read_text("utf-8", "replace") != wanted for name, wanted in fresh.items())
         toolchain = Toolchain(_text(facts, "compiler"), _text(facts, "opt"))
         return Bundle(Build(compiled, board, toolchain, _text(facts, "model"), folder), edited, origin)
-    except (LookupError, TypeError, ValueError, OSError, ArithmeticError, AssertionError) as error:
+    except (LookupError, TypeError, ValueError, OSError, ArithmeticError) as error:
         raise UsageError(
             f"{folder} is not a complete bundle ({type(error).__name__}: {str(error)[:60]}); compile the model again"
         ) from None
@@ -252,18 +253,9 @@ def _rule(facts: dict[str, Any]) -> Rule:
     return Rule(**rule)
 
 
-def _check_place(out: Path) -> None:
-    shown = printable(str(out))
-    try:
-        if "\0" in str(out):
-            raise ValueError
-        if out.exists() and not out.is_dir():
-            raise UsageError(f"-o {shown} is a file; name a folder")
-        if out.is_dir() and any(out.iterdir()) and not (out / "proof" / "build.json").is_file():
-            raise UsageError(f"-o {shown} holds other files; name an empty or new folder")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "the name is not valid"
-        raise UsageError(f"-o {shown} cannot be used ({reason}); name another folder") from None
+def is_bundle(folder: Path) -> bool:
+    """Whether a whole bundle lies in `folder`, which a new one may replace."""
+    return (folder / "proof" / "build.json").is_file()
 
 
 def _remove(path: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
+from sandgrain.base.text import ascii_line
+from sandgrain.dtypes import DTYPES, DType
 from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.frontends.flatbuffer import Table
-from sandgrain.ir import ITEM_BYTES, Array, Tensor
+from sandgrain.ir import Array, Tensor
 from sandgrain.quant import Quantization
 
 FLOAT32, FLOAT16, UINT8, INT8 = 0, 1, 3, 9  # .tflite TensorType
@@ -24,12 +24,6 @@ SCALE_LIMIT = 2.0**60  # of int8 values that are computed; between its reciproca
 MAX_NAME = 200  # characters of a tensor name that are kept
 
 
-def printable(text: str, limit: int = 60) -> str:
-    """`text` as printable ASCII, other characters as "?", cut to `limit`: safe in a terminal, a log and a message."""
-    clean = "".join(c if " " <= c <= "~" else "?" for c in text[: limit + 1])
-    return clean if len(clean) <= limit else clean[: limit - 3] + "..."
-
-
 @dataclass(frozen=True, slots=True)
 class RawTensor:
     """A tensor's table, with what is needed before it is decoded."""
@@ -42,7 +36,7 @@ class RawTensor:
 
     @property
     def place(self) -> str:
-        return f"tensor {self.index} {printable(self.name)}"
+        return f"tensor {self.index} {ascii_line(self.name)}"
 
     @property
     def constant(self) -> bool:
@@ -58,13 +52,15 @@ def raw_tensors(tables: list[Table], buffers: list[Table]) -> list[RawTensor]:
     """Every tensor of a subgraph, buffer indices checked."""
     found = []
     for index, table in enumerate(tables):
-        name = printable(table.string(3), MAX_NAME) or f"tensor_{index}"
+        name = ascii_line(table.string(3), MAX_NAME) or f"tensor_{index}"
         number = table.scalar(2, "u32")
         if number >= len(buffers):
-            raise ModelError(f"tensor {index} {printable(name)}: names buffer {number} of {len(buffers)}; export the model again")
+            raise ModelError(
+                f"tensor {index} {ascii_line(name)}: names buffer {number} of {len(buffers)}; export the model again"
+            )
         buffer = buffers[number]
         if buffer.scalar(1, "u64") or buffer.scalar(2, "u64"):
-            raise UnsupportedError(f"tensor {index} {printable(name)}: data outside the flatbuffer; export a model below 2 GB")
+            raise UnsupportedError(f"tensor {index} {ascii_line(name)}: data outside the flatbuffer; export a model below 2 GB")
         found.append(RawTensor(index, table, table.scalar(1, "i8"), name, buffer if buffer.length(0) else None))
     return found
 
@@ -85,13 +81,13 @@ def decode_tensor(raw: RawTensor) -> Tensor:
     return Tensor(raw.name, shape, dtype, quant, _data(raw, shape, dtype))
 
 
-def _dtype(code: int) -> str:
+def _dtype(code: int) -> DType:
     name = TYPE_NAMES[code] if 0 <= code < len(TYPE_NAMES) else None
     if name is None:
         raise ModelError(f"tensor type {code} does not exist; export the model again")
-    if name not in ITEM_BYTES:
+    if name not in DTYPES:
         raise UnsupportedError(f"{name} values; quantize the model to int8 (full integer, int8 inputs and outputs)")
-    return name
+    return DTYPES[name]
 
 
 def _shape(dims: list[int]) -> tuple[int, ...]:
@@ -123,11 +119,10 @@ def _quantization(table: Table | None, shape: tuple[int, ...]) -> Quantization |
     return Quantization(scale, zero_point, axis)
 
 
-def _data(raw: RawTensor, shape: tuple[int, ...], dtype: str) -> Array | None:
+def _data(raw: RawTensor, shape: tuple[int, ...], dtype: DType) -> Array | None:
     if raw.data is None:
         return None
-    needed, got = math.prod(shape) * ITEM_BYTES[dtype], raw.data.length(0)
+    needed, got = dtype.nbytes(math.prod(shape)), raw.data.length(0)
     if got != needed:
         raise ModelError(f"{got} bytes of data, {dtype} {list(shape)} needs {needed}; export the model again")
-    data = raw.data.array(0, "u8").tobytes()
-    return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
+    return dtype.unpack(raw.data.array(0, "u8").tobytes(), shape)

@@ -2,7 +2,7 @@
 
 A gate's argument is int16 with 12 fraction bits (Q3.12), what comes out of it int16 with 15 (Q0.15). Both are TensorFlow
 Lite's (integer_ops/logistic.h, tanh.h, lstm_eval): logistic and tanh interpolate in one table of logistic(i / 24).
-In C: kernels/portable/sg_gates.h.
+In C: kernels/recurrent/sg_gates.h.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from sandgrain.quant import (
 )
 
 ARGUMENT_SCALE, GATE_SCALE = 2.0**-12, 2.0**-15
+STATE = per_tensor(1 / 128, 0)  # of a state: it lies within -1 .. 1, and calibration may not see its small steps
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
 BLOCK = 4  # units that a kernel computes at once: a gate's are padded to a multiple
 MAX_STEPS = 1 << 15

@@ -13,11 +13,12 @@ from sandgrain import interp
 from sandgrain.errors import printable
 from sandgrain.ir import Array, Node
 from sandgrain.ops import OPS
+from sandgrain.ops.traits import NO_INPUTS
 from sandgrain.quant import dequantize
-from sandgrain.quant import quantize as to_int8
+from sandgrain.quant import quantize as to_integers
 from sandgrain.quantize import floats
 from sandgrain.quantize.convert import Quantized
-from sandgrain.quantize.scales import FIXED, SAME, limits
+from sandgrain.quantize.scales import limits
 from sandgrain.quantize.twins import fake, rounded_weights, with_data
 
 SAMPLES = 16  # that the int8 reference runs: it is exact, and slow
@@ -87,10 +88,13 @@ class _Probe:
         q = self.quantized
         self.exact = floats.run(q.floats, self.inputs)
         self.weights = rounded_weights(q)
-        scales = [q.graph.tensors[i].quant for i in q.graph.inputs]
+        tensors = [q.graph.tensors[i] for i in q.graph.inputs]
         rows = []
         for s in range(len(self.inputs[0])):
-            given = [x[s] if scale is None else to_int8(x[s], scale) for x, scale in zip(self.inputs, scales, strict=True)]
+            given = [
+                x[s] if t.quant is None else to_integers(x[s], t.quant, t.dtype)
+                for x, t in zip(self.inputs, tensors, strict=True)
+            ]
             rows.append(interp.trace(q.graph, given))
         self.integers = {
             i: np.stack([dequantize(row[k], q.scales[i]) for row in rows if row[k] is not None])  # type: ignore[arg-type]
@@ -122,7 +126,7 @@ class _Probe:
                 if tensor is None or tensor.data is not None:
                     given.append(None if tensor is None else tensor.data)
                 else:
-                    given.append(to_int8(self.exact[node.inputs[k]][s], q.scales[node.inputs[k]]))
+                    given.append(to_integers(self.exact[node.inputs[k]][s], q.scales[node.inputs[k]], tensor.dtype))
             rows.append(dequantize(OPS[twin.op].reference(view, given)[0], q.scales[node.outputs[0]]))
         return np.stack(rows)
 
@@ -166,9 +170,9 @@ class _Probe:
 
     def _levels(self, node: Node, exact: Array) -> tuple[str, str]:
         """Why 256 levels are too few for this output."""
-        if node.op in FIXED:
+        if OPS[node.op].fixed_output is not None:
             return "fixed", "Its output scale is part of the op: nothing to choose."
-        if node.op in SAME:
+        if OPS[node.op].same_scale_inputs != NO_INPUTS:
             return "shared", f"It keeps the scale of its input ({self._sources(node)}), which is coarse for it."
         scale = self.quantized.scales[node.outputs[0]]
         low, high = limits(scale)

@@ -14,12 +14,13 @@ from sandgrain.exporters import tflite as writer
 from sandgrain.frontends import tflite
 from sandgrain.ir import Graph
 from sandgrain.ops import OPS
-from sandgrain.quant import dequantize, quantize
+from sandgrain.quant import dequantize
 from sandgrain.quantize import Range, convert_with_ranges, floats
 from sandgrain.quantize.scales import limits
 from sandgrain.quantize.twins import fake, rounded_weights, with_data
 from tests.draws import SeededDraw
 from tests.floating import Net, floated, small
+from tests.integers import to_int8
 from tests.oracle import OracleError, needs_tflm, tflm_run
 from tests.shared import shared_model
 
@@ -50,7 +51,7 @@ def real_inputs(graph: Graph, samples: int, seed: int) -> list[np.ndarray]:
 
 
 def test_every_op_of_a_model_file_has_a_float_meaning() -> None:
-    assert set(FLOAT_OPS) <= set(floats.FUNCTIONS)
+    assert all(OPS[name].has_real for name in FLOAT_OPS)
 
 
 @needs_tflm
@@ -76,7 +77,7 @@ def test_floats_equal_tensorflow_lite_micro(name: str) -> None:
         pytest.skip(f"TensorFlow Lite Micro has no float {name}")
 
 
-@pytest.mark.parametrize("name", [n for n in floats.FUNCTIONS if n not in ("arg_max", "quantize")])
+@pytest.mark.parametrize("name", [n for n, op in OPS.items() if op.has_real and n not in ("arg_max", "quantize")])
 def test_int8_means_what_the_floats_mean(name: str) -> None:
     """With inputs and weights rounded once, the int8 output is within two steps (or STEPS) of the float one, clipped to its
     range.
@@ -99,7 +100,7 @@ def test_int8_means_what_the_floats_mean(name: str) -> None:
         data |= {i: fake(t.data, made.scales[i]) for i, t in enumerate(graph.tensors) if t.data is not None and i in made.scales}
         exact = floats.run(with_data(made.floats, data), given)
         for s in range(2):
-            whole = [quantize(x[s], made.scales[i]) for x, i in zip(inputs, made.floats.inputs, strict=True)]
+            whole = [to_int8(x[s], made.scales[i]) for x, i in zip(inputs, made.floats.inputs, strict=True)]
             for y, index in zip(interp.run(made.graph, whole), made.floats.outputs, strict=True):
                 scale = made.scales[index]
                 wanted = np.clip(exact[index][s], *limits(scale))
