@@ -174,16 +174,18 @@ def _compile(request: CompileRequest) -> Result:
         brought = None
         if request.model is not None:
             brought = importing.bring(request.model, request.path.stem, request.example_input, request.calibration)
-        data = None if brought is None else brought.data
-        imported, optimized = read(data, options.name, words, front)
-        if brought is not None and front is None:
-            imported = replace(imported, channels_first=brought.graph.channels_first)
+        imported, optimized = read(None if brought is None else brought.graph, options.name, words, front)
         choice = tune.choose(optimized, board, request.compiler, request.optimize, request.progress, measure=request.measure)
         compiled = emit(imported, optimized, board, options, choice, front.stride if front else 0)
     build = Build(compiled, board, tune.toolchain_for(request.compiler, request.optimize), title)
     build, cost = _fitted_to_ram(build, limits, measure=request.measure)
     reports: list[Report] = []
-    proof.save(build, proof.Origin(data, front), request.folder, lambda b: reports.append(_accept(b, limits, request)))
+    proof.save(
+        build,
+        proof.Origin(None if brought is None else brought.data, front),
+        request.folder,
+        lambda b: reports.append(_accept(b, limits, request)),
+    )
     report = replace(reports[0], notes=(*reports[0].notes, cost)) if cost else reports[0]
     return Result(request.folder, report, dump(build.compiled.graph), None if brought is None else brought.snr_db)
 

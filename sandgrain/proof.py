@@ -142,7 +142,6 @@ def _to_facts(build: Build) -> dict[str, Any]:
         "choice": _choice_facts(compiled.choice),
         "threshold": options.threshold,
         "rule": asdict(options.rule),
-        "channels_first": compiled.imported.channels_first,
     }
 
 
@@ -166,7 +165,6 @@ def load_bundle(folder: Path) -> Bundle:
         choice = _choice(facts["choice"])
         origin = _origin(folder / "proof")
         compiled = compile_bytes(origin.model, board, options, labels, choice, origin.front)
-        compiled = replace(compiled, imported=replace(compiled.imported, channels_first=facts["channels_first"] is True))
         fresh = bundle.files(compiled.source)
         edited = any((folder / name).read_text("utf-8", "replace") != wanted for name, wanted in fresh.items())
         toolchain = Toolchain(_text(facts, "compiler"), _text(facts, "opt"))
