@@ -13,6 +13,8 @@ import numpy as np
 from sandgrain import extract
 from sandgrain.build.store import Store, digest
 from sandgrain.data import augment, ingest
+from sandgrain.data.readers import make_layout
+from sandgrain.data.readers.audio import AudioOptions
 from sandgrain.data.records import Record
 from sandgrain.data.windows import Cut, Windowing, count, stream
 from sandgrain.errors import UsageError
@@ -115,7 +117,8 @@ class Samples:
         data = self.found.loaded.project.data
         if not data.background:
             return []
-        layout = type(data.layout)(kind=data.kind, files=data.background, rate=data.rate, resample=data.resample)
+        audio = data.layout.get(AudioOptions)
+        layout = make_layout(data.kind, files=data.background, rate=data.rate, resample=audio.resample)
         manifest = ingest.ingest(self.found.loaded.root, layout)
         return [ingest.open_record(manifest, r) for r in manifest.records[:most]]
 

@@ -22,8 +22,10 @@ from sandgrain.data.names import Pattern, Place, escape
 from sandgrain.data.opening import open_record
 from sandgrain.data.pool import Reply, decode_all
 from sandgrain.data.readers import suffixes
+from sandgrain.data.readers.audio import AudioOptions
 from sandgrain.data.readers.base import BadFileError, check_rate
 from sandgrain.data.records import BadFile, Layout, Manifest, Record
+from sandgrain.data.tables import Scale, TableOptions
 from sandgrain.data.walk import MAX_FILES, Found, walk
 from sandgrain.errors import UsageError
 
@@ -90,9 +92,10 @@ def ingest(
 
 def check_layout(layout: Layout) -> Pattern | None:
     """The name pattern, compiled. Raises UsageError for a layout that contradicts itself."""
-    if layout.resample and not layout.rate:
+    if layout.get(AudioOptions).resample and not layout.rate:
         raise UsageError("resample needs a rate to resample to; set rate")
-    if layout.segment < 0 or any(not 0 < abs(s) < float("inf") for s in layout.full_scale):
+    scale = layout.get(Scale).full_scale
+    if layout.get(TableOptions).segment < 0 or any(not 0 < abs(s) < float("inf") for s in scale):
         raise UsageError("segment is a number of rows, and full_scale a positive number a channel")
     if layout.rate:
         try:
@@ -169,7 +172,7 @@ def _agreeing(records: list[Record], layout: Layout) -> tuple[list[Record], list
         bad += _files_of((r for r in records if not r.label), lambda r: "has no label, while others have one")
         records = [r for r in records if r.label]
     usual = _most(r.rate for r in records)
-    near = MEASURED * usual if layout.time_column else 0.0
+    near = MEASURED * usual if layout.get(TableOptions).time_column else 0.0
 
     def mixed(r: Record) -> str:
         if not r.rate:

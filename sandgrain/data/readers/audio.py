@@ -25,12 +25,22 @@ from sandgrain.data.readers.base import (
     one_line,
     to_int16,
 )
-from sandgrain.data.records import Layout
+from sandgrain.data.records import Layout, option
 from sandgrain.ir import Array
 
 KINDS = ("audio", "motion")
 SUFFIXES = (".flac", ".wav")
 WHAT = "audio"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioOptions:
+    """What is done about other rates."""
+
+    resample: bool = option(False, "Resample audio of another rate; otherwise such a file is bad.")
+
+
+OPTIONS = (AudioOptions,)
 
 BLOCK = 1 << 16  # frames at a time
 MAX_CHUNKS = 64  # of a RIFF file before its samples
@@ -54,7 +64,7 @@ class Wave:
 
 def needs(suffix: str, layout: Layout) -> tuple[str, ...]:
     """See `base.Reader`."""
-    return (("soundfile",) if suffix == ".flac" else ()) + (("scipy.signal",) if layout.resample else ())
+    return (("soundfile",) if suffix == ".flac" else ()) + (("scipy.signal",) if layout.get(AudioOptions).resample else ())
 
 
 def sniff(head: bytes) -> str:
@@ -190,7 +200,7 @@ def _change(rate: float, layout: Layout) -> Fraction:
     """New samples for each old one. Raises BadFileError where the rate is not the data set's and may not be changed."""
     if not layout.rate or rate == layout.rate:
         return Fraction(1)
-    if not layout.resample:
+    if not layout.get(AudioOptions).resample:
         raise BadFileError(f"is sampled at {rate:g} Hz, the data set at {layout.rate:g} Hz; set resample = true")
     change = Fraction(layout.rate).limit_denominator(1000) / Fraction(rate).limit_denominator(1000)
     if max(change.numerator, change.denominator) > MAX_RATIO:

@@ -26,12 +26,13 @@ from sandgrain.data.readers.base import (
     one_line,
 )
 from sandgrain.data.records import Layout
-from sandgrain.data.tables import Rows, check_full_scale, to_counts
+from sandgrain.data.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
 from sandgrain.ir import Array
 
 KINDS = ("audio", "image", "motion")
 SUFFIXES = (".npz",)
 WHAT = "an .npz file"
+OPTIONS = (TableOptions, Scale)
 
 MAX_MEMBERS = 1024  # of the archive
 MAX_LABEL = 200  # characters of a fixed-width text in `y`, `group` or `labels`
@@ -101,12 +102,13 @@ def _samples(row: Array, index: int, layout: Layout) -> tuple[Array, int]:
         )
     row = row.reshape(len(row), -1)
     check_values(*row.shape)
-    if row.dtype == np.int16 and not layout.full_scale:
+    if row.dtype == np.int16 and not layout.get(Scale).full_scale:
         return row, 0
     scale = check_full_scale(layout, row.shape[1])
     if scale is None and layout.kind == "audio" and row.dtype.kind == "f":
         scale = np.ones(1)
-    names = layout.columns if len(layout.columns) == row.shape[1] else tuple(str(k + 1) for k in range(row.shape[1]))
+    columns = layout.get(TableOptions).columns
+    names = columns if len(columns) == row.shape[1] else tuple(str(k + 1) for k in range(row.shape[1]))
     return to_counts(Rows(row.astype(np.float64), f"recording {index}, row", range(1, len(row) + 1)), scale, names)
 
 
