@@ -12,7 +12,7 @@ import numpy as np
 
 from sandgrain import extract
 from sandgrain.build.store import Store, digest
-from sandgrain.data import augment, ingest
+from sandgrain.data import augment, ingest, kinds
 from sandgrain.data.readers import make_layout
 from sandgrain.data.readers.audio import AudioOptions
 from sandgrain.data.records import Record
@@ -50,7 +50,7 @@ class Samples:
     def stride(self) -> int:
         """Samples from one result of a stream to the next; 0 for pictures and for features that need the whole window."""
         signal = self.pipeline.signal
-        if signal.kind == "image" or any(getattr(b, "peak", False) for b in self.pipeline.blocks):
+        if not kinds.of(signal.kind).sampled or any(getattr(b, "peak", False) for b in self.pipeline.blocks):
             return 0
         chosen = self.found.loaded.project.data.stride_s
         return max(round((chosen or signal.shape[0] / signal.rate / 4) * signal.rate), 1)

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
-from sandgrain.data import decode, names
+from sandgrain.data import decode, kinds, names
 from sandgrain.data.cache import Cache
 from sandgrain.data.labels import read_labels
 from sandgrain.data.manifest import EMPTY, load_manifest, make_manifest, save
@@ -177,7 +177,7 @@ def _agreeing(records: list[Record], layout: Layout) -> tuple[list[Record], list
     def mixed(r: Record) -> str:
         if not r.rate:
             return f"does not say its sampling rate, most of the data has {usual:g} Hz; set rate"
-        advice = "; set rate and resample" if layout.kind == "audio" else ""
+        advice = kinds.of(layout.kind).rate_advice
         return f"is sampled at {r.rate:g} Hz, most of the data at {usual:g} Hz{advice}"
 
     bad += _files_of((r for r in records if abs(r.rate - usual) > near), mixed)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sandgrain.base import files
+from sandgrain.data import kinds
 from sandgrain.data.names import MAX_LABEL, escape, problem, split_key, unseen
 from sandgrain.data.readers import keys_of, make_layout
 from sandgrain.data.readers.base import MAX_RATE
@@ -22,7 +23,6 @@ from sandgrain.data.records import SPLITS, BadFile, Layout, Manifest, Record
 from sandgrain.errors import UsageError
 
 FORMAT = 1
-KINDS = ("audio", "motion", "image")
 MAX_LINE = 1 << 18  # bytes: a path of 4096 characters, each escaped, and again as what placeholders matched
 MAX_LINES = 1 << 21
 EMPTY: dict[str, str] = {}
@@ -113,7 +113,7 @@ def _next(stream: IO[bytes]) -> Any:
 def layout_of(value: Any) -> Layout:
     """A layout from JSON, every field of its type. Raises ValueError or TypeError."""
     usual = keys_of(Layout("audio"))
-    if not isinstance(value, dict) or not value.keys() <= usual.keys() or value.get("kind") not in KINDS:
+    if not isinstance(value, dict) or not value.keys() <= usual.keys() or value.get("kind") not in kinds.names():
         raise ValueError("layout")
     return make_layout(**{name: _typed(name, item, usual[name]) for name, item in value.items()})
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-Kind = Literal["audio", "motion", "image"]
+Kind = str  # the name of a kind of data, see data/kinds/
 T = TypeVar("T")
 SPLITS = ("train", "validation", "test")
 
@@ -25,7 +25,7 @@ class Layout:
     Every field, and every field of a reader's options, is a key of `[data]` in sandgrain.toml.
     """
 
-    kind: Kind  # "audio": int16 [samples, 1]; "motion": int16 [samples, channels]; "image": uint8 [height, width, channels]
+    kind: Kind  # sound is int16 [samples, 1], sensors int16 [samples, channels], images uint8 [height, width, channels]
     files: tuple[str, ...] = ()  # glob patterns below the root; empty: all suffixes of the kind
     name: str = ""  # pattern of the path without its suffix, see `names.compile_pattern`; "": the label is the first folder
     labels: str = ""  # CSV file below the root with columns file, label, group, split; it wins over `name`

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.text import plain
-from sandgrain.data import ingest, quality, split
-from sandgrain.data.records import SPLITS, Kind, Manifest, Record
+from sandgrain.data import ingest, kinds, quality, split
+from sandgrain.data.records import SPLITS, Manifest, Record
 from sandgrain.errors import UsageError
 from sandgrain.project.load import Loaded
 from sandgrain.project.schema import Data
@@ -62,8 +62,13 @@ class Inspection:
         return self.loaded.file.resolve().parent.name or "data"
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> str:
         return self.manifest.layout.kind
+
+    @property
+    def about(self) -> kinds.Kind:
+        """What is true of every data set of this kind."""
+        return kinds.of(self.kind)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -115,11 +120,11 @@ class Inspection:
             "labels": {c.label: {**dict(zip(SPLITS, c.sides, strict=True)), "total": c.total, "seconds": round(c.seconds, 3)} for c in self.counts},
             "groups": self.groups,
             "rates_hz": list(self.rates),
-            "seconds": None if self.kind == "image" or not len(seconds) else {
+            "seconds": None if not self.about.sampled or not len(seconds) else {
                 "total": round(float(seconds.sum()), 3), "smallest": round(float(seconds.min()), 4),
                 "median": round(float(np.median(seconds)), 4), "largest": round(float(seconds.max()), 4),
             },
-            "shapes": {"x".join(map(str, shape)): n for shape, n in shapes.most_common(10)} if self.kind == "image" else {},
+            "shapes": {"x".join(map(str, shape)): n for shape, n in shapes.most_common(10)} if not self.about.sampled else {},
             "balance": None if self.balance is None else round(self.balance, 3),
             "checks": [
                 {"topic": f.topic, "count": f.count, "dropped": f.dropped, "rule": f.rule,

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 from sandgrain.budget import Limits, parse_size, parse_time
+from sandgrain.data import kinds
 from sandgrain.data.readers import keys_of, make_layout, option_classes
-from sandgrain.data.records import Kind, Layout
+from sandgrain.data.records import Layout
 from sandgrain.decide import MAX_HOLD, MAX_MARGIN, MAX_SMOOTHING, Rule
 from sandgrain.errors import SandgrainError
 
@@ -29,6 +30,10 @@ def _tuple(value: object) -> object:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_tuple), Field(max_length=MAX_LIST)]
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_tuple), Field(max_length=MAX_LIST)]
+if TYPE_CHECKING:
+    KindName = str
+else:
+    KindName = Literal[kinds.names()]
 IN_TOML: dict[Any, Any] = {tuple[str, ...]: Words, tuple[float, ...]: Numbers}  # a type of Python -> the one of a field
 Tables = Annotated[tuple[T, ...], BeforeValidator(_tuple), Field(max_length=MAX_LIST)]
 
@@ -89,7 +94,7 @@ class Files(Section):
         min_length=1,
         description="Folder, relative to this file; looked for below $SANDGRAIN_DATA when it is not there.",
     )
-    kind: Kind = Field(description="`audio`, `motion` (any sampled sensor) or `image`.")
+    kind: KindName = Field(description="`audio`, `motion` (any sampled sensor) or `image`.")
     files: Words = Field((), description='Patterns below `path`, such as `["*.wav"]`; empty: every file of this kind.')
     name: str = Field(
         "",
@@ -139,8 +144,8 @@ class Data(with_options(Files)):  # type: ignore[misc]
 
     @model_validator(mode="after")
     def _fits(self) -> Data:
-        if self.kind == "image" and (self.window_s or self.stride_s):
-            raise ValueError("window_s and stride_s do not go with images")
+        if not kinds.of(self.kind).sampled and (self.window_s or self.stride_s):
+            raise ValueError(f"window_s and stride_s do not go with {kinds.of(self.kind).noun}")
         if self.stride_s and not self.window_s:
             raise ValueError("stride_s needs window_s")
         if any(not scale > 0 for scale in self.full_scale):

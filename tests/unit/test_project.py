@@ -131,7 +131,7 @@ def test_every_key_is_described() -> None:
         (AUDIO + "epochs = 1", "it belongs in [train]"),
         (AUDIO + "[data.split]\nsed = 1", "[data.split]: there is no key 'sed'; did you mean 'seed'?"),
         (AUDIO + "[modle]", "did you mean 'model'?"),
-        ('[data]\nkind = "audi"', "[data] kind: should be 'audio', 'motion' or 'image'"),
+        ('[data]\nkind = "audi"', "[data] kind: should be 'audio', 'image' or 'motion'"),
         (AUDIO + 'rate = "16000"', "[data] rate: should be a number"),
         (AUDIO + "rate = true", "[data] rate: should be a number"),
         (AUDIO + "rate = nan", "finite"),

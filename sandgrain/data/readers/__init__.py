@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, cast
 
 from sandgrain.data.readers.base import Reader
-from sandgrain.data.records import Kind, Layout
+from sandgrain.data.records import Layout
 
 
 @cache
@@ -32,7 +32,7 @@ def make_layout(kind: str, **keys: Any) -> Layout:
         made = options(**{f.name: keys.pop(f.name) for f in fields(options) if f.name in keys})
         if made != options():
             chosen.append(made)
-    return Layout(cast(Kind, kind), **keys, options=tuple(chosen))
+    return Layout(kind, **keys, options=tuple(chosen))
 
 
 def keys_of(layout: Layout) -> dict[str, Any]:

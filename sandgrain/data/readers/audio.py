@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from sandgrain.data import kinds
 from sandgrain.data.readers.base import (
     BadFileError,
     Sample,
@@ -183,7 +184,7 @@ def _flac_blocks(sound: Any) -> Iterator[Array]:
 def _sample(rate: float, frames: int, channels: int, blocks: Iterator[Array], layout: Layout) -> Sample:
     """The recording: mixed down for audio, at the layout's rate."""
     change = _change(rate, layout)
-    kept = 1 if layout.kind == "audio" else channels
+    kept = 1 if kinds.of(layout.kind).mono else channels
     if change != 1:
         check_values(math.ceil(frames * change), kept)
         data, clipped = resampled(_joined(blocks, frames, kept), change)
