@@ -33,8 +33,8 @@ def command(
     """
     from sandgrain.project import api
 
-    with _out.progress("reading") as step:
-        found = api.inspect_data(project, html=html, workers=workers, progress=lambda what, done, total: step(done, total))
+    with _out.progress("reading") as progress:
+        found = api.inspect_data(project, html=html, workers=workers, progress=progress)
     if as_json:
         _out.emit_json({**found.to_json(), "html": None if html is None else str(html)})
         return

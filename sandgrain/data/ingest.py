@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
+from sandgrain.base.progress import Progress, silent
 from sandgrain.data import decode, kinds, names
 from sandgrain.data.cache import Cache
 from sandgrain.data.labels import read_labels
@@ -43,7 +44,7 @@ def ingest(
     *,
     bad: Literal["skip", "refuse"] = "skip",
     workers: int = 2,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
     cache: Path | None = None,
 ) -> Manifest:
     """Read every recording below `root` once, and list it with its hash.
@@ -123,7 +124,7 @@ def _replies(
     layout: Layout,
     files: list[Found],
     workers: int,
-    progress: Callable[[int, int], None],
+    progress: Progress,
     folder: Path | None,
 ) -> Iterator[tuple[Found, Reply]]:
     """Each file with what is in it, from the cache or from the processes that decode."""
@@ -139,7 +140,7 @@ def _replies(
                     continue
                 done += 1
                 yield file, known
-        progress(done, len(files))
+        progress("reading", done, len(files))
         found = sorted({posixpath.splitext(f.path)[1].lower() for f in left})
         modules = decode.modules(found, layout)
         for file, reply, same_again in decode_all(root, layout, left, modules, workers):
@@ -147,7 +148,7 @@ def _replies(
                 cache.put(file, reply)
             done += 1
             if done % EVERY == 0 or done == len(files):
-                progress(done, len(files))
+                progress("reading", done, len(files))
             yield file, reply
 
 

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from sandgrain.base import files
+from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import plain
 from sandgrain.data import fingerprint, kinds
 from sandgrain.data.records import Kind, Record
@@ -87,7 +88,7 @@ def measure(
     open_record: Callable[[Record], Array],
     *,
     cache: Path | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Facts:
     """The facts about each record, which `open_record` gives the samples of. `cache`: a file that remembers them."""
     known = _load(cache)
@@ -105,7 +106,7 @@ def measure(
             prints[k, : len(own)] = own
             fresh += 1
         if k % 64 == 63 or k + 1 == len(records):
-            progress(k + 1, len(records))
+            progress("checking", k + 1, len(records))
     if cache is not None and fresh:
         _save(cache, records, rows, prints)
     return Facts(rows, prints)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import plain
 from sandgrain.data import ingest, kinds, quality, split
 from sandgrain.data.records import SPLITS, Manifest, Record
@@ -19,7 +20,6 @@ from sandgrain.errors import UsageError
 from sandgrain.project.load import Loaded
 from sandgrain.project.schema import Data
 
-Progress = Callable[[str, int, int], None]  # what is done, how many, of how many
 MAX_LIST_FILE = 64 << 20  # bytes of a file of names
 LISTED = 100  # bad files and leaks that JSON holds
 
@@ -140,7 +140,7 @@ class Inspection:
         }  # fmt: skip
 
 
-def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = lambda what, done, total: None) -> Inspection:
+def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = silent) -> Inspection:
     """Read, judge and split the data of a project; the manifest and what was measured are kept in `loaded.work`.
 
     Raises UsageError where there is no data, nothing can be read, a file is bad and `bad = "refuse"`, or a split cannot
@@ -149,7 +149,7 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
     data, root = loaded.project.data, loaded.root  # a project without data leaves nothing behind
     work = prepare(loaded.work)
     manifest = ingest.ingest(
-        root, data.layout, bad=data.bad, workers=workers or os.cpu_count() or 1, cache=work / "ingest", progress=partial(progress, "reading"),
+        root, data.layout, bad=data.bad, workers=workers or os.cpu_count() or 1, cache=work / "ingest", progress=progress,
     )  # fmt: skip
     if not manifest.records:
         first = (
@@ -164,9 +164,7 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
         raise UsageError(
             f"[data] classes: no recording has one of these labels; there are {plain(', '.join(manifest.labels), 200)}"
         )
-    facts = quality.measure(
-        records, partial(ingest.open_record, manifest), cache=work / "facts.npz", progress=partial(progress, "checking")
-    )
+    facts = quality.measure(records, partial(ingest.open_record, manifest), cache=work / "facts.npz", progress=progress)
     judgement = quality.judge(
         records, facts, data.model_dump(include={"duplicates", "conflicts", "silent", "constant", "clipped"})
     )

@@ -49,7 +49,7 @@ def reasons(manifest: Manifest) -> dict[str, str]:
 
 def test_the_first_folder_is_the_label_and_records_are_in_order(words: Path) -> None:
     told: list[tuple[int, int]] = []
-    found = ingest(words, AUDIO, progress=lambda done, total: told.append((done, total)))
+    found = ingest(words, AUDIO, progress=lambda what, done, total: told.append((done, total)))
     assert [r.key for r in found.records] == [f"{w}/anna_{k}.wav" for w, s in (("no", 0), ("yes", 1)) for k in range(s, 6, 2)]
     assert found.labels == ("no", "yes") and not found.bad
     first = found.records[0]
