@@ -19,7 +19,7 @@ from sandgrain.quant import per_tensor
 from tests.draws import SeededDraw
 from tests.floating import floated
 
-CASES = 12
+CASES = 20
 COARSER = ("relu6",)  # computes on its input's scale whatever the output's is
 OTHER = per_tensor(0.123, 7)
 
@@ -44,6 +44,14 @@ def refused(graph: Graph) -> bool:
     return False
 
 
+def drawn_ends(rng: np.random.Generator, channels: int, zero_point: int) -> np.ndarray:
+    """[2, channels]: a single value, a narrow interval, a wide one (which hides what lies between its ends), one around zero."""
+    wide = np.sort(rng.integers(-128, 128, (2, channels)), axis=0)
+    narrow = np.stack([wide[0], np.minimum(wide[0] + rng.integers(0, 20, channels), 127)])
+    zero = np.clip(zero_point + np.stack([-rng.integers(0, 60, channels), rng.integers(0, 60, channels)]), -128, 127)
+    return np.choose(rng.integers(0, 4, channels), [wide[[0, 0]], narrow, wide, zero])
+
+
 @pytest.mark.parametrize("name", OPS)
 def test_channels_stay_within_their_intervals(name: str) -> None:
     """Inputs drawn from random intervals, channel by channel, give outputs within those of `interval`."""
@@ -56,8 +64,7 @@ def test_channels_stay_within_their_intervals(name: str) -> None:
         known, inputs = dict[int, Interval](), []
         for index in graph.inputs:
             tensor = graph.tensors[index]
-            ends = np.sort(rng.integers(-128, 128, (2, channels_of(tensor))), axis=0)
-            ends[1] = np.where(rng.random(ends.shape[1]) < 0.3, ends[0], ends[1])  # some hold one value
+            ends = drawn_ends(rng, channels_of(tensor), tensor.zero_point)
             known[index] = Interval(*ends)
             inputs.append(rng.integers(ends[0], ends[1] + 1, tensor.shape).astype(np.int8))
         for index, tensor in enumerate(graph.tensors):
