@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain import spec
+from sandgrain.base.text import ascii_line
 from sandgrain.errors import ModelError, UnsupportedError, UsageError, unsupported
 from sandgrain.frontends.flatbuffer import Table, root
 from sandgrain.frontends.tflite_names import CUSTOM, operator_name
@@ -27,7 +28,6 @@ from sandgrain.frontends.tflite_tensors import (
     UINT8,
     RawTensor,
     decode_tensor,
-    printable,
     raw_tensors,
 )
 from sandgrain.ir import Graph, Node, Tensor, with_nodes
@@ -39,6 +39,9 @@ MAX_FILE = 16 << 20  # bytes: the largest flash of a microcontroller board, and 
 MAX_CHECKED = 64 << 20  # bytes of constants that all layers together may name, a shared one counted each time
 MAX_NAMED = 5  # layers that one message names
 
+# The format has no place for `Graph.channels_first`: a file that a bundle keeps says it in its description.
+CHANNELS_FIRST = "Sandgrain: the model that this was made from has its channels first"
+
 QUANTIZE, DEQUANTIZE = 114, 6  # BuiltinOperator: where float may meet int8
 FULL_INTEGER = "quantize it to int8 (full integer, with a representative data set)"
 
@@ -46,7 +49,7 @@ FULL_INTEGER = "quantize it to int8 (full integer, with a representative data se
 def read_file(path: str | Path) -> bytes:
     """The bytes of a .tflite file, at most MAX_FILE. Raises UsageError for a path that is no readable file."""
     path = Path(path)
-    shown = printable(str(path), 200)
+    shown = ascii_line(str(path), 200)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -65,13 +68,14 @@ def read_file(path: str | Path) -> bytes:
 def load(path: str | Path) -> Graph:
     """The graph of a .tflite file. Raises what `read_file` and `read` raise, the path in front."""
     data = read_file(path)
-    with spec.located(printable(str(path), 200)):
+    with spec.located(ascii_line(str(path), 200)):
         return read(data, Path(path).stem)
 
 
 def read(data: bytes, name: str) -> Graph:
     """The graph of .tflite `data`, legal by `spec.check`. Raises ModelError or UnsupportedError: one line, naming the layer."""
-    return _subgraph(data).graph(name)
+    graph = _subgraph(data).graph(name)
+    return replace(graph, channels_first=root(data, IDENTIFIER).string(3) == CHANNELS_FIRST)
 
 
 def read_float(data: bytes, name: str) -> Graph:
@@ -168,7 +172,7 @@ class _Subgraph:
 
     def _name(self, output: int, taken: dict[str, int]) -> str:
         """A short name for the layer that writes `output`, unlike all before: converters join fused names by ";"."""
-        name = printable(self.raw[output].name.split(";")[0].strip() or f"tensor_{output}")
+        name = ascii_line(self.raw[output].name.split(";")[0].strip() or f"tensor_{output}")
         unique = name
         while unique in taken:
             taken[name] += 1
@@ -202,7 +206,7 @@ class _Subgraph:
             tensors = [None if t is None else _as_float(t) for t in tensors]
         nodes = self._nodes(tensors)
         place_holders = tuple(t if t is not None else Tensor("unused", (), "int8") for t in tensors)
-        graph = with_nodes(Graph(printable(name), place_holders, (), self.inputs, self.outputs), nodes)
+        graph = with_nodes(Graph(ascii_line(name), place_holders, (), self.inputs, self.outputs), nodes)
         spec.check(graph, stage)
         return graph
 
@@ -319,7 +323,7 @@ def _operator_code(table: Table) -> _Code:
     # Codes up to 127 used to live in one byte; newer files fill both fields.
     code = max(table.scalar(0, "i8"), table.scalar(3, "i32"))
     name = operator_name(code)
-    custom = printable(table.string(1), 40) if code == CUSTOM else ""
+    custom = ascii_line(table.string(1), 40) if code == CUSTOM else ""
     return _Code(code, f"{name} {custom}".strip())
 
 
