@@ -39,6 +39,7 @@ class Blocks(Op):
     """Attribute `block`: pixels along a side of a square."""
 
     kernels = (Kernel("gather", _lower),)
+    moves = True
     deepens: ClassVar[bool]  # squares become channels
 
     @staticmethod

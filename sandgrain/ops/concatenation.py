@@ -29,6 +29,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 
 class Concatenation(Op):
     name = "concatenation"
+    moves = True
     summary = "tensors joined along one axis"
     foreign = (Foreign("CONCATENATION", 2, 10, (Option("axis", 0, "i32"), Option(ACTIVATION_OPTION, 1, "i8")), version=2),)
     kernels = (Kernel("copy_rows", _lower),)

@@ -52,6 +52,7 @@ class Gather(Op):
     """Attribute `axis`, counted from the front. Inputs: the tensor, and positions of any shape, which takes the axis's place."""
 
     name = "gather"
+    moves = True
     summary = "slices along one axis at int32 positions: embeddings"
     indices_in = (1,)
     foreign = (Foreign("GATHER", 36, 23, (Option("axis", 0, "i32"), Option("batch_dims", 1, "i32"))),)

@@ -72,6 +72,7 @@ def _fill_byte(constant: Tensor) -> int:
 
 class Pad(Op):
     name = "pad"
+    moves = True
     summary = "a constant around a tensor"
     foreign = (Foreign("PAD", 34, version=2), Foreign("PADV2", 60, version=2))
     kernels = (Kernel("pad", _lower),)

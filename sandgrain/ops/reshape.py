@@ -17,6 +17,7 @@ from sandgrain.ops.samples import one_op
 
 class Reshape(Op):
     name = "reshape"
+    moves = True
     summary = "the same elements under another shape (no code)"
     foreign = (Foreign("RESHAPE", 22, 17), Foreign("SQUEEZE", 43), Foreign("EXPAND_DIMS", 70))
     is_view = True

@@ -24,6 +24,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 
 class Split(Op):
     name = "split"
+    moves = True
     summary = "equal parts along one axis"
     foreign = (Foreign("SPLIT", 49, 35, (Option("num_splits", 0, "i32"),), version=2),)
     kernels = (Kernel("copy_rows", _lower),)

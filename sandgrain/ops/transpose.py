@@ -22,6 +22,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 
 class Transpose(Op):
     name = "transpose"
+    moves = True
     summary = "permuted axes, up to 5"
     foreign = (Foreign("TRANSPOSE", 39, version=2),)
     kernels = (Kernel("gather", _lower),)
