@@ -15,15 +15,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sandgrain import spec
-from sandgrain.codegen.model import Options as CodeOptions
-from sandgrain.codegen.model import generate
+from sandgrain import on_host, spec
 from sandgrain.errors import ModelError, UsageError, printable
 from sandgrain.ir import Array, Graph, Node, Tensor, View, attrs
 from sandgrain.ops import OPS
 from sandgrain.ops.detect.whitened_distance import MAX_DEPTH
 from sandgrain.passes import optimize
-from sandgrain.plan import plan
 from sandgrain.printer import dump, parse
 from sandgrain.quant import INT8_MIN, Quantization, per_tensor
 from sandgrain.run.host import HostModel
@@ -93,7 +90,7 @@ class Detector:
 
     @cached_property
     def _host(self) -> HostModel:
-        return HostModel.from_source(generate(plan(self.graph, ()), CodeOptions("detector")))
+        return on_host.compiled(self.graph)
 
     def scores(self, x: Array) -> Array:
         """int32 [n] of int8 features [n, *shape]: the emitted C, run on this computer."""
