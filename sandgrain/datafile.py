@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sandgrain.codegen.ctext import printable
+from sandgrain.base.text import printable
 from sandgrain.errors import UsageError
 from sandgrain.frontends.sources import own_shape
 from sandgrain.ir import Array, Graph, Tensor
