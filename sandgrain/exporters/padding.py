@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Graph, Node, Tensor, View, attrs, with_nodes
 from sandgrain.ops.transpose_conv import named_paddings
 from sandgrain.ops.windows import explicit_padding
-from sandgrain.quant import INT8_MIN
 
 KERNEL = {"conv_2d": (1, 1), "depthwise_conv_2d": (1, 1), "max_pool_2d": None}  # op -> (weights' input, first spatial axis)
 NONE = (0, 0, 0, 0)
-LEAST: dict[str, float] = {"int8": INT8_MIN, "int16": -(2**15), "float32": float(np.finfo(np.float32).min)}
+LEAST: dict[str, float] = {"int8": INT8.low, "int16": -(2**15), "float32": float(np.finfo(np.float32).min)}
 
 
 def spelled_out(graph: Graph) -> Graph:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array
 from sandgrain.ops.base import Foreign
 from sandgrain.ops.pooling import POOL_OPTIONS, Pool, pool_kernels
-from sandgrain.quant import INT8_MIN
 
 
 class MaxPool2D(Pool):
@@ -15,7 +15,7 @@ class MaxPool2D(Pool):
     summary = "2-D max pool with a fused activation"
     foreign = (Foreign("MAX_POOL_2D", 17, 5, POOL_OPTIONS, version=2),)
     kernels = pool_kernels("max_pool_2d")
-    fill = INT8_MIN
+    fill = INT8.low
 
     def _reduce(self, taps: Array, counts: Array) -> Array:
         return np.asarray(taps.max(axis=3))

@@ -17,7 +17,9 @@ from sandgrain.ir import Array, Graph, Tensor, View
 from sandgrain.ops import OPS
 from sandgrain.ops.lut import UnaryOp
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of, exact_matmul, finish
-from sandgrain.quant import INT8_MAX, INT8_MIN, INT32_MAX, Int64
+from sandgrain.quant import INT32_MAX, Int64
+
+MAX_BITS = 16  # of types whose values are tried one by one
 
 Mask = npt.NDArray[np.bool_]
 MAX_BROADCAST = 1 << 22  # elements that a rule may spread its intervals over
@@ -44,10 +46,10 @@ def channels_of(tensor: Tensor) -> int:
 
 
 def channel_ranges(graph: Graph) -> dict[int, Range]:
-    """Tensor index -> `Range`, for the int8 tensors."""
+    """Tensor index -> `Range`, for the tensors of integers of at most 16 bits."""
     found: dict[int, Range] = {}
     for index, tensor in enumerate(graph.tensors):
-        if tensor.dtype == "int8":
+        if not tensor.dtype.is_float and tensor.dtype.bits <= MAX_BITS:
             found[index] = _anything(tensor) if tensor.data is None else _held(tensor.data)
     for node in graph.nodes:
         rule = RULES.get(node.op, _table if isinstance(OPS[node.op], UnaryOp) else None)
@@ -59,7 +61,7 @@ def channel_ranges(graph: Graph) -> dict[int, Range]:
 
 def _anything(tensor: Tensor) -> Range:
     count = channels_of(tensor)
-    return Range(np.full(count, INT8_MIN, np.int64), np.full(count, INT8_MAX, np.int64))
+    return Range(np.full(count, tensor.dtype.low, np.int64), np.full(count, tensor.dtype.high, np.int64))
 
 
 def _held(data: Array) -> Range:
@@ -156,10 +158,11 @@ def _finished(view: View, low: Int64, high: Int64) -> Range:
 
 def _table(view: View, known: Sequence[Range]) -> list[Range]:
     """An op of one value: the least and the most of its table between the ends, monotone or not."""
-    every = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int8)
-    flat = replace(view, inputs=(replace(view.input(0), shape=(256,)),), outputs=(replace(view.out, shape=(256,)),))
+    dtype = view.input(0).dtype
+    every = dtype.values().astype(dtype.numpy)
+    flat = replace(view, inputs=(replace(view.input(0), shape=every.shape),), outputs=(replace(view.out, shape=every.shape),))
     table = OPS[view.node.op].reference(flat, [every])[0].astype(np.int64)
-    pairs = list(zip(known[0].low - INT8_MIN, known[0].high - INT8_MIN, strict=True))
+    pairs = list(zip(known[0].low - dtype.low, known[0].high - dtype.low, strict=True))
     bounds = {pair: (table[pair[0] : pair[1] + 1].min(), table[pair[0] : pair[1] + 1].max()) for pair in set(pairs)}
     return [Range(np.array([bounds[p][0] for p in pairs]), np.array([bounds[p][1] for p in pairs]))]
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from sandgrain.ir import Graph, Node, attrs, with_nodes
 from sandgrain.ops.base import same_quant
-from sandgrain.quant import INT8_MIN
 
 TAKES_PADDING = ("conv_2d", "depthwise_conv_2d", "max_pool_2d")
 
@@ -48,10 +47,10 @@ def _only_space(graph: Graph, pad: Node, reader: str) -> bool:
     view = graph.view(pad)
     x = view.input(0)
     batch, _, _, channels = pad.attrs["paddings"]
-    whole = x.quant is not None and x.data is None and x.dtype == "int8"
+    whole = x.quant is not None and x.data is None
     return (
         whole
         and not any((*batch, *channels))
         and same_quant(x, view.out)
-        and pad.attrs["value"] == (INT8_MIN if reader == "max_pool_2d" else x.zero_point)
+        and pad.attrs["value"] == (x.dtype.low if reader == "max_pool_2d" else x.zero_point)
     )
