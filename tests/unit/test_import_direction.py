@@ -24,7 +24,7 @@ LAYERS = (
     {"kernels"},
     {"interp", "frontends", "exporters", "passes", "plan", "features", "quantize", "decide"},
     {"codegen"},
-    {"pipeline", "proof"},
+    {"pipeline"},
     {"toolchain"},
     {"run"},
     {
@@ -39,6 +39,7 @@ LAYERS = (
         "fit",
         "tune",
         "measure",
+        "proof",
         "verify",
         "report",
         "survey",
