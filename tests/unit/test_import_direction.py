@@ -38,6 +38,7 @@ LAYERS = (
         "fit",
         "tune",
         "measure",
+        "costs",
         "proof",
         "verify",
         "report",
