@@ -10,17 +10,17 @@ Search and compression ask this often, so it is a cached function. Three answers
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from sandgrain import datafile
-from sandgrain.base import cache as caching
-from sandgrain.base import files
+from sandgrain.base import cache, files
 from sandgrain.codegen import bundle
 from sandgrain.codegen.layers import Layer
 from sandgrain.codegen.model import Options
@@ -242,7 +242,7 @@ def _form_key(build: Build, keys: Mapping[int, str]) -> str:
     return _digest("program", list(keys.values()), texts, places, plan.arena_bytes, plan.stream, _frame_key(build))
 
 
-@cache
+@functools.cache
 def _texts(sources: tuple[str, ...]) -> str:
     """The kernels' C that a layer includes."""
     return "".join(f"{name}{text}" for name, text in bundle.texts_of(sources).items())
@@ -260,12 +260,16 @@ def _sizes_of(fields: Fields) -> dict[str, object]:
     }
 
 
+def _folder() -> Path:
+    return cache.folder() / "costs"
+
+
 def _load(key: str, kind: type[Any]) -> Any:
     """What was kept under `key`, or None."""
     found = _FOUND.get(key)
     if found is None:
         try:
-            stored = json.loads((caching.folder() / "costs" / f"{key}.json").read_text("ascii"))
+            stored = json.loads((_folder() / f"{key}.json").read_text("ascii"))
             if "layers" in stored and isinstance(stored["layers"], list):
                 stored["layers"] = tuple((int(i), float(c)) for i, c in stored["layers"])
             found = _FOUND[key] = kind(**stored)
@@ -281,9 +285,7 @@ def _keep(key: str, value: Program | Part | Frame) -> None:
     """Keep a measurement, whole or not at all; a cache that cannot be written is no error."""
     _FOUND[key] = value
     try:
-        folder = caching.folder() / "costs"
-        folder.mkdir(exist_ok=True)
-        with files.atomic(folder / f"{key}.json") as file:
+        with files.atomic(_folder() / f"{key}.json") as file:
             file.write(json.dumps(asdict(value)).encode())
     except OSError:
         return
