@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandgrain import datafile
 from sandgrain.base import cache, files
 from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options, Source
@@ -20,7 +19,7 @@ from sandgrain.cost import Image
 from sandgrain.costs import shape_of
 from sandgrain.errors import UsageError
 from sandgrain.ir import Graph
-from sandgrain.measure import Build
+from sandgrain.measure import Build, profiles
 from sandgrain.pipeline import emit
 from sandgrain.plan import Choice, candidates
 from sandgrain.run import emulator_missing, open_emulator
@@ -41,7 +40,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one layer costs with one candidate: instructions an inference, and bytes of code of its own."""
+    """What one layer costs with one candidate: mean instructions per inference, and bytes of code of its own."""
 
     instructions: int
     code: int
@@ -171,14 +170,13 @@ def _figures(build: Build) -> dict[int, Figures]:
         return found
     with scratch() as work:
         elf = build.link(work / "firmware.elf")
-        core = open_emulator(elf, build.board)
-        inputs = datafile.random(source.plan.graph, 1).inputs
-        trace = core.profile(source.plan.graph.packed([x[0] for x in inputs]))
+        traces = profiles(open_emulator(elf, build.board), source.plan.graph)
         sizes = {index: f.size for index, f in Image(elf).layers().items()}
     measured = {}
     for layer in source.layers:
         tensor = source.plan.graph.nodes[layer.index].outputs[0]
-        measured[tensor] = Figures(trace.layers[layer.index].instructions, sizes[layer.index])
+        counts = [trace.layers[layer.index].instructions for trace in traces]
+        measured[tensor] = Figures(round(sum(counts) / len(counts)), sizes[layer.index])
         _remember(keys[tensor], measured[tensor])
     return measured
 
