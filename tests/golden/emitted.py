@@ -18,6 +18,7 @@ from sandgrain import targets, tune
 from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options, generate
 from sandgrain.errors import SandgrainError
+from sandgrain.frontends import text
 from sandgrain.ops import OPS
 from sandgrain.pipeline import emit, planned, read
 from sandgrain.plan import Choice, candidates
@@ -51,7 +52,7 @@ def features_of(core: str) -> frozenset[str]:
 def graphs_of(model: bytes) -> Any:
     """A model as it is read and optimized, or None where it cannot be compiled without calibration, or at all."""
     try:
-        return read(model, "model")
+        return read(text.read_any(model, "model"), "model")
     except SandgrainError:
         return None
 
