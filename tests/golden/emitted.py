@@ -87,9 +87,9 @@ def op_bundles(op: str, core: str, seeds: Sequence[int], draws: Draws | None = N
 
 def digest(*texts: str) -> str:
     found = hashlib.sha256()
-    for text in texts:
-        found.update(f"{len(text)} ".encode())
-        found.update(text.encode())
+    for part in texts:
+        found.update(f"{len(part)} ".encode())
+        found.update(part.encode())
     return found.hexdigest()[:DIGITS]
 
 
