@@ -12,18 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from sandgrain import datafile
 from sandgrain.base import cache, files
 from sandgrain.base.progress import Progress, silent
 from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options, Source
 from sandgrain.cost import Image
+from sandgrain.costs import shape_of
 from sandgrain.errors import UsageError
 from sandgrain.ir import Graph
-from sandgrain.measure import Build
-from sandgrain.ops.base import Call, Fields
+from sandgrain.measure import Build, profiles
 from sandgrain.pipeline import emit
 from sandgrain.plan import Choice, candidates
 from sandgrain.run import emulator_missing, open_emulator
@@ -43,7 +40,7 @@ KIB = 1024
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one layer costs with one candidate: instructions an inference, and bytes of code of its own."""
+    """What one layer costs with one candidate: mean instructions per inference, and bytes of code of its own."""
 
     instructions: int
     code: int
@@ -171,14 +168,13 @@ def _figures(build: Build) -> dict[int, Figures]:
         return found
     with scratch() as work:
         elf = build.link(work / "firmware.elf")
-        core = open_emulator(elf, build.board)
-        inputs = datafile.random(source.plan.graph, 1).inputs
-        trace = core.profile(source.plan.graph.packed([x[0] for x in inputs]))
+        traces = profiles(open_emulator(elf, build.board), source.plan.graph)
         sizes = {index: f.size for index, f in Image(elf).layers().items()}
     measured = {}
     for layer in source.layers:
         tensor = source.plan.graph.nodes[layer.index].outputs[0]
-        measured[tensor] = Figures(trace.layers[layer.index].instructions, sizes[layer.index])
+        counts = [trace.layers[layer.index].instructions for trace in traces]
+        measured[tensor] = Figures(round(sum(counts) / len(counts)), sizes[layer.index])
         _remember(keys[tensor], measured[tensor])
     return measured
 
@@ -193,21 +189,9 @@ def _keys(build: Build) -> dict[int, str]:
         node = source.plan.graph.nodes[layer.index]
         chosen = source.plan.selected[layer.index]
         assert chosen is not None
-        calls = [_shape_of(call) for call in chosen.lowered.calls]
+        calls = [shape_of(call) for call in chosen.lowered.calls]
         keys[node.outputs[0]] = hashlib.sha256(f"{base}{chosen.kernel.name}{layer.shared}{calls}".encode()).hexdigest()
     return keys
-
-
-def _shape_of(call: Call) -> str:
-    """A call's parameters without the contents of its tables."""
-    return f"{call.source}{_sizes_of(call.fields)}"
-
-
-def _sizes_of(fields: Fields) -> dict[str, object]:
-    return {
-        k: (v.shape, v.dtype.name) if isinstance(v, np.ndarray) else _sizes_of(v) if isinstance(v, Mapping) else v
-        for k, v in fields.items()
-    }
 
 
 def _folder() -> Path:

@@ -10,12 +10,12 @@ import pytest
 
 from sandgrain import interp, on_host
 from sandgrain.codegen import bundle, ctext
-from sandgrain.codegen.bundle import KERNELS
 from sandgrain.codegen.model import Options
 from sandgrain.errors import UsageError
 from sandgrain.toolchain import zig
 from tests.c.bundles import digits, kinds, main_text
 from tests.c.programs import STRICT, driver, flat, host_compilers, run_compiler, run_program
+from tests.conftest import ROOT
 from tests.draws import random_inputs
 
 STANDARD = """
@@ -83,9 +83,7 @@ def test_two_models_in_one_folder_each_give_their_own_answers(tmp_path: Path) ->
 
 def test_a_kernels_file_name_says_which_file_it_is() -> None:
     """Bundles share kernels/, where files of all folders lie side by side."""
-    names = [
-        path.name for folder in KERNELS.iterdir() if folder.is_dir() for path in folder.iterdir() if path.name.endswith(".h")
-    ]
+    names = [path.name for path in (ROOT / "sandgrain" / "kernels").rglob("*.h")]
     assert len(names) == len({name.lower() for name in names}) > 100
 
 
