@@ -22,8 +22,8 @@ from sandgrain.codegen.model import Options, Source, generate
 from sandgrain.cost import Image
 from sandgrain.errors import UsageError
 from sandgrain.ir import Graph
+from sandgrain.kernels.base import Call, Fields
 from sandgrain.measure import build
-from sandgrain.ops.base import Call, Fields
 from sandgrain.pipeline import planned
 from sandgrain.plan import Choice, candidates
 from sandgrain.run import emulator_missing, open_emulator
@@ -188,7 +188,7 @@ def _shape_of(call: Call) -> str:
 
 def _sizes_of(fields: Fields) -> dict[str, object]:
     return {
-        k: (v.shape, v.dtype.name) if isinstance(v, np.ndarray) else _sizes_of(v) if isinstance(v, Mapping) else v
+        k: (v.shape, v.dtype.name) if isinstance(v, np.ndarray) else _sizes_of(v) if isinstance(v, dict) else v
         for k, v in fields.items()
     }
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sandgrain.cli import _out
+from sandgrain.kernels import kernels_of
 from sandgrain.ops import OPS
 
 EXAMPLE = "Example: sandgrain ops --json"
@@ -15,7 +16,12 @@ EXAMPLE = "Example: sandgrain ops --json"
 def command(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """List the supported operators: .tflite names, kernels, and what each does."""
     rows = [
-        {"op": op.name, "tflite": [f.name for f in op.foreign], "kernels": [k.name for k in op.kernels], "summary": op.summary}
+        {
+            "op": op.name,
+            "tflite": [f.name for f in op.foreign],
+            "kernels": [k.name for k in kernels_of(op.name)],
+            "summary": op.summary,
+        }
         for op in OPS.values()
     ]
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy as np
 from sandgrain.codegen import ctext
 from sandgrain.codegen.tables import Tables
 from sandgrain.ir import Graph, Node, Tensor
+from sandgrain.kernels.base import Arg, Call, Fields, In, Out, Scratch
 from sandgrain.ops import OPS
-from sandgrain.ops.base import Arg, Call, Fields, In, Out, Scratch
 from sandgrain.ops.signal.base import SignalOp
 from sandgrain.plan import Plan, Selected
 
@@ -109,7 +109,7 @@ class Emitter:
         items: list[str] = []
         blocks: list[str] = []
         for field, value in fields.items():
-            if isinstance(value, Mapping):
+            if isinstance(value, dict):
                 blocks.append(f"{indent}.{field} = {{\n{self._members(value, hint, indent + '    ')}\n{indent}}},")
                 continue
             if isinstance(value, np.ndarray):

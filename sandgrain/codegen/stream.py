@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from sandgrain.codegen import ctext
 from sandgrain.codegen.layers import Layer
 from sandgrain.ir import Graph, Tensor
+from sandgrain.kernels.base import In, Scratch
 from sandgrain.ops import OPS
-from sandgrain.ops.base import In, Scratch
 from sandgrain.ops.signal.base import SignalOp
 from sandgrain.plan import Plan
 from sandgrain.plan.stream import Shape
@@ -46,7 +46,7 @@ def _state(graph: Graph, node: int) -> int:
     assert isinstance(op, SignalOp)
     made = op.stream(graph.view(graph.nodes[node]))
     assert made is not None
-    return _align(made[1])
+    return _align(made)
 
 
 def declaration(graph: Graph, shape: Shape, name: str, caller: bool) -> str:

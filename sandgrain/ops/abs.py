@@ -6,7 +6,7 @@ import numpy as np
 
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Foreign
-from sandgrain.ops.lut import UnaryOp, lut_kernel, rescale, split_multiplier
+from sandgrain.ops.lut import UnaryOp, rescale, split_multiplier
 from sandgrain.quant import Int64
 
 
@@ -20,4 +20,3 @@ class Abs(UnaryOp):
     summary = "absolute value"
     foreign = (Foreign("ABS", 101, 78),)
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from sandgrain.ir import View
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Foreign, Option
-from sandgrain.ops.elementwise_dsp import sum_dsp
-from sandgrain.ops.elementwise_mve import sum_mve
-from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum, sum_compact, sum_kernel
+from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum
 
 
 class Add(Sum):
@@ -17,10 +15,7 @@ class Add(Sum):
     sign = 1
     max_rank = 5
 
-    def _ratios(self, view: View) -> Ratios:
+    def ratios(self, view: View) -> Ratios:
         a, b = view.input(0).scale, view.input(1).scale
         twice = 2 * max(a, b)
         return Ratios(a / twice, b / twice, twice / ((1 << LEFT_SHIFT) * view.out.scale))
-
-
-Add.kernels = (sum_mve(Add(), 1), sum_dsp(Add(), 1), sum_kernel(Add()), sum_compact(Add()))

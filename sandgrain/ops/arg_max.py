@@ -9,16 +9,12 @@ import numpy as np
 
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import (
-    Call,
     Decoded,
     Draw,
     Encoded,
     Foreign,
-    In,
-    Kernel,
     Op,
     Option,
-    Out,
     Shape,
     constant_ints,
     need,
@@ -26,23 +22,16 @@ from sandgrain.ops.base import (
     need_inputs,
 )  # fmt: skip
 from sandgrain.ops.lut import draw_shape
-from sandgrain.ops.movement import halves, known_axis, single
+from sandgrain.ops.movement import known_axis, single
 from sandgrain.ops.samples import activation_tensor, draw_quant, one_op
 
 INT32 = 2  # .tflite TensorType
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    x, axis = view.input(0), view.attrs["axis"]
-    outer, inner = halves(x.shape, axis)
-    return (Call("portable/arg_max_s8.h", {"outer": outer, "axis": x.shape[axis], "inner": inner}, (In(0), Out(0))),)
 
 
 class ArgMax(Op):
     name = "arg_max"
     summary = "index of the largest element along one axis, as int32"
     foreign = (Foreign("ARG_MAX", 56, 40, (Option("output_type", 0, "i8"),), version=2),)
-    kernels = (Kernel("arg_max_s8", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

@@ -6,14 +6,13 @@ import numpy as np
 
 from sandgrain.ir import Array
 from sandgrain.ops.base import Foreign
-from sandgrain.ops.pooling import POOL_OPTIONS, Pool, pool_kernels
+from sandgrain.ops.pooling import POOL_OPTIONS, Pool
 
 
 class AveragePool2D(Pool):
     name = "average_pool_2d"
     summary = "2-D average pool with a fused activation"
     foreign = (Foreign("AVERAGE_POOL_2D", 1, 5, POOL_OPTIONS, version=2),)
-    kernels = pool_kernels("average_pool_2d")
     fill = 0
 
     def _reduce(self, taps: Array, counts: Array) -> Array:

@@ -12,33 +12,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Kernel, Op, Option, Shape, need, need_inputs
-from sandgrain.ops.movement import MAX_BYTES, draw_tensor, gather, like, need_same_bytes
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ops.base import Decoded, Draw, Encoded, Op, Option, Shape, need, need_inputs
+from sandgrain.ops.movement import MAX_BYTES, draw_tensor, like, need_same_bytes
 from sandgrain.ops.samples import one_op
 
 OPTIONS = (Option("block_size", 0, "i32"),)
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    """A strided read of (rows of squares, rows in a square, squares, what of a square lies in one run), in the output's order."""
-    x, block = view.input(0), view.attrs["block"]
-    deep = view.out if view.out.shape[3] > x.shape[3] else x
-    n, height, width, channels = deep.shape
-    item = ITEM_BYTES[x.dtype]
-    run = channels // block * item  # bytes of one row of a square: side by side on both sides
-    size = [n * height, block, width, channels // block]
-    stride = [block * width * run, run, block * run, item]  # in a deep input: rows of a square lie in one pixel
-    if deep is view.out:
-        stride[1], stride[2] = width * run, run  # in a flat input: they lie a row of the image apart
-        size[1], size[2], stride[1], stride[2] = size[2], size[1], stride[2], stride[1]
-    return (gather(x, size, stride, 0),)
-
-
 class Blocks(Op):
     """Attribute `block`: pixels along a side of a square."""
 
-    kernels = (Kernel("gather", _lower),)
     deepens: ClassVar[bool]  # squares become channels
 
     @staticmethod

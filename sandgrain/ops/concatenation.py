@@ -8,30 +8,17 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Option, Shape, need, need_inputs
-from sandgrain.ops.movement import copy_rows, draw_tensor, halves, known_axis, like, need_same_bytes
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs
+from sandgrain.ops.movement import draw_tensor, known_axis, like, need_same_bytes
 from sandgrain.ops.samples import SIZES, one_op
 from sandgrain.ops.windows import ACTIVATION_OPTION
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    out, axis = view.out, view.attrs["axis"]
-    outer, inner = halves(out.shape, axis)
-    inner *= ITEM_BYTES[out.dtype]
-    line, start, calls = out.shape[axis] * inner, 0, []
-    for k in range(len(view.inputs)):
-        run = view.input(k).shape[axis] * inner
-        calls.append(copy_rows(k, 0, outer, run, 0, run, start, line))
-        start += run
-    return tuple(calls)
 
 
 class Concatenation(Op):
     name = "concatenation"
     summary = "tensors joined along one axis"
     foreign = (Foreign("CONCATENATION", 2, 10, (Option("axis", 0, "i32"), Option(ACTIVATION_OPTION, 1, "i8")), version=2),)
-    kernels = (Kernel("copy_rows", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         tensors = [t for t in inputs if t is not None]

@@ -6,7 +6,7 @@ import numpy as np
 
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Foreign
-from sandgrain.ops.lut import UnaryOp, lut_kernel
+from sandgrain.ops.lut import UnaryOp
 from sandgrain.quant import Int64
 
 FAR = np.float32(1 << 20)  # outputs are cut here, far outside int8
@@ -27,4 +27,3 @@ class Elu(UnaryOp):
     summary = "x, or exp(x) - 1 below 0"
     foreign = (Foreign("ELU", 111),)
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)

@@ -6,7 +6,6 @@ import numpy as np
 
 from sandgrain.ir import Array, View
 from sandgrain.ops.curves import Curve, Reals, rounded
-from sandgrain.ops.lut import lut_kernel
 from sandgrain.quant import Int64
 
 
@@ -25,4 +24,3 @@ class Exp(Curve):
     name = "exp"
     summary = "exp(x)"
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)

@@ -13,25 +13,21 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import (
-    Call,
     Decoded,
     Draw,
     Encoded,
     Foreign,
-    In,
-    Kernel,
     Op,
     Option,
-    Out,
     Shape,
     need,
     need_dtype,
     need_inputs,
 )  # fmt: skip
 from sandgrain.ops.lut import draw_shape
-from sandgrain.ops.movement import draw_tensor, halves, known_axis, like, need_same_bytes
+from sandgrain.ops.movement import draw_tensor, known_axis, like, need_same_bytes
 from sandgrain.ops.samples import one_op
 
 
@@ -41,20 +37,12 @@ def choices(graph: Graph, index: int) -> int | None:
     return min(found, default=None)
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    x, at, axis = view.input(0), view.input(1), view.attrs["axis"]
-    outer, inner = halves(x.shape, axis)
-    fields = {"outer": outer, "axis": x.shape[axis], "count": at.size, "run": inner * ITEM_BYTES[x.dtype]}
-    return (Call("portable/gather_at.h", fields, (In(0), In(1), Out(0))),)
-
-
 class Gather(Op):
     """Attribute `axis`, counted from the front. Inputs: the tensor, and positions of any shape, which takes the axis's place."""
 
     name = "gather"
     summary = "slices along one axis at int32 positions: embeddings"
     foreign = (Foreign("GATHER", 36, 23, (Option("axis", 0, "i32"), Option("batch_dims", 1, "i32"))),)
-    kernels = (Kernel("gather_at", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2)

@@ -9,7 +9,6 @@ import numpy as np
 from sandgrain.ir import Array, Attrs, View, attrs
 from sandgrain.ops.base import Draw
 from sandgrain.ops.curves import Curve, Reals, rounded
-from sandgrain.ops.lut import lut_kernel
 from sandgrain.quant import Int64
 
 
@@ -33,7 +32,6 @@ class Gelu(Curve):
     name = "gelu"
     summary = "x times the normal distribution's probability of less than x"
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     def draw_attrs(self, draw: Draw) -> Attrs:
         return attrs(approximate=draw.choice((True, False)))

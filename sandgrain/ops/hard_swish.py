@@ -6,7 +6,7 @@ import numpy as np
 
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Draw, Foreign, need
-from sandgrain.ops.lut import UnaryOp, lut_kernel
+from sandgrain.ops.lut import UnaryOp
 from sandgrain.quant import INT32_MAX, Int64, Quantization, per_tensor, quantize_multiplier
 
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
@@ -66,7 +66,6 @@ class HardSwish(UnaryOp):
     summary = "x * min(max(x + 3, 0), 6) / 6"
     foreign = (Foreign("HARD_SWISH", 117),)
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
         # The output's scale must be more than the input's / 128; below it TFLM refuses.

@@ -9,7 +9,7 @@ import numpy as np
 
 from sandgrain.ir import Array, Attrs, Tensor, View, attrs
 from sandgrain.ops.base import Decoded, Draw, Encoded, Foreign, Option, need
-from sandgrain.ops.lut import UnaryOp, lut_kernel, rescale, split_multiplier
+from sandgrain.ops.lut import UnaryOp, rescale, split_multiplier
 from sandgrain.quant import Int64
 
 
@@ -28,7 +28,6 @@ class LeakyRelu(UnaryOp):
     summary = "x where x >= 0, alpha * x elsewhere"
     foreign = (Foreign("LEAKY_RELU", 98, 75, (Option("alpha", 0, "f32", 0.0),), version=2),)
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -7,7 +7,7 @@ import numpy as np
 from sandgrain import fixedpoint
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Draw, Foreign, need
-from sandgrain.ops.lut import UnaryOp, lut_kernel
+from sandgrain.ops.lut import UnaryOp
 from sandgrain.ops.saturating import INPUT_BITS, input_in_q4
 from sandgrain.quant import Int64, Quantization, per_tensor, rounding_shift
 
@@ -25,7 +25,6 @@ class Logistic(UnaryOp):
     summary = "1 / (1 + exp(-x))"
     foreign = (Foreign("LOGISTIC", 14, version=2),)
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     def check(self, view: View) -> None:
         super().check(view)

@@ -6,7 +6,7 @@ import numpy as np
 
 from sandgrain.ir import Array
 from sandgrain.ops.base import Foreign
-from sandgrain.ops.pooling import POOL_OPTIONS, Pool, pool_kernels
+from sandgrain.ops.pooling import POOL_OPTIONS, Pool
 from sandgrain.quant import INT8_MIN
 
 
@@ -14,7 +14,6 @@ class MaxPool2D(Pool):
     name = "max_pool_2d"
     summary = "2-D max pool with a fused activation"
     foreign = (Foreign("MAX_POOL_2D", 17, 5, POOL_OPTIONS, version=2),)
-    kernels = pool_kernels("max_pool_2d")
     fill = INT8_MIN
 
     def _reduce(self, taps: Array, counts: Array) -> Array:

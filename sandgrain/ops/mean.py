@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.ir import Array, View
-from sandgrain.ops.base import Call, Foreign, In, Kernel, Out, need_per_tensor_int8
-from sandgrain.ops.elementwise_dsp import mean_dsp
-from sandgrain.ops.reduction import OPTIONS, Reduction, check_sum, loop_fields, reduced_count
+from sandgrain.ops.base import Foreign, need_per_tensor_int8
+from sandgrain.ops.reduction import OPTIONS, Reduction, check_sum, reduced_count
 from sandgrain.quant import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
 
 
@@ -42,20 +41,3 @@ class Mean(Reduction):
         total = x.astype(np.int64).sum(axis=view.attrs["axes"]) - view.input(0).zero_point * reduced_count(view)
         result = requantize(total, *self.rescale(view)) + view.out.zero_point
         return (np.clip(result, INT8_MIN, INT8_MAX).astype(np.int8).reshape(view.out.shape),)
-
-
-def sum_kernels(op: Mean) -> tuple[Kernel, ...]:
-    """The kernels of an op that rescales sums."""
-
-    def lower(view: View) -> tuple[Call, ...]:
-        multiplier, shift = op.rescale(view)
-        fields = loop_fields(view) | {
-            "offset": -view.input(0).zero_point * reduced_count(view), "multiplier": multiplier, "shift": shift,
-            "out_zero_point": view.out.zero_point,
-        }  # fmt: skip
-        return (Call("portable/mean_s8.h", fields, (In(0), Out(0))),)
-
-    return mean_dsp(op.rescale), Kernel("mean_s8", lower, in_place=lambda view: (0,))
-
-
-Mean.kernels = sum_kernels(Mean())

@@ -6,7 +6,7 @@ import numpy as np
 
 from sandgrain.ir import Array
 from sandgrain.ops.base import Foreign
-from sandgrain.ops.extreme import Extreme, extreme_kernel
+from sandgrain.ops.extreme import Extreme
 
 
 class Minimum(Extreme):
@@ -18,6 +18,3 @@ class Minimum(Extreme):
     def chosen(a: Array, b: Array) -> Array:
         found: Array = np.minimum(a, b)
         return found
-
-
-Minimum.kernels = (extreme_kernel(larger=False),)

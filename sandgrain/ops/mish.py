@@ -6,7 +6,6 @@ import numpy as np
 
 from sandgrain.ir import Array, View
 from sandgrain.ops.curves import Curve, Reals, rounded
-from sandgrain.ops.lut import lut_kernel
 from sandgrain.ops.softplus import softplus
 from sandgrain.quant import Int64
 
@@ -24,4 +23,3 @@ class Mish(Curve):
     name = "mish"
     summary = "x tanh(log(1 + exp(x)))"
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)

@@ -8,51 +8,34 @@ import numpy as np
 
 from sandgrain.ir import Array, View
 from sandgrain.ops import windows as win
-from sandgrain.ops.base import Call, Draw, Foreign, In, Kernel, Option, Out
-from sandgrain.ops.broadcast import Binary, loop_fields, unrepeated
-from sandgrain.ops.elementwise_dsp import mul_dsp
-from sandgrain.ops.rescale import need_multiplier, rounding
+from sandgrain.ops.base import Draw, Foreign, Option
+from sandgrain.ops.broadcast import Binary
+from sandgrain.ops.rescale import need_multiplier
 from sandgrain.ops.weights import clamp_of
 from sandgrain.quant import Quantization, per_tensor, quantize_multiplier, requantize
 
 MAX_LEFT = 14  # 255 * 255 * 2^14 * 2 fits 32 bits
 
 
-def _ratio(view: View) -> float:
+def ratio(view: View) -> float:
+    """From a product of two levels to the output's levels."""
     return view.input(0).scale * view.input(1).scale / view.out.scale
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    multiplier, shift = quantize_multiplier(_ratio(view))
-    low, high = clamp_of(view)
-    right, half, sign = rounding(min(shift, 0), low - view.out.zero_point)
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        **loop_fields(view.input(0), view.input(1)),
-        "a_zero_point": view.input(0).zero_point, "b_zero_point": view.input(1).zero_point,
-        "left": max(shift, 0) + 1, "multiplier": multiplier, "shift": right, "half": half, "sign": sign,
-        "out_zero_point": view.out.zero_point, "low": low, "high": high,
-    }  # fmt: skip
-    return (Call("portable/mul_s8.h", fields, (In(0), In(1), Out(0))),)
 
 
 class Mul(Binary):
     name = "mul"
     summary = "element-wise product with broadcasting and a fused activation"
     foreign = (Foreign("MUL", 18, 21, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2),)
-    kernels = (
-        mul_dsp(_ratio),
-        Kernel("mul_s8", _lower, in_place=unrepeated),
-    )
 
     def check(self, view: View) -> None:
         super().check(view)
-        need_multiplier(_ratio(view), MAX_LEFT)
+        need_multiplier(ratio(view), MAX_LEFT)
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         a, b = inputs
         assert a is not None and b is not None
         product = (a.astype(np.int64) - view.input(0).zero_point) * (b.astype(np.int64) - view.input(1).zero_point)
-        result = requantize(product, *quantize_multiplier(_ratio(view))) + view.out.zero_point
+        result = requantize(product, *quantize_multiplier(ratio(view))) + view.out.zero_point
         return (np.clip(result, *clamp_of(view)).astype(np.int8),)
 
     def _draw_output(self, draw: Draw, a: Quantization, b: Quantization) -> Quantization:

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sandgrain.ir import Array, View
-from sandgrain.ops.base import Call, Draw, Foreign, In, Kernel, Out, need, need_per_tensor_int8, same_quant
-from sandgrain.ops.reduction import OPTIONS, Reduction, loop_fields
+from sandgrain.ops.base import Draw, Foreign, need, need_per_tensor_int8, same_quant
+from sandgrain.ops.reduction import OPTIONS, Reduction
 from sandgrain.quant import Quantization
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    return (Call("portable/reduce_max_s8.h", loop_fields(view), (In(0), Out(0))),)
 
 
 class ReduceMax(Reduction):
     name = "reduce_max"
     summary = "largest element over constant axes"
     foreign = (Foreign("REDUCE_MAX", 82, 27, OPTIONS),)
-    kernels = (Kernel("reduce_max_s8", _lower, in_place=lambda view: (0,)),)
 
     def check(self, view: View) -> None:
         need_per_tensor_int8(view.input(0), view.out)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ir import Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Decoded, Draw, Encoded, Op, Option, Shape, constant_ints, i32, need, need_inputs
 from sandgrain.ops.rescale import need_multiplier
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
@@ -16,15 +16,13 @@ from sandgrain.quant import INT32_MAX, Quantization
 GROUPS = 3  # loops that the kernels have over kept dimensions, and as many over reduced ones
 OPTIONS = (Option("keep_dims", 0, "bool"),)
 
-Fields = dict[str, int | float | tuple[int, ...] | Array]
-
 
 def reduced_count(view: View) -> int:
     """How many elements make one of the output's."""
     return math.prod(view.input(0).shape[a] for a in view.attrs["axes"])
 
 
-def _groups(view: View) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+def loop_groups(view: View) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Kept and reduced dimensions as (size, stride), outermost first; neighbours of one kind merged, sizes 1 dropped."""
     found: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
     stride, last = 1, -1
@@ -39,15 +37,6 @@ def _groups(view: View) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
             found[kind].insert(0, (size, stride))
         stride, last = stride * size, kind
     return found
-
-
-def loop_fields(view: View) -> Fields:
-    """The kernels' `kept`, `reduced` and their strides, GROUPS long."""
-    kept, reduced = ([(1, 0)] * (GROUPS - len(g)) + g for g in _groups(view))
-    return {
-        "kept": tuple(s for s, _ in kept), "kept_stride": tuple(s for _, s in kept),
-        "reduced": tuple(s for s, _ in reduced), "reduced_stride": tuple(s for _, s in reduced),
-    }  # fmt: skip
 
 
 def check_sum(view: View, left: int) -> None:
@@ -72,7 +61,10 @@ class Reduction(Op):
 
     def check(self, view: View) -> None:
         need(view.input(0).size > 0, f"an empty input has no {self.name}")
-        need(max(len(g) for g in _groups(view)) <= GROUPS, "kept and reduced axes alternate too often; transpose the input first")
+        need(
+            max(len(g) for g in loop_groups(view)) <= GROUPS,
+            "kept and reduced axes alternate too often; transpose the input first",
+        )
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

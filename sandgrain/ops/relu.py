@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sandgrain.ir import Array, View
-from sandgrain.ops.base import Foreign, same_quant
-from sandgrain.ops.lut import UnaryOp, clamp_kernel, lut_kernel, rescale, split_multiplier
+from sandgrain.ops.base import Foreign
+from sandgrain.ops.lut import UnaryOp, rescale, split_multiplier
 from sandgrain.quant import INT8_MAX, Int64
 
 
@@ -13,17 +13,8 @@ def _evaluate(view: View, x: Int64) -> Array:
     return (rescale(x - view.input(0).zero_point, pair) + view.out.zero_point).clip(view.out.zero_point, INT8_MAX)
 
 
-def _keeps_quant(view: View) -> bool:
-    # The multiplier is then exactly 1, so only the clamp is left.
-    return same_quant(view.input(0), view.out)
-
-
 class Relu(UnaryOp):
     name = "relu"
     summary = "max(x, 0), rescaled to the output's quantization"
     foreign = (Foreign("RELU", 19, version=2),)
     evaluate = staticmethod(_evaluate)
-    kernels = (
-        clamp_kernel(lambda view: (view.out.zero_point, INT8_MAX), accepts=_keeps_quant),
-        lut_kernel(_evaluate),
-    )

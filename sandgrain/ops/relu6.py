@@ -9,18 +9,19 @@ import numpy as np
 
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Foreign
-from sandgrain.ops.lut import UnaryOp, clamp_kernel
+from sandgrain.ops.lut import UnaryOp
 from sandgrain.quant import Int64, activation_range
 
 
-def _limits(view: View) -> tuple[int, int]:
+def limits(view: View) -> tuple[int, int]:
+    """The lowest and the highest output."""
     quant = view.input(0).quant
     assert quant is not None
     return activation_range("relu6", quant)
 
 
 def _evaluate(view: View, x: Int64) -> Array:
-    return np.clip(x, *_limits(view))
+    return np.clip(x, *limits(view))
 
 
 class Relu6(UnaryOp):
@@ -28,4 +29,4 @@ class Relu6(UnaryOp):
     summary = "min(max(x, 0), 6), without rescaling"
     foreign = (Foreign("RELU6", 21, version=2),)
     evaluate = staticmethod(_evaluate)
-    kernels = (clamp_kernel(_limits),)
+    only_clamps = True

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sandgrain.ir import ITEM_BYTES, Array, Graph, View, attrs
-from sandgrain.ops.base import Call, Draw, Foreign, Kernel, Option
+from sandgrain.ir import Array, Graph, View, attrs
+from sandgrain.ops.base import Draw, Foreign, Option
 from sandgrain.ops.movement import draw_tensor, like, need_same_bytes
-from sandgrain.ops.resizing import Resize, per_side, resize_call
+from sandgrain.ops.resizing import Resize, per_side
 from sandgrain.ops.samples import one_op
 
 
@@ -29,12 +29,6 @@ def nearest(size: int, out_size: int, align_corners: bool, half_pixel_centers: b
     return positions
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    row, column = (nearest(*side) for side in per_side(view))
-    x = view.input(0)
-    return resize_call(view, "portable/resize_nearest.h", x.shape[3] * ITEM_BYTES[x.dtype], {"row": row, "column": column})
-
-
 class ResizeNearestNeighbor(Resize):
     name = "resize_nearest_neighbor"
     summary = "nearest-neighbour resize of height and width"
@@ -44,7 +38,6 @@ class ResizeNearestNeighbor(Resize):
             (Option("align_corners", 0, "bool", False), Option("half_pixel_centers", 1, "bool", False)), version=2,
         ),
     )  # fmt: skip
-    kernels = (Kernel("resize_nearest", _lower),)
 
     def check(self, view: View) -> None:
         need_same_bytes(view.input(0), view.out)

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import Array, Attrs, Tensor, View, attrs
-from sandgrain.ops.base import Call, Decoded, Draw, Encoded, In, Op, Out, Shape, constant_ints, need, need_inputs
-from sandgrain.ops.lut import Fields
+from sandgrain.ir import Attrs, Tensor, View, attrs
+from sandgrain.ops.base import Decoded, Draw, Encoded, Op, Shape, constant_ints, need, need_inputs
 from sandgrain.ops.movement import like
 from sandgrain.ops.samples import SIZES
 
@@ -24,16 +23,6 @@ def per_side(view: View) -> list[tuple[int, int, bool, bool]]:
     """For height and width: (input side, output side, align_corners, half_pixel_centers)."""
     x, a = view.input(0), view.attrs
     return [(x.shape[k + 1], a["size"][k], a["align_corners"], a["half_pixel_centers"]) for k in (0, 1)]
-
-
-def resize_call(view: View, source: str, pixel: int, tables: Mapping[str, Array]) -> tuple[Call, ...]:
-    """The call of kernel `source`: its tables, the sizes, and `pixel` (elements or bytes of one)."""
-    x, out = view.input(0), view.out
-    fields: Fields = {
-        **tables, "batch": x.shape[0], "in_h": x.shape[1], "in_w": x.shape[2],
-        "out_h": out.shape[1], "out_w": out.shape[2], "pixel": pixel,
-    }  # fmt: skip
-    return (Call(source, fields, (In(0), Out(0))),)
 
 
 class Resize(Op):

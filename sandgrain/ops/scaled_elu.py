@@ -10,7 +10,6 @@ import numpy as np
 from sandgrain.ir import Array, Attrs, View, attrs
 from sandgrain.ops.base import Draw, need
 from sandgrain.ops.curves import Curve, Reals, rounded
-from sandgrain.ops.lut import lut_kernel
 from sandgrain.quant import Int64
 
 SELU = {"alpha": 1.6732632423543772, "scale": 1.0507009873554805, "input_scale": 1.0}  # fixed point: mean 0, variance 1
@@ -32,7 +31,6 @@ class ScaledElu(Curve):
     name = "scaled_elu"
     summary = "ELU with alpha, SELU, CELU"
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     def check(self, view: View) -> None:
         a = view.attrs

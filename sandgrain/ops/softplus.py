@@ -6,7 +6,6 @@ import numpy as np
 
 from sandgrain.ir import Array, View
 from sandgrain.ops.curves import Curve, Reals, rounded
-from sandgrain.ops.lut import lut_kernel
 from sandgrain.quant import Int64
 
 
@@ -23,4 +22,3 @@ class Softplus(Curve):
     name = "softplus"
     summary = "log(1 + exp(x))"
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)

@@ -8,25 +8,16 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Option, Shape, constant_ints, need_inputs
-from sandgrain.ops.movement import copy_rows, draw_tensor, halves, known_axis, like, need_same_bytes, single
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, constant_ints, need_inputs
+from sandgrain.ops.movement import draw_tensor, known_axis, like, need_same_bytes, single
 from sandgrain.ops.samples import one_op
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    x, axis = view.input(0), view.attrs["axis"]
-    outer, inner = halves(x.shape, axis)
-    line = x.shape[axis] * inner * ITEM_BYTES[x.dtype]
-    run = line // len(view.outputs)
-    return tuple(copy_rows(0, k, outer, run, k * run, line, 0, run) for k in range(len(view.outputs)))
 
 
 class Split(Op):
     name = "split"
     summary = "equal parts along one axis"
     foreign = (Foreign("SPLIT", 49, 35, (Option("num_splits", 0, "i32"),), version=2),)
-    kernels = (Kernel("copy_rows", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

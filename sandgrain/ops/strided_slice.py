@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import (
-    Call,
     Decoded,
     Draw,
     Encoded,
     Foreign,
-    Kernel,
     Op,
     Option,
     Shape,
@@ -27,15 +25,8 @@ from sandgrain.ops.base import (
     need,
     need_inputs,
 )  # fmt: skip
-from sandgrain.ops.movement import MAX_RANK, dense_strides, draw_tensor, gather, like, need_same_bytes
+from sandgrain.ops.movement import MAX_RANK, draw_tensor, like, need_same_bytes
 from sandgrain.ops.samples import one_op
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    x, a = view.input(0), view.attrs
-    strides = dense_strides(x.shape, ITEM_BYTES[x.dtype])
-    start = sum(s * step for s, step in zip(a["start"], strides, strict=True))
-    return (gather(x, a["size"], [s * step for s, step in zip(a["stride"], strides, strict=True)], start),)
 
 
 def _resolve(extent: int, begin: int | None, end: int | None, stride: int) -> tuple[int, int, int]:
@@ -65,7 +56,6 @@ class StridedSlice(Op):
             version=2,
         ),
     )  # fmt: skip
-    kernels = (Kernel("gather", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

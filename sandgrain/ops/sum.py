@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandgrain.ir import View
 from sandgrain.ops.base import Draw, Foreign
-from sandgrain.ops.mean import Mean, sum_kernels
+from sandgrain.ops.mean import Mean
 from sandgrain.ops.reduction import OPTIONS
 from sandgrain.quant import Quantization, per_tensor, quantize_multiplier
 
@@ -20,6 +20,3 @@ class Sum(Mean):
 
     def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
         return draw.choice((x, per_tensor(x.scale[0] * draw.real(0.5, 30.0), draw.integer(-128, 127))))
-
-
-Sum.kernels = sum_kernels(Sum())

@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Graph, Node
-from sandgrain.ops import OPS, Kernel
-from sandgrain.ops.base import Lowered, Refused
+from sandgrain.kernels import Kernel, Lowered, Refused, kernels_of
+from sandgrain.ops import OPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def candidates(graph: Graph, node: Node, features: Collection[str], *, compact: 
     """The kernels that can run a node on a core, most specific first; none for a view. `compact`: those of least code as well."""
     if needs_no_kernel(graph, node):
         return []
-    wanted = [k for k in OPS[node.op].kernels if compact or not k.compact]
+    wanted = [k for k in kernels_of(node.op) if compact or not k.compact]
     return [k for k in wanted if isinstance(fit(graph, node, k, features), Lowered)]
 
 
@@ -65,7 +65,7 @@ def select(graph: Graph, node: Node, features: Collection[str], choice: Choice) 
     """The kernel that `choice` names, or the first candidate; None for a view. Raises UnsupportedError when none fits."""
     if needs_no_kernel(graph, node):
         return None
-    kernels = OPS[node.op].kernels
+    kernels = kernels_of(node.op)
     named = [k for k in kernels if k.name == choice.kernels.get(node.outputs[0])]
     for kernel in (*named, *kernels):
         lowered = fit(graph, node, kernel, features)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from sandgrain.ir import Graph
-from sandgrain.ops import Kernel
+from sandgrain.kernels import Kernel
 from sandgrain.plan.arena import place
 from sandgrain.plan.choice import Choice, Selected, select
 from sandgrain.plan.order import least_memory_order

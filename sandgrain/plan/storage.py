@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandgrain.ir import Graph
+from sandgrain.kernels import Lowered
 from sandgrain.ops import OPS
-from sandgrain.ops.base import Lowered
 from sandgrain.plan.choice import Selected
 from sandgrain.plan.stream import Outside
 
