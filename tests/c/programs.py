@@ -16,6 +16,7 @@ from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options, Source, generate
 from sandgrain.exporters import tflite
 from sandgrain.ir import Array, Graph, Node, Tensor, attrs
+from sandgrain.kernels import Lowered, kernels_of
 from sandgrain.ops import OPS
 from sandgrain.plan import Choice, plan
 from sandgrain.quant import per_tensor
@@ -42,9 +43,12 @@ def compact_graphs(count: int = SAMPLES_OF_AN_OP) -> list[tuple[Graph, str]]:
     """A few random graphs for every kernel of least code, which nothing but `--optimize size` takes."""
     found = []
     for op in OPS.values():
-        for kernel in (k for k in op.kernels if k.compact):
+        for kernel in (k for k in kernels_of(op.name) if k.compact):
             drawn = (op.sample(SeededDraw(seed)) for seed in range(1000, 1500))
-            found += [(g, kernel.name) for g in islice((g for g in drawn if kernel.accepts(g.view(g.nodes[0]))), count)]
+            found += [
+                (g, kernel.name)
+                for g in islice((g for g in drawn if isinstance(kernel.fit(g.view(g.nodes[0]), ()), Lowered)), count)
+            ]
     return found
 
 

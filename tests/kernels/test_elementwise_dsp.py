@@ -10,8 +10,8 @@ import pytest
 
 from sandgrain import interp
 from sandgrain.ir import Array, Graph
+from sandgrain.kernels.proofs.pair_plane import SHIFT, VALUES, exact_plane
 from sandgrain.ops import OPS
-from sandgrain.ops.exact_pairs import SHIFT, VALUES, exact_plane
 from tests.draws import SeededDraw, random_inputs
 from tests.firmware import compilers
 from tests.kernels.on_core import run_on_core

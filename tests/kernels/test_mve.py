@@ -10,11 +10,12 @@ import pytest
 
 from sandgrain import interp, targets
 from sandgrain.ir import Array, Graph, attrs
+from sandgrain.kernels import Lowered, kernels_of
+from sandgrain.kernels.proofs.narrow_plane import SHIFT, narrow_plane
+from sandgrain.kernels.proofs.pair_plane import VALUES
 from sandgrain.ops import OPS
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Draw
-from sandgrain.ops.elementwise_mve import SHIFT, narrow_plane
-from sandgrain.ops.exact_pairs import VALUES
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.weights import draw_weights
 from sandgrain.run import emulator_missing
@@ -83,10 +84,10 @@ def total(draw: Draw) -> Graph:
 
 # What makes a case, and the kernels that may be picked for it.
 KINDS = {
-    "window": (window, {"conv_window_mve"}),
-    "pointwise": (pointwise, {"conv_pointwise_mve"}),
-    "dense": (dense, {"fully_connected_mve", "fully_connected_copy_mve"}),
-    "depthwise": (depthwise, {"depthwise_mve"}),
+    "window": (window, {"conv_window_mve_s8"}),
+    "pointwise": (pointwise, {"conv_pointwise_mve_s8"}),
+    "dense": (dense, {"fully_connected_mve_s8", "fully_connected_copy_mve_s8"}),
+    "depthwise": (depthwise, {"depthwise_mve_s8"}),
     "total": (total, {"add_mve_s8"}),
 }
 
@@ -159,8 +160,10 @@ def test_a_wider_pointwise_output_starts_just_far_enough_before_its_input() -> N
     for seed in range(100):
         graph = pointwise(SeededDraw(seed))
         view = graph.view(graph.nodes[0])
-        (kernel,) = (k for k in OPS["conv_2d"].kernels if k.name == "conv_pointwise_mve")
-        ((position, lead),) = kernel.overlap(view)
+        (kernel,) = (k for k in kernels_of("conv_2d") if k.name == "conv_pointwise_mve_s8")
+        fitted = kernel.fit(view, {"mve"})
+        assert isinstance(fitted, Lowered)
+        ((position, lead),) = ((share.position, share.lead) for share in fitted.sharing if not share.exact)
         in_c, out_c = view.input(0).shape[3], view.out.shape[3]
         pixels = view.out.size // out_c
         assert position == 0 and safe(in_c, out_c, pixels, lead) and safe(in_c, out_c, pixels, lead + 100)

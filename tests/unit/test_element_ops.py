@@ -11,9 +11,10 @@ import pytest
 from sandgrain import interp, spec
 from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.ir import Array, Graph, Tensor, attrs
+from sandgrain.kernels.layout.gather import gather
 from sandgrain.ops import OPS
-from sandgrain.ops.movement import gather
 from sandgrain.ops.samples import one_op
+from sandgrain.plan.choice import Choice, select
 from sandgrain.quant import per_tensor, quantize
 from tests.draws import SeededDraw
 from tests.ops.batch import SANITIZE, Batch
@@ -139,16 +140,15 @@ def test_moved_elements_keep_their_quantization() -> None:
 
 
 def test_gather_merges_the_axes_that_stay_together() -> None:
-    call = gather(x_of(2, 3, 4, 5), (3, 2, 4, 5), (20, 60, 5, 1), 0)  # the first two axes swapped
+    (call,) = gather(x_of(2, 3, 4, 5), (3, 2, 4, 5), (20, 60, 5, 1), 0).calls  # the first two axes swapped
     assert call.fields["run"] == 20
     assert call.fields["size"] == (1, 1, 1, 3, 2)
 
 
 def test_relu_needs_no_table_where_the_quantization_stays() -> None:
-    relu = OPS["relu"]
     same, other = (one_op("relu", (x_of(4),), (Tensor("y", (4,), "int8", q),), attrs()) for q in (Q, per_tensor(0.2, 3)))
-    chosen = [next(k for k in relu.kernels if k.accepts(g.view(g.nodes[0]))).name for g in (same, other)]
-    assert chosen == ["clamp_s8", "lut_s8"]
+    chosen = [select(g, g.nodes[0], (), Choice()) for g in (same, other)]
+    assert [s.kernel.name for s in chosen if s is not None] == ["clamp_s8", "lut_s8"]
 
 
 def float_case(values: Array, scale: float, zero_point: int) -> Graph:

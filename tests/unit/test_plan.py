@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandgrain.ir import Graph, Node, Tensor, attrs
-from sandgrain.ops.base import Kernel, Lowered, Share, before
+from sandgrain.kernels.base import Kernel, Lowered, Refused, Share, before
 from sandgrain.plan.arena import lower_bound, place
 from sandgrain.plan.choice import Selected
 from sandgrain.plan.order import least_memory_order
@@ -25,7 +25,7 @@ class Drawn:
 
 def fake_kernel(scratch: int, in_place: tuple[int, ...], overlap: tuple[tuple[int, int], ...] = ()) -> Selected:
     shares = (*(Share(p) for p in in_place), *(before(lead, p) for p, lead in overlap))
-    return Selected(Kernel("fake", lambda view: ()), Lowered((), scratch, shares))
+    return Selected(Kernel("fake", (), lambda view: Refused("never asked")), Lowered((), scratch, shares))
 
 
 @st.composite
