@@ -15,6 +15,7 @@ from sandgrain.errors import (
     UnsupportedError,
     UsageError,
 )
+from sandgrain.operators import Explanation, Operator, explain_kernels, operators
 from sandgrain.report import LayerReport, Report
 from sandgrain.survey import Survey
 from sandgrain.verify import Difference, Verdict
@@ -22,9 +23,11 @@ from sandgrain.verify import Difference, Verdict
 __all__ = [
     "BudgetError",
     "Difference",
+    "Explanation",
     "LayerReport",
     "MismatchError",
     "ModelError",
+    "Operator",
     "Report",
     "Result",
     "RunError",
@@ -36,7 +39,9 @@ __all__ = [
     "Verdict",
     "__version__",
     "compile",
+    "explain_kernels",
     "inspect",
+    "operators",
     "profile",
     "verify",
 ]

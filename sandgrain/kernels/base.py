@@ -142,10 +142,14 @@ class Kernel:
     helped_by: frozenset[str] = frozenset()
     compact: bool = False
 
+    def missing(self, core: Collection[str]) -> Refused | None:
+        """Why a core with the features `core` cannot run this kernel, whatever the node."""
+        lacking = sorted(self.needs - set(core))
+        return Refused(f"the core has no {' and no '.join(lacking)}") if lacking else None
+
     def fit(self, view: View, core: Collection[str]) -> Fit:
         """The node as this kernel computes it on a core with the features `core`, or why it cannot."""
-        missing = sorted(self.needs - set(core))
-        return Refused(f"the core has no {' and no '.join(missing)}") if missing else self.lower(view)
+        return self.missing(core) or self.lower(view)
 
 
 def op_of(view: View, kind: Callable[[], OpKind]) -> OpKind:

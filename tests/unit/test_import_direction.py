@@ -39,6 +39,7 @@ LAYERS = (
         "verify",
         "report",
         "survey",
+        "operators",
         "data",
         "project",
         "train",
