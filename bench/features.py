@@ -61,7 +61,7 @@ def row(name: str, core: str) -> Row:
     signal, blocks, stride = FRONTS[name]
     front = FrontEnd(Pipeline(signal, parse(blocks)), Normalization((0.0,), (1.0,)), stride)
     board = targets.load(core)
-    source = generate(plan(front.graph(), board.core.features, stride=stride), Options("features"))
+    source = generate(plan(front.graph(), board.core.features, stride=stride), Options("front"))
     graph = source.plan.graph
     with tempfile.TemporaryDirectory(prefix="sandgrain-bench-") as work:
         folder = Path(work)

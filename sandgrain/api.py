@@ -203,7 +203,7 @@ def _verify(
 
 def _predict(bundle: proof.Bundle, x: Any) -> list[Array]:
     graph = bundle.compiled.imported
-    host = HostModel(bundle.folder, bundle.compiled.graph, harness(bundle.compiled.source))
+    host = HostModel(bundle.code, bundle.compiled.graph, harness(bundle.compiled.source))
     found = []
     for y, index in zip(host.run(_fitted(graph, x)), graph.outputs, strict=True):
         quant = graph.tensors[index].quant

@@ -26,13 +26,18 @@ from sandgrain.run import tflm
 
 KINDS = ("int8", "int16", "float")  # of numbers that a file computes with
 Run = Callable[[bytes, Sequence[Sequence[Array]]], list[list[Array]]]  # .tflite, samples of one array an input -> outputs
+QDQ_NOTE = (
+    "on x86-64 processors without VNNI, ONNX Runtime adds pairs of 8-bit products in 16 bits that saturate, and answers are then off by"
+    " many steps; set the session entry session.x64quantprecision to 1 for exact ones"
+)
 TESTED = 100  # calibration samples, at most, that an int16 model is compared on
 
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
     """What `export_model` wrote. `kind`: of KINDS. `snr_db`: of each output against the float model over the calibration samples, where
-    something was quantized; None as well for int16 without TensorFlow Lite Micro to run it.
+    something was quantized; None as well for int16 without TensorFlow Lite Micro to run it. `note`: what a user of the file has to know
+    about the program that runs it, or None.
     """
 
     model: str
@@ -40,11 +45,13 @@ class ExportReport:
     files: tuple[Path, ...]
     size: int
     snr_db: tuple[float, ...] | None
+    note: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         snr = None if self.snr_db is None else [v if math.isfinite(v) else None for v in self.snr_db]
         return {
             "model": self.model, "kind": self.kind, "files": [str(f) for f in self.files], "bytes": self.size, "snr_db": snr,
+            "note": self.note,
         }  # fmt: skip
 
 
@@ -89,7 +96,8 @@ def export_model(
         ready = MAKERS[wanted](graph, name, calibration)
     files = writer(ready.graph, target, f"{printable(name)}, {wanted}")
     outfile.write(files)
-    return ExportReport(printable(name), wanted, tuple(files), sum(len(data) for data in files.values()), ready.snr_db)
+    note = QDQ_NOTE if target.suffix.lower() == ".onnx" and wanted == "int8" else None
+    return ExportReport(printable(name), wanted, tuple(files), sum(len(data) for data in files.values()), ready.snr_db, note)
 
 
 # --- the model ---------------------------------------------------------------------------------------------------------

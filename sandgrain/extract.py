@@ -25,7 +25,7 @@ class Extractor:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._host = HostModel.from_source(generate(plan(graph, ()), Options("features")))
+        self._host = HostModel.from_source(generate(plan(graph, ()), Options("front")))
 
     def run(self, windows: Array) -> Array:
         """[n, *signal shape] in the signal's dtype -> [n, *feature shape]."""

@@ -48,7 +48,7 @@ def build(folder: Path, source: Source, board: Board, compiler: str, opt: str, o
     with scratch() as work:
         path = work / "harness.c"
         path.write_text(harness(source, stream=stream), "ascii")
-        return build_firmware([folder / "model.c", path], [folder], board, out, compiler=compiler, opt=opt)
+        return build_firmware([folder / source.options.c_file, path], [folder], board, out, compiler=compiler, opt=opt)
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str
     if source.plan.stream is not None:
         window = sum(source.plan.graph.tensors[i].nbytes for i in callers(source.plan.graph))
         report = replace(report, stream_bytes=stream_bytes(source.plan.graph, source.plan.stream), window_bytes=window)
-    if board.core.arch == "host":
+    if not board.core.runs_firmware:
         return replace(report, notes=("the host has no firmware: sizes are planned, nothing is emulated",))
     if not run:
         return replace(report, notes=("not measured: flash and RAM leave out code and stack",))
@@ -102,7 +102,7 @@ def instructions_of(compiled: Compiled, board: Board, compiler: str, opt: str) -
 
 def beside_arena(compiled: Compiled, board: Board, compiler: str, opt: str) -> int:
     """Bytes of RAM that a model needs beside its arena: static data and the worst-case stack. 0 on the host."""
-    if board.core.arch == "host":
+    if not board.core.runs_firmware:
         return 0
     roomy = replace(board, ram_bytes=board.ram_bytes + ROOM, flash_bytes=board.flash_bytes + ROOM)
     with scratch() as work:

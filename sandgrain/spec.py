@@ -17,12 +17,6 @@ from sandgrain.ir import ITEM_BYTES, Graph, Node, Tensor, View
 from sandgrain.ops import OPS
 
 STAGES = ("imported", "optimized")  # of int8 graphs
-# Input 0 is data, the others are constants.
-WEIGHTED = ("conv_2d", "depthwise_conv_2d", "transpose_conv", "fully_connected", "gru", "lstm", "layer_norm")
-
-# Int32 in float graphs as well: outputs, and the input at a position.
-MAKES_INDICES = ("arg_max",)
-TAKES_INDICES = {"gather": 1}
 
 
 def check(graph: Graph, stage: str = "imported") -> None:
@@ -55,9 +49,9 @@ def check_node(graph: Graph, node: Node, stage: str = "imported") -> None:
 
 def _check_float(view: View) -> None:
     """Every tensor float32 and finite, indices int32; weights and biases constant."""
-    dtype, positions = "int32" if view.node.op in MAKES_INDICES else "float32", TAKES_INDICES.get(view.node.op)
-    pairs = [(t, "int32" if k == positions else "float32") for k, t in enumerate(view.inputs) if t is not None]
-    pairs += [(t, dtype) for t in view.outputs]
+    op = OPS[view.node.op]
+    pairs = [(t, "int32" if k in op.indices_in else "float32") for k, t in enumerate(view.inputs) if t is not None]
+    pairs += [(t, "int32" if op.indices_out else "float32") for t in view.outputs]
     for tensor, wanted in pairs:
         if tensor.dtype != wanted:
             raise UnsupportedError(f"{tensor.dtype} tensor where a float model has {wanted}; export the model in float32")
@@ -65,7 +59,7 @@ def _check_float(view: View) -> None:
             raise ModelError("a float tensor with a scale; export the model again")
         if tensor.data is not None and not np.isfinite(tensor.data).all():
             raise ModelError("a constant that is not a finite number; train or export the model again")
-    if view.node.op in WEIGHTED:
+    if op.trained:
         constants = [t for t in view.inputs[1:] if t is not None]
         if any(t.data is None for t in constants):
             raise UnsupportedError("weights are computed at run time; make them a constant")

@@ -80,7 +80,7 @@ def verify(
         raise UsageError(f"--on {printable(on)} is not a place to run; choose host or emulator")
     reference = _reference(bundle.compiled.imported, data, progress)
     runners: dict[str, list[Array]] = {}
-    notes = ["model.c or a kernel was edited after it was generated"] if bundle.edited else []
+    notes = [f"{bundle.code.name} or a kernel was edited after it was generated"] if bundle.edited else []
     if bundle.origin.model is None:
         pass  # features have no other runtime to be held against
     elif text.is_text(bundle.origin.model):
@@ -90,10 +90,10 @@ def verify(
     elif oracle:
         notes.append("not compared with TensorFlow Lite Micro: pip install tflite-micro")
     # The emulator first: C that writes where it must not is reported there, and would take this process with it here.
-    emulated = _emulated(bundle, data, progress) if on == "emulator" and bundle.board.core.arch != "host" else None
+    emulated = _emulated(bundle, data, progress) if on == "emulator" and bundle.board.core.runs_firmware else None
     streams = bundle.compiled.source.plan.stream is not None
     streamed = _emulated(bundle, data, progress, stream=True) if streams and emulated is not None else None
-    host = HostModel(bundle.folder, bundle.compiled.graph, harness(bundle.compiled.source))
+    host = HostModel(bundle.code, bundle.compiled.graph, harness(bundle.compiled.source))
     runners["host"] = host.run(data.inputs)
     if streamed is not None:
         runners["stream"] = streamed
@@ -197,7 +197,7 @@ def _difference(bundle: Bundle, data: DataSet, reference: Sequence[Array], runne
         values = interp.trace(graph, inputs)
         reads = [layer.reads for layer in layers]
         if runner == "host":  # a stream that differs is looked for in the whole window: both run the same layers
-            host = HostModel(bundle.folder, graph, harness(bundle.compiled.source), trace=True)
+            host = HostModel(bundle.code, graph, harness(bundle.compiled.source), trace=True)
             seen = host.trace(inputs, reads, _arena_offset(bundle))
         else:
             with _firmware(bundle) as core:

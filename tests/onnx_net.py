@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sandgrain.frontends import onnx as frontend
 from sandgrain.ir import Array, Graph
 from sandgrain.quantize import floats
+from tests.onnx_oracle import session
 
 CLOSE = 1e-4  # of the largest output
 
@@ -118,19 +119,9 @@ def qdq(net: Net, x: str, scale: float, zero: int = 0, dtype: Any = np.int8) -> 
     return found
 
 
-def session(model: onnx.ModelProto) -> Any:
-    import onnxruntime  # here: it leaves a file in the folder for temporary ones
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
 def runtime(model: onnx.ModelProto, *inputs: Array) -> list[Array]:
     """What ONNX Runtime computes: [n, ...] for each output, one sample after another."""
-    run = session(model)
+    run = session(model.SerializeToString(), optimize=False)
     names = [i.name for i in run.get_inputs()]
     each = [run.run(None, {name: x[k : k + 1] for name, x in zip(names, inputs, strict=True)}) for k in range(len(inputs[0]))]
     return [np.stack([e[k] for e in each]) for k in range(len(each[0]))]

@@ -31,7 +31,7 @@ WINDOWS = int(os.environ.get("SANDGRAIN_SIGNAL_WINDOWS", "50"))  # on each emula
 
 def source_of(graph: Graph, core: str) -> Source:
     spec.check(graph)
-    return generate(plan(graph, targets.load(core).core.features), Options("features"))
+    return generate(plan(graph, targets.load(core).core.features), Options("front"))
 
 
 @contextmanager
@@ -43,7 +43,12 @@ def emulated(graph: Graph, core: str, compiler: str = "zig", opt: str = "-O2") -
         bundle.write(source, folder)
         (folder / "harness.c").write_text(harness(source), "ascii")
         elf = build_firmware(
-            [folder / "model.c", folder / "harness.c"], [folder], targets.load(core), folder / "f.elf", compiler=compiler, opt=opt
+            [folder / source.options.c_file, folder / "harness.c"],
+            [folder],
+            targets.load(core),
+            folder / "f.elf",
+            compiler=compiler,
+            opt=opt,
         )
         core_ = open_emulator(elf, targets.load(core))
         assert isinstance(core_, Emulator)

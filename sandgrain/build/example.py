@@ -43,16 +43,16 @@ def write(folder: Path, main: str) -> None:
     path.write_text(main, "ascii")
 
 
-def emulated(folder: Path, board: Board, compiler: str) -> str | None:
-    """What the example prints on the emulated board; None where its core cannot be emulated here.
+def emulated(folder: Path, name: str, board: Board, compiler: str) -> str | None:
+    """What the example of the bundle with prefix `name` prints on the emulated board; None where its core cannot be emulated here.
 
     Raises ToolchainError where it does not fit the board: the recorded window takes flash that a product has for itself.
     """
-    if board.core.arch == "host" or emulator_missing(board):
+    if not board.core.runs_firmware or emulator_missing(board):
         return None
     with scratch() as work:
         (work / "stdio.h").write_text("int printf(const char *format, ...);\n", "ascii")
-        sources = [folder / "model.c", HERE / "printf.c"]
+        sources = [folder / f"{name}.c", HERE / "printf.c"]
         elf = build_firmware(sources, [work, folder], board, work / "example.elf", compiler=compiler)
         (printed,) = open_emulator(elf, board).infer([b"\0"])
     return printed.rstrip(b"\0").decode("utf-8", "replace")

@@ -181,7 +181,7 @@ def example_of(
     """Writes the example around test window `at`; what it prints on the emulated board, None where that cannot be known."""
     raw, labels = samples.raw("test", [at])
     stream, caller = order.front.stride > 0, order.target.arena == "caller"
-    decides = f"{order.name}_decide(" in (out / "model.h").read_text("ascii")
+    decides = f"{order.name}_decide(" in (out / f"{order.name}.h").read_text("ascii")
     main = example.text(
         order.name, raw[0], samples.found.labels[int(labels[0])], stream=stream, caller=caller, decides=decides, template=template
     )
@@ -189,7 +189,7 @@ def example_of(
 
     def run() -> list[str]:
         try:
-            printed = example.emulated(out, targets.load(order.target.board), order.target.compiler)
+            printed = example.emulated(out, order.name, targets.load(order.target.board), order.target.compiler)
         except ToolchainError:  # the window does not fit beside the model
             printed = None
         return [] if printed is None else [printed]

@@ -112,7 +112,7 @@ def applies(samples: Samples, folder: Path) -> bool:
     """Whether the bundle in `folder` listens to a stream and decides, and there is something to listen to."""
     if samples.found.kind != "audio" or samples.found.loaded.project.decide.minutes <= 0:
         return False
-    return "_decide(" in (folder / "model.h").read_text("ascii")
+    return "_decide(" in next(folder.glob("*.h")).read_text("ascii")
 
 
 def spotted(samples: Samples, order: Order, folder: Path, build_id: str, step: Step) -> Spotted | None:
@@ -163,9 +163,9 @@ def _heard(samples: Samples, recording: Recording, order: Order, folder: Path, s
     assert stream is not None and emitted.applies(bundle.compiled.graph)
     spacing = max(stream.stride * stream.hop, 1)  # samples between results, at least: behind a filter there are more
     driver = _driver(order, min(spacing, PIECE), samples.pipeline.signal.shape[1], len(order.labels))
-    host = _results(driver, _on_host(driver, folder, _cut(pieces(recording, samples), driver, recording, step)))
+    host = _results(driver, _on_host(driver, bundle.code, _cut(pieces(recording, samples), driver, recording, step)))
     first = int(host["samples"][min(EMULATED, len(host["samples"])) - 1]) if len(host["samples"]) else 0
-    board = _on_board(driver, folder, bundle, _start(pieces(recording, samples), first))
+    board = _on_board(driver, bundle, _start(pieces(recording, samples), first))
     made = _results(driver, []) if board is None else board
     return {
         **host, "board_scores": made["scores"], "board_decisions": made["decisions"], "emulated": np.array([board is not None])
@@ -220,22 +220,22 @@ def _start(parts: Iterable[Array], length: int) -> Array:
     return np.concatenate(taken) if taken else np.zeros((0, 1), np.int16)
 
 
-def _on_host(driver: _Driver, folder: Path, batches: Iterable[tuple[Array, Array]]) -> Iterator[list[Array]]:
-    host = HostModel(folder, driver.ports, driver.text)
+def _on_host(driver: _Driver, code: Path, batches: Iterable[tuple[Array, Array]]) -> Iterator[list[Array]]:
+    host = HostModel(code, driver.ports, driver.text)
     for batch in batches:
         yield host.run(batch)
 
 
-def _on_board(driver: _Driver, folder: Path, bundle: proof.Bundle, x: Array) -> Heard | None:
+def _on_board(driver: _Driver, bundle: proof.Bundle, x: Array) -> Heard | None:
     """None where the core is not emulated, or the board has no room for the driver."""
     board = bundle.board
-    if not len(x) or board.core.arch == "host" or emulator_missing(board):
+    if not len(x) or not board.core.runs_firmware or emulator_missing(board):
         return None
     with scratch() as work:
         (work / "spotting.c").write_text(driver.text, "ascii")
-        sources = [folder / "model.c", work / "spotting.c"]
+        sources = [bundle.code, work / "spotting.c"]
         try:
-            elf = build_firmware(sources, [folder], board, work / "spotting.elf", compiler=bundle.compiler, opt=bundle.opt)
+            elf = build_firmware(sources, [bundle.folder], board, work / "spotting.elf", compiler=bundle.compiler, opt=bundle.opt)
         except ToolchainError:
             return None
         cut, lengths = _padded(x, driver)

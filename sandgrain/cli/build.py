@@ -225,8 +225,8 @@ def _use(built: Built | Detected) -> None:
     name, folder = built.report.name, built.folder
     how = f"{name}_push, {name}_classify" if built.report.stream_bytes else f"{name}_run"
     _out.line(f"C in {folder}/")
-    _out.line(f"  model.c, model.h  with kernels/; call {how}")
-    _out.line("  example/main.c    shows it; cc -I.. main.c ../model.c")
+    _out.line(f"  {name}.c, {name}.h  with kernels/; call {how}")
+    _out.line(f"  example/main.c    shows it; cc -I.. main.c ../{name}.c")
     if built.example:
         _out.line(f"                    on the emulated board it prints: {built.example.strip().splitlines()[-1]}")
     _out.line("  report.json       all figures; proof/ is for: sandgrain verify")

@@ -61,4 +61,6 @@ def command(
     if result.snr_db is not None:
         snr = ", ".join(_out.decibels(v) for v in result.snr_db)
         _out.line(f"int8 against the model of floats: {snr} dB signal to noise, over the calibration samples")
-    _out.line(f"C in {folder}/ : model.c, model.h, kernels/. Next: sandgrain verify {folder} --data x.npz")
+    _out.line(
+        f"C in {folder}/ : {result.report.name}.c, {result.report.name}.h, kernels/. Next: sandgrain verify {folder} --data x.npz"
+    )

@@ -68,6 +68,6 @@ def _compile(out: Path, as_json: bool) -> None:
         _out.report(result.report, layers=False)
         _out.line()
         _out.verdict(verdict)
-        _out.line(f"The C lies in {out}/ : model.c, model.h, kernels/")
+        _out.line(f"The C lies in {out}/ : {result.report.name}.c, {result.report.name}.h, kernels/")
     if not verdict.identical:
         raise MismatchError(str(verdict.difference))

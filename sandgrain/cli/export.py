@@ -39,3 +39,5 @@ def command(
         snr = ", ".join(_out.decibels(v) for v in report.snr_db)
         _out.line(f"{report.kind} against the model of floats: {snr} dB signal to noise, over the calibration samples")
     _out.line(f"wrote {' and '.join(map(str, report.files))}: {report.model} as {report.kind}, {report.size} bytes")
+    if report.note is not None:
+        _out.line(f"note: {report.note}")

@@ -40,4 +40,4 @@ def command(
         return
     _out.report(made.report, layers=True)
     _out.line()
-    _out.line(f"C in {out}/ : model.c, model.h, kernels/. Next: sandgrain verify {out}")
+    _out.line(f"C in {out}/ : {made.report.name}.c, {made.report.name}.h, kernels/. Next: sandgrain verify {out}")

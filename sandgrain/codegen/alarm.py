@@ -17,7 +17,7 @@ def check(graph: Graph, threshold: int) -> None:
 
 
 def declaration(name: str, threshold: int) -> str:
-    """The macro and the function, for model.h."""
+    """The macro and the function, for NAME.h."""
     upper = name.upper()
     value = str(threshold) if threshold >= 0 else f"({threshold})"
     return (

@@ -1,4 +1,4 @@
-"""The bundle on disk: model.c, model.h, and exactly the kernels they use."""
+"""The bundle on disk: NAME.c, NAME.h, and exactly the kernels they use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def kernel_files(source: Source) -> dict[str, str]:
 def files(source: Source) -> dict[str, str]:
     """Relative path -> text of the whole bundle."""
     kernels = {f"kernels/{name}": text for name, text in kernel_files(source).items()}
-    return {"model.c": source.body, "model.h": source.header, **kernels}
+    return {source.options.c_file: source.body, source.options.h_file: source.header, **kernels}
 
 
 def write(source: Source, folder: Path) -> list[Path]:

@@ -51,20 +51,34 @@ KEYWORDS = frozenset(
         "main",
     ]
 )
+# A model's header is NAME.h, and its folder is searched before the system's: none may hide a header of the C library, nor one
+# that those include in turn (features.h of glibc, newlib.h of newlib).
+_HEADERS = """
+alloca assert byteswap complex ctype endian errno features fenv float getopt inttypes iso646 limits locale malloc math memory newlib
+picolibc pthread sched semaphore setjmp signal stdalign stdarg stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib
+stdnoreturn string strings syslimits tgmath threads time uchar ucontext unistd wchar wctype xlocale
+"""
+HEADERS = frozenset(_HEADERS.split())
 WIDTH = 118
+
+
+def _reserved(name: str) -> bool:
+    return name in KEYWORDS or name.lower() in HEADERS or name.lower().startswith("sg_")
 
 
 def identifier(text: str) -> str:
     """A C identifier made from any text: lower-case ASCII letters, digits and underscores, at most 40 characters."""
     name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40].strip("_")
-    if not name or name[0].isdigit() or name in KEYWORDS or name.startswith("sg_"):
+    if not name or name[0].isdigit() or _reserved(name):
         name = f"model_{name}".rstrip("_")
     return name
 
 
 def check_identifier(name: str) -> str:
     """`name` when it can be a C prefix as it stands. Raises UsageError."""
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", name) or name in KEYWORDS or name.startswith("sg_"):
+    if name.lower() in HEADERS:
+        raise UsageError(f"--name {name}: {name}.h would hide a header of the C library; choose another name")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", name) or _reserved(name):
         raise UsageError(f"--name {printable(name)!r} is not a C identifier; use letters, digits and underscores")
     return name
 

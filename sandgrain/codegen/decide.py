@@ -21,7 +21,7 @@ def background(rule: Rule) -> str:
 
 
 def declaration(name: str, rule: Rule, labels: int) -> str:
-    """Macros, the struct and the function, for model.h."""
+    """Macros, the struct and the function, for NAME.h."""
     upper = name.upper()
     return (
         f"/* Decisions. The scores of the last {upper}_SMOOTHING results are added up; a label counts when it leads every other by\n"
@@ -40,7 +40,7 @@ def declaration(name: str, rule: Rule, labels: int) -> str:
 
 
 def definition(name: str, labels: int) -> str:
-    """The function, for model.c."""
+    """The function, for NAME.c."""
     upper = name.upper()
     return f"""\
 int32_t {name}_decide(struct {name}_decider *d, const int8_t scores[{labels}])

@@ -1,9 +1,10 @@
-"""The body of model.c: a parameter table and a function a layer."""
+"""The body of NAME.c: a parameter table and a function a layer."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class Layer:
     text: str
     reads: tuple[tuple[int, int, int], ...]  # (tensor, arena offset, bytes) of each output
     callers: tuple[int, ...] = ()  # graph inputs that it reads where the caller keeps them
+    shared: bool = False  # calls a copy of a kernel that other calls go to as well
 
 
 def shape_text(tensor: Tensor) -> str:
@@ -49,6 +51,7 @@ class Emitter:
         self.tables = Tables(prefix)
         self._structs: dict[tuple[str, str], str] = {}  # (function, members) -> name
         self._shared: dict[tuple[str, ...], str] = {}  # (kernel function, argument types) -> its shared copy
+        self._callers = Counter(self._copy_key(call, node) for node, call in self._sharing())
         self._outside = {i: port for k, i in enumerate(plan.graph.inputs) if i not in plan.offsets for port in [f"input_{k}"]}
 
     def layers(self) -> list[Layer]:
@@ -66,16 +69,15 @@ class Emitter:
             hint = f"{index}" + (f"_{k}" if len(calls) > 1 else "")
             struct = self._struct(call, hint, head)
             arguments = [self._argument(node, index, a) for a in call.args]
-            function = call.function
-            if node.outputs[0] in plan.shared:
-                function = self._shared_copy(call, node, head)
+            function = self._shared_copy(call, node, head) if self._is_shared(call, node) else call.function
             lines.append(f"    {function}({', '.join([f'&{struct}', *arguments])});")
         unused = "" if any("arena" in line for line in lines) else "    (void)arena;\n"
         outside = tuple(dict.fromkeys(i for i in node.inputs if i in self._outside))
         parameters = ", ".join(["uint8_t *arena", *(f"const {self._ctype(i)} *{self._outside[i]}" for i in outside)])
         body = f"static SG_NOINLINE void {self.prefix}_layer_{index}({parameters})\n{{\n{unused}" + "\n".join(lines) + "\n}\n"
         reads = tuple((t, plan.offsets[t], plan.graph.tensors[t].nbytes) for t in node.outputs)
-        return self._made(index, node, chosen, before, "\n".join([*head, body]), reads, outside)
+        made = self._made(index, node, chosen, before, "\n".join([*head, body]), reads, outside)
+        return replace(made, shared=any(self._is_shared(call, node) for call in calls))
 
     def _made(self, index: int, node: Node, chosen: Selected, before: int, text: str,
               reads: tuple[tuple[int, int, int], ...], outside: tuple[int, ...]) -> Layer:  # fmt: skip
@@ -141,10 +143,23 @@ class Emitter:
         )
         return "\n".join(head)
 
+    def _sharing(self) -> Iterator[tuple[Node, Call]]:
+        """The calls of the layers that are to share code."""
+        for index, (node, chosen) in enumerate(zip(self.plan.graph.nodes, self.plan.selected, strict=True)):
+            if chosen is not None and node.outputs[0] in self.plan.shared and index not in self._streamed:
+                yield from ((node, call) for call in chosen.lowered.calls)
+
+    def _copy_key(self, call: Call, node: Node) -> tuple[str, ...]:
+        return (call.function, *(self._type(node, a) for a in call.args))
+
+    def _is_shared(self, call: Call, node: Node) -> bool:
+        """Whether a call goes to a copy of the kernel that others call too. One of a kind needs no function around it."""
+        return node.outputs[0] in self.plan.shared and self._callers[self._copy_key(call, node)] > 1
+
     def _shared_copy(self, call: Call, node: Node, head: list[str]) -> str:
         """The name of the one copy of a kernel that layers share; written to `head` when it is new."""
         types = [self._type(node, a) for a in call.args]
-        key = (call.function, *types)
+        key = self._copy_key(call, node)
         if key not in self._shared:
             several = sum(k[0] == call.function for k in self._shared)
             name = self._shared[key] = f"{self.prefix}_{call.stem}" + (f"_{several}" if several else "")

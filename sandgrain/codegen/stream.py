@@ -50,7 +50,7 @@ def _state(graph: Graph, node: int) -> int:
 
 
 def declaration(graph: Graph, shape: Shape, name: str, caller: bool) -> str:
-    """The struct and the functions, for model.h."""
+    """The struct and the functions, for NAME.h."""
     upper = name.upper()
     held = row_tensor(graph, shape)
     members = ["    int32_t held; /* samples in the ring */"]
@@ -88,7 +88,7 @@ def _item(tensor: Tensor) -> int:
 
 
 def definition(plan: Plan, shape: Shape, layers: Sequence[Layer], name: str, caller: bool) -> str:
-    """The function, for model.c. `layers`: all of the plan's, of which those behind the front are called."""
+    """The function, for NAME.c. `layers`: all of the plan's, of which those behind the front are called."""
     graph, upper = plan.graph, name.upper()
     out = graph.tensors[graph.outputs[0]]
     arena = "(uint8_t *)arena_memory" if caller else f"{name}_arena.bytes"
@@ -124,7 +124,7 @@ def _output(graph: Graph) -> str:
 
 
 def _start(graph: Graph, shape: Shape, name: str, caller: bool) -> str:
-    """The functions that begin anew, for model.c."""
+    """The functions that begin anew, for NAME.c."""
     upper, first = name.upper(), graph.tensors[graph.inputs[0]]
     members = ["held"] if shape.frame is None else ["held", "rows", "next", "wait"]
     lines = [f"void {name}_start(struct {name}_stream *s)\n{{", *(f"    s->{m} = 0;" for m in members)]

@@ -11,7 +11,7 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 
-from sandgrain.kernels.base import Fit, Kernel, Lowered, Refused
+from sandgrain.kernels.base import Fit, Kernel, Lowered, Refused, pick
 
 FOLDER = Path(__file__).parent
 
@@ -43,4 +43,4 @@ def kernels_of(op: str) -> tuple[Kernel, ...]:
     return tuple(sorted(kernels, key=lambda kernel: kernel.rank))
 
 
-__all__ = ["Fit", "Kernel", "Lowered", "Refused", "descriptors", "headers", "kernels_of"]
+__all__ = ["Fit", "Kernel", "Lowered", "Refused", "descriptors", "headers", "kernels_of", "pick"]

@@ -6,7 +6,7 @@ descriptor, a `Kernel`, whose `lower` turns a node into calls or says why it can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -152,6 +152,16 @@ class Kernel:
         return self.missing(core) or self.lower(view)
 
 
+def pick(kernels: Sequence[Kernel], wanted: str | None, fit: Callable[[Kernel], Fit]) -> tuple[Kernel, Lowered] | None:
+    """The kernel called `wanted` where it fits, otherwise the first that does; one of least code only when nothing else fits."""
+    named = [k for k in kernels if k.name == wanted]
+    for kernel in (*named, *sorted(kernels, key=lambda k: k.compact)):
+        fitted = fit(kernel)
+        if isinstance(fitted, Lowered):
+            return kernel, fitted
+    return None
+
+
 def op_of(view: View, kind: Callable[[], OpKind]) -> OpKind:
     """The op of a node, which is known to be of this kind."""
     op: Any = OPS[view.node.op]
@@ -191,4 +201,5 @@ __all__ = [
     "before",
     "lowered",
     "op_of",
+    "pick",
 ]

@@ -31,6 +31,7 @@ INT32 = 2  # .tflite TensorType
 class ArgMax(Op):
     name = "arg_max"
     summary = "index of the largest element along one axis, as int32"
+    indices_out = True
     foreign = (Foreign("ARG_MAX", 56, 40, (Option("output_type", 0, "i8"),), version=2),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:

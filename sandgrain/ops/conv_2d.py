@@ -26,7 +26,6 @@ class Conv2D(Convolution):
             version=3,
         ),
     )  # fmt: skip
-    channel_axis = 0
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         x, weights = self.operands(inputs)

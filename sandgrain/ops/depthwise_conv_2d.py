@@ -32,7 +32,6 @@ class DepthwiseConv2D(Convolution):
             version=3,
         ),
     )  # fmt: skip
-    channel_axis = 3
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         x, weights = self.operands(inputs)

@@ -42,6 +42,7 @@ class Gather(Op):
 
     name = "gather"
     summary = "slices along one axis at int32 positions: embeddings"
+    indices_in = (1,)
     foreign = (Foreign("GATHER", 36, 23, (Option("axis", 0, "i32"), Option("batch_dims", 1, "i32"))),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:

@@ -27,6 +27,7 @@ from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import gates
 from sandgrain.ops.base import Draw, Op, Shape, need_inputs
 from sandgrain.ops.samples import activation_tensor, one_op
+from sandgrain.ops.traits import OWN_OUTPUT, Weight
 from sandgrain.quant import Int64
 
 GATES = 3
@@ -47,6 +48,8 @@ class GRU(Op):
     name = "gru"
     instead = "train an LSTM to export the model"
     summary = "gated recurrent unit over a sequence"
+    # One scale per gate costs less flash than one per row and is as good.
+    weights = (Weight(1, bias=3, gates=GATES), Weight(2, bias=4, source=OWN_OUTPUT, gates=GATES))
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 5)

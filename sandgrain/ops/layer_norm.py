@@ -74,6 +74,7 @@ class LayerNorm(Op):
     name = "layer_norm"
     instead = "use batch norm to export the model"
     summary = "layer normalization over the last axis"
+    normalizes = True
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 3)

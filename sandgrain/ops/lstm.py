@@ -36,6 +36,7 @@ from sandgrain.ops.base import (
     need_inputs,
 )  # fmt: skip
 from sandgrain.ops.samples import activation_tensor, one_op
+from sandgrain.ops.traits import OWN_OUTPUT, Weight
 from sandgrain.quant import Int64, Quantization, requantize
 
 GATES = 4
@@ -65,6 +66,11 @@ def clip_of(view: View) -> int:
 class LSTM(Op):
     name = "lstm"
     summary = "long short-term memory over a sequence"
+    # A .tflite file has no scale per row for them.
+    weights = (
+        *(Weight(k, bias=k + 8, per_channel=False) for k in range(1, 5)),
+        *(Weight(k, bias=None, source=OWN_OUTPUT, per_channel=False) for k in range(5, 9)),
+    )
     foreign = (
         Foreign(
             "UNIDIRECTIONAL_SEQUENCE_LSTM", 44, 71,

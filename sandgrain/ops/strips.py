@@ -3,6 +3,9 @@
 This is patch-based inference (J. Lin et al., "MCUNetV2: Memory-Efficient Patch-based Inference for Tiny Deep Learning",
 2021) with patches as wide as the image: rows that the next strip needs again stay in the buffers, so nothing is computed
 twice. No file holds this op; the pass `into_strips` makes it when memory is short.
+
+Attributes: `graph`, the inner layers; `height`, output rows per strip; `features` of the core; `kernels`, optional, the name of the
+kernel that was chosen for each inner layer ("" for its op's first).
 """
 
 from __future__ import annotations

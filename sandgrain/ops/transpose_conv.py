@@ -59,7 +59,6 @@ class TransposeConv(Convolution):
     foreign = (
         Foreign("TRANSPOSE_CONV", 67, 49, (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8")), version=3),
     )  # fmt: skip
-    channel_axis = 0
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         x, weights = self.operands(inputs)

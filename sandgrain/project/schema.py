@@ -185,7 +185,7 @@ class Train(Section):
 
 
 class Decide(Section):
-    """How the results of a stream become decisions: the macros of `NAME_decide` in model.h, which can also be changed there."""
+    """How the results of a stream become decisions: the macros of `NAME_decide` in NAME.h, which can also be changed there."""
 
     smoothing: int = Field(
         Rule().smoothing,

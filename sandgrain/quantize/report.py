@@ -19,7 +19,6 @@ from sandgrain.quantize import floats
 from sandgrain.quantize.convert import Quantized
 from sandgrain.quantize.scales import FIXED, SAME, limits
 from sandgrain.quantize.twins import fake, rounded_weights, with_data
-from sandgrain.quantize.weights import CHANNEL_AXIS, RECURRENT
 
 SAMPLES = 16  # that the int8 reference runs: it is exact, and slow
 OUTLIERS = 2.0  # a range this many times what 99.9 % of the values need
@@ -134,7 +133,7 @@ class _Probe:
         if total == 0:
             return "rounding", "Nothing to do."
         shift = (prefix - exact).reshape(-1, exact.shape[-1]).mean(axis=0)
-        if node.op in CHANNEL_AXIS and float((shift**2).mean()) > MEAN_SHARE * total:
+        if OPS[node.op].linear and float((shift**2).mean()) > MEAN_SHARE * total:
             return "shift", "Mostly a constant shift of its channels: correct the biases (--bias-correction)."
         if own < (1 - INHERITED) * total:
             return "inherited", self._inherited(node)
@@ -160,7 +159,7 @@ class _Probe:
             "levels": inside * scale.scale[0] ** 2 / 12,
             "input": _power(floats.step(q.floats, node, rounded)[0] - exact),
         }
-        if node.op in CHANNEL_AXIS or node.op in RECURRENT:
+        if OPS[node.op].weights:
             graph = with_data(q.floats, {i: self.weights[i] for i in node.inputs if i in self.weights})
             parts["weights"] = _power(floats.step(graph, node, self.exact)[0] - self.exact[out])
         return parts

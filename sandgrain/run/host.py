@@ -46,7 +46,7 @@ int sg_batch(const uint8_t *const *in, uint8_t *const *out, int64_t samples)
 }
 """
 
-# Put before model.c when tracing: each layer is followed by a call to the hook.
+# Put before NAME.c when tracing: each layer is followed by a call to the hook.
 TRACE = """\
 extern void (*sg_trace_hook)(int layer);
 #define SG_TRACE(layer) sg_trace_hook(layer)
@@ -59,10 +59,10 @@ Reads = Sequence[tuple[int, int, int]]  # (tensor, arena offset, bytes)
 class HostModel:
     """A compiled bundle loaded into this process.
 
-    `graph` gives the shapes and dtypes of inputs and outputs. The folder holds model.c, model.h and kernels/.
+    `code`: NAME.c, with NAME.h and kernels/ beside it. `graph` gives the shapes and dtypes of inputs and outputs.
     """
 
-    def __init__(self, folder: Path, graph: Graph, harness_text: str, *, trace: bool = False) -> None:
+    def __init__(self, code: Path, graph: Graph, harness_text: str, *, trace: bool = False) -> None:
         self.graph = graph
         work = temporary_folder()
         weakref.finalize(self, shutil.rmtree, work, ignore_errors=True)
@@ -71,7 +71,7 @@ class HostModel:
         (work / "trace.h").write_text(TRACE, "ascii")
         library = work / "model.so"
         flags = ["-include", str(work / "trace.h")] if trace else []
-        build_shared([folder / "model.c", work / "harness.c", work / "driver.c"], library, flags, include_dirs=[folder])
+        build_shared([code, work / "harness.c", work / "driver.c"], library, flags, include_dirs=[code.parent])
         self._library = ctypes.CDLL(str(library))
 
     @classmethod
@@ -79,7 +79,7 @@ class HostModel:
         """Compile generated text without a bundle on disk."""
         with scratch() as folder:
             bundle.write(source, folder)
-            return cls(folder, source.plan.graph, harness(source))
+            return cls(folder / source.options.c_file, source.plan.graph, harness(source))
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Every sample: inputs [n, *shape] in the graph's dtypes, outputs [n, *shape]."""

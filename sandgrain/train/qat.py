@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from sandgrain import ir, spec
+from sandgrain import ir
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Array, Graph, View
 from sandgrain.ops import OPS
@@ -29,7 +29,6 @@ from sandgrain.quant import Quantization, quantize
 from sandgrain.quantize.calibrate import Range
 from sandgrain.quantize.convert import Quantized, activation_scales, convert_with_ranges
 from sandgrain.quantize.scales import prepare
-from sandgrain.quantize.weights import CHANNEL_AXIS
 
 Gradient = Callable[[View, list[Tensor]], Tensor]
 EXACT = 1 << 24  # below this, sums of integers are exact in single precision
@@ -53,7 +52,7 @@ class Twin(nn.Module):
         for node in self._graph.nodes:
             if node.op not in GRADIENTS:
                 raise UnsupportedError(f"{node.name}: {node.op} has no gradient; set qat = false")
-        self._learned = {i: f"value_{i}" for n in self._graph.nodes if n.op in spec.WEIGHTED for i in n.inputs[1:] if i >= 0}
+        self._learned = {i: f"value_{i}" for n in self._graph.nodes if OPS[n.op].trained for i in n.inputs[1:] if i >= 0}
         for index, name in self._learned.items():
             data = self._graph.tensors[index].data
             assert data is not None
@@ -79,7 +78,7 @@ class Twin(nn.Module):
         reals[source], whole[source] = _enter(x.reshape(count * first, *rest), self._scales[source])
         for node, twin in zip(made.floats.nodes, made.graph.nodes, strict=True):
             view, out = _many(made.graph.view(twin), count), node.outputs[0]
-            if node.op in CHANNEL_AXIS:
+            if OPS[node.op].linear:
                 reals[out], whole[out] = self._weighted(node.inputs, view, reals, device)
                 continue
             read = node.inputs[: len(twin.inputs)]  # what the int8 op does without has no gradient either
@@ -102,9 +101,9 @@ class Twin(nn.Module):
         self, inputs: tuple[int, ...], view: View, reals: Mapping[int, Tensor], device: torch.device
     ) -> tuple[Tensor, Array]:
         """A convolution or a fully connected layer: real value with a gradient, and the integers."""
-        quant_in, quant_w = view.input(0).quant, view.input(1).quant
-        assert quant_in is not None and quant_w is not None
-        axis = CHANNEL_AXIS[view.node.op]
+        quant_in, quant_w, linear = view.input(0).quant, view.input(1).quant, OPS[view.node.op].linear
+        assert quant_in is not None and quant_w is not None and linear is not None
+        axis = linear.channel_axis
         scale = torch.tensor(quant_w.scale, dtype=torch.float64, device=device)
         shaped = scale if len(scale) == 1 else scale.reshape([-1 if k == axis else 1 for k in range(len(view.input(1).shape))])
         weights = getattr(self, self._learned[inputs[1]])

@@ -105,7 +105,7 @@ def write(made: Sequence[Source], folder: Path) -> Path:
     for source in made:
         bundle.write(source, folder / source.options.name)
     both = folder / "all.c"
-    both.write_text("".join(f'#include "{s.options.name}/model.c"\n' for s in made), "ascii")
+    both.write_text("".join(f'#include "{s.options.name}/{s.options.c_file}"\n' for s in made), "ascii")
     return both
 
 
@@ -155,9 +155,9 @@ static void *room(size_t bytes)
 """
 
 
-def driver(made: Sequence[Source]) -> str:
+def driver(made: Sequence[Source], includes: str = '#include "all.c"\n') -> str:
     """main.c: reads every model's inputs from stdin, runs it on buffers of its own, writes its outputs to stdout."""
-    parts = ['#include "all.c"\n', DRIVER, "int main(void)\n{\n"]
+    parts = [includes, DRIVER, "int main(void)\n{\n"]
     for source in made:
         graph, name = source.plan.graph, source.options.name
         ports = [("take", i) for i in graph.inputs] + [("room", i) for i in graph.outputs]

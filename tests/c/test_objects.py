@@ -75,6 +75,6 @@ def test_a_bundle_holds_exactly_the_kernels_that_its_model_uses() -> None:
             more := {i for n in wanted for i in re.findall(r'^#include "([^"]+)"', files[f"kernels/{n}"], re.MULTILINE)} - wanted
         ):
             wanted |= more
-        assert {f"kernels/{n}" for n in wanted} | {"model.c", "model.h"} == set(files)
+        assert {f"kernels/{n}" for n in wanted} | {source.options.c_file, source.options.h_file} == set(files)
         calls = set(re.findall(r"^    sg_(\w+)\((?:&|p,)", source.body, re.MULTILINE))
         assert calls == {n.removesuffix(".h") for n in named}

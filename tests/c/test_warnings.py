@@ -59,8 +59,8 @@ def test_the_header_is_read_by_every_dialect(arguments: list[str], tmp_path: Pat
     if shutil.which(arguments[0]) is None:
         pytest.skip(f"{arguments[0]} is not installed")
     place = folder(frozenset())
-    headers = sorted(p.parent.name for p in place.glob("*/model.h"))
-    (tmp_path / "headers.c").write_text("".join(f'#include "{name}/model.h"\n#include "{name}/model.h"\n' for name in headers))
+    headers = sorted(f"{p.parent.name}/{p.name}" for p in place.glob("*/*.h"))
+    (tmp_path / "headers.c").write_text("".join(f'#include "{name}"\n#include "{name}"\n' for name in headers))
     said = run_compiler(
         [*arguments, "-Wall", "-Wextra", "-pedantic", "-Werror", f"-I{place}", "-fsyntax-only", "headers.c"], tmp_path
     )

@@ -75,7 +75,7 @@ def test_over_budget_is_exit_3_with_the_excess_and_a_width_that_was_measured(bui
         done = sandgrain("build", "-o", "out", cwd=folder)
     finally:
         (folder / "sandgrain.toml").write_text(text)
-    assert done.code == 3 and "missed by 1 B" in done.out and (folder / "out" / "model.c").is_file()
+    assert done.code == 3 and "missed by 1 B" in done.out and (folder / "out" / "waves.c").is_file()
     told = f"flash {flash} B exceeds {flash - 1} B ([budget] flash) by 1 B; [model] width = "
     assert done.line.startswith(told) and " was measured, untrained: flash " in done.line
 

@@ -61,7 +61,7 @@ def test_compile_prints_one_object_with_every_figure(place: Path) -> None:
     done = sandgrain("compile", DIGITS, "-t", "arduino-nano-33-ble-sense", "--json", cwd=place)
     assert (done.code, done.err) == (0, "")
     check_report(done.json)
-    assert (place / done.json["out"] / "model.c").is_file()
+    assert (place / done.json["out"] / "digits.c").is_file()
 
 
 def test_profile_prints_one_object_with_every_figure(made: Path) -> None:
@@ -225,8 +225,9 @@ def test_a_bundle_is_replaced_and_what_lies_beside_it_stays(made: Path, place: P
     shutil.copytree(made, place / "out")
     (place / "out" / "notes.txt").write_text("mine")
     assert sandgrain("compile", DIGITS, "-o", "out", "--name", "other", "--no-measure", cwd=place).code == 0
-    assert "other_run" in (place / "out" / "model.h").read_text()
+    assert "other_run" in (place / "out" / "other.h").read_text()
     assert (place / "out" / "notes.txt").read_text() == "mine"
+    assert {p.name for p in (place / "out").glob("*.[ch]")} == {"other.c", "other.h"}
     assert sorted(p.name for p in place.iterdir()) == ["out"]
 
 
@@ -322,7 +323,7 @@ def test_a_limit_that_cannot_be_kept_exits_with_3(place: Path) -> None:
 
 def test_c_that_does_not_compile_exits_with_5(made: Path, place: Path) -> None:
     shutil.copytree(made, place / "out")
-    with (place / "out" / "model.c").open("a") as file:
+    with (place / "out" / "digits.c").open("a") as file:
         file.write("int oops = ;\n")
     assert "expected expression" in refused(["verify", "out", "--limit", "1"], place, code=5)
     assert "expected expression" in refused(["profile", "out"], place, code=5)
@@ -330,8 +331,8 @@ def test_c_that_does_not_compile_exits_with_5(made: Path, place: Path) -> None:
 
 def test_a_difference_exits_with_4_and_prints_one_object(made: Path, place: Path) -> None:
     shutil.copytree(made, place / "out")
-    body = (place / "out" / "model.c").read_text()
-    (place / "out" / "model.c").write_text(body.replace("    return DIGITS_OK;", "    output_0[0] ^= 1;\n    return DIGITS_OK;"))
+    body = (place / "out" / "digits.c").read_text()
+    (place / "out" / "digits.c").write_text(body.replace("    return DIGITS_OK;", "    output_0[0] ^= 1;\n    return DIGITS_OK;"))
     done = sandgrain("verify", "out", "--limit", "2", "--on", "host", "--json", cwd=place)
     assert done.code == 4
     assert done.json["identical"] is False and done.json["difference"]["runner"] == "host"
@@ -350,12 +351,12 @@ def test_a_killed_compile_leaves_no_half_written_bundle(how: signal.Signals, pla
         cwd=place, env=environment(temporary), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 30
-    while not list(place.glob(".out.*/model.c")) and child.poll() is None and time.monotonic() < deadline:
+    while not list(place.glob(".out.*/digits.c")) and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     child.send_signal(how)
     # A signal that comes between two steps, or in a callback from C that cannot be left, may be too late: then all is there.
     if child.wait(timeout=60) == 0:
-        assert {"model.c", "model.h", "kernels", "proof"} == {p.name for p in (place / "out").iterdir()}
+        assert {"digits.c", "digits.h", "kernels", "proof"} == {p.name for p in (place / "out").iterdir()}
     else:
         assert not (place / "out").exists()
     if how != signal.SIGKILL:  # nobody can tidy up after that one

@@ -34,13 +34,13 @@ def bundle(made: Path, tmp_path: Path) -> Path:
 
 
 def layers(bundle: Path) -> list[tuple[int, str]]:
-    """(index, op) of every layer in model.c."""
-    return [(int(k), op) for k, op in re.findall(r"^/\* Layer (\d+): (\w+)", (bundle / "model.c").read_text(), re.MULTILINE)]
+    """(index, op) of every layer in digits.c."""
+    return [(int(k), op) for k, op in re.findall(r"^/\* Layer (\d+): (\w+)", (bundle / "digits.c").read_text(), re.MULTILINE)]
 
 
 def change_weights(bundle: Path, index: int, change: int) -> None:
-    """Add `change` to every number of a layer's weight table in model.c, where an int8 allows it."""
-    path = bundle / "model.c"
+    """Add `change` to every number of a layer's weight table in digits.c, where an int8 allows it."""
+    path = bundle / "digits.c"
     text = path.read_text()
     match = re.search(rf"\bdigits_\w*weights\w*_{index}\[\d+\] = {{\n(.*?)\n}};", text, re.DOTALL)
     assert match is not None, f"layer {index} has no weights of its own"
@@ -51,7 +51,7 @@ def change_weights(bundle: Path, index: int, change: int) -> None:
 
 def put_in_layer(bundle: Path, index: int, code: str, before: str = "") -> None:
     """`code` at the start of a layer's function, on the device alone; `before` in front of the function."""
-    path = bundle / "model.c"
+    path = bundle / "digits.c"
     head = f"static SG_NOINLINE void digits_layer_{index}(uint8_t *arena)\n{{\n"
     text = path.read_text()
     assert text.count(head) == 1
@@ -98,7 +98,7 @@ def test_a_difference_on_the_device_alone_is_found_there(bundle: Path) -> None:
 
 
 def test_the_difference_names_sample_element_and_both_values(bundle: Path) -> None:
-    path = bundle / "model.c"
+    path = bundle / "digits.c"
     text = path.read_text().replace(
         "    digits_layer_0(arena);", "    const int lit = input_0[27] > 0;\n    digits_layer_0(arena);"
     )

@@ -206,7 +206,7 @@ def _text(
         called = tuple(s for layer in source.layers for s in layer.sources)
         if called not in kernels:
             kernels[called] = bundle.kernel_files(source)
-        parts += [source.header, _once(source.body, copies).replace('#include "model.h"\n', "")]
+        parts += [source.header, _once(source.body, copies).replace(f'#include "{source.options.h_file}"\n', "")]
         parts.append(_call(k, batch[k], source, ins[k], outs[k]))
     (work / "kernels").mkdir()
     for name, text in {name: text for files in kernels.values() for name, text in files.items()}.items():

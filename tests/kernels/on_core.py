@@ -30,8 +30,7 @@ def run_on_core(
         slots: dict[str, list[tuple[str, int]]] = {"input": [], "output": []}
         for k, (graph, source) in enumerate(zip(graphs, sources, strict=True)):
             bundle.write(source, work)
-            (work / f"case_{k}.h").write_text(source.header, "ascii")
-            parts.append(source.body.replace('#include "model.h"', f'#include "case_{k}.h"'))
+            parts.append(f'#include "{source.options.c_file}"')
             names = []
             for kind, indices in (("input", graph.inputs), ("output", graph.outputs)):
                 for j, index in enumerate(indices):

@@ -27,7 +27,7 @@ SECOND = 8  # another compiler, or another core of the same kind, gets one case 
 BATCH = 400  # cases in one firmware at most: they must fit the flash of QEMU's board
 KINDS = frozenset({"dsp", "mve"})  # the features that make another kind of core
 FIRST = {frozenset({"dsp"}): "cortex-m4"}  # kind: the core that gets all cases; the cores of other kinds share them out
-CORES = {name: core for name in targets.cores() if (core := targets.load_core(name)).arch != "host"}
+CORES = {name: core for name in targets.cores() if (core := targets.load_core(name)).runs_firmware}
 
 
 def homes(kernel: Kernel) -> dict[str, int]:

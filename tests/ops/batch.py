@@ -28,10 +28,9 @@ class Batch:
         work = Path(tempfile.mkdtemp(prefix="sandgrain-batch-"))
         weakref.finalize(self, shutil.rmtree, work, ignore_errors=True)
         parts = []
-        for k, source in enumerate(self.sources):
+        for source in self.sources:
             bundle.write(source, work)
-            (work / f"case_{k}.h").write_text(source.header, "ascii")
-            parts.append(source.body.replace('#include "model.h"', f'#include "case_{k}.h"'))
+            parts.append(f'#include "{source.options.c_file}"')
         (work / "all.c").write_text("\n".join(parts), "ascii")
         build_shared([work / "all.c"], work / "all.so", include_dirs=[work], flags=list(flags))
         self._library = ctypes.CDLL(str(work / "all.so"))

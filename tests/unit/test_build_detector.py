@@ -77,14 +77,14 @@ def test_only_normal_recordings_are_learned_from(hums: Detected) -> None:
 def test_the_threshold_is_in_the_c_and_in_the_proof(hums: Detected) -> None:
     bundle = proof.load_bundle(hums.folder)
     assert bundle.compiled.source.options.threshold == hums.threshold and not bundle.edited
-    assert f"#define HUMS_THRESHOLD {hums.threshold}\n" in (hums.folder / "model.h").read_text()
+    assert f"#define HUMS_THRESHOLD {hums.threshold}\n" in (hums.folder / "hums.h").read_text()
     assert (hums.folder / "proof" / "model.txt").is_file() and not (hums.folder / "proof" / "model.tflite").exists()
 
 
 def test_the_example_says_on_the_board_what_it_says_here(hums: Detected, tmp_path: Path) -> None:
     command = [*(gcc.host_command() or zig.host_command()), "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I.."]
     here = hums.folder / "example"
-    subprocess.run([*command, "main.c", "../model.c", "-o", str(tmp_path / "example")], cwd=here, check=True)
+    subprocess.run([*command, "main.c", "../hums.c", "-o", str(tmp_path / "example")], cwd=here, check=True)
     done = subprocess.run([str(tmp_path / "example")], capture_output=True, text=True, check=True)
     assert done.stdout == hums.example
     assert done.stdout == f"anomaly, score {hums.scores.max()}, threshold {hums.threshold}\n"

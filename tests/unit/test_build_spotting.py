@@ -34,7 +34,7 @@ def chirps(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def test_the_project_decides_what_the_macros_say(chirps: Built) -> None:
-    header = (chirps.folder / "model.h").read_text()
+    header = (chirps.folder / "chirps.h").read_text()
     for line in ("SMOOTHING 2 ", "MARGIN 24", "HOLD 5 ", "IS_BACKGROUND(label) ((label) == 2)"):
         assert f"#ifndef CHIRPS_{line.split('(')[0].split()[0]}\n#define CHIRPS_{line}" in header, line
     bundle = proof.load_bundle(chirps.folder)

@@ -58,7 +58,7 @@ def test_equal_arrays_are_one_table() -> None:
 
 
 def test_the_code_states_its_cost_at_the_top() -> None:
-    head = digits()["model.h"].splitlines()[:3]
+    head = digits()["digits.h"].splitlines()[:3]
     assert "MACs" in head[0] and "Arena" in head[1] and "no heap" in head[2]
 
 
@@ -70,7 +70,7 @@ def test_generated_lines_stay_short_and_carry_no_date_or_path() -> None:
 
 
 def test_layers_are_called_in_order_and_named_in_a_comment() -> None:
-    text = digits()["model.c"]
+    text = digits()["digits.c"]
     defined = [int(k) for k in re.findall(r"^static SG_NOINLINE void digits_layer_(\d+)\(", text, re.MULTILINE)]
     called = [int(k) for k in re.findall(r"^    digits_layer_(\d+)\(arena\);", text, re.MULTILINE)]
     assert defined == called == sorted(called)
@@ -78,7 +78,7 @@ def test_layers_are_called_in_order_and_named_in_a_comment() -> None:
 
 
 def test_the_prefix_is_on_every_symbol() -> None:
-    text = digits(name="Face_2")["model.c"]
+    text = digits(name="Face_2")["Face_2.c"]
     names = re.findall(
         r"^(?:static |extern )?(?:const |SG_NOINLINE )*(?:struct \w+|union \w+|\w+)\s+(\w+)(?:\[\d+\])?(?: = |\(|;)",
         text,

@@ -70,6 +70,19 @@ def test_an_int8_model_becomes_qdq_onnx(folder: Path) -> None:
     assert {"QuantizeLinear", "DequantizeLinear", "Conv", "Softmax"} <= kinds
 
 
+def test_who_gets_qdq_onnx_is_told_of_processors_whose_sums_saturate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def notes(*arguments: str) -> list[str]:
+        done = run(folder, *arguments, monkeypatch=monkeypatch)
+        assert done.exit_code == 0
+        return [" ".join(part.split()) for part in done.output.split("note: ")[1:]]
+
+    (note,) = notes("int8.tflite", "-o", "out.onnx")
+    assert "without VNNI" in note and "session.x64quantprecision to 1" in note
+    assert notes("int8.tflite", "-o", "out.tflite") == notes("net.tflite", "--as", "float", "-o", "out.onnx") == []
+    assert export_model(folder / "int8.tflite", folder / "out.onnx").to_json()["note"].split() == note.split()
+    assert export_model(folder / "int8.tflite", folder / "out.tflite").to_json()["note"] is None
+
+
 def test_a_compiled_folder_is_a_model(folder: Path) -> None:
     api.compile(folder / "int8.tflite", out=folder / "bundle", measure=False)
     export_model(folder / "bundle", folder / "out.tflite")

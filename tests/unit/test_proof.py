@@ -28,13 +28,13 @@ def test_a_bundle_reads_back_as_it_was_written(tmp_path: Path) -> None:
     again = proof.load_bundle(tmp_path / "a" / "b")
     assert (again.board, again.compiler, again.opt, again.model, again.edited) == (BOARD, "zig", "-O2", "digits.tflite", False)
     assert again.compiled.graph.labels == ("null", "eins", 'q"')
-    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == sorted(proof.OWN)
+    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == sorted(["digits.c", "digits.h", "kernels", "proof"])
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["b"]
 
 
 def test_nothing_is_left_when_the_measurement_refuses(tmp_path: Path) -> None:
     def refuse(folder: Path) -> None:
-        assert (folder / "model.c").is_file()
+        assert (folder / "digits.c").is_file()
         raise RunError("no")
 
     with pytest.raises(RunError):
@@ -51,7 +51,7 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", ["model.c", "model.h", "kernels/softmax*.h"])
+@pytest.mark.parametrize("path", ["digits.c", "digits.h", "kernels/softmax*.h"])
 def test_an_edit_is_noticed(path: str, tmp_path: Path) -> None:
     save(tmp_path / "out")
     with next((tmp_path / "out").glob(path)).open("a") as file:
@@ -59,7 +59,7 @@ def test_an_edit_is_noticed(path: str, tmp_path: Path) -> None:
     assert proof.load_bundle(tmp_path / "out").edited
 
 
-@pytest.mark.parametrize("path", ["model.c", "kernels/softmax*.h", "proof/model.tflite", "proof/build.json"])
+@pytest.mark.parametrize("path", ["digits.c", "kernels/softmax*.h", "proof/model.tflite", "proof/build.json"])
 def test_a_bundle_with_a_missing_file_is_refused(path: str, tmp_path: Path) -> None:
     save(tmp_path / "out")
     next((tmp_path / "out").glob(path)).unlink()

@@ -18,7 +18,6 @@ from sandgrain.quant import dequantize, quantize
 from sandgrain.quantize import Range, convert_with_ranges, floats
 from sandgrain.quantize.scales import limits
 from sandgrain.quantize.twins import fake, rounded_weights, with_data
-from sandgrain.quantize.weights import RECURRENT
 from tests.draws import SeededDraw
 from tests.floating import Net, floated, small
 from tests.oracle import OracleError, needs_tflm, tflm_run
@@ -87,7 +86,7 @@ def test_int8_means_what_the_floats_mean(name: str) -> None:
     for case in range(CASES):
         int8 = int8_case(name, case)
         graph = floated(int8)
-        if name in RECURRENT:
+        if OPS[name].recurrent:
             graph = with_data(graph, {i: t.data * np.float32(0.2) for i, t in enumerate(graph.tensors) if t.data is not None})
         inputs = real_inputs(int8, 2, case)
         seen = floats.run(graph, inputs)

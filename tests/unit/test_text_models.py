@@ -32,7 +32,7 @@ def test_a_graph_is_compiled_proven_and_verified(tmp_path: Path) -> None:
     assert (made.folder / "proof" / "model.txt").read_bytes() == text.write(nearest())
     bundle = proof.load_bundle(made.folder)
     assert bundle.compiled.source.options.threshold == -7 and not bundle.edited
-    assert "#define NEAR_THRESHOLD (-7)\n" in (made.folder / "model.h").read_text()
+    assert "#define NEAR_THRESHOLD (-7)\n" in (made.folder / "near.h").read_text()
     verdict = api.verify(made.folder, limit=3)
     assert verdict.identical and "emulator" in verdict.compared and verdict.scores is not None and len(verdict.scores) == 3
     assert verdict.notes == ("not compared with TensorFlow Lite Micro: it has no such model",)

@@ -98,9 +98,14 @@ class Writer:
         data = np.asarray(data, order="C")
         key = (data.dtype.name, data.shape, data.tobytes())
         if key not in self.known:
-            self.known[key] = f"constant_{len(self.known)}"
-            self.initializers.append(numpy_helper.from_array(data, self.known[key]))
+            self.known[key] = self.own_constant(data)
         return self.known[key]
+
+    def own_constant(self, data: Array) -> str:
+        """The name of a new initializer, which is shared with no other reader."""
+        name = f"constant_{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(np.asarray(data, order="C"), name))
+        return name
 
     def place(self, index: int, value: str, layout: Layout) -> None:
         """Tensor `index` is `value`, a float that is yet to be rounded to its levels if it has a scale."""
@@ -115,10 +120,24 @@ class Writer:
         assert tensor.quant is not None
         return self.node("QuantizeLinear", [value, *self._scale(tensor.quant, np.dtype(tensor.dtype))])[0]
 
-    def dequantized(self, value: str, quant: Quantization, dtype: str, axis: int | None = None) -> str:
-        """The floats that integers stand for; `axis`: along which there is more than one scale."""
+    def dequantized(self, value: str, quant: Quantization, dtype: str) -> str:
+        """The floats that the integers `value` stand for, with one scale."""
+        return self.node("DequantizeLinear", [value, *self._scale(quant, np.dtype(dtype))])[0]
+
+    def dequantized_constant(self, data: Array, quant: Quantization, axis: int | None = None) -> str:
+        """The floats that constant integers stand for; `axis`: along which there is more than one scale.
+
+        Integers and zero point are initializers of their own: with `session.x64quantprecision`, ONNX Runtime rewrites int8 constants
+        where they lie, and refuses a model in which two weights share a zero point.
+        """
         more = {} if axis is None else {"axis": axis}
-        return self.node("DequantizeLinear", [value, *self._scale(quant, np.dtype(dtype))], **more)[0]
+        inputs = [
+            self.own_constant(data),
+            self.constant(np.array(quant.scale[0] if quant.per_tensor else quant.scale, np.float32)),
+        ]
+        if data.dtype != np.int32:
+            inputs.append(self.own_constant(np.array(quant.zero_point[0] if quant.per_tensor else quant.zero_point, data.dtype)))
+        return self.node("DequantizeLinear", inputs, **more)[0]
 
     def _scale(self, quant: Quantization, dtype: np.dtype[Any]) -> tuple[str, ...]:
         """The names of scale and zero point; int32 has none."""
@@ -147,8 +166,8 @@ class Writer:
         assert data is not None, tensor.name
         layouts = (Layout.LAST,) if data.ndim < 3 else (Layout.LAST, Layout.FIRST)
         for layout in layouts:
-            name = self.constant(data if layout is Layout.LAST else data.transpose(to_first(data.ndim)))
-            self.names[index, layout] = name if quant is None else self.dequantized(name, quant, tensor.dtype)
+            turned = data if layout is Layout.LAST else data.transpose(to_first(data.ndim))
+            self.names[index, layout] = self.constant(turned) if quant is None else self.dequantized_constant(turned, quant)
         self.home[index] = Layout.LAST
 
     def give_up(self, node: Node) -> None:
@@ -212,8 +231,7 @@ class Emitter:
         if tensor.data is None or len(tensor.shape) == rank or layout is Layout.LAST:
             return self.read(position, layout)
         data = tensor.data.reshape(*(1,) * (rank - tensor.data.ndim), *tensor.shape).transpose(to_first(rank))
-        name = self.writer.constant(data)
-        return name if tensor.quant is None else self.writer.dequantized(name, tensor.quant, tensor.dtype)
+        return self.writer.constant(data) if tensor.quant is None else self.writer.dequantized_constant(data, tensor.quant)
 
     def make(self, kind: str, *inputs: str, **values: Any) -> str:
         """The output of a new ONNX node."""
@@ -239,8 +257,7 @@ class Emitter:
         if perm is not None:
             data = data.transpose(perm)
             axis = None if axis is None else list(perm).index(axis)
-        name = self.writer.constant(data)
-        return name if quant is None else self.writer.dequantized(name, quant, tensor.dtype, axis)
+        return self.writer.constant(data) if quant is None else self.writer.dequantized_constant(data, quant, axis)
 
     def reals(self, position: int) -> str:
         """Constant input `position` as a float constant, for integers that ONNX does not dequantize in this opset."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sandgrain.ir import Graph, View, attrs
-from sandgrain.kernels import kernels_of
+from sandgrain.kernels import kernels_of, pick
 from sandgrain.kernels.base import Arg, Call, Fit, In, Kernel, Lowered, Out, Refused, Scratch, before
 from sandgrain.ops.strips import Step, aligned, row_bytes, rows_of, schedule
 
@@ -51,20 +52,22 @@ def _strip(graph: Graph, step: Step) -> View:
     return View(small, (small_in, *view.inputs[1:]), (small_out,))
 
 
-def _fits(graph: Graph, steps: list[Step], core: frozenset[str]) -> dict[Form, Lowered] | Refused:
-    """Each form's calls, by the most specific kernel that is not for least code."""
+def _fits(view: View, steps: list[Step]) -> dict[Form, Lowered] | Refused:
+    """Each form's calls, by the kernel that attribute `kernels` names for the layer where it fits, else by the first that does."""
+    graph: Graph = view.attrs["graph"]
+    core: frozenset[str] = view.attrs["features"]
+    names = view.attrs.get("kernels", ("",) * len(graph.nodes))
     fits: dict[Form, Lowered] = {}
     for step in (s for s in steps if not s.slides):
         form = _form(graph, step)
         if form in fits:
             continue
         node = graph.nodes[step.layer]
-        strip = _strip(graph, step)
-        answers = (kernel.fit(strip, core) for kernel in kernels_of(node.op))
-        first = next((answer for answer in answers if isinstance(answer, Lowered)), None)
-        if first is None:
-            return Refused(f"no {node.op} kernel fits the strips of {node.name}")
-        fits[form] = first
+        fit = partial(Kernel.fit, view=_strip(graph, step), core=core)
+        picked = pick(kernels_of(node.op), names[step.layer], fit)
+        if picked is None:
+            return Refused(f"no {node.op} kernel fits a strip of {node.name}; allow more RAM")
+        fits[form] = picked[1]
     return fits
 
 
@@ -102,7 +105,7 @@ def _calls(view: View, graph: Graph, steps: list[Step], fits: Mapping[Form, Lowe
 def _lower(view: View) -> Fit:
     graph: Graph = view.attrs["graph"]
     steps = schedule(graph, view.attrs["height"])
-    fits = _fits(graph, steps, view.attrs["features"])
+    fits = _fits(view, steps)
     if isinstance(fits, Refused):
         return fits
     layout = _layout(graph, steps, max(lowered.scratch for lowered in fits.values()))
