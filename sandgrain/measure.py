@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from sandgrain import datafile, targets
 from sandgrain.codegen import bundle
 from sandgrain.codegen.layers import Layer, shape_text
@@ -88,7 +86,7 @@ def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str
         if missing:
             return replace(report, notes=(f"not run: {missing}",))
         core = open_emulator(elf, board)
-        sample = [np.ascontiguousarray(x[0]).tobytes() for x in datafile.random(compiled.graph, 1).inputs]
+        sample = compiled.graph.packed([x[0] for x in datafile.random(compiled.graph, 1).inputs])
         return _emulated(report, core.profile(sample), board)
 
 

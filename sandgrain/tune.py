@@ -174,7 +174,7 @@ def _figures(graph: Graph, board: Board, compiler: str, opt: str, choice: Choice
         elf = _build(source, board, compiler, opt, work)
         core = open_emulator(elf, board)
         inputs = datafile.random(source.plan.graph, 1).inputs
-        trace = core.profile([np.ascontiguousarray(x[0]).tobytes() for x in inputs])
+        trace = core.profile(source.plan.graph.packed([x[0] for x in inputs]))
         sizes = {index: f.size for index, f in Image(elf).layers().items()}
     measured = {}
     for layer in source.layers:

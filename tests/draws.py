@@ -64,8 +64,8 @@ def random_inputs(graph: Any, seed: int, samples: int) -> list[Array]:
         if tensor.dtype == "float32":
             found.append((rng.standard_normal(shape) * 8).astype(np.float32))
         else:
-            low, high = np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max
+            low, high = np.iinfo(tensor.dtype.numpy).min, np.iinfo(tensor.dtype.numpy).max
             rows = choices(graph, index)
             low, high = (low, high) if rows is None else (0, rows - 1)
-            found.append(rng.integers(low, high, size=shape, endpoint=True).astype(tensor.dtype))
+            found.append(rng.integers(low, high, size=shape, endpoint=True).astype(tensor.dtype.numpy))
     return found

@@ -175,7 +175,7 @@ class Emitter:
         return f"const {self._ctype(tensor)}" if isinstance(arg, In) else self._ctype(tensor)
 
     def _ctype(self, tensor: int) -> str:
-        return ctext.C_TYPE[self.plan.graph.tensors[tensor].dtype]
+        return self.plan.graph.tensors[tensor].dtype.c_type
 
     def _argument(self, node: Node, index: int, arg: Arg) -> str:
         graph, offsets = self.plan.graph, self.plan.offsets
@@ -183,7 +183,7 @@ class Emitter:
             tensor = node.inputs[arg.index]
             data = graph.tensors[tensor].data
             if data is not None:
-                return self.tables.name(data, f"const_{index}_{arg.index}")
+                return self.tables.name(graph.tensors[tensor].dtype.stored(data), f"const_{index}_{arg.index}")
             if tensor in self._outside:
                 assert arg.offset == 0, f"{node.name}: an offset into what the caller keeps"
                 return self._outside[tensor]
@@ -198,7 +198,7 @@ class Emitter:
 
 def pointer(graph: Graph, tensor: int, offset: int, *, const: bool, base: str = "arena") -> str:
     """A typed pointer into the arena. Wider types go through void *: offsets are multiples of 4, as the plan makes them."""
-    ctype = ctext.C_TYPE[graph.tensors[tensor].dtype]
+    ctype = graph.tensors[tensor].dtype.c_type
     qualified = f"const {ctype}" if const else ctype
     through = "" if ctype == "int8_t" else "(void *)"
     return f"({qualified} *){through}({base} + {offset})"

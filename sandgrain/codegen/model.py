@@ -94,7 +94,7 @@ def signature(source: Source) -> str:
     arguments = ["void *arena_memory"] if caller else []
     for port, _, tensor in _ports(graph):
         const = "const " if port.startswith("input") else ""
-        arguments.append(f"{const}{ctext.C_TYPE[tensor.dtype]} {port}[{tensor.size}]")
+        arguments.append(f"{const}{tensor.dtype.c_type} {port}[{tensor.units}]")
     return f"int {source.options.name}_run({', '.join(arguments)})"
 
 
@@ -295,7 +295,7 @@ def harness(source: Source, *, stream: bool = False) -> str:
     argument = "(memory.bytes)" if caller else ""
     kept = {port: tensor for port, i, tensor in _ports(graph) if i not in source.plan.offsets}
     slots = {port: f"{upper}_{port.upper()}_SLOT{argument}" for port, _, _ in _ports(graph)}
-    slots |= {port: f"({ctext.C_TYPE[tensor.dtype]} *)(void *){port}.bytes" for port, tensor in kept.items()}
+    slots |= {port: f"({tensor.dtype.c_type} *)(void *){port}.bytes" for port, tensor in kept.items()}
     call = ", ".join([*(["memory.bytes"] if caller else []), *slots.values()])
     parts = [f'#include "{source.options.h_file}"\n', "int sg_infer(void);"]
     if caller:

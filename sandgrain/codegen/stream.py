@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sandgrain.codegen import ctext
 from sandgrain.codegen.layers import Layer
 from sandgrain.ir import Graph, Tensor
 from sandgrain.kernels.base import In, Scratch
@@ -64,7 +63,7 @@ def declaration(graph: Graph, shape: Shape, name: str, caller: bool) -> str:
     ]
     members.append(f"    int16_t samples[{_align(2 * shape.window * shape.channels) // 2}];")
     if shape.frame is not None:
-        members.append(f"    {ctext.C_TYPE[held.dtype]} features[{_align(held.nbytes) // _item(held)}]; /* a ring of rows */")
+        members.append(f"    {held.dtype.c_type} features[{_align(held.nbytes) // held.dtype.unit_bytes}]; /* a ring of rows */")
     first = graph.tensors[graph.inputs[0]]
     window = f"const int16_t window[{first.size}]"
     memory = "void *arena_memory, " if caller else ""
@@ -81,10 +80,6 @@ def declaration(graph: Graph, shape: Shape, name: str, caller: bool) -> str:
         " * status code. */",
         f"int {name}_classify({memory}struct {name}_stream *s, {window}, {_output(graph)});\n",
     ])  # fmt: skip
-
-
-def _item(tensor: Tensor) -> int:
-    return tensor.nbytes // max(tensor.size, 1)
 
 
 def definition(plan: Plan, shape: Shape, layers: Sequence[Layer], name: str, caller: bool) -> str:
@@ -120,7 +115,7 @@ def definition(plan: Plan, shape: Shape, layers: Sequence[Layer], name: str, cal
 
 def _output(graph: Graph) -> str:
     out = graph.tensors[graph.outputs[0]]
-    return f"{ctext.C_TYPE[out.dtype]} output[{out.size}]"
+    return f"{out.dtype.c_type} output[{out.units}]"
 
 
 def _start(graph: Graph, shape: Shape, name: str, caller: bool) -> str:
@@ -190,14 +185,14 @@ def _slide(shape: Shape) -> list[str]:
 def _row(plan: Plan, shape: Shape, layers: Sequence[Layer], name: str) -> list[str]:
     graph, held = plan.graph, plan.graph.tensors[shape.held]
     assert shape.frame is not None
-    width = held.nbytes // shape.count // _item(held)
+    width = held.units // shape.count
     parts = [shape.frame, *shape.rows]
     lines, source = [], "s->samples"
     for k, node in enumerate(parts):
         tensor = graph.tensors[graph.nodes[node].outputs[0]]
         last = k == len(parts) - 1
         if not last:
-            lines.append(f"        {ctext.C_TYPE[tensor.dtype]} row_{k}[{tensor.size // tensor.shape[1]}];")
+            lines.append(f"        {tensor.dtype.c_type} row_{k}[{tensor.units // tensor.shape[1]}];")
         target = f"s->features + s->next * {width}" if last else f"row_{k}"
         lines.append(f"        {name}_layer_{node}({', '.join(_arguments(plan, node, source, target))});")
         source = target

@@ -83,6 +83,6 @@ class Gather(Op):
         if draw.choice((True, False)):  # one of the two is a constant
             at = replace(at, data=draw.array(shape, 0, x.shape[axis] - 1, "int32"))
         else:
-            x = replace(x, data=draw.array(x.shape, -128, 127, x.dtype))
+            x = replace(x, data=draw.array(x.shape, -128, 127, x.dtype.name))
         a = attrs(axis=axis)
         return one_op(self.name, (x, at), (like(x, self.shapes((x, at), a)[0]),), a)

@@ -120,7 +120,9 @@ class Strips(Op):
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
-        graph: Graph = attrs["graph"]
+        graph = attrs["graph"]
+        if not isinstance(graph, Graph):
+            raise ModelError("strips: the attribute graph is not a graph; write the model again before it is put into strips")
         if inputs[0] is None or inputs[0].shape != graph.tensors[graph.inputs[0]].shape:
             raise ModelError("strips: the input does not have the shape of the inner graph's")
         return (graph.tensors[graph.outputs[0]].shape,)

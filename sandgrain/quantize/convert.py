@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sandgrain import spec
+from sandgrain.dtypes import INT8
 from sandgrain.errors import UsageError, printable
 from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
 from sandgrain.ops import OPS
@@ -135,8 +136,8 @@ def build(
 def _activation(tensor: Tensor, quant: Quantization | None) -> Tensor:
     if quant is None:
         return replace(tensor)
-    data = None if tensor.data is None else quantize(tensor.data, quant)
-    return Tensor(tensor.name, tensor.shape, "int8", quant, data)
+    data = None if tensor.data is None else quantize(tensor.data, quant, INT8)
+    return Tensor(tensor.name, tensor.shape, INT8, quant, data)
 
 
 @dataclass(slots=True, eq=False)

@@ -14,7 +14,7 @@ from sandgrain.errors import printable
 from sandgrain.ir import Array, Node
 from sandgrain.ops import OPS
 from sandgrain.quant import dequantize
-from sandgrain.quant import quantize as to_int8
+from sandgrain.quant import quantize as to_integers
 from sandgrain.quantize import floats
 from sandgrain.quantize.convert import Quantized
 from sandgrain.quantize.scales import FIXED, SAME, limits
@@ -87,10 +87,13 @@ class _Probe:
         q = self.quantized
         self.exact = floats.run(q.floats, self.inputs)
         self.weights = rounded_weights(q)
-        scales = [q.graph.tensors[i].quant for i in q.graph.inputs]
+        tensors = [q.graph.tensors[i] for i in q.graph.inputs]
         rows = []
         for s in range(len(self.inputs[0])):
-            given = [x[s] if scale is None else to_int8(x[s], scale) for x, scale in zip(self.inputs, scales, strict=True)]
+            given = [
+                x[s] if t.quant is None else to_integers(x[s], t.quant, t.dtype)
+                for x, t in zip(self.inputs, tensors, strict=True)
+            ]
             rows.append(interp.trace(q.graph, given))
         self.integers = {
             i: np.stack([dequantize(row[k], q.scales[i]) for row in rows if row[k] is not None])  # type: ignore[arg-type]
@@ -122,7 +125,7 @@ class _Probe:
                 if tensor is None or tensor.data is not None:
                     given.append(None if tensor is None else tensor.data)
                 else:
-                    given.append(to_int8(self.exact[node.inputs[k]][s], q.scales[node.inputs[k]]))
+                    given.append(to_integers(self.exact[node.inputs[k]][s], q.scales[node.inputs[k]], tensor.dtype))
             rows.append(dequantize(OPS[twin.op].reference(view, given)[0], q.scales[node.outputs[0]]))
         return np.stack(rows)
 

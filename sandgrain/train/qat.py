@@ -27,7 +27,7 @@ from sandgrain.ops.resizing import per_side
 from sandgrain.ops.weights import bias_of, channel_multipliers, finish
 from sandgrain.quant import Quantization, quantize
 from sandgrain.quantize.calibrate import Range
-from sandgrain.quantize.convert import Quantized, activation_scales, convert_with_ranges
+from sandgrain.quantize.convert import Quantized, convert_with_ranges
 from sandgrain.quantize.scales import prepare
 
 Gradient = Callable[[View, list[Tensor]], Tensor]
@@ -48,7 +48,6 @@ class Twin(nn.Module):
         self._ranges = dict(ranges)
         prepared = prepare(graph, self._given)
         self._graph = prepared.graph
-        self._scales = activation_scales(prepared, self._ranges)
         for node in self._graph.nodes:
             if node.op not in GRADIENTS:
                 raise UnsupportedError(f"{node.name}: {node.op} has no gradient; set qat = false")
@@ -75,7 +74,7 @@ class Twin(nn.Module):
         first, *rest = self._graph.tensors[source].shape
         reals: dict[int, Tensor] = {}
         whole: dict[int, Array] = {}
-        reals[source], whole[source] = _enter(x.reshape(count * first, *rest), self._scales[source])
+        reals[source], whole[source] = _enter(x.reshape(count * first, *rest), made.graph.tensors[made.graph.inputs[0]])
         for node, twin in zip(made.floats.nodes, made.graph.nodes, strict=True):
             view, out = _many(made.graph.view(twin), count), node.outputs[0]
             if OPS[node.op].linear:
@@ -116,7 +115,8 @@ class Twin(nn.Module):
             learned = getattr(self, self._learned[inputs[2]]).reshape(-1) / unit.float()
             bias = _through(learned, torch.from_numpy(bias_of(view, channels).astype(np.float32)).to(device))
         large = bool(
-            np.abs(view.const(1).astype(np.int64)).sum(axis=tuple(k for k in range(view.const(1).ndim) if k != axis)).max() * 255
+            np.abs(view.const(1).astype(np.int64)).sum(axis=tuple(k for k in range(view.const(1).ndim) if k != axis)).max()
+            * view.input(0).dtype.span
             >= EXACT
         )
         if large and not self.training:
@@ -133,9 +133,11 @@ def _through(value: Tensor, exact: Tensor) -> Tensor:
     return value + (exact - value).detach()
 
 
-def _enter(x: Tensor, quant: Quantization) -> tuple[Tensor, Array]:
-    whole = quantize(x.detach().cpu().numpy(), quant)
-    return _real(whole, quant, x.device), whole
+def _enter(x: Tensor, source: ir.Tensor) -> tuple[Tensor, Array]:
+    """The graph's input as reals with its rounding, and as integers."""
+    assert source.quant is not None
+    whole = quantize(x.detach().cpu().numpy(), source.quant, source.dtype)
+    return _real(whole, source.quant, x.device), whole
 
 
 def _real(whole: Array, quant: Quantization, device: torch.device) -> Tensor:

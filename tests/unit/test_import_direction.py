@@ -15,7 +15,8 @@ PACKAGE = ROOT / "sandgrain"
 # Lowest first. Parts on one line may use each other, as long as no circle comes about.
 LAYERS = (
     {"errors", "outfile", "scratch"},
-    {"quant", "targets", "cost"},
+    {"dtypes", "targets", "cost"},
+    {"quant"},
     {"fixedpoint"},
     {"ir"},
     {"spec", "ops", "printer"},

@@ -137,7 +137,7 @@ class _Walk:
             results = found if isinstance(found, tuple | list) else (found,)
             if len(results) < len([o for o in node.outputs if o]):
                 raise UnsupportedError("it has an output that is not computed; leave that output out")
-        except (SandgrainError, AssertionError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        except (SandgrainError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             known = isinstance(error, SandgrainError)
             detail = f"cannot be understood ({type(error).__name__} {error}); check its attributes and shapes"
             fact = str(error) if known else " ".join(detail.split())

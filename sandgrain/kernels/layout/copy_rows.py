@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import ITEM_BYTES, View
+from sandgrain.ir import View
 from sandgrain.kernels.base import Call, In, Kernel, Lowered, Out, before
 from sandgrain.ops.movement import halves
 
@@ -25,7 +25,7 @@ def copy_rows(
 def _concatenation(view: View) -> Lowered:
     out, axis = view.out, view.attrs["axis"]
     outer, inner = halves(out.shape, axis)
-    inner *= ITEM_BYTES[out.dtype]
+    inner *= out.dtype.item_bytes
     line, start, calls = out.shape[axis] * inner, 0, []
     for k in range(len(view.inputs)):
         run = view.input(k).shape[axis] * inner
@@ -37,7 +37,7 @@ def _concatenation(view: View) -> Lowered:
 def _split(view: View) -> Lowered:
     x, axis = view.input(0), view.attrs["axis"]
     outer, inner = halves(x.shape, axis)
-    line = x.shape[axis] * inner * ITEM_BYTES[x.dtype]
+    line = x.shape[axis] * inner * x.dtype.item_bytes
     run = line // len(view.outputs)
     return Lowered(tuple(copy_rows(0, k, outer, run, k * run, line, 0, run) for k in range(len(view.outputs))))
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sandgrain.ir import ITEM_BYTES, Tensor, View
+from sandgrain.ir import Tensor, View
 from sandgrain.kernels.base import Kernel, Lowered, lowered
 from sandgrain.ops.movement import MAX_RANK, dense_strides
 
 
 def gather(tensor: Tensor, size: Sequence[int], stride: Sequence[int], start: int) -> Lowered:
     """Read `tensor` (input 0) from byte `start`, `size` elements by `stride` bytes along each axis, into output 0."""
-    item = ITEM_BYTES[tensor.dtype]
+    item = tensor.dtype.item_bytes
     merged: list[tuple[int, int]] = []
     for n, step in zip(size, stride, strict=True):
         if n == 1:
@@ -30,13 +30,13 @@ def gather(tensor: Tensor, size: Sequence[int], stride: Sequence[int], start: in
 
 def _transpose(view: View) -> Lowered:
     x, perm = view.input(0), view.attrs["perm"]
-    strides = dense_strides(x.shape, ITEM_BYTES[x.dtype])
+    strides = dense_strides(x.shape, x.dtype.item_bytes)
     return gather(x, view.out.shape, [strides[p] for p in perm], 0)
 
 
 def _slice(view: View) -> Lowered:
     x, a = view.input(0), view.attrs
-    strides = dense_strides(x.shape, ITEM_BYTES[x.dtype])
+    strides = dense_strides(x.shape, x.dtype.item_bytes)
     start = sum(s * step for s, step in zip(a["start"], strides, strict=True))
     return gather(x, a["size"], [s * step for s, step in zip(a["stride"], strides, strict=True)], start)
 
@@ -46,7 +46,7 @@ def _squares(view: View) -> Lowered:
     x, block = view.input(0), view.attrs["block"]
     deep = view.out if view.out.shape[3] > x.shape[3] else x
     n, height, width, channels = deep.shape
-    item = ITEM_BYTES[x.dtype]
+    item = x.dtype.item_bytes
     run = channels // block * item  # bytes of one row of a square: side by side on both sides
     size = [n * height, block, width, channels // block]
     stride = [block * width * run, run, block * run, item]  # in a deep input: rows of a square lie in one pixel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import ITEM_BYTES, View
+from sandgrain.ir import View
 from sandgrain.kernels.base import TWO_INPUTS, Kernel, Lowered, lowered
 from sandgrain.ops.movement import halves
 
@@ -10,7 +10,7 @@ from sandgrain.ops.movement import halves
 def _lower(view: View) -> Lowered:
     x, at, axis = view.input(0), view.input(1), view.attrs["axis"]
     outer, inner = halves(x.shape, axis)
-    fields = {"outer": outer, "axis": x.shape[axis], "count": at.size, "run": inner * ITEM_BYTES[x.dtype]}
+    fields = {"outer": outer, "axis": x.shape[axis], "count": at.size, "run": inner * x.dtype.item_bytes}
     return lowered("gather_at", fields, TWO_INPUTS)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import ITEM_BYTES, View
+from sandgrain.ir import View
 from sandgrain.kernels.base import Kernel, Lowered, lowered
 from sandgrain.ops.movement import MAX_RANK, dense_strides
 
@@ -10,7 +10,7 @@ from sandgrain.ops.movement import MAX_RANK, dense_strides
 def _lower(view: View) -> Lowered:
     x, out = view.input(0), view.out
     extents, paddings = list(x.shape), [tuple(p) for p in view.attrs["paddings"]]
-    item = ITEM_BYTES[x.dtype]
+    item = x.dtype.item_bytes
     # Innermost axes without padding are one run with the axis before them.
     while len(extents) > 1 and paddings[-1] == (0, 0):
         run = extents.pop()

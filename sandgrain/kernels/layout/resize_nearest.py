@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sandgrain.ir import ITEM_BYTES, Array, View
+from sandgrain.ir import Array, View
 from sandgrain.kernels.base import Fields, Kernel, Lowered, lowered
 from sandgrain.ops.resize_nearest_neighbor import nearest
 from sandgrain.ops.resizing import per_side
@@ -27,7 +27,7 @@ def resize_fields(view: View, pixel: int, tables: Mapping[str, Array]) -> Fields
 def _lower(view: View) -> Lowered:
     row, column = (nearest(*side) for side in per_side(view))
     x = view.input(0)
-    return lowered("resize_nearest", resize_fields(view, x.shape[3] * ITEM_BYTES[x.dtype], {"row": row, "column": column}))
+    return lowered("resize_nearest", resize_fields(view, x.shape[3] * x.dtype.item_bytes, {"row": row, "column": column}))
 
 
 KERNEL = Kernel("resize_nearest", ("resize_nearest_neighbor",), _lower)
