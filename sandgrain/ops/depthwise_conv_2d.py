@@ -18,6 +18,7 @@ from sandgrain.ops.base import (
 )
 from sandgrain.ops.convolution import Convolution
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.traits import Weight
 from sandgrain.ops.weights import bias_of, channel_multipliers, draw_weights, finish
 
 
@@ -32,6 +33,7 @@ class DepthwiseConv2D(Convolution):
             version=3,
         ),
     )  # fmt: skip
+    weights = (Weight(channel_axis=3, depthwise=True),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         x, weights = self.operands(inputs)
