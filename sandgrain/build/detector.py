@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from sandgrain import interp, targets
+from sandgrain.base import files
+from sandgrain.base.text import printable
 from sandgrain.build import firmware, limits, network, place
 from sandgrain.build.detected import ByLabel, Detected, Wrong
 from sandgrain.build.rates import rates
 from sandgrain.build.run import Clock, Progress, battery_of, example_of, prepare
 from sandgrain.build.samples import Samples
 from sandgrain.build.store import Store, digest
-from sandgrain.codegen.ctext import identifier, printable
-from sandgrain.data.manifest import atomic
+from sandgrain.codegen.ctext import identifier
 from sandgrain.errors import SandgrainError, UsageError
 from sandgrain.extract import extract
 from sandgrain.frontends import text
@@ -121,7 +122,7 @@ def build(loaded: Loaded, out: Path, *, seed: int | None, verified: int, progres
         notes=(*notes, *(() if validated else (NO_VALIDATION,))), example=printed, samples=samples,
         stages=tuple(s for s in clock.stages if s.name != "what would fit" or missed),
     )  # fmt: skip
-    with atomic(out / "report.json") as file:
+    with files.output(out / "report.json") as file:
         file.write(json.dumps(built.to_json(), indent=1).encode() + b"\n")
     return built
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from sandgrain.base import files
+from sandgrain.base.text import plain
 from sandgrain.build import page
 from sandgrain.build.detected import Detected
 from sandgrain.build.rates import Rates
 from sandgrain.data import charts, pictures
-from sandgrain.data.manifest import atomic
-from sandgrain.data.plain import plain
 from sandgrain.train import scores as measures
 
 BINS = 48  # of the scores' histogram
@@ -23,7 +23,7 @@ def write(built: Detected, path: Path, progress: Callable[[str, int, int], None]
     """The page to `path`, completely or not at all. Raises UsageError."""
     progress("drawing the page", 0, 1)
     text = render(built)
-    with atomic(path) as file:
+    with files.output(path) as file:
         file.write(text.encode())
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandgrain import __version__
+from sandgrain.base import files
+from sandgrain.base.text import plain
 from sandgrain.build.limits import QUALITY, Check
 from sandgrain.build.result import Built, Stage
 from sandgrain.build.spotting import Spotted
 from sandgrain.data import charts, pictures
-from sandgrain.data.manifest import atomic
-from sandgrain.data.plain import plain
 from sandgrain.report import KIB, LayerReport, Report, size
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def write(built: Built, path: Path, progress: Callable[[str, int, int], None] = 
     """The page to `path`, completely or not at all. Raises UsageError."""
     progress("drawing the page", 0, 1)
     text = render(built)
-    with atomic(path) as file:
+    with files.output(path) as file:
         file.write(text.encode())
 
 

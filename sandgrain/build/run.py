@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from sandgrain import passes, targets
+from sandgrain.base import cache, files
 from sandgrain.build import example, firmware, limits, metrics, network, place, spotting
 from sandgrain.build.result import GIVEN, Battery, Built, Stage, Worst
 from sandgrain.build.samples import Samples
 from sandgrain.build.store import Store, digest
 from sandgrain.codegen.ctext import identifier
-from sandgrain.data.manifest import atomic
 from sandgrain.errors import BudgetError, ToolchainError
 from sandgrain.extract import Extractor
 from sandgrain.frontends import text
@@ -28,7 +28,6 @@ from sandgrain.project.load import Loaded
 from sandgrain.project.schema import Target
 from sandgrain.quant import dequantize
 from sandgrain.report import Report
-from sandgrain.toolchain.process import cache_dir
 
 VERIFIED = 500  # test windows that run on the emulated board; the host runs all
 WORST = 12  # test windows that are shown
@@ -115,7 +114,7 @@ def build(
         battery=battery_of(report, project.target, board), notes=trained.notes,
         example=printed, samples=samples, spotted=heard, stages=tuple(s for s in clock.stages if s.name != "what would fit" or missed),
     )  # fmt: skip
-    with atomic(out / "report.json") as file:
+    with files.output(out / "report.json") as file:
         file.write(json.dumps(built.to_json(), indent=1).encode() + b"\n")
     return built
 
@@ -123,7 +122,7 @@ def build(
 def prepare() -> None:
     """What PyTorch reads when it is imported."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for each other make a busy machine 8 times slower
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "torch"))  # else a folder is left in the temporary one
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.folder() / "torch"))  # else a folder is left in the temporary one
 
 
 def _outputs(store: Store, model: bytes, samples_key: str, x: Array) -> Array:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from sandgrain import proof
+from sandgrain.base.text import printable
 from sandgrain.build.firmware import Order
 from sandgrain.build.recording import Recording, pieces, planned
 from sandgrain.build.samples import Samples
 from sandgrain.build.store import digest
 from sandgrain.codegen import decide as emitted
-from sandgrain.codegen.ctext import printable
 from sandgrain.decide import MAX_MARGIN, Rates, Rule, decide, rates
 from sandgrain.errors import ToolchainError, UsageError
 from sandgrain.ir import Array, Graph, Tensor

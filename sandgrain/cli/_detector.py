@@ -15,7 +15,7 @@ LISTED = 4  # windows judged wrongly that are named
 
 def heading(built: Detected) -> None:
     """What was built from what."""
-    from sandgrain.data.plain import plain
+    from sandgrain.base.text import plain
 
     r, w, f = built.report, built.windows, built.facts
     _out.line(f"{plain(built.name, 30)}: {built.model}, a detector, seed {built.seed}, for {r.target}")
@@ -60,7 +60,7 @@ def _percent(value: float | None) -> str:
 
 def labels(built: Detected) -> None:
     """Each label of the test, and the windows that were judged most wrongly."""
-    from sandgrain.data.plain import plain
+    from sandgrain.base.text import plain
 
     rows = [
         [plain(x.label, 20) or "(none)", f"{x.windows:,}", _percent(x.alarms), "" if x.auc is None else f"{x.auc:.4f}"]

@@ -113,7 +113,7 @@ def _page(built: Built | Detected) -> None:
 
 
 def _heading(built: Built) -> None:
-    from sandgrain.data.plain import plain
+    from sandgrain.base.text import plain
 
     r, w = built.report, built.windows
     _out.line(f"{plain(built.name, 30)}: {built.model}, {built.parameters:,} parameters, seed {built.seed}, for {r.target}")
@@ -196,7 +196,7 @@ def _days(days: float) -> str:
 
 def _confusion(built: Built) -> None:
     """The matrix where it fits, else the pairs that are mixed up most."""
-    from sandgrain.data.plain import plain
+    from sandgrain.base.text import plain
 
     counts, names = built.confusion, [plain(label, 12) or "(none)" for label in built.labels]
     widths = [max(len(name), len(str(column.max()))) for name, column in zip(names, counts.T, strict=True)]

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
 from sandgrain.ir import Array, Graph, View
 from sandgrain.ops.base import Draw, need, same_quant
 from sandgrain.ops.broadcast import Binary
+from sandgrain.ops.traits import ALL_INPUTS
 
 
 class Extreme(Binary):
     """maximum or minimum."""
 
     activates = False
-
-    @staticmethod
-    @abstractmethod
-    def chosen(a: Array, b: Array) -> Array:
-        """The one of the two that it gives, element by element."""
+    same_scale_inputs = ALL_INPUTS
 
     def check(self, view: View) -> None:
         super().check(view)
@@ -29,7 +25,7 @@ class Extreme(Binary):
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         a, b = inputs
         assert a is not None and b is not None
-        return (self.chosen(a, b),)
+        return (self.combined(a, b),)
 
     def sample(self, draw: Draw) -> Graph:
         graph = super().sample(draw)

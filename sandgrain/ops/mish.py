@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.curves import Curve, Reals, rounded
 from sandgrain.ops.softplus import softplus
 from sandgrain.quant import Int64
@@ -23,3 +23,8 @@ class Mish(Curve):
     name = "mish"
     summary = "x tanh(log(1 + exp(x)))"
     evaluate = staticmethod(_evaluate)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = mish(x)
+        return result

@@ -32,6 +32,11 @@ class ScaledElu(Curve):
     summary = "ELU with alpha, SELU, CELU"
     evaluate = staticmethod(_evaluate)
 
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = scaled_elu(x, options)
+        return result
+
     def check(self, view: View) -> None:
         a = view.attrs
         finite = all(math.isfinite(a[name]) for name in SELU)

@@ -28,7 +28,6 @@ from sandgrain.quant import INT8_MAX, INT8_MIN, INT32_MAX, high_mul, per_tensor,
 
 DIFF_BITS = 5  # integer bits of a scaled difference to the row's maximum
 SUM_BITS = 12  # integer bits of the sum of exps
-TABLE_FROM = 256  # elements for which a table of up to 1 KiB pays
 MAX_DEPTH = (1 << SUM_BITS) - 1  # so many exps of at most 1 fit the sum
 
 
@@ -43,7 +42,8 @@ def scaling(view: View) -> tuple[int, int, int]:
 class Softmax(Op):
     name = "softmax"
     summary = "softmax over the last dimension"
-    foreign = (Foreign("SOFTMAX", 25, 9, (Option("beta", 0, "f32"),), version=2),)
+    fixed_output = per_tensor(1 / 256, INT8_MIN)
+    foreign = (Foreign("SOFTMAX", 25, 9, (Option("beta", 0, "f32"),), version=2, int16=True),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
@@ -78,6 +78,10 @@ class Softmax(Op):
         # Past 31 (512 or more equal maxima) every output is below half a step: TensorFlow Lite Micro stops there.
         levels = np.where(exponent > 31, 0, rounding_shift(high_mul(scale, exps), np.minimum(exponent, 31)))
         return (np.where(counts, np.clip(levels + INT8_MIN, INT8_MIN, INT8_MAX), INT8_MIN).astype(np.int8),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        exps = np.exp(np.float32(view.attrs["beta"]) * (inputs[0] - inputs[0].max(axis=-1, keepdims=True)))
+        return (np.asarray(exps / exps.sum(axis=-1, keepdims=True), np.float32),)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

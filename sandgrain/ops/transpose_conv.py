@@ -12,6 +12,7 @@ from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Decoded, Draw, Encoded, Foreign, Option, Shape, constant_ints, i32, need
 from sandgrain.ops.convolution import Convolution
+from sandgrain.ops.real_math import bias_or_zero, finished, flat
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.weights import bias_of, channel_multipliers, draw_weights, finish
 
@@ -56,8 +57,10 @@ class TransposeConv(Convolution):
 
     name = "transpose_conv"
     summary = "transposed 2-D convolution with a fused activation"
+    windowed = False  # each input pixel is spread over a window of the output
+    pad_value = None  # `padding` is what the output is cut by
     foreign = (
-        Foreign("TRANSPOSE_CONV", 67, 49, (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8")), version=3),
+        Foreign("TRANSPOSE_CONV", 67, 49, (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8")), version=3, int16=True),
     )  # fmt: skip
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
@@ -80,6 +83,11 @@ class TransposeConv(Convolution):
         sums = scattered(products, a["stride"], a["padding"], a["size"])
         acc = np.asarray(sums + bias_of(view, len(weights)), np.int64)
         return (finish(view, acc, *channel_multipliers(view, len(weights))),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        a = view.attrs
+        total = scattered(multiplied(flat(inputs[0]), view.const(1)), a["stride"], a["padding"], a["size"])
+        return finished(view, len(inputs[0]), total + bias_or_zero(view))
 
     def macs(self, view: View) -> int:
         return view.input(0).size * view.input(1).size // view.input(0).shape[3]

@@ -40,8 +40,8 @@ _FITS: WeakKeyDictionary[Graph, dict[tuple[int, str], Lowered | Refused]] = Weak
 
 def fit(graph: Graph, node: Node, kernel: Kernel, features: Collection[str]) -> Lowered | Refused:
     """`node` of `graph` as `kernel` computes it on a core with these features, or why it cannot."""
-    if not kernel.needs <= set(features):
-        return kernel.fit(graph.view(node), features)
+    if refused := kernel.missing(features):
+        return refused
     known, key = _FITS.setdefault(graph, {}), (node.outputs[0], kernel.name)
     if key not in known:
         known[key] = kernel.fit(graph.view(node), features)

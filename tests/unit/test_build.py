@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from sandgrain import targets
+from sandgrain.base.text import plain
 from sandgrain.build import example, firmware, limits, metrics, page, place, run
 from sandgrain.build.limits import Check
 from sandgrain.build.result import Built
 from sandgrain.build.store import KEPT, Store, digest
-from sandgrain.data.plain import plain
 from sandgrain.errors import UsageError
 from sandgrain.features.blocks import parse
 from sandgrain.project.load import load
