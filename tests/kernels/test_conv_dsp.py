@@ -146,7 +146,7 @@ def test_two_weights_that_do_not_fit_a_half_word_are_refused() -> None:
     channels = channels_of(view)
     assert isinstance(channels, Channels) and not isinstance(stream_of(channels, 4), Refused)
     channels.weights[:] = -128
-    assert stream_of(channels, 4) == Refused("two weights do not share a word: channels 0 and 1")
+    assert stream_of(channels, 4) == Refused("two weights do not share a word: channel 1")
 
 
 def test_a_widening_pointwise_layer_lies_over_its_own_input() -> None:

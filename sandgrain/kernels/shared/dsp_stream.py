@@ -82,7 +82,7 @@ def blocks_of(channels: int, size: int) -> Int64:
 
 
 def stream_of(c: Channels, size: int) -> Array | Refused:
-    """int32 [blocks, words]: what a kernel with blocks of `size` channels reads, or which two weights do not share a word.
+    """int32 [blocks, words]: what a kernel with blocks of `size` channels reads, or which channel's weights do not share a word.
 
     Inputs are padded with zero weights to a multiple of four.
     """
@@ -92,8 +92,8 @@ def stream_of(c: Channels, size: int) -> Array | Refused:
     first, second = numbers[:, 0::2], numbers[:, 1::2]
     halves = padded[first] + 256 * padded[second]  # [blocks, size / 2, inputs]
     if (wide := (halves < -HALF) | (halves >= HALF)).any():
-        block, couple = np.unravel_index(int(wide.any(axis=2).argmax()), wide.shape[:2])
-        return Refused(f"two weights do not share a word: channels {first[block, couple]} and {second[block, couple]}")
+        # Only the second channel's least weight can be too far down for a sum with a negative one.
+        return Refused(f"two weights do not share a word: channel {second.reshape(-1)[int(wide.any(axis=2).argmax())]}")
     if (wide := (c.low[second] < -SPLIT) | (c.high[second] >= SPLIT)).any():
         return Refused(f"the sums of channel {second.reshape(-1)[int(wide.argmax())]} need more than 24 bits")
     start = np.stack([c.bias[first], c.bias[first] + 256 * c.bias[second]], axis=2).reshape(len(numbers), -1)
