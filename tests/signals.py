@@ -22,7 +22,7 @@ from sandgrain.run import open_emulator
 from sandgrain.run.host import HostModel
 from sandgrain.run.trace import Trace
 from sandgrain.run.unicorn_core import Emulator
-from sandgrain.toolchain import build_firmware
+from sandgrain.toolchain import Toolchain, build_firmware
 from tests.shared import DATA
 
 CORES = ("cortex-m0plus", "cortex-m4", "rv32imc")
@@ -47,8 +47,7 @@ def emulated(graph: Graph, core: str, compiler: str = "zig", opt: str = "-O2") -
             [folder],
             targets.load(core),
             folder / "f.elf",
-            compiler=compiler,
-            opt=opt,
+            Toolchain(compiler, opt),
         )
         core_ = open_emulator(elf, targets.load(core))
         assert isinstance(core_, Emulator)

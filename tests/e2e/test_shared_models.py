@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 from sandgrain import api, datafile, interp, pipeline, proof, targets
-from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Array
-from sandgrain.measure import firmware, measure_folder
+from sandgrain.measure import Build, firmware, measure
 from sandgrain.pipeline import Compiled
 from sandgrain.report import Report
 from sandgrain.run.host import HostModel
@@ -63,9 +62,7 @@ def measured_portable(name: str) -> Report:
     board = targets.load("nucleo-l4r5zi")
     plain = replace(board, core=replace(board.core, features=frozenset()))
     made = pipeline.compile_bytes(shared_model(name), plain, Options("model"))
-    with tempfile.TemporaryDirectory() as folder:
-        bundle.write(made.source, Path(folder))
-        return measure_folder(Path(folder), made, board, "zig", "-O2", name, run=True)
+    return measure(Build(made, board, title=name), run=True)
 
 
 def tflm(name: str, samples: list[list[Array]]) -> list[list[Array]]:
@@ -80,10 +77,8 @@ def random_samples(name: str, count: int, seed: int) -> list[list[Array]]:
 def emulated(name: str, target: str, samples: list[list[Array]]) -> list[list[bytes]]:
     """Each sample's outputs from the firmware on its core."""
     made = compiled(name, target)
-    with tempfile.TemporaryDirectory() as folder:
-        bundle.write(made.source, Path(folder))
-        with firmware(Path(folder), made.source, targets.load(target), "zig", "-O2") as core:
-            return [core.infer([np.ascontiguousarray(x).tobytes() for x in sample]) for sample in samples]
+    with firmware(Build(made, targets.load(target))) as core:
+        return [core.infer([np.ascontiguousarray(x).tobytes() for x in sample]) for sample in samples]
 
 
 def flat(outputs: list[list[Array]]) -> list[list[bytes]]:

@@ -138,7 +138,9 @@ def file_of(module: str) -> Path:
 def test_a_descriptor_lies_beside_its_c_and_has_its_name(module: str) -> None:
     path, file = place_of(module), file_of(module)
     assert file.is_file()
-    assert re.search(rf"^[A-Z_a-z ]+ void sg_{file.stem}\(|^SG_[A-Z_]+ void sg_{file.stem}\(", file.read_text("ascii"), re.MULTILINE)
+    assert re.search(
+        rf"^[A-Z_a-z ]+ void sg_{file.stem}\(|^SG_[A-Z_]+ void sg_{file.stem}\(", file.read_text("ascii"), re.MULTILINE
+    )
     for kernel in descriptors()[module]:
         assert kernel.name == path.stem or kernel.name == "strips"
         assert set(kernel.ops) <= OPS.keys()

@@ -24,7 +24,7 @@ LAYERS = (
     {"kernels"},
     {"interp", "frontends", "exporters", "passes", "plan", "features", "quantize", "decide"},
     {"codegen"},
-    {"pipeline", "proof"},
+    {"pipeline"},
     {"toolchain"},
     {"run"},
     {
@@ -38,6 +38,7 @@ LAYERS = (
         "fit",
         "tune",
         "measure",
+        "proof",
         "verify",
         "report",
         "survey",
