@@ -107,7 +107,7 @@ def measure(build: Build, *, run: bool) -> Report:
             return replace(report, notes=(f"not run: {missing}",))
         core = open_emulator(elf, board)
         sample = build.compiled.graph.packed([x[0] for x in datafile.random(build.compiled.graph, 1).inputs])
-        return _emulated(report, core.profile(sample), board)
+        return with_trace(report, core.profile(sample), board)
 
 
 def instructions_of(build: Build) -> int | None:
@@ -195,23 +195,49 @@ def _alive(plan: Plan, step: int) -> int:
     return total
 
 
-def _linked(report: Report, elf: Path, build: Build) -> Report:
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What a firmware's ELF says of the model in it. Bytes above those of an empty program."""
+
+    flash: int  # code and constants
+    static: int  # writable memory beside arena, stream and the harness's window
+    stack: int  # worst case over the call graph
+
+
+def read_linked(report: Report, elf: Path, build: Build) -> Linked:
+    """The linked sizes of a build whose planned figures are in `report`."""
     sizes, base = sections(elf), _baseline(build.board, build.toolchain)
     flash = sum(sizes[k] - base[k] for k in ("text", "rodata", "data"))
     arena = -(-report.arena_bytes // 8) * 8  # the union that holds it is aligned
     # The harness has a whole window of the signal, which a product that streams does not; the stream is counted by itself.
     static = max(sizes["data"] + sizes["bss"] - base["data"] - base["bss"] - arena - report.window_bytes - report.stream_bytes, 0)
-    bound = stack_bound(Image(elf), "sg_infer", build.board.core.features).bytes
-    ram = report.arena_bytes + static + bound + report.stream_bytes
+    return Linked(flash, static, stack_bound(Image(elf), "sg_infer", build.board.core.features).bytes)
+
+
+def with_linked(report: Report, linked: Linked, toolchain: Toolchain) -> Report:
+    """The report with the sizes of a linked firmware."""
     return replace(
-        report, static_bytes=static, stack_bound_bytes=bound, ram_bytes=ram,
-        code_bytes=max(flash - report.weight_bytes, 0), flash_bytes=max(flash, report.weight_bytes),
-        sources={**report.sources, "code_bytes": f"linked ({build.toolchain.compiler} {build.toolchain.opt}), above an empty program",
-                 "static_bytes": "linked", "stack_bound_bytes": "worst case over the firmware's call graph"},
-    )  # fmt: skip
+        report,
+        static_bytes=linked.static,
+        stack_bound_bytes=linked.stack,
+        ram_bytes=report.arena_bytes + linked.static + linked.stack + report.stream_bytes,
+        code_bytes=max(linked.flash - report.weight_bytes, 0),
+        flash_bytes=max(linked.flash, report.weight_bytes),
+        sources={
+            **report.sources,
+            "code_bytes": f"linked ({toolchain.compiler} {toolchain.opt}), above an empty program",
+            "static_bytes": "linked",
+            "stack_bound_bytes": "worst case over the firmware's call graph",
+        },
+    )
 
 
-def _emulated(report: Report, trace: Trace, board: Board) -> Report:
+def _linked(report: Report, elf: Path, build: Build) -> Report:
+    return with_linked(report, read_linked(report, elf, build), build.toolchain)
+
+
+def with_trace(report: Report, trace: Trace, board: Board) -> Report:
+    """The report with what one emulated inference counted, and the estimates that follow on `board`."""
     waits, slowdown = board.wait_states, board.slowdown
 
     def time(cycles: float) -> float:

@@ -12,16 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from sandgrain import datafile
 from sandgrain.base import cache, files
 from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options, Source
 from sandgrain.cost import Image
+from sandgrain.costs import shape_of
 from sandgrain.errors import UsageError
 from sandgrain.ir import Graph
-from sandgrain.kernels.base import Call, Fields
 from sandgrain.measure import Build
 from sandgrain.pipeline import emit
 from sandgrain.plan import Choice, candidates
@@ -195,21 +193,9 @@ def _keys(build: Build) -> dict[int, str]:
         node = source.plan.graph.nodes[layer.index]
         chosen = source.plan.selected[layer.index]
         assert chosen is not None
-        calls = [_shape_of(call) for call in chosen.lowered.calls]
+        calls = [shape_of(call) for call in chosen.lowered.calls]
         keys[node.outputs[0]] = hashlib.sha256(f"{base}{chosen.kernel.name}{layer.shared}{calls}".encode()).hexdigest()
     return keys
-
-
-def _shape_of(call: Call) -> str:
-    """A call's parameters without the contents of its tables."""
-    return f"{call.source}{_sizes_of(call.fields)}"
-
-
-def _sizes_of(fields: Fields) -> dict[str, object]:
-    return {
-        k: (v.shape, v.dtype.name) if isinstance(v, np.ndarray) else _sizes_of(v) if isinstance(v, dict) else v
-        for k, v in fields.items()
-    }
 
 
 def _folder() -> Path:

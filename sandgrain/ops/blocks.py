@@ -26,6 +26,7 @@ class Blocks(Op):
     """Attribute `block`: pixels along a side of a square."""
 
     same_scale_inputs = FIRST_INPUT
+    moves = True
     deepens: ClassVar[bool]  # squares become channels
 
     @staticmethod

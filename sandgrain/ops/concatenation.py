@@ -19,6 +19,7 @@ from sandgrain.ops.windows import ACTIVATION_OPTION
 
 class Concatenation(Op):
     name = "concatenation"
+    moves = True
     summary = "tensors joined along one axis"
     same_scale_inputs = ALL_INPUTS
     enlarges = True

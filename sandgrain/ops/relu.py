@@ -7,12 +7,12 @@ import numpy as np
 from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.base import Foreign
 from sandgrain.ops.lut import UnaryOp, rescale, split_multiplier
-from sandgrain.quant import INT8_MAX, Int64
+from sandgrain.quant import Int64
 
 
 def _evaluate(view: View, x: Int64) -> Array:
     pair = split_multiplier(view.input(0).scale / view.out.scale)
-    return (rescale(x - view.input(0).zero_point, pair) + view.out.zero_point).clip(view.out.zero_point, INT8_MAX)
+    return (rescale(x - view.input(0).zero_point, pair) + view.out.zero_point).clip(view.out.zero_point, view.out.dtype.high)
 
 
 class Relu(UnaryOp):

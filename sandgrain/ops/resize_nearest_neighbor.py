@@ -31,6 +31,7 @@ def nearest(size: int, out_size: int, align_corners: bool, half_pixel_centers: b
 
 class ResizeNearestNeighbor(Resize):
     name = "resize_nearest_neighbor"
+    moves = True
     summary = "nearest-neighbour resize of height and width"
     foreign = (
         Foreign(

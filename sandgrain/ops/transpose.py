@@ -18,6 +18,7 @@ from sandgrain.ops.traits import FIRST_INPUT
 
 class Transpose(Op):
     name = "transpose"
+    moves = True
     summary = "permuted axes, up to 5"
     same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("TRANSPOSE", 39, version=2, int16=True),)

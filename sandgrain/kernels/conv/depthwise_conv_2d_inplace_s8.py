@@ -35,7 +35,7 @@ def _refused(view: View) -> Refused | None:
     if height * width > max(x.size, SMALL_PLANE):
         return Refused(f"a padded channel of {height * width} bytes is more scratch than the input's {x.size} are worth")
     weights = np.abs(by_channel(view).astype(np.int64)).sum(axis=1)
-    reach = weights * 255 + np.abs(bias_of(view, len(weights)).astype(np.int64))
+    reach = weights * x.dtype.span + np.abs(bias_of(view, len(weights)).astype(np.int64))
     left = np.maximum(channel_multipliers(view, len(weights))[1].astype(np.int64), 0)
     wide = reach << (left + 1) > INT32_MAX
     return Refused(f"twice the sums of channel {int(wide.argmax())} need more than 32 bits") if wide.any() else None

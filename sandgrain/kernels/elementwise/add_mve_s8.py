@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import View
 from sandgrain.kernels.base import HELIUM, MVE, TWO_INPUTS, Fit, Kernel, Refused, lowered, op_of
 from sandgrain.kernels.elementwise.broadcasting import over_unrepeated, refused_broadcast
@@ -9,7 +10,6 @@ from sandgrain.kernels.proofs.narrow_plane import HALF, narrow_plane
 from sandgrain.kernels.proofs.pair_plane import VALUES
 from sandgrain.ops.sums import Sum
 from sandgrain.ops.weights import clamp_of
-from sandgrain.quant import INT8_MAX, INT8_MIN
 
 
 def _lower(view: View) -> Fit:
@@ -26,8 +26,8 @@ def _lower(view: View) -> Fit:
         "a_multiplier": plane.multiplier_a,
         "b_multiplier": plane.multiplier_b,
         "offset": plane.offset - HALF,
-        "low": max(low, INT8_MIN),
-        "high": min(high, INT8_MAX),
+        "low": max(low, INT8.low),
+        "high": min(high, INT8.high),
         "count": view.out.size,
     }
     return lowered("add_mve_s8", fields, TWO_INPUTS, sharing=over_unrepeated(view))

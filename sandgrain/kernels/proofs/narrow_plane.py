@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array
 from sandgrain.kernels.proofs.pair_plane import VALUES
-from sandgrain.quant import INT8_MIN, INT32_MAX
+from sandgrain.quant import INT32_MAX
 
 SHIFT = 22  # fraction bits: the kernel narrows by 16 and 6
 HALF = 1 << 15  # that the first of the two adds
@@ -34,7 +35,7 @@ def narrow_plane(slope_a: float, slope_b: float, expected: Array, low: int, high
     least = np.where(wanted <= low, np.iinfo(np.int64).min // 2, wanted << SHIFT)
     most = np.where(wanted >= high, np.iinfo(np.int64).max // 2, ((wanted + 1) << SHIFT) - 1)
     near_a, near_b = round(slope_a * 2.0**SHIFT), round(slope_b * 2.0**SHIFT)
-    if (abs(near_a) + abs(near_b) + 2 * REACH) * -INT8_MIN > INT32_MAX:
+    if (abs(near_a) + abs(near_b) + 2 * REACH) * -INT8.low > INT32_MAX:
         return None
     for step_a, step_b in STEPS:
         a, b = near_a + step_a, near_b + step_b
@@ -43,7 +44,7 @@ def narrow_plane(slope_a: float, slope_b: float, expected: Array, low: int, high
         if lowest > highest:
             continue
         offset = (lowest + highest) // 2
-        reach = (abs(a) + abs(b)) * -INT8_MIN + abs(offset) + HALF
+        reach = (abs(a) + abs(b)) * -INT8.low + abs(offset) + HALF
         if reach <= INT32_MAX:
             return Plane(a, b, offset)
     return None

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array, View
 from sandgrain.kernels.base import Fields, Refused
 from sandgrain.kernels.shared.windows import folded_bias
 from sandgrain.ops.base import i32
 from sandgrain.ops.weights import channel_multipliers, clamp_of
-from sandgrain.quant import INT8_MIN
 
 SHIFT_BITS = 5  # of a table's first word; the bias has the rest
 BIAS_LIMIT = 1 << (31 - SHIFT_BITS)
@@ -29,7 +29,7 @@ def scale(multiplier: int, shift: int) -> tuple[int, int] | None:
 def _table(view: View, rows: Array) -> Array | Refused:
     """int32 [channels, 2], as sg_compact.h says, for weights [channels, taps], or which channel does not fit."""
     bias = folded_bias(view, rows)
-    reach = np.abs(bias) - INT8_MIN * np.abs(rows.astype(np.int64)).sum(axis=1)
+    reach = np.abs(bias) - INT8.low * np.abs(rows.astype(np.int64)).sum(axis=1)
     if (wide := np.abs(bias) >= BIAS_LIMIT).any():
         return Refused(f"the bias of channel {int(wide.argmax())} needs more than {32 - SHIFT_BITS} bits")
     if (wide := reach >= SUM_LIMIT).any():

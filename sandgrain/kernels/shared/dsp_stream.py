@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array, View
 from sandgrain.kernels.base import Fields, Refused
 from sandgrain.kernels.shared.windows import by_unit, folded_bias
 from sandgrain.ops.weights import channel_multipliers, clamp_of
-from sandgrain.quant import INT8_MAX, INT8_MIN, Int32, Int64, requantize
+from sandgrain.quant import Int32, Int64, requantize
 
 CONV_BLOCK = 4  # output channels of a block of the convolutions
 HALF = 1 << 15
@@ -65,7 +66,7 @@ def channels_of(view: View) -> Channels | Refused:
 
 def _reach(weights: Int64, bias: Int64) -> tuple[Int64, Int64]:
     """The least and the greatest value of bias + weights . x for int8 x."""
-    down, up = weights * INT8_MIN, weights * INT8_MAX
+    down, up = weights * INT8.low, weights * INT8.high
     return bias + np.minimum(down, up).sum(axis=1), bias + np.maximum(down, up).sum(axis=1)
 
 

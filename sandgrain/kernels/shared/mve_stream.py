@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array, View
 from sandgrain.kernels.base import Fields, Refused
 from sandgrain.kernels.shared.windows import by_unit, folded_bias
 from sandgrain.ops.weights import channel_multipliers, clamp_of
-from sandgrain.quant import INT8_MAX, INT8_MIN, Int32
+from sandgrain.quant import Int32
 
 GROUP = 8  # output channels
 LANES = 16  # inputs of a vector
@@ -18,7 +19,7 @@ EVEN_FIRST = (0, 2, 4, 6, 1, 3, 5, 7)
 def is_exact(view: View) -> bool:
     """Whether a layer needs the kernel that rounds negative halves away from zero and clamps to any range."""
     low, high = clamp_of(view)
-    return not (low >= view.out.zero_point and (low, high) == (INT8_MIN, INT8_MAX))
+    return not (low >= view.out.zero_point and (low, high) == (INT8.low, INT8.high))
 
 
 def refused_scale(view: View, channels: int) -> Refused | None:

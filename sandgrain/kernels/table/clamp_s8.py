@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import View
 from sandgrain.kernels.base import ANY_CORE, OVER_INPUT, Fit, Kernel, Lowered, Refused, lowered
 from sandgrain.ops import relu6
 from sandgrain.ops.base import same_quant
-from sandgrain.quant import INT8_MAX
 
 
 def _lowered(view: View, low: int, high: int) -> Lowered:
@@ -16,7 +16,7 @@ def _lowered(view: View, low: int, high: int) -> Lowered:
 def _lower_relu(view: View) -> Fit:
     if not same_quant(view.input(0), view.out):
         return Refused("input and output are quantized differently, so values are rescaled")
-    return _lowered(view, view.out.zero_point, INT8_MAX)
+    return _lowered(view, view.out.zero_point, INT8.high)
 
 
 def _lower_relu6(view: View) -> Lowered:
