@@ -255,7 +255,7 @@ def shape_of(call: Call) -> str:
 
 def _sizes_of(fields: Fields) -> dict[str, object]:
     return {
-        k: (v.shape, v.dtype.name) if hasattr(v, "dtype") else _sizes_of(v) if isinstance(v, Mapping) else v
+        k: (v.shape, v.dtype.name) if hasattr(v, "dtype") else _sizes_of(v) if isinstance(v, dict) else v
         for k, v in fields.items()
     }
 
