@@ -14,12 +14,11 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sandgrain import datafile
 from sandgrain.base import cache, files
 from sandgrain.codegen import bundle
 from sandgrain.codegen.layers import Layer
@@ -27,7 +26,7 @@ from sandgrain.codegen.model import Options
 from sandgrain.cost import Cost, Image, Reach, reach
 from sandgrain.ir import Graph
 from sandgrain.kernels.base import Call, Fields
-from sandgrain.measure import Build, Linked, planned, read_linked, with_linked, with_trace
+from sandgrain.measure import Build, Linked, Spread, planned, profiles, read_linked, spread, with_linked, with_spread, with_trace
 from sandgrain.pipeline import emit
 from sandgrain.plan import Choice
 from sandgrain.report import Report
@@ -102,6 +101,7 @@ def _cost(build: Build) -> Costs:
         layers = {k: Cost(i, c) for k, (i, c) in zip(keys, program.layers, strict=True)}
         trace = Trace([], layers, Cost(program.instructions, program.cycles), {}, program.painted)
         report = with_trace(report, trace, board)
+        report = with_spread(report, {int(k): (v[0], v[1], v[2]) for k, v in program.spread.items()}, program.samples)
     return Costs(report, report.ram_bytes <= board.ram_bytes and report.flash_bytes <= board.flash_bytes, error)
 
 
@@ -119,6 +119,8 @@ class Program:
     cycles: float
     painted: int | None  # bytes of stack that one inference used
     layers: tuple[tuple[int, float], ...]
+    spread: Mapping[str, Spread] = field(default_factory=dict)  # by layer, as `measure.spread` gives it
+    samples: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +175,8 @@ def _measured(build: Build, keys: Mapping[int, str], frame_key: str) -> Program:
         elf = ample.link(work / "firmware.elf")
         image, linked, trace = Image(elf), read_linked(report, elf, ample), None
         if not emulator_missing(board):
-            sample = [x[0] for x in datafile.random(graph, 1).inputs]
-            trace = open_emulator(elf, ample.board).profile(graph.packed(sample))
+            traces = profiles(open_emulator(elf, ample.board), graph)
+            trace = traces[0]
     if trace is None:
         return Program(linked.flash, linked.static, linked.stack, 0, 0.0, None, ())
     functions = image.layers()
@@ -192,7 +194,8 @@ def _measured(build: Build, keys: Mapping[int, str], frame_key: str) -> Program:
     between = trace.overhead
     _keep(frame_key, Frame(len(parts), around, linked.static, linked.stack - deepest, between.instructions, between.cycles))
     layers = tuple((trace.layers[k].instructions, trace.layers[k].cycles) for k in keys)
-    return Program(linked.flash, linked.static, linked.stack, between.instructions, between.cycles, trace.stack_bytes, layers)
+    return Program(linked.flash, linked.static, linked.stack, between.instructions, between.cycles, trace.stack_bytes, layers,
+                   {str(k): v for k, v in spread(traces).items()}, len(traces))  # fmt: skip
 
 
 def _parameters(image: Image, layer: Layer) -> int:
