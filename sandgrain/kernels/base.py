@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from sandgrain.ir import View
-from sandgrain.ops import OPS
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops import OPS
 
 OpKind = TypeVar("OpKind")
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from sandgrain import kernels
-from sandgrain.ir import Graph, View
+from sandgrain.compiler.plan import plan
+from sandgrain.graph.ir import Graph, View
+from sandgrain.graph.ops import OPS
 from sandgrain.kernels import Kernel, Lowered, Refused, descriptors, headers, kernels_of
-from sandgrain.ops import OPS
-from sandgrain.plan import plan
-from tests.draws import SeededDraw
-from tests.kernels.emulated import samplers
+from tests.support.draws import SeededDraw
+from tests.support.emulated_graphs import samplers
 
 HELPER = "sg_"  # headers that kernels include begin with it
 CORE = frozenset({"dsp", "mve", "fpu"})

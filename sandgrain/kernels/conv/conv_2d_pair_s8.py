@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.conv.weights import clamp_of
 from sandgrain.kernels.base import ANY_CORE, ONE_INPUT_AND_SCRATCH, Fit, Kernel, Refused, before, lowered
 from sandgrain.kernels.conv.one_channel import of_one_channel
 from sandgrain.kernels.shared.overlap import pair_lead
 from sandgrain.kernels.shared.threshold_table import groups, interleave, scale_table, steps_of
 from sandgrain.kernels.shared.windows import BLOCK, by_unit, window_fields
-from sandgrain.ops.weights import clamp_of
 
 
 def scratch_bytes(weights: Array) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.base import i32
+from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, clamp_of
 from sandgrain.kernels.base import ANY_CORE, Fields, Fit, Kernel, Lowered, lowered
 from sandgrain.kernels.conv.one_channel import of_one_channel
 from sandgrain.kernels.shared.windows import blocked, by_unit, folded_bias, window_fields
-from sandgrain.ops.base import i32
-from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of
 
 
 def _fields(view: View) -> Fields:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.base import i8
 from sandgrain.kernels.base import DSP, LEAST_CODE, ONE_INPUT_AND_SCRATCH, Fields, Fit, Kernel, Refused, before, lowered
 from sandgrain.kernels.shared.compact_table import place_fields, refused_window, rows_fields
 from sandgrain.kernels.shared.overlap import window_lead
 from sandgrain.kernels.shared.windows import by_channel, by_unit
-from sandgrain.ops.base import i8
 
 
 def _taps(view: View) -> int:

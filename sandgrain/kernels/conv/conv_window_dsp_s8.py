@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
 from sandgrain.kernels.base import DSP, DSP_CORES, ONE_INPUT_AND_SCRATCH, Fit, Kernel, Refused, before, lowered
 from sandgrain.kernels.conv.one_channel import of_one_channel
 from sandgrain.kernels.shared.dsp_stream import conv_fields, window_scratch, words_of

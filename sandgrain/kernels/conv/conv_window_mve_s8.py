@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
 from sandgrain.kernels.base import HELIUM, MVE, ONE_INPUT_AND_SCRATCH, Fit, Kernel, before, lowered
 from sandgrain.kernels.conv.one_channel import of_one_channel
 from sandgrain.kernels.shared.mve_stream import GROUP, LANES, layer_fields, refused_layer, vectors_of

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.conv.weights import channel_multipliers, clamp_of
 from sandgrain.kernels.base import Fields
 from sandgrain.kernels.conv.line_walk import Walk
 from sandgrain.kernels.shared.windows import window_fields
-from sandgrain.ops.weights import channel_multipliers, clamp_of
 
 
 def geometry(view: View) -> Fields:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, clamp_of
 from sandgrain.kernels.base import DSP, DSP_CORES, ONE_INPUT_AND_SCRATCH, OVER_INPUT, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.conv.depthwise import walk_fields
 from sandgrain.kernels.conv.line_walk import Walk
 from sandgrain.kernels.proofs.single_multiply import OneMultiply, Rule, accumulator_range, equal, fits, one_multiply
 from sandgrain.kernels.shared.windows import by_channel, folded_bias
-from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of
 
 SHIFT = 10  # of the kernel's SSAT
 INT16_MAX = 32767

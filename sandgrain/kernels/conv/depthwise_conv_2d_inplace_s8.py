@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.base import i32
+from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, clamp_of
+from sandgrain.graph.ops.elementwise.rescale import rounding
+from sandgrain.graph.quantization import INT32_MAX
 from sandgrain.kernels.base import ANY_CORE, ONE_INPUT_AND_SCRATCH, OVER_INPUT, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.conv.depthwise import geometry
 from sandgrain.kernels.shared.threshold_table import steps_of
 from sandgrain.kernels.shared.windows import by_channel, folded_bias
-from sandgrain.ops.base import i32
-from sandgrain.ops.rescale import rounding
-from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of
-from sandgrain.quant import INT32_MAX
 
 SMALL_PLANE = 4096  # bytes of scratch that are worth the faster kernel even where the input is smaller
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.conv.weights import bias_of
 from sandgrain.kernels.base import ANY_CORE, Kernel, Lowered, lowered
 from sandgrain.kernels.conv.depthwise import geometry
 from sandgrain.kernels.shared.windows import by_channel
-from sandgrain.ops.weights import bias_of
 
 
 def _lower(view: View) -> Lowered:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.conv.weights import channel_multipliers, clamp_of
+from sandgrain.graph.quantization import INT32_MAX
 from sandgrain.kernels.base import HELIUM, MVE, ONE_INPUT_AND_SCRATCH, OVER_INPUT, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.conv.depthwise import walk_fields
 from sandgrain.kernels.conv.line_walk import Walk
 from sandgrain.kernels.shared.mve_stream import is_exact, refused_scale
 from sandgrain.kernels.shared.windows import by_channel, folded_bias
-from sandgrain.ops.weights import channel_multipliers, clamp_of
-from sandgrain.quant import INT32_MAX
 
 TAPS = 4  # lines and columns of a window at most
 BLOCK = 8  # outputs, and channels, at once

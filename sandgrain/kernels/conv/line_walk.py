@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
 from sandgrain.kernels.base import Fit, Refused
 
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.base import i32
 from sandgrain.kernels.base import Fields, Refused
-from sandgrain.ops.base import i32
 
 MAX_PHASES = 16  # that are worth tables of their own
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.conv.weights import clamp_of
 from sandgrain.kernels.base import DSP, DSP_CORES, ONE_INPUT_AND_SCRATCH, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.conv.phases import filled, phase_fields, phase_views
 from sandgrain.kernels.shared.dsp_stream import conv_stream, window_scratch, words_of
-from sandgrain.ops.weights import clamp_of
 
 
 def _lower(view: View) -> Fit:

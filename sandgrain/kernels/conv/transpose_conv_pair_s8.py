@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.conv.weights import clamp_of
 from sandgrain.kernels.base import ANY_CORE, ONE_INPUT_AND_SCRATCH, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.conv.conv_2d_pair_s8 import in_order, scratch_bytes
 from sandgrain.kernels.conv.phases import filled, phase_fields, phase_views
 from sandgrain.kernels.shared.threshold_table import groups, interleave, scale_table, steps_of
 from sandgrain.kernels.shared.windows import BLOCK, by_unit
-from sandgrain.ops.weights import clamp_of
 
 
 def _lower(view: View) -> Fit:

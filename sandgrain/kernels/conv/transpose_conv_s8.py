@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, clamp_of
 from sandgrain.kernels.base import ANY_CORE, Kernel, Lowered, lowered
 from sandgrain.kernels.conv.phases import phase_fields
 from sandgrain.kernels.shared.windows import blocked
-from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of
 
 
 def _packed(weights: Array, stride: Sequence[int]) -> Array:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.dense.batch_matmul import multiplier_of
 from sandgrain.kernels.base import DSP, DSP_CORES, TWO_INPUTS, Fit, Kernel, Refused, Scratch, lowered
 from sandgrain.kernels.dense.batch_matmul_s8 import product_fields
 from sandgrain.kernels.shared import scale_dsp
-from sandgrain.ops.batch_matmul import multiplier_of
 
 
 def _lower(view: View) -> Fit:

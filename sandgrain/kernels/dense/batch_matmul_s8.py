@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.base import Shape
+from sandgrain.graph.ops.dense.batch_matmul import MAX_RANK, matrix, multiplier_of
+from sandgrain.graph.ops.layout.movement import dense_strides
 from sandgrain.kernels.base import TWO_INPUTS, Fields, Kernel, Lowered, lowered
-from sandgrain.ops.base import Shape
-from sandgrain.ops.batch_matmul import MAX_RANK, matrix, multiplier_of
-from sandgrain.ops.movement import dense_strides
 
 
 def strides(shape: Shape, swapped: bool) -> tuple[tuple[int, ...], int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
 from sandgrain.kernels.base import DSP, LEAST_CODE, Fit, Kernel, Refused, before, lowered
 from sandgrain.kernels.shared.compact_table import rows_fields
 from sandgrain.kernels.shared.windows import by_unit, is_pointwise

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.conv.weights import clamp_of
 from sandgrain.kernels.base import ANY_CORE, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.shared.threshold_table import groups, interleave, scale_table, steps_of
-from sandgrain.ops.weights import clamp_of
 
 UNITS, FEWER = 8, 4  # units of a block, and of what may follow the blocks
 

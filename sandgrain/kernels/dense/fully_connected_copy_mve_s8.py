@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
 from sandgrain.kernels.base import HELIUM, MVE, ONE_INPUT_AND_SCRATCH, Fit, Kernel, lowered
 from sandgrain.kernels.dense.fully_connected_mve_s8 import dense_fields
 from sandgrain.kernels.shared.mve_stream import LANES, refused_layer, vectors_of

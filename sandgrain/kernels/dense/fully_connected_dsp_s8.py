@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.base import i32
+from sandgrain.graph.ops.conv.weights import clamp_of
 from sandgrain.kernels.base import DSP, DSP_CORES, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.shared.dsp_stream import channels_of, stream_of
-from sandgrain.ops.base import i32
-from sandgrain.ops.weights import clamp_of
 
 UNITS = 8  # of a block
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
 from sandgrain.kernels.base import HELIUM, MVE, Fields, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.shared.mve_stream import GROUP, LANES, layer_fields, refused_layer
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.base import i32
+from sandgrain.graph.ops.conv.weights import clamp_of
+from sandgrain.graph.ops.dense.fully_connected import multipliers
 from sandgrain.kernels.base import ANY_CORE, Kernel, Lowered, lowered
 from sandgrain.kernels.shared.windows import blocked, folded_bias
-from sandgrain.ops.base import i32
-from sandgrain.ops.fully_connected import multipliers
-from sandgrain.ops.weights import clamp_of
 
 
 def _lower(view: View) -> Lowered:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
 from sandgrain.kernels.base import Fields
 
 

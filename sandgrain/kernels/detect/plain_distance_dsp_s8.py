@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.detect.weighted_distance import tables_of
 from sandgrain.kernels.base import DSP, DSP_CORES, ONE_INPUT_AND_SCRATCH, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.detect.distance_fields import pairs, row_scratch, size_fields
-from sandgrain.ops.detect.weighted_distance import tables_of
 
 CENTROIDS = (-16511, 16384)  # 128 x - c fits int16 for these
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.detect.least import G_TABLE
 from sandgrain.kernels.base import ANY_CORE, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.detect.least_s32 import score_fields
-from sandgrain.ops.detect.least import G_TABLE
 
 
 def _lower(view: View) -> Fit:

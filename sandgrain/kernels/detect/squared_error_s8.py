@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.detect.squared_error import multipliers, shift_of
 from sandgrain.kernels.base import TWO_INPUTS, Kernel, Lowered, lowered
-from sandgrain.ops.detect.squared_error import multipliers, shift_of
 
 
 def _lower(view: View) -> Lowered:

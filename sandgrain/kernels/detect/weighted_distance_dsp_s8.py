@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.detect.weighted_distance import tables_of
 from sandgrain.kernels.base import DSP, DSP_CORES, ONE_INPUT_AND_SCRATCH, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.detect.distance_fields import pairs, row_scratch, size_fields
 from sandgrain.kernels.detect.plain_distance_dsp_s8 import CENTROIDS, refused_centroids
-from sandgrain.ops.detect.weighted_distance import tables_of
 
 
 def _lower(view: View) -> Fit:

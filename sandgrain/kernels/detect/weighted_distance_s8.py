@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.detect.weighted_distance import NARROW, reach, tables_of
 from sandgrain.kernels.base import ANY_CORE, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.detect.distance_fields import size_fields
-from sandgrain.ops.detect.weighted_distance import NARROW, reach, tables_of
 
 
 def _lower(view: View) -> Fit:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.detect.base import triangle
+from sandgrain.graph.ops.detect.whitened_distance import tables_of
 from sandgrain.kernels.base import DSP, DSP_CORES, ONE_INPUT_AND_SCRATCH, Kernel, Lowered, lowered
 from sandgrain.kernels.detect.distance_fields import pairs, row_scratch, size_fields
-from sandgrain.ops.detect.base import triangle
-from sandgrain.ops.detect.whitened_distance import tables_of
 
 
 def _even(rows: Array) -> Array:

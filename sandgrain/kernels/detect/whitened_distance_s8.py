@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.detect.whitened_distance import tables_of
 from sandgrain.kernels.base import Kernel, Lowered, lowered
 from sandgrain.kernels.detect.distance_fields import size_fields
-from sandgrain.ops.detect.whitened_distance import tables_of
 
 
 def _lower(view: View) -> Lowered:

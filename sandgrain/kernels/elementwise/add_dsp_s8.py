@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.conv.weights import clamp_of
+from sandgrain.graph.ops.elementwise.add_sub import Sum
 from sandgrain.kernels.base import DSP, DSP_CORES, TWO_INPUTS, Fit, Kernel, Refused, lowered, op_of
 from sandgrain.kernels.elementwise.broadcasting import over_unrepeated, refused_broadcast
 from sandgrain.kernels.proofs.pair_plane import VALUES, exact_plane
-from sandgrain.ops.sums import Sum
-from sandgrain.ops.weights import clamp_of
 
 
 def _lower(view: View) -> Fit:

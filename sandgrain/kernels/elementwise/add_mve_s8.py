@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sandgrain.dtypes import INT8
-from sandgrain.ir import View
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.conv.weights import clamp_of
+from sandgrain.graph.ops.elementwise.add_sub import Sum
 from sandgrain.kernels.base import HELIUM, MVE, TWO_INPUTS, Fit, Kernel, Refused, lowered, op_of
 from sandgrain.kernels.elementwise.broadcasting import over_unrepeated, refused_broadcast
 from sandgrain.kernels.proofs.narrow_plane import HALF, narrow_plane
 from sandgrain.kernels.proofs.pair_plane import VALUES
-from sandgrain.ops.sums import Sum
-from sandgrain.ops.weights import clamp_of
 
 
 def _lower(view: View) -> Fit:

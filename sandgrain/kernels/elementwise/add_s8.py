@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.conv.weights import clamp_of
+from sandgrain.graph.ops.elementwise.add_sub import LEFT_SHIFT, Sum
+from sandgrain.graph.ops.elementwise.rescale import rounding
+from sandgrain.graph.quantization import quantize_multiplier
 from sandgrain.kernels.base import ANY_CORE, In, Kernel, Lowered, Out, lowered, op_of
 from sandgrain.kernels.elementwise.broadcasting import loop_fields, over_unrepeated
-from sandgrain.ops.rescale import rounding
-from sandgrain.ops.sums import LEFT_SHIFT, Sum
-from sandgrain.ops.weights import clamp_of
-from sandgrain.quant import quantize_multiplier
 
 HALF = (1 << 30, 0)  # (multiplier, shift) of 0.5, which the input with the larger scale always has
 

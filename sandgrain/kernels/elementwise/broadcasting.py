@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import Tensor, View
+from sandgrain.graph.ir import Tensor, View
+from sandgrain.graph.ops.elementwise.broadcast import LOOPS, loops
 from sandgrain.kernels.base import Fields, Refused, Share
-from sandgrain.ops.broadcast import LOOPS, loops
 
 
 def loop_fields(a: Tensor, b: Tensor) -> Fields:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
 from sandgrain.kernels.base import TWO_INPUTS, Kernel, Lowered, lowered
 from sandgrain.kernels.elementwise.broadcasting import loop_fields, over_unrepeated
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.conv.weights import clamp_of
+from sandgrain.graph.ops.elementwise.mul import ratio
+from sandgrain.graph.ops.elementwise.rescale import rounding
+from sandgrain.graph.quantization import quantize_multiplier
 from sandgrain.kernels.base import DSP, DSP_CORES, TWO_INPUTS, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.elementwise.broadcasting import over_unrepeated, refused_broadcast
-from sandgrain.ops.mul import ratio
-from sandgrain.ops.rescale import rounding
-from sandgrain.ops.weights import clamp_of
-from sandgrain.quant import quantize_multiplier
 
 MAX_SHIFT = 22  # a zero point shifted left by it fits 32 bits
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.conv.weights import clamp_of
+from sandgrain.graph.ops.elementwise.mul import ratio
+from sandgrain.graph.ops.elementwise.rescale import rounding
+from sandgrain.graph.quantization import quantize_multiplier
 from sandgrain.kernels.base import TWO_INPUTS, Kernel, Lowered, lowered
 from sandgrain.kernels.elementwise.broadcasting import loop_fields, over_unrepeated
-from sandgrain.ops.mul import ratio
-from sandgrain.ops.rescale import rounding
-from sandgrain.ops.weights import clamp_of
-from sandgrain.quant import quantize_multiplier
 
 
 def _lower(view: View) -> Lowered:

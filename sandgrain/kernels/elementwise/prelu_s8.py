@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.elementwise.prelu import ratios
+from sandgrain.graph.ops.elementwise.rescale import rounding
+from sandgrain.graph.quantization import quantize_multiplier
 from sandgrain.kernels.base import TWO_INPUTS, Fields, Kernel, Lowered, lowered
 from sandgrain.kernels.elementwise.broadcasting import loop_fields, over_unrepeated
-from sandgrain.ops.prelu import ratios
-from sandgrain.ops.rescale import rounding
-from sandgrain.quant import quantize_multiplier
 
 
 def _side(name: str, real: float) -> Fields:

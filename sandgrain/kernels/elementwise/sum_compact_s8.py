@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.elementwise.add_sub import Sum
+from sandgrain.graph.quantization import quantize_multiplier
 from sandgrain.kernels.base import DSP, LEAST_CODE, TWO_INPUTS, Fit, Kernel, Refused, lowered, op_of
 from sandgrain.kernels.elementwise.broadcasting import over_unrepeated
 from sandgrain.kernels.shared.compact_table import limits, scale
-from sandgrain.ops.sums import Sum
-from sandgrain.quant import quantize_multiplier
 
 
 def _lower(view: View) -> Fit:

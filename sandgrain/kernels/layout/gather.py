@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sandgrain.ir import Tensor, View
+from sandgrain.graph.ir import Tensor, View
+from sandgrain.graph.ops.layout.movement import MAX_RANK, dense_strides
 from sandgrain.kernels.base import Kernel, Lowered, lowered
-from sandgrain.ops.movement import MAX_RANK, dense_strides
 
 
 def gather(tensor: Tensor, size: Sequence[int], stride: Sequence[int], start: int) -> Lowered:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.layout.movement import MAX_RANK, dense_strides
 from sandgrain.kernels.base import Kernel, Lowered, lowered
-from sandgrain.ops.movement import MAX_RANK, dense_strides
 
 
 def _lower(view: View) -> Lowered:

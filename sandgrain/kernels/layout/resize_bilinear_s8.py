@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.layout.resize_bilinear import shares
+from sandgrain.graph.ops.layout.resizing import per_side
 from sandgrain.kernels.base import Kernel, Lowered, lowered
 from sandgrain.kernels.layout.resize_nearest import resize_fields
-from sandgrain.ops.resize_bilinear import shares
-from sandgrain.ops.resizing import per_side
 
 
 def _lower(view: View) -> Lowered:

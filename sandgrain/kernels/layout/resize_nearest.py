@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.layout.resize_nearest_neighbor import nearest
+from sandgrain.graph.ops.layout.resizing import per_side
 from sandgrain.kernels.base import Fields, Kernel, Lowered, lowered
-from sandgrain.ops.resize_nearest_neighbor import nearest
-from sandgrain.ops.resizing import per_side
 
 
 def resize_fields(view: View, pixel: int, tables: Mapping[str, Array]) -> Fields:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.norm.layer_norm import multiplier_of
 from sandgrain.kernels.base import DSP, DSP_CORES, OVER_INPUT, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.norm.layer_norm_s8 import norm_fields
 from sandgrain.kernels.shared.dsp_stream import MAX_RIGHT, MIN_RIGHT
-from sandgrain.ops.layer_norm import multiplier_of
 
 
 def _lower(view: View) -> Fit:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.norm.layer_norm import fraction_bits, guard, multiplier_of
 from sandgrain.kernels.base import OVER_INPUT, Fields, Kernel, Lowered, lowered
-from sandgrain.ops.layer_norm import fraction_bits, guard, multiplier_of
 
 
 def norm_fields(view: View) -> Fields:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.norm.softmax import scaling
 from sandgrain.kernels.base import ANY_CORE, OVER_INPUT, Kernel, Lowered, lowered
-from sandgrain.ops.softmax import scaling
 
 
 def _lower(view: View) -> Lowered:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.fixedpoint import exp_on_negative_values
-from sandgrain.ir import View
+from sandgrain.graph.fixedpoint import exp_on_negative_values
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.norm.softmax import DIFF_BITS, scaling
+from sandgrain.graph.quantization import high_mul
 from sandgrain.kernels.base import ANY_CORE, OVER_INPUT, Fit, Kernel, Refused, lowered
-from sandgrain.ops.softmax import DIFF_BITS, scaling
-from sandgrain.quant import high_mul
 
 TABLE_FROM = 256  # elements for which a table of up to 1 KiB pays
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.layout.movement import halves
 from sandgrain.kernels.base import Kernel, Lowered, lowered
-from sandgrain.ops.movement import halves
 
 
 def _lower(view: View) -> Lowered:

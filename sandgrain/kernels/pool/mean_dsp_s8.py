@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.pool.mean import Mean
 from sandgrain.kernels.base import DSP, DSP_CORES, OVER_INPUT, Fit, Kernel, Refused, lowered, op_of
 from sandgrain.kernels.pool.windows_2d import MAX_TAPS
-from sandgrain.ops.mean import Mean
 
 
 def _sizes(view: View) -> tuple[int, int, int] | Refused:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.pool.mean import Mean
+from sandgrain.graph.ops.pool.reduction import GROUPS, loop_groups, reduced_count
 from sandgrain.kernels.base import OVER_INPUT, Fields, Kernel, Lowered, lowered, op_of
-from sandgrain.ops.mean import Mean
-from sandgrain.ops.reduction import GROUPS, loop_groups, reduced_count
 
 
 def loop_fields(view: View) -> Fields:

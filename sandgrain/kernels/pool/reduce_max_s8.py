@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
 from sandgrain.kernels.base import OVER_INPUT, Kernel, Lowered, lowered
 from sandgrain.kernels.pool.mean_s8 import loop_fields
 

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.conv.weights import clamp_of
 from sandgrain.kernels.base import OVER_INPUT, Fields, Fit, Refused, Share, lowered
 from sandgrain.kernels.shared.compact_table import RUN, place_fields, refused_window
-from sandgrain.ops.weights import clamp_of
 
 MAX_TAPS = 255  # int8 values whose sum fits int16
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sandgrain.dtypes import INT8
-from sandgrain.ir import Array
+from sandgrain.base.arrays import Array
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.quantization import INT32_MAX
 from sandgrain.kernels.proofs.pair_plane import VALUES
-from sandgrain.quant import INT32_MAX
 
 SHIFT = 22  # fraction bits: the kernel narrows by 16 and 6
 HALF = 1 << 15  # that the first of the two adds

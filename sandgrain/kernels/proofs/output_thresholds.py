@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sandgrain.dtypes import INT8
-from sandgrain.ir import Array
+from sandgrain.base.arrays import Array
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.quantization import INT32_MAX, Int32, Int64, requantize
 from sandgrain.kernels.base import Refused
-from sandgrain.quant import INT32_MAX, Int32, Int64, requantize
 
 NUDGES = 1 << 20  # the greatest that is used
 MAX_RIGHT = 16  # right shifts that are taken on: keeps `add` in 24 bits and every product here in 63

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sandgrain.dtypes import INT8
-from sandgrain.ir import Array
-from sandgrain.quant import INT32_MAX, Int64
+from sandgrain.base.arrays import Array
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.quantization import INT32_MAX, Int64
 
 SHIFT = 21  # fraction bits of the sum: outputs up to +-1023 fit 32 bits
 VALUES = INT8.values()  # every int8, in order

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sandgrain.dtypes import INT8
-from sandgrain.ir import Array
-from sandgrain.quant import Int64, requantize
+from sandgrain.base.arrays import Array
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.quantization import Int64, requantize
 
 TRIES = tuple((least, nudge) for nudge in (0, 1, -1, 2, -2) for least in (2, 1, 0))  # k, units of the scaled accumulator
 

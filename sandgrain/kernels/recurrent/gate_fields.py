@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.recurrent import gates
+from sandgrain.graph.ops.recurrent.gates import Products
 from sandgrain.kernels.base import Fields, Refused
 from sandgrain.kernels.shared import scale_dsp
-from sandgrain.ops import gates
-from sandgrain.ops.gates import Products
 
 BLOCK = 4  # units that a kernel computes at once: a gate's are padded to a multiple
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.recurrent import gates
+from sandgrain.graph.ops.recurrent.gru import GATES, NEW, products_of
+from sandgrain.graph.quantization import quantize_multiplier
 from sandgrain.kernels.base import ONE_INPUT_AND_SCRATCH, Fit, Refused, lowered
 from sandgrain.kernels.recurrent.gate_fields import refused_dsp, scratch_bytes, sequence_fields
-from sandgrain.ops import gates
-from sandgrain.ops.gru import GATES, NEW, products_of
-from sandgrain.quant import quantize_multiplier
 
 
 def lower(kernel: str, view: View, *, reset_first: bool, dsp: bool) -> Fit:

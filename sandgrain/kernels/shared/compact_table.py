@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.dtypes import INT8
-from sandgrain.ir import Array, View
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.base import i32
+from sandgrain.graph.ops.conv.weights import channel_multipliers, clamp_of
 from sandgrain.kernels.base import Fields, Refused
 from sandgrain.kernels.shared.windows import folded_bias
-from sandgrain.ops.base import i32
-from sandgrain.ops.weights import channel_multipliers, clamp_of
 
 SHIFT_BITS = 5  # of a table's first word; the bias has the rest
 BIAS_LIMIT = 1 << (31 - SHIFT_BITS)

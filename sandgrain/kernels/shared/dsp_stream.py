@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sandgrain.dtypes import INT8
-from sandgrain.ir import Array, View
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.conv.weights import channel_multipliers, clamp_of
+from sandgrain.graph.quantization import Int32, Int64, requantize
 from sandgrain.kernels.base import Fields, Refused
 from sandgrain.kernels.shared.windows import by_unit, folded_bias
-from sandgrain.ops.weights import channel_multipliers, clamp_of
-from sandgrain.quant import Int32, Int64, requantize
 
 CONV_BLOCK = 4  # output channels of a block of the convolutions
 HALF = 1 << 15

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.dtypes import INT8
-from sandgrain.ir import Array, View
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.conv.weights import channel_multipliers, clamp_of
+from sandgrain.graph.quantization import Int32
 from sandgrain.kernels.base import Fields, Refused
 from sandgrain.kernels.shared.windows import by_unit, folded_bias
-from sandgrain.ops.weights import channel_multipliers, clamp_of
-from sandgrain.quant import Int32
 
 GROUP = 8  # output channels
 LANES = 16  # inputs of a vector

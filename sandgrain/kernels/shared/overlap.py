@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import View
-from sandgrain.quant import Int64
+from sandgrain.graph.ir import View
+from sandgrain.graph.quantization import Int64
 
 
 def window_lead(view: View, at_once: int = 2) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sandgrain.quant import Int32, wrap_int32
+from sandgrain.graph.quantization import Int32, wrap_int32
 
 MAX_LEFT, MAX_RIGHT = 30, 15
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.conv.weights import channel_multipliers, clamp_of
 from sandgrain.kernels.base import Refused
 from sandgrain.kernels.proofs.output_thresholds import Steps, find_steps
 from sandgrain.kernels.shared.windows import folded_bias
-from sandgrain.ops.weights import channel_multipliers, clamp_of
 
 
 def groups(channels: int, *sizes: int) -> list[slice]:

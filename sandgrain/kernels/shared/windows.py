@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.conv.weights import bias_of
+from sandgrain.graph.quantization import Int64
 from sandgrain.kernels.base import Fields
-from sandgrain.ops.weights import bias_of
-from sandgrain.quant import Int64
 
 BLOCK = 4  # output channels that the portable kernels compute at once
 

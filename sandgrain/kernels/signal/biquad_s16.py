@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.signal.biquad import SECTIONS, Biquad
 from sandgrain.kernels.base import OVER_INPUT, Fields, In, Kernel, Lowered, Out, Scratch, lowered, op_of
-from sandgrain.ops.signal.biquad import SECTIONS, Biquad
 
 
 def _lower(view: View) -> Lowered:

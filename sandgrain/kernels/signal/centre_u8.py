@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.signal.image_normalize import affine
 from sandgrain.kernels.base import ANY_CORE, OVER_INPUT, Fit, Kernel, Refused, lowered
-from sandgrain.ops.signal.image_normalize import affine
 
 
 def _lower(view: View) -> Fit:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.signal.decimate import Decimate, history_of
 from sandgrain.kernels.base import In, Kernel, Lowered, Out, Scratch, lowered, op_of
-from sandgrain.ops.signal.decimate import Decimate, history_of
 
 
 def _lower(view: View) -> Lowered:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.signal.grey import weights_of
 from sandgrain.kernels.base import Kernel, Lowered, before, lowered
-from sandgrain.ops.signal.grey import weights_of
 
 
 def _lower(view: View) -> Lowered:

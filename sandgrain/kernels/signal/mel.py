@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.signal.base import finish_fields
+from sandgrain.graph.ops.signal.fft import twiddles_s32
+from sandgrain.graph.ops.signal.frames import taper_q15, window_shift
+from sandgrain.graph.ops.signal.mel_frames import LOG_BITS, MelOp, tables
+from sandgrain.graph.ops.signal.mfcc import CEPSTRUM_BITS, dct_q
 from sandgrain.kernels.base import ONE_INPUT_AND_SCRATCH, Fields, Kernel, Lowered, lowered, op_of
-from sandgrain.ops.signal.base import finish_fields
-from sandgrain.ops.signal.fft import twiddles_s32
-from sandgrain.ops.signal.frames import taper_q15, window_shift
-from sandgrain.ops.signal.mel_frames import LOG_BITS, MelOp, tables
-from sandgrain.ops.signal.mfcc import CEPSTRUM_BITS, dct_q
 
 
 def _fields(view: View, coefficients: int, dct: Array, dct_shift: int) -> Fields:

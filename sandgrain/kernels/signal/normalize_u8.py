@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.signal.image import CHANNELS
+from sandgrain.graph.ops.signal.image_normalize import affine
 from sandgrain.kernels.base import ANY_CORE, Kernel, Lowered, before, lowered
-from sandgrain.ops.signal.image import CHANNELS
-from sandgrain.ops.signal.image_normalize import affine
 
 
 def _lower(view: View) -> Lowered:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.signal.resize import Area, sides
 from sandgrain.kernels.base import ANY_CORE, ONE_INPUT_AND_SCRATCH, Fields, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.signal.resizing_u8 import sharing, size_fields
-from sandgrain.ops.signal.resize import Area, sides
 
 
 def _lower(view: View) -> Fit:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.signal.resize import sides
 from sandgrain.kernels.base import ANY_CORE, Fit, Kernel, Refused, lowered
 from sandgrain.kernels.signal.resizing_u8 import sharing, size_fields
-from sandgrain.ops.signal.resize import sides
 
 
 def _lower(view: View) -> Fit:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.signal.image import mean_fields
+from sandgrain.graph.ops.signal.resize import shrinks, weights_of
 from sandgrain.kernels.base import Fields, Share, before
-from sandgrain.ops.signal.image import mean_fields
-from sandgrain.ops.signal.resize import shrinks, weights_of
 
 
 def size_fields(view: View, divisor: int) -> Fields:

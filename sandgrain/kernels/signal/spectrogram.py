@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.signal.base import finish_fields
+from sandgrain.graph.ops.signal.fft import twiddles_f32, twiddles_s32
+from sandgrain.graph.ops.signal.frames import taper_q15, window_shift
+from sandgrain.graph.ops.signal.spectrogram import PRECISIONS, Spectrogram, floor_of, fraction_of, unit_bits
 from sandgrain.kernels.base import ONE_INPUT_AND_SCRATCH, Fit, Refused, lowered, op_of
-from sandgrain.ops.signal.base import finish_fields
-from sandgrain.ops.signal.fft import twiddles_f32, twiddles_s32
-from sandgrain.ops.signal.frames import taper_q15, window_shift
-from sandgrain.ops.signal.spectrogram import PRECISIONS, Spectrogram, floor_of, fraction_of, unit_bits
 
 
 def lower(kind: str, view: View) -> Fit:

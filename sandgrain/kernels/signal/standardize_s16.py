@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
 from sandgrain.kernels.base import OVER_INPUT, Kernel, Lowered, before, lowered
 
 

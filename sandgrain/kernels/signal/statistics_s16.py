@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.signal.moments import HIGHER, NUMBERS
 from sandgrain.kernels.base import Fields, Kernel, Lowered, lowered
-from sandgrain.ops.signal.moments import HIGHER, NUMBERS
 
 
 def number_fields(names: Sequence[str]) -> Fields:

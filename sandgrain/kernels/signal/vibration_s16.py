@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.signal.fft import twiddles_s32
+from sandgrain.graph.ops.signal.frames import taper_q15
+from sandgrain.graph.ops.signal.vibration import frames_of, level_offset, spectrum_shift
 from sandgrain.kernels.base import ONE_INPUT_AND_SCRATCH, Kernel, Lowered, lowered
 from sandgrain.kernels.signal.statistics_s16 import number_fields
-from sandgrain.ops.signal.fft import twiddles_s32
-from sandgrain.ops.signal.frames import taper_q15
-from sandgrain.ops.signal.vibration import frames_of, level_offset, spectrum_shift
 
 
 def _scratch(view: View) -> int:

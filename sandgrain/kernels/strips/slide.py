@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from sandgrain.ir import Graph, View, attrs
+from sandgrain.graph.ir import Graph, View, attrs
+from sandgrain.graph.ops.strips import Step, aligned, row_bytes, rows_of, schedule
 from sandgrain.kernels import kernels_of, pick
 from sandgrain.kernels.base import Arg, Call, Fit, In, Kernel, Lowered, Out, Refused, Scratch, before
-from sandgrain.ops.strips import Step, aligned, row_bytes, rows_of, schedule
 
 Form = tuple[int, ...]
 

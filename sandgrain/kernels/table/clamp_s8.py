@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sandgrain.dtypes import INT8
-from sandgrain.ir import View
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.base import same_quant
+from sandgrain.graph.ops.elementwise import relu6
 from sandgrain.kernels.base import ANY_CORE, OVER_INPUT, Fit, Kernel, Lowered, Refused, lowered
-from sandgrain.ops import relu6
-from sandgrain.ops.base import same_quant
 
 
 def _lowered(view: View, low: int, high: int) -> Lowered:

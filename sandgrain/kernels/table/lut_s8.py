@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops import OPS
+from sandgrain.graph.ops.table.unary import UnaryOp, table
 from sandgrain.kernels.base import ANY_CORE, OVER_INPUT, Fit, Kernel, Refused, lowered, op_of
-from sandgrain.ops import OPS
-from sandgrain.ops.lut import UnaryOp, table
 
 
 def _lower(view: View) -> Fit:
