@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandgrain.api.compile import Result, compile, inspect, profile, verify
 from sandgrain.api.inspect import Survey
-from sandgrain.api.operators import Explanation, Operator, explain_kernels, operators
+from sandgrain.api.ops import Explanation, Operator, explain_kernels, operators
 from sandgrain.base.errors import (
     BudgetError,
     MismatchError,

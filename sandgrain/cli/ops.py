@@ -41,7 +41,7 @@ def command(
 
 
 def _list(as_json: bool) -> None:
-    rows = sandgrain.api.operators()
+    rows = sandgrain.operators()
     if as_json:
         _out.emit_json({"ops": [asdict(row) for row in rows]})
         return

@@ -7,9 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from sandgrain import UsageError, explain_kernels
-from sandgrain.api import operators
 from sandgrain.api.inspect import graphs_of
-from sandgrain.api.operators import Answer
+from sandgrain.api.ops import Answer, operators
 from sandgrain.cli import app
 from sandgrain.compiler.plan import plan
 from sandgrain.device import targets
