@@ -1,4 +1,4 @@
-"""Writes docs/cli.md: every command's `--help`, as plain text for a terminal of 80 columns. Run by `make docs`."""
+"""Writes docs/reference/cli.md: every command's `--help`, as plain text for a terminal of 80 columns. Run by `make docs`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes docs/project.md: every section and key of `sandgrain.toml`, made from the schema. Run by `make docs`."""
+"""Writes docs/reference/project.md: every section and key of `sandgrain.toml`, made from the schema. Run by `make docs`."""
 
 from __future__ import annotations
 
