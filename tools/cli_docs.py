@@ -11,7 +11,7 @@ import typer
 HEAD = """\
 # The command line
 
-Generated from `--help` by `make docs`; a test fails when the two differ.
+Every command with its arguments, options and exit codes. Generated from `--help` by `make docs`; a test fails when the two differ.
 """
 
 
