@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sandgrain.api import bring
 from sandgrain.base.text import printable
 from sandgrain.bundle import measure
 from sandgrain.compiler import passes
@@ -143,7 +144,7 @@ def graphs_of(model: Any, example_input: Any = None) -> Graphs:
     """
     title = Path(model).name if isinstance(model, str | os.PathLike) else type(model).__name__
     with rules.located(printable(title)):
-        graph = sources.load(model, identifier(Path(title).stem), example_input)
+        graph = bring.load(model, identifier(Path(title).stem), example_input)
         quantized = not sources.is_float(graph)
         int8 = graph if quantized else convert_with_ranges(graph, dict.fromkeys(range(len(graph.tensors)), STAND_IN)).graph
         return Graphs(title, graph, int8, passes.optimize(int8))
