@@ -19,7 +19,7 @@ the registry by `make docs`; a test fails when the two differ. `sandgrain ops OP
 layers of a model, with a reason for each kernel that does not fit.
 
 Kernels are listed in the order in which they are tried: the first that fits a layer runs it, unless measuring (`--optimize`) finds a better
-one. "Needs" names the features that a core must have (`[features]` of its TOML file); "any core" needs none of them. Kernels of least code
+one. "Needs" names the features that a core must have (`features` in its TOML file); "any core" needs none of them. Kernels of least code
 are only considered by `--optimize size`, or if no other kernel fits.
 """
 FAMILIES = {
@@ -68,7 +68,10 @@ def _in_files(op: Op) -> str:
     from sandgrain.formats.onnx.write import FORMS
 
     tflite = ", ".join(f"`{f.name}`" + (" (int16 too)" if f.int16 else "") for f in op.foreign)
-    pieces = [f".tflite: {tflite}" if tflite else "no .tflite operator", "written to .onnx" if op.name in FORMS else "not written to .onnx"]
+    pieces = [
+        f".tflite: {tflite}" if tflite else "no .tflite operator",
+        "written to .onnx" if op.name in FORMS else "not written to .onnx",
+    ]
     return f"In files: {'; '.join(pieces)}."
 
 
@@ -93,7 +96,9 @@ def traits(op: Op) -> Iterator[str]:
         scale, zero = op.fixed_output.scale[0], op.fixed_output.zero_point[0]
         yield f"The int8 output always has scale {_number(scale)} and zero point {zero}."
     if op.windowed:
-        yield "Windows slide over height and width" + (f"; padding counts as {op.pad_value.value}." if op.pad_value else "; padding is left out.")
+        yield "Windows slide over height and width" + (
+            f"; padding counts as {op.pad_value.value}." if op.pad_value else "; padding is left out."
+        )
     if op.indices_in:
         yield f"int32 indices come in at input {', '.join(map(str, op.indices_in))}."
     if op.indices_out:
@@ -111,7 +116,9 @@ def _weight(weight: Weight) -> str:
     pieces = [f"Input {weight.position}: weights for {source}", f"output channels on axis {weight.channel_axis}"]
     if weight.depthwise:
         pieces.append("each output channel reads one input channel")
-    scales = f"one scale per gate ({weight.gates})" if weight.gates else "one scale per channel" if weight.per_channel else "one scale"
+    scales = (
+        f"one scale per gate ({weight.gates})" if weight.gates else "one scale per channel" if weight.per_channel else "one scale"
+    )
     bias = "no bias" if weight.bias is None else f"bias in input {weight.bias}"
     return ", ".join([*pieces, scales, bias]) + "."
 
