@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from sandgrain.cli import _out
-from sandgrain.graph.ops import OPS
+import sandgrain
+from sandgrain.cli import _terminal
 
 EXAMPLE = "Example: sandgrain ops --json"
 
 
 def command(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """List the supported operators: .tflite names, kernels, and what each does."""
-    rows = [
-        {"op": op.name, "tflite": [f.name for f in op.foreign], "kernels": [k.name for k in op.kernels], "summary": op.summary}
-        for op in OPS.values()
-    ]
+    """List the supported operators: names, .tflite names, and what each does; kernels are in --json."""
+    rows = sandgrain.ops()
     if as_json:
-        _out.emit_json({"ops": rows})
+        _terminal.emit_json({"ops": [asdict(row) for row in rows]})
         return
-    _out.table(
-        f"{len(rows)} operators, {sum(len(op.foreign) for op in OPS.values())} .tflite names (int8)",
-        [".tflite name", "what it does"],
-        [[", ".join(f.name for f in op.foreign), op.summary] for op in OPS.values()],
+    _terminal.table(
+        f"{len(rows)} operators, {sum(len(row.tflite) for row in rows)} .tflite names (int8)",
+        ["operator", ".tflite name", "what it does"],
+        [[row.op, ", ".join(row.tflite) or "-", row.summary] for row in rows],
     )
