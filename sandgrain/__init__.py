@@ -36,7 +36,9 @@ if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs`
     from sandgrain.api.init import init as init
     from sandgrain.api.inspect import Survey as Survey
     from sandgrain.api.inspect import inspect as inspect
+    from sandgrain.api.ops import Explanation as Explanation
     from sandgrain.api.ops import Operator as Operator
+    from sandgrain.api.ops import explain_kernels as explain_kernels
     from sandgrain.api.ops import ops as ops
     from sandgrain.api.profile import profile as profile
     from sandgrain.api.quantize import QuantizeReport as QuantizeReport
@@ -72,6 +74,7 @@ _TYPES = {
     "Comparison": "api._compare",
     "Demo": "api.demo",
     "Difference": "bundle.verify",
+    "Explanation": "api.ops",
     "ExportReport": "api.export",
     "FeatureBlock": "api.features",
     "FrontEnd": "frontend.frontend",
@@ -85,6 +88,7 @@ _TYPES = {
     "Survey": "api.inspect",
     "Targets": "api.targets",
     "Verdict": "bundle.verify",
+    "explain_kernels": "api.ops",
     "feature_blocks": "api.features",
 }
 # These need what `pip install 'sandgrain[data]'` brings, so `from sandgrain import *` leaves them out.

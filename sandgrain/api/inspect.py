@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sandgrain.api import _bring
 from sandgrain.base.text import printable
 from sandgrain.bundle import measure
 from sandgrain.compiler import passes
@@ -107,25 +108,21 @@ def inspect(model: Any, *, example_input: Any = None) -> Survey:
     Raises UnsupportedError, whose `faults` name every piece that cannot be compiled, ModelError for a broken file and UsageError
     for a missing framework or example.
     """
-    title = Path(model).name if isinstance(model, str | os.PathLike) else type(model).__name__
-    with rules.located(printable(title)):
-        graph = sources.load(model, identifier(Path(title).stem), example_input)
-        quantized = not sources.is_float(graph)
-        int8 = graph if quantized else convert_with_ranges(graph, dict.fromkeys(range(len(graph.tensors)), STAND_IN)).graph
-        optimized = passes.optimize(int8)
+    graphs = graphs_of(model, example_input)
+    title, graph, int8 = graphs.title, graphs.own, graphs.int8
     by_core: dict[str, Compiled] = {}
 
     def compiled(board: targets.Board) -> Compiled:
         core = board.core
         if core.name not in by_core:
-            by_core[core.name] = emit(int8, optimized, board, Options(identifier(graph.name or "model")), Choice())
+            by_core[core.name] = emit(int8, graphs.optimized, board, Options(identifier(graph.name or "model")), Choice())
         return by_core[core.name]
 
     boards = [targets.load(name) for name in targets.boards()]
     first = measure.planned(measure.Build(compiled(boards[0]), boards[0], title=title))
     return Survey(
         model=title,
-        quantized=quantized,
+        quantized=graph is int8,
         inputs=_ends(graph, graph.inputs),
         outputs=_ends(graph, graph.outputs),
         layers=tuple(_layer(graph, k, node) for k, node in enumerate(graph.nodes)),
@@ -136,6 +133,29 @@ def inspect(model: Any, *, example_input: Any = None) -> Survey:
         weight_bytes=first.weight_bytes,
         fits=tuple(_fit(b, compiled(b)) for b in boards),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graphs:
+    """A model on its way: `own`, as it came; `int8`, the same where it came so; `optimized`, after the passes."""
+
+    title: str
+    own: Graph
+    int8: Graph
+    optimized: Graph
+
+
+def graphs_of(model: Any, example_input: Any = None) -> Graphs:
+    """The graphs of a model file, a live model or a graph; floats are put into int8 with ranges that stand in for measured ones.
+
+    Raises what `inspect` raises.
+    """
+    title = Path(model).name if isinstance(model, str | os.PathLike) else type(model).__name__
+    with rules.located(printable(title)):
+        graph = _bring.load(model, identifier(Path(title).stem), example_input)
+        quantized = not sources.is_float(graph)
+        int8 = graph if quantized else convert_with_ranges(graph, dict.fromkeys(range(len(graph.tensors)), STAND_IN)).graph
+        return Graphs(title, graph, int8, passes.optimize(int8))
 
 
 def _layer(graph: Graph, index: int, node: Node) -> Layer:

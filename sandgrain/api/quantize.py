@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.api import _compare
+from sandgrain.api import _bring, _compare
 from sandgrain.api._compare import Comparison
 from sandgrain.base import files
 from sandgrain.base.errors import UnsupportedError, UsageError
@@ -98,7 +98,7 @@ def quantize(
     options = Options(Calibration(method, percent), "activations" if equalize else "none", bias_correction)
     given = _input_quant(input_scale, input_zero_point)
     with rules.located(printable(source.name)):
-        graph = sources.load(source, source.stem)
+        graph = _bring.load(source, source.stem)
         if not sources.is_float(graph):
             raise UnsupportedError("this is not a float model; it is quantized already")
     if given is not None and len(graph.inputs) > 1:

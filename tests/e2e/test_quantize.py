@@ -88,7 +88,7 @@ def test_a_refusal_is_one_line_and_writes_nothing(folder: Path) -> None:
 
 
 def refusal(folder: Path, **changes: Any) -> str:
-    """What `quantize_model` says; nothing is written."""
+    """What `quantize` says; nothing is written."""
     given = {"model": folder / "net.tflite", "calibration": folder / "net.npz", "out": folder / "new.tflite"} | changes
     before = tree(folder)
     with pytest.raises(SandgrainError) as error:

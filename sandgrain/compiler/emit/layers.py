@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,8 +13,8 @@ from sandgrain.compiler.emit.tables import Tables
 from sandgrain.compiler.plan import Plan, Selected
 from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops import OPS
-from sandgrain.graph.ops.base import Arg, Call, Fields, In, Out, Scratch
 from sandgrain.graph.ops.signal.base import SignalOp
+from sandgrain.kernels.base import Arg, Call, Fields, In, Out, Scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Emitter:
         items: list[str] = []
         blocks: list[str] = []
         for field, value in fields.items():
-            if isinstance(value, Mapping):
+            if isinstance(value, dict):
                 blocks.append(f"{indent}.{field} = {{\n{self._members(value, hint, indent + '    ')}\n{indent}}},")
                 continue
             if isinstance(value, np.ndarray):

@@ -16,8 +16,8 @@ from sandgrain.compiler.plan import Plan
 from sandgrain.compiler.plan.stream import Shape
 from sandgrain.graph.ir import Graph, Tensor
 from sandgrain.graph.ops import OPS
-from sandgrain.graph.ops.base import In, Scratch
 from sandgrain.graph.ops.signal.base import SignalOp
+from sandgrain.kernels.base import In, Scratch
 
 CHUNK = 64  # samples that pass the filters at a time, in a buffer on the stack
 
@@ -45,7 +45,7 @@ def _state(graph: Graph, node: int) -> int:
     assert isinstance(op, SignalOp)
     made = op.stream(graph.view(graph.nodes[node]))
     assert made is not None
-    return _align(made[1])
+    return _align(made)
 
 
 def declaration(graph: Graph, shape: Shape, name: str, caller: bool) -> str:

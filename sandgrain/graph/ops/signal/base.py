@@ -16,7 +16,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Tensor, View
-from sandgrain.graph.ops.base import Call, Op, need, need_dtype, need_per_tensor_int8
+from sandgrain.graph.ops.base import Op, need, need_dtype, need_per_tensor_int8
 from sandgrain.graph.ops.elementwise.rescale import need_multiplier
 from sandgrain.graph.quantization import quantize_multiplier, requantize
 
@@ -43,10 +43,10 @@ class SignalOp(Op):
         """The same for each index of the last axis, where they differ; None where they do not."""
         return None
 
-    def stream(self, view: View) -> tuple[Call, int] | None:
-        """How the op runs on a stream, for ops that turn samples into samples: a call and the bytes of its state.
+    def stream(self, view: View) -> int | None:
+        """For ops that turn samples into samples, and so run on a stream: the bytes of their state.
 
-        The C function is the call's with `_step` behind it: `(&params, state, in, out, count)`, `count` samples of every
+        The C function is that of the op's kernel with `_step` behind it: `(&params, state, in, out, count)`, `count` samples of every
         channel in, the number of samples written out (void: as many as came in). The state is zero at the start. None for
         all other ops.
         """
