@@ -54,6 +54,28 @@ class Tensor:
         return self.quant.zero_point[0]
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """A tensor that lives from one call of the generated C to the next, in a struct of the caller's; all zero at the start.
+
+    `name`: its C member. `dtype`: a key of ITEM_BYTES, uint8 for words that only the op knows. `says`: its comment.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    says: str
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * ITEM_BYTES[self.dtype]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """One operation. `inputs` holds tensor indices, -1 where an optional input is absent."""

@@ -14,7 +14,6 @@ from sandgrain import datafile, targets
 from sandgrain.codegen import bundle
 from sandgrain.codegen.layers import Layer, shape_text
 from sandgrain.codegen.model import Source, harness
-from sandgrain.codegen.stream import state_bytes as stream_bytes
 from sandgrain.cost import Image, energy_uj, milliseconds, stack_bound
 from sandgrain.errors import BudgetError, UsageError
 from sandgrain.pipeline import Compiled
@@ -76,7 +75,7 @@ def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str
     report = planned(source, board, compiler, title)
     if source.plan.stream is not None:
         window = sum(source.plan.graph.tensors[i].nbytes for i in callers(source.plan.graph))
-        report = replace(report, stream_bytes=stream_bytes(source.plan.graph, source.plan.stream), window_bytes=window)
+        report = replace(report, stream_bytes=source.stream_bytes, window_bytes=window)
     if board.core.arch == "host":
         return replace(report, notes=("the host has no firmware: sizes are planned, nothing is emulated",))
     if not run:

@@ -105,7 +105,7 @@ def _save(compiled: Compiled, origin: Origin, board: Board, compiler: str, opt: 
             "name": options.name, "arena": options.arena, "section": options.section,
             "labels": list(compiled.imported.labels), "build_id": compiled.source.build_id,
             "choice": _choice_facts(compiled.choice), "threshold": options.threshold, "rule": asdict(options.rule),
-            "channels_first": compiled.imported.channels_first,
+            "channels_first": compiled.imported.channels_first, "parts": compiled.source.facts,
         }  # fmt: skip
         (proof / "build.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         measure(work)
@@ -127,6 +127,14 @@ def _prefix(folder: Path) -> str:
     except (UsageError, KeyError, TypeError):
         return "model"
     return name if (folder / f"{name}.c").is_file() else "model"
+
+
+def parts(folder: Path) -> dict[str, Any]:
+    """What the C of the bundle in `folder` offers: part ("run", "stream", "decide", "alarm" ...) -> facts. Raises UsageError."""
+    found = _facts(folder).get("parts")
+    if not isinstance(found, dict):
+        raise UsageError(f"{folder} is not a complete bundle (parts); compile the model again")
+    return found
 
 
 def load_bundle(folder: Path) -> Bundle:

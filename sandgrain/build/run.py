@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sandgrain import passes, targets
+from sandgrain import passes, proof, targets
 from sandgrain.build import example, firmware, limits, metrics, network, place, spotting
 from sandgrain.build.result import GIVEN, Battery, Built, Stage, Worst
 from sandgrain.build.samples import Samples
@@ -181,7 +181,7 @@ def example_of(
     """Writes the example around test window `at`; what it prints on the emulated board, None where that cannot be known."""
     raw, labels = samples.raw("test", [at])
     stream, caller = order.front.stride > 0, order.target.arena == "caller"
-    decides = f"{order.name}_decide(" in (out / f"{order.name}.h").read_text("ascii")
+    decides = "decide" in proof.parts(out)
     main = example.text(
         order.name, raw[0], samples.found.labels[int(labels[0])], stream=stream, caller=caller, decides=decides, template=template
     )

@@ -18,7 +18,6 @@ from sandgrain.build.firmware import Order
 from sandgrain.build.recording import Recording, pieces, planned
 from sandgrain.build.samples import Samples
 from sandgrain.build.store import digest
-from sandgrain.codegen import decide as emitted
 from sandgrain.codegen.ctext import printable
 from sandgrain.decide import MAX_MARGIN, Rates, Rule, decide, rates
 from sandgrain.errors import ToolchainError, UsageError
@@ -112,7 +111,7 @@ def applies(samples: Samples, folder: Path) -> bool:
     """Whether the bundle in `folder` listens to a stream and decides, and there is something to listen to."""
     if samples.found.kind != "audio" or samples.found.loaded.project.decide.minutes <= 0:
         return False
-    return "_decide(" in next(folder.glob("*.h")).read_text("ascii")
+    return "decide" in proof.parts(folder)
 
 
 def spotted(samples: Samples, order: Order, folder: Path, build_id: str, step: Step) -> Spotted | None:
@@ -160,7 +159,7 @@ class _Driver:
 def _heard(samples: Samples, recording: Recording, order: Order, folder: Path, step: Step) -> Heard:
     bundle = proof.load_bundle(folder)
     stream = bundle.compiled.source.plan.stream
-    assert stream is not None and emitted.applies(bundle.compiled.graph)
+    assert stream is not None
     spacing = max(stream.stride * stream.hop, 1)  # samples between results, at least: behind a filter there are more
     driver = _driver(order, min(spacing, PIECE), samples.pipeline.signal.shape[1], len(order.labels))
     host = _results(driver, _on_host(driver, bundle.code, _cut(pieces(recording, samples), driver, recording, step)))

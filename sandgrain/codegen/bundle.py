@@ -14,7 +14,7 @@ _INCLUDE = re.compile(r'^#include "([a-z0-9_]+\.h)"', re.MULTILINE)
 
 def kernel_files(source: Source) -> dict[str, str]:
     """File name -> text of every kernel the model calls, and of what those include (next to them, or in portable/)."""
-    wanted = sorted({s for layer in source.layers for s in layer.sources})
+    wanted = list(source.files)
     found: dict[str, str] = {}
     while wanted:
         path = wanted.pop()

@@ -112,6 +112,26 @@ class Refused:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How an op runs on a part of its input, as a stream calls it.
+
+    `takes`: "samples", any number of them; the C function is the kernel's with `_step` behind it, `(&params, state, in, out, count)`,
+    `count` samples of every channel in, the number of samples written out (void where `factor` is 1: as many as came in). Or "frame",
+    `window` samples in and a row out, every `hop` samples; the C function is the kernel's own, with `fields` in its struct instead of
+    those of a whole window. `state`: bytes that live from one step to the next, a multiple of 4. `factor`: samples in per sample out.
+    `refused`: why this node cannot be streamed, and the way out.
+    """
+
+    takes: str
+    state: int = 0
+    factor: int = 1
+    window: int = 0
+    hop: int = 0
+    fields: tuple[tuple[str, int], ...] = ()
+    refused: str = ""
+
+
 def _no_scratch(view: View) -> int:
     return 0
 
@@ -254,6 +274,10 @@ class Op(ABC):
     @abstractmethod
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         """The op's meaning, exact to the bit: numpy in (constants included), numpy out, shapes and dtypes as in `view`."""
+
+    def step(self, view: View) -> Step | None:
+        """How the op runs on a part of its input, None where it needs all of it."""
+        return None
 
     def macs(self, view: View) -> int:
         """Multiply-accumulates an inference."""

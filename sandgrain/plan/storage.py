@@ -13,9 +13,9 @@ from sandgrain.ir import Graph
 from sandgrain.ops import OPS
 from sandgrain.ops.base import Lowered
 from sandgrain.plan.choice import Selected
-from sandgrain.plan.stream import Outside
+from sandgrain.plan.stream import OutsideArena
 
-NONE = Outside()
+NONE = OutsideArena()
 ALIGN = 4  # bytes; word loads of int8 data, and int32 and float tensors
 
 
@@ -67,7 +67,7 @@ def callers(graph: Graph) -> frozenset[int]:
 
 
 def storages(
-    graph: Graph, selected: Sequence[Selected | None], apart: Outside = NONE
+    graph: Graph, selected: Sequence[Selected | None], apart: OutsideArena = NONE
 ) -> tuple[list[Storage], dict[int, int], list[Sharing]]:
     """The storages of a graph in its order, tensor index -> storage index, and who may share. Constants and what the caller keeps have none,
     nor has what a stream keeps `apart`."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sandgrain.codegen import bundle
-from sandgrain.codegen.model import Options, Source, generate, signature
+from sandgrain.codegen.model import Options, Source, generate
 from sandgrain.ir import Array, Graph
 from sandgrain.plan import plan
 from sandgrain.toolchain import build_shared
@@ -38,7 +38,6 @@ class Batch:
     def run(self, k: int, inputs: Sequence[Array]) -> list[Array]:
         """Outputs of graph `k` for one sample."""
         source: Source = self.sources[k]
-        assert signature(source)
         graph = source.plan.graph
         outputs = [np.zeros(graph.tensors[i].shape, graph.tensors[i].dtype) for i in graph.outputs]
         arrays = [np.ascontiguousarray(x) for x in inputs] + outputs

@@ -8,24 +8,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sandgrain.codegen import decide as emitted
+from sandgrain.codegen.bundle import KERNELS
+from sandgrain.codegen.parts import decide as emitted
 from sandgrain.decide import Event, Rule, decide, rates
 from sandgrain.errors import UsageError
 from sandgrain.toolchain import build_shared
 
 LABELS = 4
+FLAGS = ["-Wall", "-Wextra", "-Werror", "-Wconversion"]
+RUNTIME = Path(str(KERNELS)) / "runtime"
 
 
 def in_c(rule: Rule, scores: np.ndarray, folder: Path, before: str = "") -> np.ndarray:
     """The decisions of the emitted C, with `before` in front of it."""
     text = (
-        "#include <stdint.h>\n" + before + emitted.declaration("m", rule, LABELS) + emitted.definition("m", LABELS)
+        '#include <stdint.h>\n#include "sg_decide.h"\n' + before + emitted.declaration("m", rule, LABELS) + emitted.definition("m", LABELS)
         + f"void run(const int8_t *s, int32_t n, int32_t *out);\nvoid run(const int8_t *s, int32_t n, int32_t *out)\n{{\n"
         f"    struct m_decider d = {{0}};\n    for (int32_t i = 0; i < n; i++) {{\n        out[i] = m_decide(&d, s + {LABELS} * i);\n    }}\n}}\n"
     )  # fmt: skip
     (folder / "d.c").write_text(text)
     place = folder / f"{len(list(folder.iterdir()))}.so"  # a library of the same name is not loaded again
-    library = ctypes.CDLL(str(build_shared([folder / "d.c"], place, ["-Wall", "-Wextra", "-Werror", "-Wconversion"])))
+    library = ctypes.CDLL(str(build_shared([folder / "d.c"], place, FLAGS, include_dirs=[RUNTIME])))
     out = np.zeros(len(scores), np.int32)
     data = np.ascontiguousarray(scores)
     library.run(ctypes.c_void_p(data.ctypes.data), len(scores), ctypes.c_void_p(out.ctypes.data))

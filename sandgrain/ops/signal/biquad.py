@@ -14,7 +14,7 @@ import numpy as np
 
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape, need, need_inputs
+from sandgrain.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape, Step, need, need_inputs
 from sandgrain.ops.samples import one_op
 from sandgrain.ops.signal.base import INT16_MAX, INT16_MIN, SignalOp, need_signal
 from sandgrain.ops.signal.filters import KINDS, ORDERS, Q, Section, butterworth, need_unit_of_input, peak_gain
@@ -130,12 +130,9 @@ class Biquad(SignalOp):
         """Bytes that live from one chunk of a stream to the next; zero at its start."""
         return _state_bytes(view)
 
-    def stream(self, view: View) -> tuple[Call, int]:
-        """The call whose struct serves `sg_biquad_s16_step(&params, state, in, out, count)`, and the bytes of its state.
-
-        `count` samples of every channel in any chunks give what one call with all of them gives; `out` may be `in`.
-        """
-        return _call(view), _state_bytes(view)
+    def step(self, view: View) -> Step:
+        """`count` samples of every channel in any chunks give what one call with all of them gives; `out` may be `in`."""
+        return Step("samples", self.state_bytes(view))
 
     def sample(self, draw: Draw) -> Graph:
         kind, order, rate = draw.choice(KINDS), draw.choice(ORDERS), draw.choice((119.0, 8000.0, 16000.0))

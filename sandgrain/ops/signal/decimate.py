@@ -12,7 +12,7 @@ import numpy as np
 
 from sandgrain.errors import ModelError, UsageError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape, need, need_inputs
+from sandgrain.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape, Step, need, need_inputs
 from sandgrain.ops.samples import one_op
 from sandgrain.ops.signal.base import INT16_MAX, INT16_MIN, SignalOp, need_signal
 from sandgrain.ops.signal.filters import lowpass_taps, need_unit_of_input
@@ -106,13 +106,10 @@ class Decimate(SignalOp):
         """Bytes that live from one chunk of a stream to the next; zero at its start."""
         return _state_bytes(view)
 
-    def stream(self, view: View) -> tuple[Call, int]:
-        """The call whose struct serves `sg_decimate_s16_step(&params, state, in, out, count)`, and the bytes of its state.
-
-        `count` samples of every channel, any number; returns how many it wrote of every channel: over all chunks as many
-        as one call with all samples writes, and the same. `out` must not overlap `in`.
-        """
-        return _call(view), _state_bytes(view)
+    def step(self, view: View) -> Step:
+        """`count` samples of every channel, any number; over all chunks as many come out as one call with all samples writes, and the
+        same. `out` must not overlap `in`."""
+        return Step("samples", self.state_bytes(view), int(view.attrs["factor"]))
 
     def sample(self, draw: Draw) -> Graph:
         factor = draw.choice((2, 3, 4, 5))

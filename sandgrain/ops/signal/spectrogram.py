@@ -24,7 +24,7 @@ import numpy as np
 
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape, need, need_inputs
+from sandgrain.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape, Step, need, need_inputs
 from sandgrain.ops.samples import draw_quant, one_op
 from sandgrain.ops.signal.base import SignalOp, check_finish, finish, finish_fields, need_signal
 from sandgrain.ops.signal.fft import (
@@ -137,7 +137,11 @@ class Spectrogram(SignalOp):
     summary = "spectrum of sliding frames: magnitude, power or the logarithm of either"
     kernels = (Kernel("spectrogram", _lower, scratch=_scratch),)
     finishes = True
-    runs = "frames"
+
+    def step(self, view: View) -> Step:
+        """A frame at a time."""
+        a = view.attrs
+        return Step("frame", window=int(a["window"]), hop=int(a["hop"]), fields=(("frames", 1),))
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
