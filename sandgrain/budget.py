@@ -80,8 +80,7 @@ def check(report: Report, limits: Limits, board: Board) -> None:
 
 def check_memory(report: Report, limits: Limits, board: Board) -> None:
     """`check` without the time limit, for a report of what was not run."""
-    on_host = board.core.arch == "host"
-    own_ram, own_flash = (None, None) if on_host else (board.ram_bytes, board.flash_bytes)
+    own_ram, own_flash = (board.ram_bytes, board.flash_bytes) if board.core.runs_firmware else (None, None)
     ram, ram_of = _tighter(limits.ram_bytes, own_ram, board, "--max-ram")
     flash, flash_of = _tighter(limits.flash_bytes, own_flash, board, "--max-flash")
     if ram is not None and report.ram_bytes > ram:
@@ -95,7 +94,7 @@ def check_memory(report: Report, limits: Limits, board: Board) -> None:
 
 def ram_limit(limits: Limits, board: Board) -> int | None:
     """The bytes of RAM that a model may use: the given limit or the board's, whichever is less; None on the host."""
-    own = None if board.core.arch == "host" else board.ram_bytes
+    own = board.ram_bytes if board.core.runs_firmware else None
     return _tighter(limits.ram_bytes, own, board, "--max-ram")[0]
 
 

@@ -90,9 +90,9 @@ def random(graph: Graph, samples: int, seed: int = 0) -> DataSet:
         if tensor.dtype == "float32":
             made.append((rng.standard_normal(shape) * 4).astype(np.float32))
         else:
-            info, rows = np.iinfo(tensor.dtype), choices(graph, index)
-            low, high = (int(info.min), int(info.max)) if rows is None else (0, rows - 1)
-            made.append(rng.integers(low, high, size=shape, dtype=tensor.dtype, endpoint=True))
+            rows = choices(graph, index)
+            low, high = (tensor.dtype.low, tensor.dtype.high) if rows is None else (0, rows - 1)
+            made.append(rng.integers(low, high, size=shape, dtype=tensor.dtype.numpy, endpoint=True))
     return DataSet(tuple(made), None)
 
 
@@ -194,10 +194,10 @@ def numbers(x: Array, tensor: Tensor, what: str) -> Array:
 def fit(x: Array, tensor: Tensor, what: str, channels_first: bool = False) -> Array:
     """Samples as an input takes them, [n, *tensor.shape] in its dtype. Raises UsageError."""
     x = to_graph(x, tensor, what, channels_first)
-    if x.dtype == np.dtype(tensor.dtype):
+    if x.dtype == tensor.dtype.numpy:
         return x
     if tensor.dtype == "int32":
         return numbers(x, tensor, what)
-    if tensor.dtype == "int8" and tensor.quant is not None and x.dtype.kind == "f":
-        return quantize(x, tensor.quant)
-    raise UsageError(f"{what} is {x.dtype}; the model takes {tensor.dtype}" + (" or float" if tensor.dtype == "int8" else ""))
+    if tensor.quant is not None and x.dtype.kind == "f":
+        return quantize(x, tensor.quant, tensor.dtype)
+    raise UsageError(f"{what} is {x.dtype}; the model takes {tensor.dtype}" + (" or float" if tensor.quant is not None else ""))

@@ -75,11 +75,11 @@ def int8_outputs(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     given = []
     for x, index in zip(inputs, graph.inputs, strict=True):
         tensor = graph.tensors[index]
-        given.append(x if tensor.dtype == "float32" or tensor.quant is None else quantize(x, tensor.quant))
+        given.append(x if tensor.quant is None else quantize(x, tensor.quant, tensor.dtype))
     found = []
     for y, index in zip(host.run(given), graph.outputs, strict=True):
         tensor = graph.tensors[index]
-        found.append(y if tensor.dtype != "int8" or tensor.quant is None else dequantize(y, tensor.quant))
+        found.append(y if tensor.quant is None else dequantize(y, tensor.quant))
     return found
 
 

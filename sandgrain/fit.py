@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from sandgrain.ir import Graph
 from sandgrain.measure import beside_arena, instructions_of
+from sandgrain.ops import Kernel
 from sandgrain.passes.into_strips import longest_chain
 from sandgrain.pipeline import Compiled, emit, planned
 from sandgrain.plan import Choice, candidates
+from sandgrain.plan.choice import select
 from sandgrain.report import size
 from sandgrain.targets import Board
 
@@ -61,10 +63,19 @@ def fit_choice(graph: Graph, features: Collection[str], choice: Choice, arena_by
 
 
 def _options(graph: Graph, features: Collection[str], choice: Choice) -> Iterator[Choice]:
-    fitting = {node.outputs[0]: candidates(graph, node, features) for node in graph.nodes}
+    """Ways to need less memory. Where `choice` has kernels of least code, those stay in the running."""
+    compact = any(kernel.compact for kernel in _chosen(graph, features, choice))
+    fitting = {node.outputs[0]: candidates(graph, node, features, compact=compact) for node in graph.nodes}
     for rank in range(max((len(k) for k in fitting.values()), default=0)):
         kernels = {t: k[min(rank, len(k) - 1)].name for t, k in fitting.items() if k}
         yield replace(choice, kernels=kernels)
     for length in range(2, longest_chain(graph) + 1):
         for height in HEIGHTS:
             yield replace(choice, strips=(length, height))
+
+
+def _chosen(graph: Graph, features: Collection[str], choice: Choice) -> Iterator[Kernel]:
+    for node in graph.nodes:
+        selected = select(graph, node, features, choice)
+        if selected is not None:
+            yield selected.kernel

@@ -3,7 +3,7 @@
 A raw value r with `bits` integer bits stands for r / 2^(31 - bits) (gemmlowp's Q format: sign bit, `bits`, fraction).
 Results have 0 integer bits: r / 2^31. All functions take and give numpy int32 arrays (or what converts to them).
 The polynomial, the Newton iteration and their constants are gemmlowp's (fixedpoint.h).
-The C that softmax needs of this is kernels/portable/sg_fixedpoint.h.
+The C that softmax needs of this is kernels/norm/sg_fixedpoint.h.
 """
 
 from __future__ import annotations

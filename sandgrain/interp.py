@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from sandgrain.errors import UsageError
 from sandgrain.ir import Array, Graph
 from sandgrain.ops import OPS
@@ -21,14 +19,14 @@ def trace(graph: Graph, inputs: Sequence[Array]) -> list[Array | None]:
         raise UsageError(f"the model has {len(graph.inputs)} inputs, {len(inputs)} were given")
     for index, given in zip(graph.inputs, inputs, strict=True):
         tensor = graph.tensors[index]
-        if given.dtype != np.dtype(tensor.dtype) or given.size != tensor.size:
+        if given.dtype != tensor.dtype.numpy or given.size != tensor.size:
             raise UsageError(f"input {tensor.shape} {tensor.dtype} was given {given.shape} {given.dtype}")
         values[index] = given.reshape(tensor.shape)
     for node in graph.nodes:
         view = graph.view(node)
         results = OPS[node.op].reference(view, [None if i < 0 else values[i] for i in node.inputs])
         for index, tensor, value in zip(node.outputs, view.outputs, results, strict=True):
-            assert value.shape == tensor.shape and value.dtype == np.dtype(tensor.dtype), (node.name, value.shape, value.dtype)
+            assert value.shape == tensor.shape and value.dtype == tensor.dtype.numpy, (node.name, value.shape, value.dtype)
             values[index] = value
     return values
 

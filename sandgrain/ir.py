@@ -12,25 +12,37 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from sandgrain.dtypes import Array as Array
+from sandgrain.dtypes import DType, dtype_of
+from sandgrain.errors import ModelError, printable
 from sandgrain.quant import Quantization
 
-Array = npt.NDArray[Any]
 Attrs = Mapping[str, Any]
 
-ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 4}
 
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False)
 class Tensor:
-    """One value: `shape` (batch first, NHWC), `dtype` (a key of ITEM_BYTES), quantization, constant data or None."""
+    """One value of the graph."""
 
     name: str
-    shape: tuple[int, ...]
-    dtype: str
-    quant: Quantization | None = None
-    data: Array | None = None
+    shape: tuple[int, ...]  # batch first, channels last
+    dtype: DType
+    quant: Quantization | None  # None: the elements are plain numbers
+    data: Array | None  # of a constant: `shape`, `dtype.numpy`
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: DType | str,
+        quant: Quantization | None = None,
+        data: Array | None = None,
+    ) -> None:
+        """`dtype`: the type or its name. Raises ModelError if there is no type of that name."""
+        kind = dtype_of(dtype)
+        for field_name, value in (("name", name), ("shape", shape), ("dtype", kind), ("quant", quant), ("data", data)):
+            object.__setattr__(self, field_name, value)
 
     @property
     def size(self) -> int:
@@ -39,32 +51,38 @@ class Tensor:
 
     @property
     def nbytes(self) -> int:
-        return self.size * ITEM_BYTES[self.dtype]
+        """Bytes in memory, packed as the type packs."""
+        return self.dtype.nbytes(self.size)
+
+    @property
+    def units(self) -> int:
+        """Elements of a C array of `dtype.c_type` that holds the tensor: `size`, or fewer where elements share bytes."""
+        return self.dtype.units(self.size)
 
     @property
     def scale(self) -> float:
-        """The scale of a per-tensor quantized tensor."""
-        assert self.quant is not None and self.quant.per_tensor, self.name
-        return self.quant.scale[0]
+        """The one scale of the tensor. Raises ModelError if it has none, or one per channel."""
+        return self._single().scale[0]
 
     @property
     def zero_point(self) -> int:
-        """The zero point of a per-tensor quantized tensor."""
-        assert self.quant is not None and self.quant.per_tensor, self.name
-        return self.quant.zero_point[0]
+        """The one zero point of the tensor. Raises ModelError if it has none, or one per channel."""
+        return self._single().zero_point[0]
+
+    def _single(self) -> Quantization:
+        if self.quant is None or not self.quant.per_tensor:
+            raise ModelError(f"{printable(self.name)} needs exactly one scale; quantize activations per tensor")
+        return self.quant
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A tensor that lives from one call of the generated C to the next, in a struct of the caller's; all zero at the start.
+    """A tensor that lives from one call of the generated C to the next, in a struct of the caller's; all zero at the start."""
 
-    `name`: its C member. `dtype`: a key of ITEM_BYTES, uint8 for words that only the op knows. `says`: its comment.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    says: str
+    name: str  # its C member
+    dtype: DType  # uint8 for words that only an op's kernel knows
+    shape: tuple[int, ...]  # () for a counter
+    says: str  # what it holds, for a comment
 
     @property
     def size(self) -> int:
@@ -72,8 +90,9 @@ class State:
         return int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
 
     @property
-    def nbytes(self) -> int:
-        return self.size * ITEM_BYTES[self.dtype]
+    def padded_bytes(self) -> int:
+        """Bytes in the struct, where every member starts at a multiple of 4."""
+        return -(-self.dtype.nbytes(self.size) // 4) * 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +130,10 @@ class Graph:
             tuple(self.tensors[i] for i in node.outputs),
         )
 
+    def packed(self, sample: Sequence[Array]) -> list[bytes]:
+        """One sample's inputs as the bytes that they are in memory. `sample`: an array for each input, of its dtype."""
+        return [self.tensors[i].dtype.pack(x) for i, x in zip(self.inputs, sample, strict=True)]
+
     def turned(self, index: int) -> bool:
         """Whether an input or output has its channels at axis 1 where the model comes from."""
         rank = len(self.tensors[index].shape)
@@ -147,15 +170,17 @@ class View:
         return self.outputs[0]
 
     def input(self, index: int) -> Tensor:
-        """Input `index`, which must be present."""
-        tensor = self.inputs[index]
-        assert tensor is not None, f"{self.node.name}: input {index} is absent"
+        """Input `index`. Raises ModelError if it is absent."""
+        tensor = self.optional(index)
+        if tensor is None:
+            raise ModelError(f"input {index} is absent; export the model again")
         return tensor
 
     def const(self, index: int) -> Array:
-        """The data of constant input `index`."""
+        """The data of input `index`. Raises ModelError if it is absent or computed at run time."""
         data = self.input(index).data
-        assert data is not None, f"{self.node.name}: input {index} is not constant"
+        if data is None:
+            raise ModelError(f"input {index} is computed at run time; make it a constant")
         return data
 
     def optional(self, index: int) -> Tensor | None:

@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from sandgrain import datafile, targets
 from sandgrain.codegen import bundle
 from sandgrain.codegen.layers import Layer, shape_text
@@ -76,7 +74,7 @@ def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str
     if source.plan.stream is not None:
         window = sum(source.plan.graph.tensors[i].nbytes for i in callers(source.plan.graph))
         report = replace(report, stream_bytes=source.stream_bytes, window_bytes=window)
-    if board.core.arch == "host":
+    if not board.core.runs_firmware:
         return replace(report, notes=("the host has no firmware: sizes are planned, nothing is emulated",))
     if not run:
         return replace(report, notes=("not measured: flash and RAM leave out code and stack",))
@@ -87,7 +85,7 @@ def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str
         if missing:
             return replace(report, notes=(f"not run: {missing}",))
         core = open_emulator(elf, board)
-        sample = [np.ascontiguousarray(x[0]).tobytes() for x in datafile.random(compiled.graph, 1).inputs]
+        sample = compiled.graph.packed([x[0] for x in datafile.random(compiled.graph, 1).inputs])
         return _emulated(report, core.profile(sample), board)
 
 
@@ -101,7 +99,7 @@ def instructions_of(compiled: Compiled, board: Board, compiler: str, opt: str) -
 
 def beside_arena(compiled: Compiled, board: Board, compiler: str, opt: str) -> int:
     """Bytes of RAM that a model needs beside its arena: static data and the worst-case stack. 0 on the host."""
-    if board.core.arch == "host":
+    if not board.core.runs_firmware:
         return 0
     roomy = replace(board, ram_bytes=board.ram_bytes + ROOM, flash_bytes=board.flash_bytes + ROOM)
     with scratch() as work:

@@ -40,8 +40,7 @@ class Compiled:
 def planned(graph: Graph, features: Collection[str], choice: Choice, stride: int = 0) -> Plan:
     """The plan of an optimized graph under a choice, strips included; `stride`: of a stream, 0 for none."""
     if choice.strips is not None:
-        length, height = choice.strips
-        graph = into_strips(graph, length, height, frozenset(features))
+        graph = into_strips(graph, choice.strips, frozenset(features), choice.kernels)
     return plan(graph, features, choice, stride)
 
 

@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from sandgrain.dtypes import dtype_of
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Graph, Node, Tensor, attrs
+from sandgrain.ir import Array, Graph, Node, Tensor, attrs
 from sandgrain.quant import Quantization
 
 FEW = 4  # scales that are printed one by one
@@ -49,18 +50,19 @@ def _lines(graph: Graph, data: bool) -> Iterator[str]:
 
 
 def _tensor(tensor: Tensor, data: bool) -> str:
-    parts = [tensor.dtype, _json(tensor.shape), _json(tensor.name)]
+    parts = [tensor.dtype.name, _json(tensor.shape), _json(tensor.name)]
     if tensor.quant is not None:
         parts.append(_json(_quant(tensor.quant, data)))
     if tensor.data is not None:
-        parts.append(f"data {_base64(tensor.data) if data else _hash(tensor.data)}")
+        stored = tensor.dtype.pack(tensor.data)
+        parts.append(f"data {_base64(stored) if data else _hash(stored)}")
     return " ".join(parts)
 
 
 def _quant(quant: Quantization, whole: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"scale": quant.scale, "zero_point": quant.zero_point}
     if not whole and len(quant.scale) > FEW:
-        found = {k: f"{len(v)} of {_hash(np.array(v, np.float64))}" for k, v in found.items()}
+        found = {k: f"{len(v)} of {_hash(_little_endian(np.array(v, np.float64)))}" for k, v in found.items()}
     return found if quant.axis is None else found | {"axis": quant.axis}
 
 
@@ -72,12 +74,12 @@ def _little_endian(values: Array) -> bytes:
     return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
 
 
-def _hash(values: Array) -> str:
-    return f"sha256:{hashlib.sha256(_little_endian(values)).hexdigest()[:16]}"
+def _hash(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()[:16]}"
 
 
-def _base64(values: Array) -> str:
-    return f"base64:{base64.b64encode(_little_endian(values)).decode()}"
+def _base64(data: bytes) -> str:
+    return f"base64:{base64.b64encode(data).decode()}"
 
 
 def _json(value: Any, data: bool = True) -> str:
@@ -90,7 +92,7 @@ def _plain(value: Any, data: bool) -> Any:
     if isinstance(value, frozenset):
         return {"set": sorted(value)}
     if isinstance(value, np.ndarray):
-        return {"dtype": value.dtype.name, "shape": value.shape, "data": _base64(value)}
+        return {"dtype": value.dtype.name, "shape": value.shape, "data": _base64(_little_endian(value))}
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} cannot be printed")
@@ -129,14 +131,12 @@ def parse(text: str) -> Graph:
 
 
 def _parse_tensor(dtype: str, rest: str) -> Tensor:
-    if dtype not in ITEM_BYTES:
-        raise ModelError(f"unknown dtype {dtype}")
+    kind = dtype_of(dtype)
     match = re.search(r' data ((?:base64|sha256):[^\s"]*)$', rest)  # a name ends in a quote, so this cannot be part of one
     head, data = (rest[: match.start()], match[1]) if match else (rest, "")
     shape, name, *quant = _values(head)
-    return Tensor(
-        name, tuple(shape), dtype, _parse_quant(quant[0]) if quant else None, _array(data, dtype, shape) if data else None
-    )
+    values = kind.unpack(_bytes(data), shape) if data else None
+    return Tensor(name, tuple(shape), kind, _parse_quant(quant[0]) if quant else None, values)
 
 
 def _parse_quant(found: dict[str, Any]) -> Quantization:
@@ -145,10 +145,15 @@ def _parse_quant(found: dict[str, Any]) -> Quantization:
     return Quantization(tuple(found["scale"]), tuple(found["zero_point"]), found.get("axis"))
 
 
-def _array(text: str, dtype: str, shape: list[int]) -> Array:
+def _bytes(text: str) -> bytes:
     if not text.startswith("base64:"):
         raise ModelError("constants are only a hash")
-    raw = np.frombuffer(base64.b64decode(text[7:], validate=True), np.dtype(dtype).newbyteorder("<"))
+    return base64.b64decode(text[7:], validate=True)
+
+
+def _array(text: str, dtype: str, shape: list[int]) -> Array:
+    """An array of an attribute, which may be of any number type of numpy."""
+    raw = np.frombuffer(_bytes(text), np.dtype(dtype).newbyteorder("<"))
     return raw.astype(dtype).reshape(shape)
 
 

@@ -154,7 +154,7 @@ def load_bundle(folder: Path) -> Bundle:
         return Bundle(
             folder, compiled, board, _text(facts, "compiler"), _text(facts, "opt"), _text(facts, "model"), edited, origin
         )
-    except (LookupError, TypeError, ValueError, OSError, ArithmeticError, AssertionError) as error:
+    except (LookupError, TypeError, ValueError, OSError, ArithmeticError) as error:
         raise UsageError(
             f"{folder} is not a complete bundle ({type(error).__name__}: {str(error)[:60]}); compile the model again"
         ) from None

@@ -1,7 +1,7 @@
 """Scales, zero points and the one rounding rule.
 
 The rule is TensorFlow Lite Micro's: a saturating rounding doubling high multiply, then a rounding right shift (two
-roundings). It is written here in numpy and in `kernels/portable/sg_math.h` in C, and nowhere else. Formulas follow
+roundings). It is written here in numpy and in `kernels/shared/sg_math.h` in C, and nowhere else. Formulas follow
 gemmlowp's fixed-point definitions and B. Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", 2017.
 """
@@ -14,11 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sandgrain.dtypes import Array, DType
+
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
 INT8_MIN, INT8_MAX = -128, 127
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+
+Bounds = tuple[float | None, float | None]  # None: unbounded
+ACTIVATIONS: dict[str, Bounds] = {"none": (None, None), "relu": (0.0, None), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +104,15 @@ def requantize(acc: npt.ArrayLike, multiplier: npt.ArrayLike, shift: npt.ArrayLi
     return rounding_shift(high_mul(wrap_int32(np.asarray(acc, np.int64) << left), multiplier), right)
 
 
-def quantize(real: npt.ArrayLike, q: Quantization) -> npt.NDArray[np.int8]:
-    """float32 `real` to int8: round half away from zero, then saturate; per-tensor `q` only."""
+def quantize(real: npt.ArrayLike, q: Quantization, dtype: DType) -> Array:
+    """float32 `real` to integers of `dtype`: round half away from zero, then saturate; per-tensor `q` only."""
     with np.errstate(over="ignore"):
         scaled = np.asarray(real, np.float32) / np.float32(q.scale[0])
     # Adding 0.5 would round the largest float below it up; the fraction of a float is exact. NaN becomes the zero point.
     whole = np.trunc(np.nan_to_num(scaled, nan=0.0, posinf=1e9, neginf=-1e9))
     fraction = np.nan_to_num(scaled - whole, nan=0.0, posinf=0.0, neginf=0.0)
     shifted = whole + (fraction >= 0.5) - (fraction <= -0.5) + q.zero_point[0]
-    result: npt.NDArray[np.int8] = np.clip(shifted, INT8_MIN, INT8_MAX).astype(np.int8)
-    return result
+    return dtype.saturated(shifted)
 
 
 def dequantize(values: npt.ArrayLike, q: Quantization) -> npt.NDArray[np.float32]:
@@ -117,15 +121,14 @@ def dequantize(values: npt.ArrayLike, q: Quantization) -> npt.NDArray[np.float32
     return (centred.astype(np.float32) * np.float32(q.scale[0])).astype(np.float32)
 
 
-def activation_range(activation: str, q: Quantization) -> tuple[int, int]:
-    """The int8 clamp of a fused activation ("none", "relu", "relu6", "relu_n1_to_1") on an output quantized by `q`."""
-    bounds = {"none": (None, None), "relu": (0.0, None), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
-    low, high = bounds[activation]
+def activation_range(activation: str, q: Quantization, dtype: DType) -> tuple[int, int]:
+    """The clamp of a fused activation (a key of ACTIVATIONS) on an output of `dtype` that is quantized by `q`."""
+    low, high = ACTIVATIONS[activation]
 
     def level(real: float) -> int:
         scaled = np.float32(real) / np.float32(q.scale[0])
         return q.zero_point[0] + _round_half_away(float(scaled))
 
-    lo = INT8_MIN if low is None else max(INT8_MIN, level(low))
-    hi = INT8_MAX if high is None else min(INT8_MAX, level(high))
-    return lo, hi
+    lowest = dtype.low if low is None else max(dtype.low, level(low))
+    highest = dtype.high if high is None else min(dtype.high, level(high))
+    return lowest, highest

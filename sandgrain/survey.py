@@ -130,7 +130,7 @@ def _layer(graph: Graph, index: int, node: Node) -> Layer:
     view = graph.view(node)
     out = view.out
     held = sum(t.nbytes for t in view.inputs if t is not None and t.data is not None)
-    return Layer(index, node.op, node.name, out.shape, out.dtype, *_scale(out), OPS[node.op].macs(view), held)
+    return Layer(index, node.op, node.name, out.shape, out.dtype.name, *_scale(out), OPS[node.op].macs(view), held)
 
 
 def _ends(graph: Graph, indices: tuple[int, ...]) -> tuple[End, ...]:
@@ -138,7 +138,7 @@ def _ends(graph: Graph, indices: tuple[int, ...]) -> tuple[End, ...]:
     for index in indices:
         tensor = graph.tensors[index]
         own = sources.own_shape(tensor.shape, graph.turned(index))
-        found.append(End(tensor.name, own, tensor.shape, tensor.dtype, *_scale(tensor)))
+        found.append(End(tensor.name, own, tensor.shape, tensor.dtype.name, *_scale(tensor)))
     return tuple(found)
 
 

@@ -59,7 +59,7 @@ def choose(
     """
     if goal not in GOALS:
         raise UsageError(f"--optimize {goal[:20]!r} is not a goal; choose {', '.join(GOALS)}")
-    if not measure or board.core.arch == "host" or emulator_missing(board):
+    if not measure or not board.core.runs_firmware or emulator_missing(board):
         return Choice(shared=_all(graph) if goal == "size" else frozenset())
     board = load(board.core.name)  # the core with plenty of memory: what does not fit the board is found later
     if goal == "size":
@@ -70,7 +70,20 @@ def choose(
         progress(k, len(variants))
         figures.append(_figures(graph, board, compiler, FLAGS[goal], variant))
     progress(len(variants), len(variants))
-    return _decide(graph, variants, figures, WORTH if goal == "balanced" else 0.0)
+    layers = sorted(set.intersection(*(set(f) for f in figures)))
+    worth, alone = WORTH if goal == "balanced" else 0.0, frozenset[int]()
+    while True:  # a layer that would share code with nobody decides again, without that way out; their number only grows
+        choice = _decide(layers, variants, figures, worth, alone)
+        really = _sharing(_source(graph, board, choice))
+        if choice.shared <= really:
+            return choice
+        alone |= choice.shared - really
+
+
+def _sharing(source: Source) -> frozenset[int]:
+    """First output tensors of the layers whose C calls a copy of a kernel that other layers call as well."""
+    nodes = source.plan.graph.nodes
+    return frozenset(nodes[layer.index].outputs[0] for layer in source.layers if layer.shared)
 
 
 def _all(graph: Graph) -> frozenset[int]:
@@ -85,9 +98,13 @@ def _variants(graph: Graph, board: Board, *, compact: bool = False) -> list[Choi
     return [Choice(names, shared) for names in kernels for shared in (frozenset[int](), _all(graph))]
 
 
-def _decide(graph: Graph, variants: list[Choice], figures: list[dict[int, Figures]], worth: float) -> Choice:
-    """Layer by layer: fewest instructions, a KiB of a layer's own code priced at `worth` of the fastest total."""
-    layers = sorted(set.intersection(*(set(f) for f in figures)))
+def _decide(
+    layers: list[int], variants: list[Choice], figures: list[dict[int, Figures]], worth: float, alone: frozenset[int]
+) -> Choice:
+    """Layer by layer: fewest instructions, a KiB of a layer's own code priced at `worth` of the fastest total.
+
+    A copy that layers share costs a further one of them nothing. `alone`: layers whose code would be their own in any case.
+    """
     total = sum(min(f[t].instructions for f in figures) for t in layers)
     kernels: dict[int, str] = {}
     shared: set[int] = set()
@@ -97,7 +114,8 @@ def _decide(graph: Graph, variants: list[Choice], figures: list[dict[int, Figure
             own = 0 if t in variants[k].shared else figures[k][t].code
             return figures[k][t].instructions + worth * total * own / KIB, own
 
-        best = min(range(len(variants)), key=price)
+        options = [k for k, variant in enumerate(variants) if t not in alone or t not in variant.shared]
+        best = min(options, key=price)
         kernels[t] = variants[best].kernels[t]
         if t in variants[best].shared:
             shared.add(t)
@@ -156,7 +174,7 @@ def _figures(graph: Graph, board: Board, compiler: str, opt: str, choice: Choice
         elf = _build(source, board, compiler, opt, work)
         core = open_emulator(elf, board)
         inputs = datafile.random(source.plan.graph, 1).inputs
-        trace = core.profile([np.ascontiguousarray(x[0]).tobytes() for x in inputs])
+        trace = core.profile(source.plan.graph.packed([x[0] for x in inputs]))
         sizes = {index: f.size for index, f in Image(elf).layers().items()}
     measured = {}
     for layer in source.layers:
@@ -176,8 +194,7 @@ def _keys(source: Source, board: Board, compiler: str, opt: str) -> dict[int, st
         chosen = source.plan.selected[layer.index]
         assert chosen is not None
         calls = [_shape_of(call) for call in chosen.lowered.calls]
-        shared = node.outputs[0] in source.plan.shared
-        keys[node.outputs[0]] = hashlib.sha256(f"{base}{chosen.kernel.name}{shared}{calls}".encode()).hexdigest()
+        keys[node.outputs[0]] = hashlib.sha256(f"{base}{chosen.kernel.name}{layer.shared}{calls}".encode()).hexdigest()
     return keys
 
 

@@ -90,7 +90,7 @@ def verify(
     elif oracle:
         notes.append("not compared with TensorFlow Lite Micro: pip install tflite-micro")
     # The emulator first: C that writes where it must not is reported there, and would take this process with it here.
-    emulated = _emulated(bundle, data, progress) if on == "emulator" and bundle.board.core.arch != "host" else None
+    emulated = _emulated(bundle, data, progress) if on == "emulator" and bundle.board.core.runs_firmware else None
     streams = bundle.compiled.source.plan.stream is not None
     streamed = _emulated(bundle, data, progress, stream=True) if streams and emulated is not None else None
     host = HostModel(bundle.code, bundle.compiled.graph, harness(bundle.compiled.source))
@@ -146,12 +146,9 @@ def _emulated(bundle: Bundle, data: DataSet, progress: Progress, *, stream: bool
     with _firmware(bundle, stream=stream) as core:
         rows = []
         for s in range(data.samples):
-            raw = core.infer([np.ascontiguousarray(x[s]).tobytes() for x in data.inputs])
+            raw = core.infer(graph.packed([x[s] for x in data.inputs]))
             rows.append(
-                [
-                    np.frombuffer(b, graph.tensors[i].dtype).reshape(graph.tensors[i].shape)
-                    for b, i in zip(raw, graph.outputs, strict=True)
-                ]
+                [graph.tensors[i].dtype.unpack(b, graph.tensors[i].shape) for b, i in zip(raw, graph.outputs, strict=True)]
             )
             progress(s + 1, data.samples)
     return _stack(rows)
@@ -201,7 +198,7 @@ def _difference(bundle: Bundle, data: DataSet, reference: Sequence[Array], runne
             seen = host.trace(inputs, reads, _arena_offset(bundle))
         else:
             with _firmware(bundle) as core:
-                raw = [np.ascontiguousarray(x).tobytes() for x in inputs]
+                raw = graph.packed(inputs)
                 base = core.outputs[0].address - _arena_offset(bundle)
                 wanted = {layer.index: [(base + offset, size) for _, offset, size in layer.reads] for layer in layers}
                 traced = core.trace(raw, wanted)
@@ -210,8 +207,8 @@ def _difference(bundle: Bundle, data: DataSet, reference: Sequence[Array], runne
             for (tensor, _, _), chunk in zip(layer.reads, chunks, strict=True):
                 expected = values[tensor]
                 assert expected is not None
-                actual = np.frombuffer(chunk, expected.dtype)
-                found = _first(expected.reshape(-1), actual)
+                actual = graph.tensors[tensor].dtype.unpack(chunk, expected.shape)
+                found = _first(expected.reshape(-1), actual.reshape(-1))
                 if found is not None:
                     return Difference(runner, sample, layer.index, layer.op, printable(layer.name), *found)
     for k, (a, b) in enumerate(zip(reference, outputs, strict=True)):

@@ -1,7 +1,13 @@
-"""Where random cases take their choices from: hypothesis in the property tests, a seeded generator in long runs."""
+"""Where random cases take their choices from: hypothesis in the property tests, a seeded generator in long runs.
+
+Every run of the tests draws new cases. They all come from one seed, which pytest prints first; SANDGRAIN_SEED=N draws those of
+seed N again. A test whose statement is about samplers or averages, and not about each case, keeps fixed seeds.
+"""
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -12,6 +18,14 @@ from sandgrain.ir import Array
 from sandgrain.ops.gather import choices
 
 T = TypeVar("T")
+
+# Set for the processes that this one starts, pytest's workers among them: all draw from one seed.
+RUN_SEED = int(os.environ.setdefault("SANDGRAIN_SEED", str(secrets.randbelow(1_000_000_000))))
+
+
+def new_seed(case: int) -> int:
+    """The seed of a case (below 2^32) that is another one in every run."""
+    return (RUN_SEED << 32) + case
 
 
 class HypothesisDraw:
@@ -64,8 +78,8 @@ def random_inputs(graph: Any, seed: int, samples: int) -> list[Array]:
         if tensor.dtype == "float32":
             found.append((rng.standard_normal(shape) * 8).astype(np.float32))
         else:
-            low, high = np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max
+            low, high = np.iinfo(tensor.dtype.numpy).min, np.iinfo(tensor.dtype.numpy).max
             rows = choices(graph, index)
             low, high = (low, high) if rows is None else (0, rows - 1)
-            found.append(rng.integers(low, high, size=shape, endpoint=True).astype(tensor.dtype))
+            found.append(rng.integers(low, high, size=shape, endpoint=True).astype(tensor.dtype.numpy))
     return found

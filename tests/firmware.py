@@ -13,7 +13,7 @@ from sandgrain.toolchain import available_compilers, build_firmware
 
 TOY = Path(__file__).parent / "e2e" / "toy" / "harness.c"
 EMULATED = tuple(name for name in targets.cores() if targets.load_core(name).emulator == "unicorn")
-COMPILED = tuple(name for name in targets.cores() if targets.load_core(name).arch != "host")
+COMPILED = tuple(name for name in targets.cores() if targets.load_core(name).runs_firmware)
 _WEIGHTS = (1, -2, 3, -4, 5, -6, 7, -8)
 
 

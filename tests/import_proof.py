@@ -10,9 +10,10 @@ import numpy as np
 from sandgrain import interp, passes, spec
 from sandgrain.frontends.sources import is_float
 from sandgrain.ir import Array, Graph
-from sandgrain.quant import dequantize, quantize
+from sandgrain.quant import dequantize
 from sandgrain.quantize import floats, post
 from sandgrain.run.host import HostModel
+from tests.integers import to_int8
 from tests.signals import emulated, source_of
 
 EMULATED = 2  # samples that the emulated core runs as well
@@ -49,7 +50,7 @@ def prove(graph: Graph, samples: Sequence[Array], wanted: Sequence[Array] | None
 
 def _as_input(graph: Graph, index: int, x: Array) -> Array:
     tensor = graph.tensors[index]
-    made = x if tensor.quant is None else quantize(x, tensor.quant)
+    made = x if tensor.quant is None else to_int8(x, tensor.quant)
     return np.ascontiguousarray(made.reshape(len(x), *tensor.shape), tensor.dtype)
 
 

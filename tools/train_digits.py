@@ -26,6 +26,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor as TorchTensor
 from torch import nn
 
+from sandgrain.dtypes import INT8
 from sandgrain.exporters.tflite import write
 from sandgrain.interp import run
 from sandgrain.ir import Attrs, Graph, Node, Tensor, attrs
@@ -236,7 +237,7 @@ def main() -> None:
     with torch.no_grad():
         graph = quantized(net, images)
         float_guess = net(torch.tensor(x_held[:, None])).argmax(1).numpy()
-    held = quantize(x_held[..., None], PIXEL)
+    held = quantize(x_held[..., None], PIXEL, INT8)
     guess = np.array([np.argmax(run(graph, [image[None]])[0]) for image in held])
     model = write(graph)
     DEMO.mkdir(exist_ok=True)

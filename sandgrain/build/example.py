@@ -48,7 +48,7 @@ def emulated(folder: Path, name: str, board: Board, compiler: str) -> str | None
 
     Raises ToolchainError where it does not fit the board: the recorded window takes flash that a product has for itself.
     """
-    if board.core.arch == "host" or emulator_missing(board):
+    if not board.core.runs_firmware or emulator_missing(board):
         return None
     with scratch() as work:
         (work / "stdio.h").write_text("int printf(const char *format, ...);\n", "ascii")

@@ -75,7 +75,7 @@ class Check:
 def checks(budget: Budget, board: targets.Board, report: Report, accuracy: float, auc: float | None = None) -> tuple[Check, ...]:
     """The limits of the project, and the board's memory where the project names none. `auc`: a detector's."""
     limits, found = budget.limits, []
-    own = board.core.arch != "host"
+    own = board.core.runs_firmware
     for name, given, has, value in (
         ("RAM", limits.ram_bytes, board.ram_bytes, report.ram_bytes),
         ("flash", limits.flash_bytes, board.flash_bytes, report.flash_bytes),

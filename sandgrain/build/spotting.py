@@ -228,7 +228,7 @@ def _on_host(driver: _Driver, code: Path, batches: Iterable[tuple[Array, Array]]
 def _on_board(driver: _Driver, bundle: proof.Bundle, x: Array) -> Heard | None:
     """None where the core is not emulated, or the board has no room for the driver."""
     board = bundle.board
-    if not len(x) or board.core.arch == "host" or emulator_missing(board):
+    if not len(x) or not board.core.runs_firmware or emulator_missing(board):
         return None
     with scratch() as work:
         (work / "spotting.c").write_text(driver.text, "ascii")

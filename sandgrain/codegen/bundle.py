@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import re
-from importlib import resources
 from pathlib import Path
 
 from sandgrain.codegen.model import Source
+from sandgrain.kernels import headers
 
-KERNELS = resources.files("sandgrain") / "kernels"
 _INCLUDE = re.compile(r'^#include "([a-z0-9_]+\.h)"', re.MULTILINE)
 
 
 def kernel_files(source: Source) -> dict[str, str]:
-    """File name -> text of every kernel the model calls, and of what those include (next to them, or in portable/)."""
-    wanted = list(source.files)
+    """File name -> text of every kernel and runtime file that the model uses, and of what those include."""
+    known = headers()
+    wanted = {Path(path).name for path in source.files}
     found: dict[str, str] = {}
     while wanted:
-        path = wanted.pop()
-        folder, name = path.rsplit("/", 1)
-        if name in found:
-            continue
-        text = (KERNELS / path).read_text("ascii")
-        found[name] = text
-        for include in _INCLUDE.findall(text):
-            near = f"{folder}/{include}"
-            wanted.append(near if (KERNELS / near).is_file() else f"portable/{include}")
+        name = wanted.pop()
+        found[name] = known[name].read_text("ascii")
+        wanted |= set(_INCLUDE.findall(found[name])) - found.keys()
     return dict(sorted(found.items()))
 
 

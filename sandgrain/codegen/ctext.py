@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from sandgrain.errors import UsageError
 from sandgrain.errors import printable as printable  # what goes into C comments
 from sandgrain.ir import Array
 
-C_TYPE = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "float32": "float", "uint8": "uint8_t", "uint16": "uint16_t"}  # fmt: skip
 KEYWORDS = frozenset(
     [
         "auto",
@@ -123,6 +123,11 @@ def wrap(items: Iterable[str], indent: str = "    ") -> str:
     return "\n".join(lines)
 
 
+def c_type(dtype: np.dtype[Any]) -> str:
+    """The C type of a table's elements; a tensor's is `Tensor.dtype.c_type`."""
+    return f"{dtype.name}_t" if dtype.kind in "iu" else "float"
+
+
 def table(name: str, data: Array) -> str:
     """`static const TYPE name[n] = {...};`"""
     flat = data.reshape(-1)
@@ -130,4 +135,4 @@ def table(name: str, data: Array) -> str:
     texts = [real(v) for v in values] if flat.dtype.kind == "f" else [number(int(v)) for v in values]
     if flat.dtype == np.int64:
         texts = ["INT64_MIN" if v == -(2**63) else f"INT64_C({v})" for v in values]
-    return f"static const {C_TYPE[flat.dtype.name]} {name}[{flat.size}] = {{\n{wrap(texts)}\n}};\n"
+    return f"static const {c_type(flat.dtype)} {name}[{flat.size}] = {{\n{wrap(texts)}\n}};\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,6 +34,7 @@ class Layer:
     text: str
     reads: tuple[tuple[int, int, int], ...]  # (tensor, arena offset, bytes) of each output
     callers: tuple[int, ...] = ()  # graph inputs that it reads where the caller keeps them
+    shared: bool = False  # calls a copy of a kernel that other calls go to as well
 
 
 def shape_text(tensor: Tensor) -> str:
@@ -51,7 +52,7 @@ class Emitter:
         self.tables = Tables(prefix)
         self._structs: dict[tuple[str, str], str] = {}  # (function, members) -> name
         self._copies = copies or SharedCopies(prefix)
-        self._users = self._shared_calls()
+        self._callers = Counter(self._copy_key(call, node) for node, call in self._sharing())
         self._outside = {i: port for k, i in enumerate(plan.graph.inputs) if i not in plan.offsets for port in [f"input_{k}"]}
 
     def layers(self) -> list[Layer]:
@@ -69,14 +70,15 @@ class Emitter:
             hint = f"{index}" + (f"_{k}" if len(calls) > 1 else "")
             struct = self._struct(call, hint, head)
             arguments = [self._argument(node, index, a) for a in call.args]
-            function = self._shared_copy(call, node, head) if node.outputs[0] in plan.shared else call.function
+            function = self._shared_copy(call, node, head) if self._is_shared(call, node) else call.function
             lines.append(f"    {function}({', '.join([f'&{struct}', *arguments])});")
         unused = "" if any("arena" in line for line in lines) else "    (void)arena;\n"
         outside = tuple(dict.fromkeys(i for i in node.inputs if i in self._outside))
         parameters = ", ".join(["uint8_t *arena", *(f"const {self._ctype(i)} *{self._outside[i]}" for i in outside)])
         body = f"static SG_NOINLINE void {self.prefix}_layer_{index}({parameters})\n{{\n{unused}" + "\n".join(lines) + "\n}\n"
         reads = tuple((t, plan.offsets[t], plan.graph.tensors[t].nbytes) for t in node.outputs)
-        return self._made(index, node, chosen, before, "\n".join([*head, body]), reads, outside)
+        made = self._made(index, node, chosen, before, "\n".join([*head, body]), reads, outside)
+        return replace(made, shared=any(self._is_shared(call, node) for call in calls))
 
     def _made(self, index: int, node: Node, chosen: Selected, before: int, text: str,
               reads: tuple[tuple[int, int, int], ...], outside: tuple[int, ...]) -> Layer:  # fmt: skip
@@ -144,20 +146,22 @@ class Emitter:
             )
         return "\n".join(head)
 
-    def _shared_calls(self) -> Counter[tuple[str, ...]]:
-        """How many calls want a shared copy of a kernel, by its function and the types of its arguments."""
-        users: Counter[tuple[str, ...]] = Counter()
+    def _sharing(self) -> Iterator[tuple[Node, Call]]:
+        """The calls of the layers that are to share code."""
         for index, (node, chosen) in enumerate(zip(self.plan.graph.nodes, self.plan.selected, strict=True)):
             if chosen is not None and node.outputs[0] in self.plan.shared and index not in self._streamed:
-                users.update((call.function, *(self._type(node, a) for a in call.args)) for call in chosen.lowered.calls)
-        return users
+                yield from ((node, call) for call in chosen.lowered.calls)
+
+    def _copy_key(self, call: Call, node: Node) -> tuple[str, ...]:
+        return (call.function, *(self._type(node, a) for a in call.args))
+
+    def _is_shared(self, call: Call, node: Node) -> bool:
+        """Whether a call goes to a copy of the kernel that others call too. One of a kind needs no function around it."""
+        return node.outputs[0] in self.plan.shared and (self._copies.always or self._callers[self._copy_key(call, node)] > 1)
 
     def _shared_copy(self, call: Call, node: Node, head: list[str]) -> str:
-        """The function that a layer calls which shares its kernel: a copy, or the kernel itself where nobody else does."""
-        parameters = self._parameters(node, call)
-        if self._users[(call.function, *(ctype for ctype, _ in parameters))] < 2 and not self._copies.always:
-            return call.function
-        name, text = self._copies.take(call, parameters)
+        """The name of the one copy of a kernel that layers share; written to `head` when it is new."""
+        name, text = self._copies.take(call, self._parameters(node, call))
         head += [text] if text else []
         return name
 
@@ -175,7 +179,7 @@ class Emitter:
         return f"const {self._ctype(tensor)}" if isinstance(arg, In) else self._ctype(tensor)
 
     def _ctype(self, tensor: int) -> str:
-        return ctext.C_TYPE[self.plan.graph.tensors[tensor].dtype]
+        return self.plan.graph.tensors[tensor].dtype.c_type
 
     def _argument(self, node: Node, index: int, arg: Arg) -> str:
         graph, offsets = self.plan.graph, self.plan.offsets
@@ -183,7 +187,7 @@ class Emitter:
             tensor = node.inputs[arg.index]
             data = graph.tensors[tensor].data
             if data is not None:
-                return self.tables.name(data, f"const_{index}_{arg.index}")
+                return self.tables.name(graph.tensors[tensor].dtype.stored(data), f"const_{index}_{arg.index}")
             if tensor in self._outside:
                 assert arg.offset == 0, f"{node.name}: an offset into what the caller keeps"
                 return self._outside[tensor]
@@ -198,7 +202,7 @@ class Emitter:
 
 def pointer(graph: Graph, tensor: int, offset: int, *, const: bool, base: str = "arena") -> str:
     """A typed pointer into the arena. Wider types go through void *: offsets are multiples of 4, as the plan makes them."""
-    ctype = ctext.C_TYPE[graph.tensors[tensor].dtype]
+    ctype = graph.tensors[tensor].dtype.c_type
     qualified = f"const {ctype}" if const else ctype
     through = "" if ctype == "int8_t" else "(void *)"
     return f"({qualified} *){through}({base} + {offset})"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sandgrain.codegen import ctext
 from sandgrain.codegen.layers import Layer, pointer
 from sandgrain.codegen.options import Options
 from sandgrain.ir import Graph, Tensor
@@ -28,7 +27,7 @@ class Port:
 
     @property
     def ctype(self) -> str:
-        return ctext.C_TYPE[self.tensor.dtype]
+        return self.tensor.dtype.c_type
 
 
 @dataclass(frozen=True, slots=True, eq=False)

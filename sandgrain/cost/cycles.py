@@ -53,22 +53,21 @@ def count(decoder: Decoder, edges: Iterable[Edge], table: Mapping[str, float]) -
 
 
 def instruction_cycles(instruction: Instruction, before: Instruction | None, table: Mapping[str, float]) -> float:
-    """Cycles of one instruction; a branch that is not always taken costs nothing here (see `_Block.leave`)."""
-    alu = table.get("alu", 1.0)
-    taken = table.get("branch_taken", alu)
+    """Cycles of one instruction; a branch that is not always taken costs nothing here (see `_Block.leave`).
+
+    `table` has every class that the core can execute: loading a core checks that (`sandgrain.targets.cycle_classes`).
+    """
     kind = instruction.kind
     if kind in ("load", "store") and before is not None and before.kind in ("load", "store"):
-        cost = min(table.get("load_next", alu), table.get(kind, alu))
+        cost = min(table["load_next"], table[kind])
     elif kind == "multiple":
-        cost = table.get("multiple", alu) + instruction.registers * table.get("multiple_register", alu)
+        cost = table["multiple"] + instruction.registers * table["multiple_register"]
     elif kind in ("branch", "loop_end"):
-        return 0.0 if instruction.conditional else taken
-    elif kind == "call":
-        return table.get("call", taken)
+        return 0.0 if instruction.conditional else table["branch_taken"]
     else:
-        cost = table.get(kind, alu)
+        cost = table[kind]
     leaves = instruction.flow in ("return", "indirect", "jump")
-    return cost + (taken - table.get("branch", alu) if leaves else 0.0)
+    return cost + (table["branch_taken"] - table["branch"] if leaves else 0.0)
 
 
 class _Block:
@@ -89,5 +88,5 @@ class _Block:
         if last.kind not in ("branch", "loop_end") or not last.conditional:
             return 0.0
         if last.kind == "loop_end":
-            return table.get("loop_end", table.get("branch_taken", 1.0))
-        return table.get("branch", 1.0) if to == self.end else table.get("branch_taken", 1.0)
+            return table["loop_end"]
+        return table["branch" if to == self.end else "branch_taken"]

@@ -36,9 +36,9 @@ def spelled_out(graph: Graph) -> Graph:
         inputs = [node.inputs[0]]
         value: float = x.zero_point if x.dtype == "int8" else 0
         if node.op == "max_pool_2d":
-            value = LEAST[x.dtype]
+            value = LEAST[x.dtype.name]
             inputs.append(len(tensors))
-            tensors.append(Tensor(f"{node.name}.least", (1,), x.dtype, x.quant, np.full(1, value, x.dtype)))
+            tensors.append(Tensor(f"{node.name}.least", (1,), x.dtype, x.quant, np.full(1, value, x.dtype.numpy)))
         padded = len(tensors)
         tensors.append(
             replace(x, name=f"{node.name}.padded", shape=(n, height + top + bottom, width + left + right, channels), data=None)

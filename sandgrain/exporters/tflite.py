@@ -21,7 +21,6 @@ from sandgrain.ops.base import Encoded, Option
 SCHEMA_VERSION = 3
 IDENTIFIER = b"TFL3"
 TENSOR_TYPE = {"float32": 0, "int32": 2, "int64": 4, "int16": 7, "int8": 9}  # .tflite TensorType
-NUMPY_TYPE = {"float32": "<f4", "int32": "<i4", "int64": "<i8", "int16": "<i2", "int8": "i1"}
 ALIGNMENT = 16  # of constant data, as the schema asks
 MAX_OLD_CODE = 127  # operator codes above it live in `builtin_code` alone
 
@@ -154,7 +153,7 @@ class _Writer:
         quantization = self._quantization(tensor)
         return self._table(6 if variable else 5, lambda b: [
             b.PrependUOffsetTRelativeSlot(0, shape, 0),
-            b.PrependInt8Slot(1, TENSOR_TYPE[tensor.dtype], 0),
+            b.PrependInt8Slot(1, TENSOR_TYPE[tensor.dtype.name], 0),
             b.PrependUint32Slot(2, buffer, 0),
             b.PrependUOffsetTRelativeSlot(3, name, 0),
             b.PrependUOffsetTRelativeSlot(4, quantization, 0),
@@ -162,7 +161,8 @@ class _Writer:
         ])  # fmt: skip
 
     def _buffer(self, tensor: Tensor) -> int:
-        data = np.ascontiguousarray(tensor.data, NUMPY_TYPE[tensor.dtype]).tobytes()
+        assert tensor.data is not None
+        data = tensor.dtype.pack(tensor.data)
         self.builder.Prep(ALIGNMENT, len(data))
         vector = self.builder.CreateByteVector(data)
         self.buffers.append(self._table(3, lambda b: b.PrependUOffsetTRelativeSlot(0, vector, 0)))

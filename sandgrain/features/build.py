@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain import spec
+from sandgrain.dtypes import INT8
 from sandgrain.features.signal import Signal
 from sandgrain.ir import Graph, Node, Tensor, View, attrs
 from sandgrain.ops import OPS
@@ -59,7 +60,7 @@ class Builder:
         """Let the last node write int8 with `quant`; `values` are added to its attributes."""
         node = self.nodes[-1]
         self.nodes[-1] = replace(node, attrs=attrs(**{**node.attrs, **values}))
-        self._tensors[-1] = replace(self._tensors[-1], dtype="int8", quant=quant)
+        self._tensors[-1] = replace(self._tensors[-1], dtype=INT8, quant=quant)
 
     def graph(self, name: str = "features") -> Graph:
         """The checked graph. Raises ModelError where options do not fit the signal."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
+from sandgrain.dtypes import DTYPES, DType
 from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.frontends.flatbuffer import Table
-from sandgrain.ir import ITEM_BYTES, Array, Tensor
+from sandgrain.ir import Array, Tensor
 from sandgrain.quant import Quantization
 
 FLOAT32, FLOAT16, UINT8, INT8 = 0, 1, 3, 9  # .tflite TensorType
@@ -85,13 +84,13 @@ def decode_tensor(raw: RawTensor) -> Tensor:
     return Tensor(raw.name, shape, dtype, quant, _data(raw, shape, dtype))
 
 
-def _dtype(code: int) -> str:
+def _dtype(code: int) -> DType:
     name = TYPE_NAMES[code] if 0 <= code < len(TYPE_NAMES) else None
     if name is None:
         raise ModelError(f"tensor type {code} does not exist; export the model again")
-    if name not in ITEM_BYTES:
+    if name not in DTYPES:
         raise UnsupportedError(f"{name} values; quantize the model to int8 (full integer, int8 inputs and outputs)")
-    return name
+    return DTYPES[name]
 
 
 def _shape(dims: list[int]) -> tuple[int, ...]:
@@ -123,11 +122,10 @@ def _quantization(table: Table | None, shape: tuple[int, ...]) -> Quantization |
     return Quantization(scale, zero_point, axis)
 
 
-def _data(raw: RawTensor, shape: tuple[int, ...], dtype: str) -> Array | None:
+def _data(raw: RawTensor, shape: tuple[int, ...], dtype: DType) -> Array | None:
     if raw.data is None:
         return None
-    needed, got = math.prod(shape) * ITEM_BYTES[dtype], raw.data.length(0)
+    needed, got = dtype.nbytes(math.prod(shape)), raw.data.length(0)
     if got != needed:
         raise ModelError(f"{got} bytes of data, {dtype} {list(shape)} needs {needed}; export the model again")
-    data = raw.data.array(0, "u8").tobytes()
-    return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
+    return dtype.unpack(raw.data.array(0, "u8").tobytes(), shape)

@@ -41,6 +41,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 class ArgMax(Op):
     name = "arg_max"
     summary = "index of the largest element along one axis, as int32"
+    indices_out = True
     foreign = (Foreign("ARG_MAX", 56, 40, (Option("output_type", 0, "i8"),), version=2),)
     kernels = (Kernel("arg_max_s8", _lower),)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View
+from sandgrain.ops.traits import OWN_OUTPUT, Weight
 
 Shape = tuple[int, ...]
 T = TypeVar("T")
@@ -184,6 +185,18 @@ class Kernel:
         return Lowered(self.lower(view), self.scratch(view), tuple(shares))
 
 
+def pick(
+    kernels: Sequence[Kernel], wanted: str | None, fit: Callable[[Kernel], Lowered | Refused]
+) -> tuple[Kernel, Lowered] | None:
+    """The kernel called `wanted` where it fits, otherwise the first that does; one of least code only when nothing else fits."""
+    named = [k for k in kernels if k.name == wanted]
+    for kernel in (*named, *sorted(kernels, key=lambda k: k.compact)):
+        fitted = fit(kernel)
+        if isinstance(fitted, Lowered):
+            return kernel, fitted
+    return None
+
+
 # --- foreign formats ----------------------------------------------------------------------------------------------
 
 
@@ -262,6 +275,29 @@ class Op(ABC):
     is_view: ClassVar[bool] = False  # output 0 is input 0's bytes under another shape: no code, no memory
     activates: ClassVar[bool] = False  # has the attribute `activation`, and clamps its outputs to it
     reads_caller: ClassVar[bool] = False  # reads a graph input where the caller keeps it, instead of from a copy in the arena
+
+    # What passes, quantization and file formats ask for, instead of for the op's name.
+    weights: ClassVar[tuple[Weight, ...]] = ()  # constants that it multiplies with, and their biases
+    normalizes: ClassVar[bool] = False  # inputs 1 and 2 are the trained constants gamma and beta
+    indices_in: ClassVar[tuple[int, ...]] = ()  # positions of inputs that are int32 indices, in a graph of floats as well
+    indices_out: ClassVar[bool] = False  # its outputs are int32 indices, in a graph of floats as well
+
+    @property
+    def trained(self) -> bool:
+        """Whether all inputs behind the first are trained constants: weights, biases, gamma and beta."""
+        return bool(self.weights) or self.normalizes
+
+    @property
+    def linear(self) -> Weight | None:
+        """The weights of a convolution or fully connected layer: one product, a bias and perhaps a fused activation, output
+        channels on the last axis. None for every other op.
+        """
+        return self.weights[0] if len(self.weights) == 1 else None
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether it reads its own output of the step before, from the attribute `reverse`'s end of a sequence to the other."""
+        return any(w.source == OWN_OUTPUT for w in self.weights)
 
     @abstractmethod
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Kernel, Op, Option, Shape, need, need_inputs
 from sandgrain.ops.movement import MAX_BYTES, draw_tensor, gather, like, need_same_bytes
 from sandgrain.ops.samples import one_op
@@ -25,7 +25,7 @@ def _lower(view: View) -> tuple[Call, ...]:
     x, block = view.input(0), view.attrs["block"]
     deep = view.out if view.out.shape[3] > x.shape[3] else x
     n, height, width, channels = deep.shape
-    item = ITEM_BYTES[x.dtype]
+    item = x.dtype.item_bytes
     run = channels // block * item  # bytes of one row of a square: side by side on both sides
     size = [n * height, block, width, channels // block]
     stride = [block * width * run, run, block * run, item]  # in a deep input: rows of a square lie in one pixel

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Option, Shape, need, need_inputs
 from sandgrain.ops.movement import copy_rows, draw_tensor, halves, known_axis, like, need_same_bytes
 from sandgrain.ops.samples import SIZES, one_op
@@ -18,7 +18,7 @@ from sandgrain.ops.windows import ACTIVATION_OPTION
 def _lower(view: View) -> tuple[Call, ...]:
     out, axis = view.out, view.attrs["axis"]
     outer, inner = halves(out.shape, axis)
-    inner *= ITEM_BYTES[out.dtype]
+    inner *= out.dtype.item_bytes
     line, start, calls = out.shape[axis] * inner, 0, []
     for k in range(len(view.inputs)):
         run = view.input(k).shape[axis] * inner

@@ -63,8 +63,6 @@ class Conv2D(Convolution):
     )  # fmt: skip
     kernels = (*MVE_KERNELS, *CONV_KERNELS, CONV_PAIR, Kernel("conv_2d_s8", _lower_portable), *CONV_COMPACT)
 
-    channel_axis = 0
-
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         x, weights = self.operands(inputs)
         if x.shape[3] != weights.shape[3]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from sandgrain.errors import ModelError
 from sandgrain.ir import Attrs, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Decoded, Op, Shape, need_inputs
 from sandgrain.ops.rescale import need_activation, need_multiplier
+from sandgrain.ops.traits import Weight
 from sandgrain.ops.weights import check_weights
 
 
@@ -17,7 +18,7 @@ class Convolution(Op):
     """A convolution; attributes `stride`, `dilation`, `padding` (top, bottom, left, right) and `activation`."""
 
     activates = True
-    channel_axis: ClassVar[int]  # of the weights: the output channels
+    weights = (Weight(),)
 
     @staticmethod
     def operands(inputs: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
@@ -39,7 +40,7 @@ class Convolution(Op):
         return x[0], height, width, channels
 
     def check(self, view: View) -> None:
-        check_weights(view, self.channel_axis)
+        check_weights(view, self.weights[0].channel_axis)
         for scale in view.input(1).quant.scale:  # type: ignore[union-attr]
             need_multiplier(view.input(0).scale * scale / view.out.scale)
         need_activation(view.out, view.attrs["activation"])

@@ -29,6 +29,7 @@ from sandgrain.ops.depthwise_dsp import DEPTHWISE_KERNELS
 from sandgrain.ops.depthwise_mve import DEPTHWISE_KERNELS as MVE_KERNELS
 from sandgrain.ops.rescale import rounding
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.traits import Weight
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of, draw_weights, finish
 from sandgrain.quant import INT32_MAX
 
@@ -184,7 +185,7 @@ class DepthwiseConv2D(Convolution):
         DEPTHWISE_COMPACT,
     )  # fmt: skip
 
-    channel_axis = 3
+    weights = (Weight(channel_axis=3, depthwise=True),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         x, weights = self.operands(inputs)

@@ -1,4 +1,4 @@
-"""Depthwise 3x3 for cores with the DSP extension: lowering to `kernels/armv7em/depthwise_3x3_dsp_s8.h`."""
+"""Depthwise 3x3 for cores with the DSP extension: lowering to `kernels/conv/depthwise_3x3_dsp_s8.h`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Depthwise convolution for cores with Helium: lowering to `kernels/helium/depthwise_mve_s8.h`."""
+"""Depthwise convolution for cores with Helium: lowering to `kernels/conv/depthwise_mve_s8.h`."""
 
 from __future__ import annotations
 

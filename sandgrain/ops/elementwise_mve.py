@@ -1,4 +1,4 @@
-"""Sums for cores with Helium: lowering to `kernels/helium/add_mve_s8.h`, and the proof that its short rounding is exact."""
+"""Sums for cores with Helium: lowering to `kernels/elementwise/add_mve_s8.h`, and the proof that its short rounding is exact."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from sandgrain.ops.conv_mve import DENSE_KERNELS as MVE_KERNELS
 from sandgrain.ops.dense_portable import DENSE_BLOCKS
 from sandgrain.ops.rescale import need_activation, need_multiplier
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.traits import Weight
 from sandgrain.ops.weights import bias_of, channel_multipliers, check_weights, clamp_of, draw_weights, exact_matmul, finish
 from sandgrain.quant import Int32, quantize_multiplier
 
@@ -63,6 +64,7 @@ class FullyConnected(Op):
     name = "fully_connected"
     summary = "fully connected layer with a fused activation"
     activates = True
+    weights = (Weight(),)
     foreign = (
         Foreign(
             "FULLY_CONNECTED", 9, 8,
@@ -88,7 +90,7 @@ class FullyConnected(Op):
         return ((x.size // depth, units),)
 
     def check(self, view: View) -> None:
-        check_weights(view, 0)
+        check_weights(view, self.weights[0].channel_axis)
         scales = view.input(1).quant.scale  # type: ignore[union-attr]
         need(
             len(scales) == 1 or len(view.out.shape) == 2,

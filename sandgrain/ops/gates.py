@@ -2,7 +2,7 @@
 
 A gate's argument is int16 with 12 fraction bits (Q3.12), what comes out of it int16 with 15 (Q0.15). Both are TensorFlow
 Lite's (integer_ops/logistic.h, tanh.h, lstm_eval): logistic and tanh interpolate in one table of logistic(i / 24).
-In C: kernels/portable/sg_gates.h.
+In C: kernels/recurrent/sg_gates.h.
 """
 
 from __future__ import annotations

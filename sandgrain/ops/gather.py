@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import (
     Call,
     Decoded,
@@ -44,7 +44,7 @@ def choices(graph: Graph, index: int) -> int | None:
 def _lower(view: View) -> tuple[Call, ...]:
     x, at, axis = view.input(0), view.input(1), view.attrs["axis"]
     outer, inner = halves(x.shape, axis)
-    fields = {"outer": outer, "axis": x.shape[axis], "count": at.size, "run": inner * ITEM_BYTES[x.dtype]}
+    fields = {"outer": outer, "axis": x.shape[axis], "count": at.size, "run": inner * x.dtype.item_bytes}
     return (Call("portable/gather_at.h", fields, (In(0), In(1), Out(0))),)
 
 
@@ -53,6 +53,7 @@ class Gather(Op):
 
     name = "gather"
     summary = "slices along one axis at int32 positions: embeddings"
+    indices_in = (1,)
     foreign = (Foreign("GATHER", 36, 23, (Option("axis", 0, "i32"), Option("batch_dims", 1, "i32"))),)
     kernels = (Kernel("gather_at", _lower),)
 
@@ -94,6 +95,6 @@ class Gather(Op):
         if draw.choice((True, False)):  # one of the two is a constant
             at = replace(at, data=draw.array(shape, 0, x.shape[axis] - 1, "int32"))
         else:
-            x = replace(x, data=draw.array(x.shape, -128, 127, x.dtype))
+            x = replace(x, data=draw.array(x.shape, -128, 127, x.dtype.name))
         a = attrs(axis=axis)
         return one_op(self.name, (x, at), (like(x, self.shapes((x, at), a)[0]),), a)

@@ -29,6 +29,7 @@ from sandgrain.ops import gates
 from sandgrain.ops.base import Call, Draw, In, Kernel, Op, Out, Scratch, Shape, need_inputs
 from sandgrain.ops.lut import Fields
 from sandgrain.ops.samples import activation_tensor, one_op
+from sandgrain.ops.traits import OWN_OUTPUT, Weight
 from sandgrain.quant import Int64, quantize_multiplier
 
 GATES = 3
@@ -90,6 +91,8 @@ class GRU(Op):
     name = "gru"
     instead = "train an LSTM to export the model"
     summary = "gated recurrent unit over a sequence"
+    # One scale per gate costs less flash than one per row and is as good.
+    weights = (Weight(1, bias=3, gates=GATES), Weight(2, bias=4, source=OWN_OUTPUT, gates=GATES))
     kernels = (
         *(
             Kernel(f"{name}_dsp_s8", _lower(f"armv7em/{name}_dsp_s8.h"), DSP, _accepts(first, _fits_dsp), scratch=_scratch)

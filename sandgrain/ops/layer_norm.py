@@ -106,6 +106,7 @@ class LayerNorm(Op):
     name = "layer_norm"
     instead = "use batch norm to export the model"
     summary = "layer normalization over the last axis"
+    normalizes = True
     # A row is summed before its first output, and element i is read before output i is written.
     kernels = (
         Kernel(

@@ -42,6 +42,7 @@ from sandgrain.ops.base import (
 )  # fmt: skip
 from sandgrain.ops.gru import sequence_fields
 from sandgrain.ops.samples import activation_tensor, one_op
+from sandgrain.ops.traits import OWN_OUTPUT, Weight
 from sandgrain.quant import Int64, Quantization, quantize_multiplier, requantize
 
 GATES = 4
@@ -94,6 +95,11 @@ def _scratch(view: View) -> int:
 class LSTM(Op):
     name = "lstm"
     summary = "long short-term memory over a sequence"
+    # A .tflite file has no scale per row for them.
+    weights = (
+        *(Weight(k, bias=k + 8, per_channel=False) for k in range(1, 5)),
+        *(Weight(k, bias=None, source=OWN_OUTPUT, per_channel=False) for k in range(5, 9)),
+    )
     foreign = (
         Foreign(
             "UNIDIRECTIONAL_SEQUENCE_LSTM", 44, 71,

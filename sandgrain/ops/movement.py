@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Tensor
+from sandgrain.ir import Tensor
 from sandgrain.ops.base import Call, Draw, In, Out, Shape, need, need_dtype, need_per_tensor_int8, same_quant
 from sandgrain.ops.lut import Fields, draw_shape
 from sandgrain.ops.samples import draw_quant
@@ -72,7 +72,7 @@ def dense_strides(shape: Shape, item: int) -> tuple[int, ...]:
 
 def gather(tensor: Tensor, size: Sequence[int], stride: Sequence[int], start: int) -> Call:
     """Read `tensor` (input 0) from byte `start`, `size` elements by `stride` bytes along each axis, into output 0."""
-    item = ITEM_BYTES[tensor.dtype]
+    item = tensor.dtype.item_bytes
     merged: list[tuple[int, int]] = []
     for n, step in zip(size, stride, strict=True):
         if n == 1:

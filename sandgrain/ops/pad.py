@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import (
     Call,
     Decoded,
@@ -36,7 +36,7 @@ from sandgrain.ops.samples import one_op
 def _lower(view: View) -> tuple[Call, ...]:
     x, out = view.input(0), view.out
     extents, paddings = list(x.shape), [tuple(p) for p in view.attrs["paddings"]]
-    item = ITEM_BYTES[x.dtype]
+    item = x.dtype.item_bytes
     # Innermost axes without padding are one run with the axis before them.
     while len(extents) > 1 and paddings[-1] == (0, 0):
         run = extents.pop()

@@ -49,7 +49,7 @@ class Quantize(UnaryOp):
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x, quant = inputs[0], view.out.quant
         assert x is not None and quant is not None
-        return super().reference(view, inputs) if _from_int8(view) else (quantize(x, quant),)
+        return super().reference(view, inputs) if _from_int8(view) else (quantize(x, quant, view.out.dtype),)
 
     def sample(self, draw: Draw) -> Graph:
         if draw.choice((True, False)):

@@ -14,9 +14,9 @@ from sandgrain.quant import Int64, activation_range
 
 
 def _limits(view: View) -> tuple[int, int]:
-    quant = view.input(0).quant
-    assert quant is not None
-    return activation_range("relu6", quant)
+    x = view.input(0)
+    assert x.quant is not None
+    return activation_range("relu6", x.quant, x.dtype)
 
 
 def _evaluate(view: View, x: Int64) -> Array:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, need, need_dtype, need_inputs, same_quant
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, need, need_inputs, same_quant
 from sandgrain.ops.movement import draw_tensor, like
 from sandgrain.ops.samples import one_op
 
@@ -31,10 +31,9 @@ class Reshape(Op):
 
     def check(self, view: View) -> None:
         x, out = view.input(0), view.out
-        need_dtype(x, *ITEM_BYTES)
         if x.dtype != out.dtype:
             raise ModelError(f"{x.dtype} input and {out.dtype} output of a layer that only changes the shape")
-        alike = x.dtype != "int8" or same_quant(x, out) or (x.quant is None and out.quant is None)
+        alike = same_quant(x, out) or (x.quant is None and out.quant is None)
         need(alike, "input and output are quantized differently, and only the shape changes; add a QUANTIZE layer")
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:

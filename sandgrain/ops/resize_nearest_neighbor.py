@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sandgrain.ir import ITEM_BYTES, Array, Graph, View, attrs
+from sandgrain.ir import Array, Graph, View, attrs
 from sandgrain.ops.base import Call, Draw, Foreign, Kernel, Option
 from sandgrain.ops.movement import draw_tensor, like, need_same_bytes
 from sandgrain.ops.resizing import Resize, per_side, resize_call
@@ -32,7 +32,7 @@ def nearest(size: int, out_size: int, align_corners: bool, half_pixel_centers: b
 def _lower(view: View) -> tuple[Call, ...]:
     row, column = (nearest(*side) for side in per_side(view))
     x = view.input(0)
-    return resize_call(view, "portable/resize_nearest.h", x.shape[3] * ITEM_BYTES[x.dtype], {"row": row, "column": column})
+    return resize_call(view, "portable/resize_nearest.h", x.shape[3] * x.dtype.item_bytes, {"row": row, "column": column})
 
 
 class ResizeNearestNeighbor(Resize):

@@ -1,4 +1,4 @@
-"""The house rounding as kernels/armv7em/sg_scale_dsp.h reads it: pairs of words."""
+"""The house rounding as kernels/shared/sg_scale_dsp.h reads it: pairs of words."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Option, Shape, constant_ints, need_inputs
 from sandgrain.ops.movement import copy_rows, draw_tensor, halves, known_axis, like, need_same_bytes, single
 from sandgrain.ops.samples import one_op
@@ -17,7 +17,7 @@ from sandgrain.ops.samples import one_op
 def _lower(view: View) -> tuple[Call, ...]:
     x, axis = view.input(0), view.attrs["axis"]
     outer, inner = halves(x.shape, axis)
-    line = x.shape[axis] * inner * ITEM_BYTES[x.dtype]
+    line = x.shape[axis] * inner * x.dtype.item_bytes
     run = line // len(view.outputs)
     return tuple(copy_rows(0, k, outer, run, k * run, line, 0, run) for k in range(len(view.outputs)))
 

@@ -1,7 +1,7 @@
 """The house rounding as one multiply: constants that put every output step where the rule puts it, found and checked.
 
 Rescaling an accumulator to int8 rises with the accumulator, so it is told whole by its steps: for each level y, the least
-accumulator that gives y or more. Two short forms have the same steps (kernels/portable/sg_scale.h):
+accumulator that gives y or more. Two short forms have the same steps (kernels/shared/sg_scale.h):
 
 - up: ((acc + nudge) * multiplier + (add << 32)) >> (31 + right), when nudge * multiplier + (add << 32) lies between two
   bounds that the steps set. The nudge goes into the bias; it moves the sum in small parts of 2^32, so one is looked for.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import (
     Call,
     Decoded,
@@ -33,7 +33,7 @@ from sandgrain.ops.samples import one_op
 
 def _lower(view: View) -> tuple[Call, ...]:
     x, a = view.input(0), view.attrs
-    strides = dense_strides(x.shape, ITEM_BYTES[x.dtype])
+    strides = dense_strides(x.shape, x.dtype.item_bytes)
     start = sum(s * step for s, step in zip(a["start"], strides, strict=True))
     return (gather(x, a["size"], [s * step for s, step in zip(a["stride"], strides, strict=True)], start),)
 

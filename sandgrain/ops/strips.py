@@ -3,6 +3,9 @@
 This is patch-based inference (J. Lin et al., "MCUNetV2: Memory-Efficient Patch-based Inference for Tiny Deep Learning",
 2021) with patches as wide as the image: rows that the next strip needs again stay in the buffers, so nothing is computed
 twice. No file holds this op; the pass `into_strips` makes it when memory is short.
+
+Attributes: `graph`, the inner layers; `height`, output rows per strip; `features` of the core; `kernels`, optional, the name of the
+kernel that was chosen for each inner layer ("" for its op's first).
 """
 
 from __future__ import annotations
@@ -10,16 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sandgrain.errors import ModelError
+from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.ir import Array, Attrs, Graph, Node, Tensor, View, attrs
 from sandgrain.ops import windows as win
-from sandgrain.ops.base import Arg, Call, Draw, In, Kernel, Lowered, Op, Out, Scratch, Shape, need, need_inputs
+from sandgrain.ops.base import Arg, Call, Draw, In, Kernel, Lowered, Op, Out, Scratch, Shape, need, need_inputs, pick
 from sandgrain.ops.samples import activation_tensor, draw_quant
 from sandgrain.ops.weights import draw_weights
 
 WINDOWED = ("conv_2d", "depthwise_conv_2d", "average_pool_2d", "max_pool_2d")  # rows in, rows out
 ALIGN = 4  # bytes; rows that are no multiple would give kernels misaligned buffers
 Range = tuple[int, int]  # rows, the end left out
+Picker = Callable[[View], Lowered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +112,14 @@ class Layout:
     total: int
 
 
-def _layout(graph: Graph, steps: list[Step], pick: Callable[[View], Lowered]) -> Layout:
+def _layout(graph: Graph, steps: list[Step], picker: Picker) -> Layout:
     offsets, at = [0], 0
     for k, node in enumerate(graph.nodes):
         if k:
             offsets.append(at)
             rows = max(s.held[1] - s.held[0] for s in steps if s.layer == k)
             at += _aligned(rows * _row_bytes(graph.tensors[node.inputs[0]]))
-    inner = max(pick(view).scratch for view in {_form(graph, s): _strip(graph, s) for s in steps if not s.slides}.values())
+    inner = max(picker(view).scratch for view in {_form(graph, s): _strip(graph, s) for s in steps if not s.slides}.values())
     return Layout(tuple(offsets), at, at + inner)
 
 
@@ -138,21 +142,30 @@ def _strip(graph: Graph, step: Step) -> View:
     return View(small, (small_in, *view.inputs[1:]), (small_out,))
 
 
-def _picker(features: frozenset[str]) -> Callable[[View], Lowered]:
+def _picker(view: View) -> Picker:
+    """Which kernel runs a strip of an inner layer: the one that attribute `kernels` names for the layer, where it fits the strip."""
     from sandgrain.ops import OPS  # the registry is complete by the time a node exists
 
-    def pick(view: View) -> Lowered:
-        fits = (kernel.fit(view, features) for kernel in OPS[view.node.op].kernels)
-        return next(f for f in fits if isinstance(f, Lowered))
+    graph: Graph = view.attrs["graph"]
+    names = view.attrs.get("kernels", ())
+    wanted = {node.outputs[0]: name for node, name in zip(graph.nodes, names, strict=bool(names))}
+    features: frozenset[str] = view.attrs["features"]
 
-    return pick
+    def picked(strip: View) -> Lowered:
+        node = strip.node
+        found = pick(OPS[node.op].kernels, wanted.get(node.outputs[0]), lambda kernel: kernel.fit(strip, features))
+        if found is None:
+            raise UnsupportedError(f"{node.name}: no {node.op} kernel fits a strip of this layer; allow more RAM")
+        return found[1]
+
+    return picked
 
 
-def _plan(view: View) -> tuple[Graph, list[Step], Layout, Callable[[View], Lowered]]:
+def _plan(view: View) -> tuple[Graph, list[Step], Layout, Picker]:
     graph: Graph = view.attrs["graph"]
     steps = schedule(graph, view.attrs["height"])
-    pick = _picker(view.attrs["features"])
-    return graph, steps, _layout(graph, steps, pick), pick
+    picker = _picker(view)
+    return graph, steps, _layout(graph, steps, picker), picker
 
 
 def _scratch(view: View) -> int:
@@ -174,7 +187,7 @@ def _overlap(view: View) -> tuple[tuple[int, int], ...]:
 
 
 def _lower(view: View) -> tuple[Call, ...]:
-    graph, steps, layout, pick = _plan(view)
+    graph, steps, layout, picker = _plan(view)
     rows = [_row_bytes(graph.tensors[node.inputs[0]]) for node in graph.nodes] + [_row_bytes(view.out)]
     starts = [0] * (len(graph.nodes) + 1)  # first row that each layer's input buffer holds
     lowered: dict[tuple[int, ...], tuple[Call, ...]] = {}
@@ -194,7 +207,7 @@ def _lower(view: View) -> tuple[Call, ...]:
         form = _form(graph, step)
         if form not in lowered:
             small = _strip(graph, step)
-            lowered[form] = pick(small).calls
+            lowered[form] = picker(small).calls
         place = _Place(layout, rows, step, starts[k + 1] if k + 1 < len(graph.nodes) else None)
         calls += [replace(c, args=tuple(place.of(a) for a in c.args)) for c in lowered[form]]
     return tuple(calls)
@@ -239,7 +252,9 @@ class Strips(Op):
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
-        graph: Graph = attrs["graph"]
+        graph = attrs["graph"]
+        if not isinstance(graph, Graph):
+            raise ModelError("strips: the attribute graph is not a graph; write the model again before it is put into strips")
         if inputs[0] is None or inputs[0].shape != graph.tensors[graph.inputs[0]].shape:
             raise ModelError("strips: the input does not have the shape of the inner graph's")
         return (graph.tensors[graph.outputs[0]].shape,)

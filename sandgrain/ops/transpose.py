@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import ITEM_BYTES, Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Shape, constant_ints, need, need_inputs
 from sandgrain.ops.movement import MAX_RANK, dense_strides, draw_tensor, gather, like, need_same_bytes
 from sandgrain.ops.samples import one_op
@@ -16,7 +16,7 @@ from sandgrain.ops.samples import one_op
 
 def _lower(view: View) -> tuple[Call, ...]:
     x, perm = view.input(0), view.attrs["perm"]
-    strides = dense_strides(x.shape, ITEM_BYTES[x.dtype])
+    strides = dense_strides(x.shape, x.dtype.item_bytes)
     return (gather(x, view.out.shape, [strides[p] for p in perm], 0),)
 
 

@@ -92,8 +92,6 @@ class TransposeConv(Convolution):
     )  # fmt: skip
     kernels = (TRANSPOSE_DSP, TRANSPOSE_PAIR, Kernel("transpose_conv_s8", _lower))
 
-    channel_axis = 0
-
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         x, weights = self.operands(inputs)
         if x.shape[3] != weights.shape[3]:

@@ -62,7 +62,7 @@ def clamp_of(view: View) -> tuple[int, int]:
     """The node's output clamp: its fused activation's range, narrowed by `clamp` when a pass has fused one."""
     quant = view.out.quant
     assert quant is not None
-    low, high = activation_range(view.attrs["activation"], quant)
+    low, high = activation_range(view.attrs["activation"], quant, view.out.dtype)
     fused = view.attrs.get("clamp")
     return (low, high) if fused is None else (max(low, fused[0]), min(high, fused[1]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sandgrain.ir import Graph, Node, attrs
@@ -23,13 +24,18 @@ def longest_chain(graph: Graph) -> int:
     return length
 
 
-def into_strips(graph: Graph, length: int, height: int, features: frozenset[str]) -> Graph:
+def into_strips(
+    graph: Graph, strips: tuple[int, int], features: frozenset[str], kernels: Mapping[int, str] | None = None
+) -> Graph:
     """before: a = conv(x); b = depthwise(a); y = f(b)      after: b = strips(x: conv, depthwise); y = f(b)
 
-    `length`: leading layers, at most `longest_chain`. `height`: output rows a strip. Tensors keep their numbers.
+    `strips`: how many leading layers (at most `longest_chain`), and output rows per strip. `kernels`: first output tensor -> name of
+    the kernel that was chosen for its layer; the strips keep it where it can run a strip. Tensors keep their numbers.
     """
+    length, height = strips
     inner = graph.nodes[:length]
+    names = tuple((kernels or {}).get(node.outputs[0], "") for node in inner)
     first, last = inner[0].inputs[0], inner[-1].outputs[0]
     chain = replace(graph, name="strips", nodes=inner, inputs=(first,), outputs=(last,), labels=())
-    node = Node("strips", inner[-1].name, (first,), (last,), attrs(graph=chain, height=height, features=features))
-    return replace(graph, nodes=(node, *graph.nodes[length:]))
+    options = attrs(graph=chain, height=height, features=features, kernels=names)
+    return replace(graph, nodes=(Node("strips", inner[-1].name, (first,), (last,), options), *graph.nodes[length:]))

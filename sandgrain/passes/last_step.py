@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sandgrain.ir import Graph, Node, Tensor, attrs, with_nodes
+from sandgrain.ops import OPS
 from sandgrain.ops.base import same_quant
-
-RECURRENT = ("gru", "lstm")
 
 
 def keep_last_step(graph: Graph) -> Graph:
@@ -33,7 +32,7 @@ def keep_last_step(graph: Graph) -> Graph:
 
 def _takes_last(graph: Graph, node: Node, cut: Node) -> bool:
     """Whether `cut` is the state after all steps of `node`, and nothing else."""
-    if node.op not in RECURRENT or node.attrs["last"]:
+    if not OPS[node.op].recurrent or node.attrs["last"]:
         return False
     view, a = graph.view(node), cut.attrs
     n, steps, units = view.out.shape

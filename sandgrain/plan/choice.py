@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Graph, Node
 from sandgrain.ops import OPS, Kernel
-from sandgrain.ops.base import Lowered, Refused
+from sandgrain.ops.base import Lowered, Refused, pick
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,8 @@ def select(graph: Graph, node: Node, features: Collection[str], choice: Choice) 
     """The kernel that `choice` names, or the first candidate; None for a view. Raises UnsupportedError when none fits."""
     if needs_no_kernel(graph, node):
         return None
-    kernels = OPS[node.op].kernels
-    named = [k for k in kernels if k.name == choice.kernels.get(node.outputs[0])]
-    for kernel in (*named, *kernels):
-        lowered = fit(graph, node, kernel, features)
-        if isinstance(lowered, Lowered):
-            return Selected(kernel, lowered)
-    raise UnsupportedError(f"{node.name}: no {node.op} kernel fits this layer; change its shape or split it")
+    kernels, wanted = OPS[node.op].kernels, choice.kernels.get(node.outputs[0])
+    selected = pick(kernels, wanted, lambda kernel: fit(graph, node, kernel, features))
+    if selected is None:
+        raise UnsupportedError(f"{node.name}: no {node.op} kernel fits this layer; change its shape or split it")
+    return Selected(*selected)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sandgrain.decide import Rule
+from sandgrain.dtypes import INT8, INT32
 from sandgrain.ir import Graph, State
 from sandgrain.plan.stream import StreamPlan, stream_state
 
@@ -29,7 +30,7 @@ class Entry:
     @property
     def state_bytes(self) -> int:
         """sizeof of the struct: every member starts at a multiple of 4."""
-        return sum(-(-state.nbytes // 4) * 4 for state in self.state)
+        return sum(state.padded_bytes for state in self.state)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,9 +61,9 @@ def _decide(graph: Graph, rule: Rule) -> Entry:
         "decide",
         "decider",
         (
-            State("scores", "int8", (rule.smoothing, labels), "a ring of results"),
-            State("next", "int32", (), "where the next result goes"),
-            State("count", "int32", (), "results in the ring"),
-            State("hold", "int32", (), "results until the next decision may come"),
+            State("scores", INT8, (rule.smoothing, labels), "a ring of results"),
+            State("next", INT32, (), "where the next result goes"),
+            State("count", INT32, (), "results in the ring"),
+            State("hold", INT32, (), "results until the next decision may come"),
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sandgrain.dtypes import INT16, INT32, UINT8
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Graph, State
 from sandgrain.ops import OPS
@@ -47,16 +48,16 @@ def outside(graph: Graph, stream: StreamPlan) -> OutsideArena:
 
 def stream_state(graph: Graph, stream: StreamPlan) -> tuple[State, ...]:
     """What a stream remembers: how full its rings are, the state of its filters, and the rings."""
-    found = [State("held", "int32", (), "samples in the ring")]
+    found = [State("held", INT32, (), "samples in the ring")]
     if stream.frame is not None:
-        found.append(State("rows", "int32", (), "rows made so far, at most a window of them"))
-        found.append(State("next", "int32", (), "where the next row goes: the oldest one's place"))
-        found.append(State("wait", "int32", (), "rows until the next result"))
+        found.append(State("rows", INT32, (), "rows made so far, at most a window of them"))
+        found.append(State("next", INT32, (), "where the next row goes: the oldest one's place"))
+        found.append(State("wait", INT32, (), "rows until the next result"))
     for k, node in enumerate(stream.filters):
         step = _step(graph, node)
         assert step is not None
-        found.append(State(f"state_{k}", "uint8", (step.state,), f"of filter {k}"))
-    found.append(State("samples", "int16", (stream.window * stream.channels,), "a ring"))
+        found.append(State(f"state_{k}", UINT8, (step.state,), f"of filter {k}"))
+    found.append(State("samples", INT16, (stream.window * stream.channels,), "a ring"))
     if stream.frame is not None:
         rows = graph.tensors[stream.held]
         found.append(State("features", rows.dtype, (rows.size,), "a ring of rows"))

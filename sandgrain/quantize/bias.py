@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain.ir import Array, Graph, Node, attrs
+from sandgrain.ops import OPS
 from sandgrain.quantize import floats
 from sandgrain.quantize.convert import Quantized
 from sandgrain.quantize.twins import fake, rounded_weights, with_data
-from sandgrain.quantize.weights import CHANNEL_AXIS
 
 MAX_SAMPLES = 128  # that are held at once, every live activation twice
 
@@ -34,7 +34,7 @@ def corrected(quantized: Quantized, inputs: Sequence[Array]) -> Graph:
     biases: dict[int, Array] = {}
     last = {i: k for k, node in enumerate(graph.nodes) for i in (*node.inputs, *node.outputs)}
     for position, node in enumerate(graph.nodes):
-        if node.op in CHANNEL_AXIS and len(node.inputs) > 2 and node.inputs[2] >= 0:
+        if OPS[node.op].linear and len(node.inputs) > 2 and node.inputs[2] >= 0:
             shift = _mean(graph, node, exact) - _mean(twin, node, rounded)
             bias = graph.view(node).const(2)
             biases[node.inputs[2]] = (bias + shift.reshape(bias.shape)).astype(np.float32)

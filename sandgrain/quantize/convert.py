@@ -8,22 +8,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sandgrain import spec
+from sandgrain.dtypes import INT8
 from sandgrain.errors import UsageError, printable
 from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
+from sandgrain.ops import OPS
+from sandgrain.ops.traits import OWN_OUTPUT
 from sandgrain.quant import Quantization, quantize
 from sandgrain.quantize.calibrate import Range, Ranges, hull, span
 from sandgrain.quantize.scales import Prepared, affine, prepare
-from sandgrain.quantize.weights import (
-    CHANNEL_AXIS,
-    GATES,
-    NORMS,
-    ONE_SCALE,
-    RECURRENT,
-    Weighted,
-    gate_scales,
-    quantize_norm,
-    quantize_pair,
-)
+from sandgrain.quantize.weights import Weighted, gate_scales, quantize_norm, quantize_pair
 
 Scales = Mapping[int, Quantization]
 
@@ -89,7 +82,7 @@ def activations(graph: Graph) -> set[int]:
     """Float tensors that carry one scale: all but the weights and biases of weighted layers."""
     found = set(graph.inputs)
     for node in graph.nodes:
-        reads = node.inputs[:1] if node.op in spec.WEIGHTED else _data_inputs(node)
+        reads = node.inputs[:1] if OPS[node.op].trained else _data_inputs(node)
         found.update(i for i in (*reads, *node.outputs) if i >= 0)
     return {i for i in found if graph.tensors[i].dtype == "float32"}
 
@@ -122,9 +115,9 @@ def build(
     tensors = [_activation(t, scales.get(i)) for i, t in enumerate(floats.tensors)]
     nodes = []
     for node in floats.nodes:
-        if node.op in CHANNEL_AXIS or node.op in RECURRENT:
+        if OPS[node.op].weights:
             node = constants.of(node, tensors)
-        elif node.op in NORMS:
+        elif OPS[node.op].normalizes:
             made = quantize_norm(floats.view(node))
             node = replace(node, inputs=(node.inputs[0], len(tensors), len(tensors) + 1))
             tensors += made
@@ -143,8 +136,8 @@ def build(
 def _activation(tensor: Tensor, quant: Quantization | None) -> Tensor:
     if quant is None:
         return replace(tensor)
-    data = None if tensor.data is None else quantize(tensor.data, quant)
-    return Tensor(tensor.name, tensor.shape, "int8", quant, data)
+    data = None if tensor.data is None else quantize(tensor.data, quant, INT8)
+    return Tensor(tensor.name, tensor.shape, INT8, quant, data)
 
 
 @dataclass(slots=True, eq=False)
@@ -160,21 +153,22 @@ class _Constants:
     def of(self, node: Node, tensors: list[Tensor]) -> Node:
         """The node with its integer constants."""
         inputs = list(node.inputs)
-        for weights, bias, source in RECURRENT.get(node.op, ((1, 2, 0),)):
-            quant = self.scales[node.outputs[0] if source < 0 else node.inputs[source]]
+        for weight in OPS[node.op].weights:
+            index, bias = node.inputs[weight.position], weight.bias
+            quant = self.scales[node.outputs[0] if weight.source == OWN_OUTPUT else node.inputs[weight.source]]
             has_bias = bias is not None and bias < len(inputs) and inputs[bias] >= 0
-            given = self.learned.get(node.inputs[weights])
-            if given is None and self.per_channel and node.op in GATES:
-                given = gate_scales(self.floats.view(node).const(weights), GATES[node.op])
+            scales = self.learned.get(index)
+            if scales is None and self.per_channel and weight.gates:
+                scales = gate_scales(self.floats.view(node).const(weight.position), weight.gates)
             made = quantize_pair(
-                self.floats.tensors[node.inputs[weights]],
+                self.floats.tensors[index],
                 self.floats.tensors[node.inputs[bias]] if bias is not None and has_bias else None,
-                CHANNEL_AXIS.get(node.op, 0),
+                weight.channel_axis,
                 quant,
-                self.per_channel and node.op not in ONE_SCALE,
-                given,
+                self.per_channel and weight.per_channel,
+                scales,
             )
-            inputs[weights] = self._place(node.inputs[weights], made, tensors)
+            inputs[weight.position] = self._place(index, made, tensors)
             if made.bias is not None and bias is not None:
                 inputs[bias] = len(tensors)
                 tensors.append(made.bias)

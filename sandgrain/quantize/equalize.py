@@ -18,8 +18,10 @@ import numpy.typing as npt
 
 from sandgrain.errors import UsageError
 from sandgrain.ir import Array, Graph, Node, View
+from sandgrain.ops import OPS
+from sandgrain.ops.traits import Weight
 from sandgrain.quantize import floats
-from sandgrain.quantize.weights import CHANNEL_AXIS, channels_first, spread
+from sandgrain.quantize.weights import channels_first, spread
 
 CRITERIA = ("weights", "activations")
 HOMOGENEOUS = ("none", "relu")  # activations that a positive factor passes through
@@ -72,10 +74,10 @@ def pairs(graph: Graph) -> Iterator[Pair]:
     consumers = graph.consumers()
     users: dict[int, int] = {}
     for node in graph.nodes:
-        for k in set(node.inputs[1:]) if node.op in CHANNEL_AXIS else ():
+        for k in set(node.inputs[1:]) if OPS[node.op].linear else ():
             users[k] = users.get(k, 0) + 1
     for index, node in enumerate(graph.nodes):
-        if node.op not in CHANNEL_AXIS or node.attrs["activation"] not in HOMOGENEOUS:
+        if not OPS[node.op].linear or node.attrs["activation"] not in HOMOGENEOUS:
             continue
         second = _reader(graph, consumers, node.outputs[0])
         own = [k for n in (node, *([graph.nodes[second]] if second is not None else [])) for k in n.inputs[1:] if k >= 0]
@@ -91,8 +93,9 @@ def _reader(graph: Graph, consumers: dict[int, list[int]], tensor: int) -> int |
         if tensor in graph.outputs or len(readers) != 1:
             return None
         node = graph.nodes[readers[0]]
-        if node.op in CHANNEL_AXIS:
-            depth = graph.tensors[node.inputs[1]].shape[1] if node.op == "fully_connected" else channels
+        weights = OPS[node.op].linear
+        if weights:
+            depth = channels if weights.depthwise else graph.tensors[node.inputs[1]].shape[-1]
             return readers[0] if node.inputs[0] == tensor and depth % channels == 0 else None
         if not _passes(graph.view(node), channels):
             return None
@@ -113,6 +116,13 @@ def _passes(view: View, channels: int) -> bool:
     return node.op in ("relu", "leaky_relu")
 
 
+def linear(node: Node) -> Weight:
+    """The weights of one of a pair's layers."""
+    weights = OPS[node.op].linear
+    assert weights is not None, node.op
+    return weights
+
+
 # --- factors ---------------------------------------------------------------------------------------------------------
 
 
@@ -128,7 +138,7 @@ def channel_peaks(graph: Graph, inputs: Sequence[Array], tensors: Sequence[int])
 def weight_factors(graph: Graph, pair: Pair) -> Factors:
     """s_i = sqrt(r1_i r2_i) / r2_i: equation 11 of the paper, r1 and r2 the ranges of the two layers' weights."""
     first, second = graph.nodes[pair.first], graph.nodes[pair.second]
-    r1 = np.abs(channels_first(graph.view(first).const(1), CHANNEL_AXIS[first.op])).max(axis=1)
+    r1 = np.abs(channels_first(graph.view(first).const(1), linear(first).channel_axis)).max(axis=1)
     r2 = _read_peaks(graph.view(second), len(r1), relative=False)
     return _sane(np.sqrt(r1.astype(np.float64) * r2) / np.where(r2 > 0, r2, 1), r1 * r2 > 0)
 
@@ -137,7 +147,7 @@ def activation_factors(graph: Graph, pair: Pair, peaks: Factors) -> Factors:
     """s_i from the activation's peaks, and from the second layer's weights where they cannot follow for nothing."""
     second = graph.view(graph.nodes[pair.second])
     top = peaks.max(initial=0.0)
-    if second.node.op == "depthwise_conv_2d":
+    if linear(second.node).depthwise:
         return _sane(peaks / top if top else peaks, peaks > 0)
     r2 = _read_peaks(second, len(peaks), relative=True)
     return _sane(np.sqrt(peaks / np.where(r2 > 0, r2, 1)), peaks * r2 > 0)
@@ -146,7 +156,7 @@ def activation_factors(graph: Graph, pair: Pair, peaks: Factors) -> Factors:
 def _read_peaks(view: View, channels: int, *, relative: bool) -> Factors:
     """Largest absolute weight with which the second layer reads each channel; `relative` to its output channel's largest."""
     weights = np.abs(view.const(1)).astype(np.float64)
-    if view.node.op == "depthwise_conv_2d":
+    if linear(view.node).depthwise:
         return np.asarray(weights.reshape(-1, channels, weights.shape[3] // channels).max(axis=(0, 2)))
     rows = weights.reshape(weights.shape[0], -1)
     if relative:
@@ -169,7 +179,7 @@ def apply(graph: Graph, pair: Pair, factors: Factors) -> Graph:
     """Channel i divided by factors[i] where the first layer writes it, multiplied where the second reads it."""
     first, second = graph.nodes[pair.first], graph.nodes[pair.second]
     weights = graph.view(first).const(1)
-    changed = {first.inputs[1]: weights / spread(factors, weights.ndim, CHANNEL_AXIS[first.op])}
+    changed = {first.inputs[1]: weights / spread(factors, weights.ndim, linear(first).channel_axis)}
     if len(first.inputs) > 2 and first.inputs[2] >= 0:
         bias = graph.view(first).const(2)
         changed[first.inputs[2]] = bias / factors.reshape(bias.shape)
@@ -182,6 +192,6 @@ def apply(graph: Graph, pair: Pair, factors: Factors) -> Graph:
 
 def _read_scaled(node: Node, weights: Array, factors: Factors) -> Array:
     last = weights.shape[-1]
-    if node.op == "depthwise_conv_2d":  # each input channel makes some outputs next to each other
+    if linear(node).depthwise:  # each input channel makes some outputs next to each other
         return np.asarray(weights * np.repeat(factors, last // len(factors)))
     return np.asarray(weights * np.tile(factors, last // len(factors)))

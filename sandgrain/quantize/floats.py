@@ -27,6 +27,7 @@ from sandgrain.ops.silu import silu
 from sandgrain.ops.softplus import softplus
 from sandgrain.ops.space_to_depth import SpaceToDepth
 from sandgrain.ops.transpose_conv import multiplied, scattered
+from sandgrain.quant import ACTIVATIONS
 
 Floats = npt.NDArray[np.float32]
 Values = dict[int, Array]
@@ -76,7 +77,7 @@ def start(graph: Graph, inputs: Array | Sequence[Array]) -> Values:
         shape, dtype = graph.tensors[index].shape, graph.tensors[index].dtype
         if x[0].size != graph.tensors[index].size:
             raise UsageError(f"samples of {x.shape[1:]}; the model takes {shape}")
-        values[index] = np.asarray(x, dtype).reshape(len(x), *shape)
+        values[index] = np.asarray(x, dtype.numpy).reshape(len(x), *shape)
     return values
 
 
@@ -100,8 +101,7 @@ def _batched(view: View, position: int, value: Array) -> Array:
 
 def activate(name: str, x: Array) -> Array:
     """A fused activation."""
-    bounds = {"none": (None, None), "relu": (0.0, None), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
-    low, high = bounds[name]
+    low, high = ACTIVATIONS[name]
     return x if low is None else np.clip(x, np.float32(low), None if high is None else np.float32(high))
 
 

@@ -13,11 +13,13 @@ import numpy as np
 from sandgrain import spec
 from sandgrain.errors import UnsupportedError, printable, unsupported
 from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
+from sandgrain.ops import OPS
+from sandgrain.ops.traits import OWN_OUTPUT
 from sandgrain.quant import Quantization, per_tensor
 from sandgrain.quantize.calibrate import Calibration, Range, Ranges, calibrate, hull, span
 from sandgrain.quantize.rounding import Rounded, round_weights
 from sandgrain.quantize.scales import TINY, Prepared, prepare
-from sandgrain.quantize.weights import CHANNEL_AXIS, ONE_SCALE, RECURRENT, quantize_pair
+from sandgrain.quantize.weights import quantize_pair
 
 LEVEL_MAX = 2**15 - 1
 ACCUMULATOR_MAX = 2**46  # TensorFlow Lite rescales 64-bit sums of less than 2^47
@@ -62,7 +64,7 @@ def _refuse(graph: Graph) -> None:
 def _scales(prepared: Prepared, ranges: Ranges) -> dict[int, Quantization]:
     """Of every activation and every constant that is read as one. What int8 fixes lies within -1 .. 1, and is fixed here, too."""
     graph, groups = prepared.graph, prepared.groups()
-    weights = {i for n in graph.nodes if n.op in spec.WEIGHTED for i in n.inputs[1:]}
+    weights = {i for n in graph.nodes if OPS[n.op].trained for i in n.inputs[1:]}
     found: dict[int, Quantization] = {}
     for leader, members in groups.items():
         used = [i for i in members if i not in weights and graph.tensors[i].dtype == "float32"]
@@ -97,7 +99,7 @@ def _build(rounded: Rounded, scales: Mapping[int, Quantization]) -> Graph:
     tensors = [_activation(t, scales.get(i)) for i, t in enumerate(graph.tensors)]
     nodes = []
     for node in graph.nodes:
-        if node.op in CHANNEL_AXIS or node.op in RECURRENT:
+        if OPS[node.op].weights:
             with spec.located(f"{printable(node.name)} ({node.op})"):
                 node = _weighted(rounded, node, scales, tensors)
         elif node.op == "pad":
@@ -120,15 +122,14 @@ def levels(real: Array, quant: Quantization) -> Array:
 
 def _weighted(rounded: Rounded, node: Node, scales: Mapping[int, Quantization], tensors: list[Tensor]) -> Node:
     """The node with int8 weights, one scale a channel where the format has it, and int64 biases."""
-    view, inputs, out = rounded.graph.view(node), list(node.inputs), scales[node.outputs[0]]
-    for place, bias_place, read in RECURRENT.get(node.op, ((1, 2, 0),)):
-        source = out if read < 0 else scales[node.inputs[read]]
-        weights = quantize_pair(
-            view.input(place), None, CHANNEL_AXIS.get(node.op, 0), source, node.op not in ONE_SCALE,
-            rounded.scales.get(node.inputs[place]),
-        ).weights  # fmt: skip
+    op, view, inputs, out = OPS[node.op], rounded.graph.view(node), list(node.inputs), scales[node.outputs[0]]
+    for weight in op.weights:
+        place, bias_place = weight.position, weight.bias
+        source = out if weight.source == OWN_OUTPUT else scales[node.inputs[weight.source]]
+        known = rounded.scales.get(node.inputs[place])
+        weights = quantize_pair(view.input(place), None, weight.channel_axis, source, weight.per_channel, known).weights
         assert weights.quant is not None
-        if node.op in CHANNEL_AXIS and source.scale[0] * max(weights.quant.scale) >= MAX_RATIO * out.scale[0]:
+        if op.linear and source.scale[0] * max(weights.quant.scale) >= MAX_RATIO * out.scale[0]:
             raise UnsupportedError("outputs far smaller than the products they are sums of; export the model as float")
         inputs[place] = len(tensors)
         tensors.append(weights)

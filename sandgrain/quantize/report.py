@@ -14,12 +14,11 @@ from sandgrain.errors import printable
 from sandgrain.ir import Array, Node
 from sandgrain.ops import OPS
 from sandgrain.quant import dequantize
-from sandgrain.quant import quantize as to_int8
+from sandgrain.quant import quantize as to_integers
 from sandgrain.quantize import floats
 from sandgrain.quantize.convert import Quantized
 from sandgrain.quantize.scales import FIXED, SAME, limits
 from sandgrain.quantize.twins import fake, rounded_weights, with_data
-from sandgrain.quantize.weights import CHANNEL_AXIS, RECURRENT
 
 SAMPLES = 16  # that the int8 reference runs: it is exact, and slow
 OUTLIERS = 2.0  # a range this many times what 99.9 % of the values need
@@ -88,10 +87,13 @@ class _Probe:
         q = self.quantized
         self.exact = floats.run(q.floats, self.inputs)
         self.weights = rounded_weights(q)
-        scales = [q.graph.tensors[i].quant for i in q.graph.inputs]
+        tensors = [q.graph.tensors[i] for i in q.graph.inputs]
         rows = []
         for s in range(len(self.inputs[0])):
-            given = [x[s] if scale is None else to_int8(x[s], scale) for x, scale in zip(self.inputs, scales, strict=True)]
+            given = [
+                x[s] if t.quant is None else to_integers(x[s], t.quant, t.dtype)
+                for x, t in zip(self.inputs, tensors, strict=True)
+            ]
             rows.append(interp.trace(q.graph, given))
         self.integers = {
             i: np.stack([dequantize(row[k], q.scales[i]) for row in rows if row[k] is not None])  # type: ignore[arg-type]
@@ -123,7 +125,7 @@ class _Probe:
                 if tensor is None or tensor.data is not None:
                     given.append(None if tensor is None else tensor.data)
                 else:
-                    given.append(to_int8(self.exact[node.inputs[k]][s], q.scales[node.inputs[k]]))
+                    given.append(to_integers(self.exact[node.inputs[k]][s], q.scales[node.inputs[k]], tensor.dtype))
             rows.append(dequantize(OPS[twin.op].reference(view, given)[0], q.scales[node.outputs[0]]))
         return np.stack(rows)
 
@@ -134,7 +136,7 @@ class _Probe:
         if total == 0:
             return "rounding", "Nothing to do."
         shift = (prefix - exact).reshape(-1, exact.shape[-1]).mean(axis=0)
-        if node.op in CHANNEL_AXIS and float((shift**2).mean()) > MEAN_SHARE * total:
+        if OPS[node.op].linear and float((shift**2).mean()) > MEAN_SHARE * total:
             return "shift", "Mostly a constant shift of its channels: correct the biases (--bias-correction)."
         if own < (1 - INHERITED) * total:
             return "inherited", self._inherited(node)
@@ -160,7 +162,7 @@ class _Probe:
             "levels": inside * scale.scale[0] ** 2 / 12,
             "input": _power(floats.step(q.floats, node, rounded)[0] - exact),
         }
-        if node.op in CHANNEL_AXIS or node.op in RECURRENT:
+        if OPS[node.op].weights:
             graph = with_data(q.floats, {i: self.weights[i] for i in node.inputs if i in self.weights})
             parts["weights"] = _power(floats.step(graph, node, self.exact)[0] - self.exact[out])
         return parts

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain.ir import Array, Graph, Node, View, attrs
+from sandgrain.ops import OPS
 from sandgrain.ops import windows as win
 from sandgrain.quantize import floats
-from sandgrain.quantize.weights import CHANNEL_AXIS, WEIGHT_MAX, spread, weight_scales
+from sandgrain.quantize.weights import WEIGHT_MAX, spread, weight_scales
 
 Reals = npt.NDArray[np.float64]
 SAMPLES = 64  # that moments are taken over
@@ -66,7 +67,9 @@ def _with(graph: Graph, index: int, data: Array) -> Graph:
 
 def _rounded(view: View, x: Array) -> tuple[Array, Array] | None:
     """(scales, rounded weights) of a layer that reads `x`; None where it has too many weights an output."""
-    weights, axis = view.const(1), CHANNEL_AXIS[view.node.op]
+    linear, weights = OPS[view.node.op].linear, view.const(1)
+    assert linear is not None
+    axis = linear.channel_axis
     if weights.size // weights.shape[axis] > MAX_DEPTH:
         return None
     scales, columns = weight_scales(weights, axis), COLUMNS[view.node.op](view, x)

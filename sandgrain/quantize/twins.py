@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from sandgrain.ir import Array, Graph
+from sandgrain.ops import OPS
 from sandgrain.quant import INT8_MAX, INT8_MIN, Quantization
 from sandgrain.quantize.convert import Quantized
-from sandgrain.quantize.weights import CHANNEL_AXIS, RECURRENT, dequantized
+from sandgrain.quantize.weights import dequantized
 
 
 def fake(values: Array, quant: Quantization | None) -> Array:
@@ -29,10 +30,10 @@ def rounded_weights(quantized: Quantized) -> dict[int, Array]:
     made = quantized.graph.producers()
     found: dict[int, Array] = {}
     for node in quantized.floats.nodes:
-        if node.op in CHANNEL_AXIS or node.op in RECURRENT:
+        if OPS[node.op].weights:
             twin = quantized.graph.nodes[made[quantized.tensors[node.outputs[0]]]]
-            for weights, _, _ in RECURRENT.get(node.op, ((1, 2, 0),)):
-                found[node.inputs[weights]] = dequantized(quantized.graph.tensors[twin.inputs[weights]])
+            for weight in OPS[node.op].weights:
+                found[node.inputs[weight.position]] = dequantized(quantized.graph.tensors[twin.inputs[weight.position]])
     return found
 
 

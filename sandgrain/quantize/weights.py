@@ -12,20 +12,6 @@ from sandgrain.ops.layer_norm import fraction_bits
 from sandgrain.quant import Quantization, per_tensor
 from sandgrain.quantize.scales import TINY
 
-CHANNEL_AXIS = {
-    "conv_2d": 0,
-    "depthwise_conv_2d": 3,
-    "transpose_conv": 0,
-    "fully_connected": 0,
-}  # of the weights: the output channels
-# Positions of a recurrent layer's (weights, bias or None, what they multiply): input 0, or -1 for the layer's own output.
-RECURRENT: dict[str, tuple[tuple[int, int | None, int], ...]] = {
-    "gru": ((1, 3, 0), (2, 4, -1)),
-    "lstm": (*((k, k + 8, 0) for k in range(1, 5)), *((k, None, -1) for k in range(5, 9))),
-}
-GATES = {"gru": 3}  # gates whose rows lie in one tensor: a scale each, which costs less flash than one a row and is as good
-ONE_SCALE = ("lstm",)  # a .tflite file has no scale a row for them
-NORMS = ("layer_norm",)  # gamma and beta of one scale each
 WEIGHT_MAX, GAMMA_MAX = 127, 2**15 - 1
 BIAS_MAX = 2**29  # steps: leaves the accumulator room for 2^14 products of 255 * 127
 
@@ -62,13 +48,6 @@ def weight_scales(weights: Array, axis: int, per_channel: bool = True) -> npt.ND
 def gate_scales(weights: Array, gates: int) -> npt.NDArray[np.float32]:
     """The scale of each row, the same for all rows of a gate."""
     return np.repeat(weight_scales(weights.reshape(gates, -1), 0), len(weights) // gates)
-
-
-def quantize_layer(
-    view: View, source: Quantization, *, per_channel: bool = True, scales: npt.NDArray[np.float32] | None = None
-) -> Weighted:
-    """int8 weights and int32 bias of a float layer whose input will be quantized by `source`; see `quantize_pair`."""
-    return quantize_pair(view.input(1), view.optional(2), CHANNEL_AXIS[view.node.op], source, per_channel, scales)
 
 
 def quantize_pair(

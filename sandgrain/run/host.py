@@ -13,7 +13,7 @@ import numpy as np
 from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Source, harness
 from sandgrain.errors import RunError, UsageError
-from sandgrain.ir import Array, Graph
+from sandgrain.ir import Array, Graph, Tensor
 from sandgrain.scratch import folder as temporary_folder
 from sandgrain.scratch import scratch
 from sandgrain.toolchain import build_shared
@@ -84,10 +84,8 @@ class HostModel:
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Every sample: inputs [n, *shape] in the graph's dtypes, outputs [n, *shape]."""
         graph, samples = self.graph, len(inputs[0])
-        ins = [
-            _batch(x, graph.tensors[i].shape, graph.tensors[i].dtype, samples) for x, i in zip(inputs, graph.inputs, strict=True)
-        ]
-        outs = [np.zeros((samples, *graph.tensors[i].shape), graph.tensors[i].dtype) for i in graph.outputs]
+        ins = [_batch(x, graph.tensors[i], samples) for x, i in zip(inputs, graph.inputs, strict=True)]
+        outs = [np.zeros((samples, graph.tensors[i].nbytes), np.uint8) for i in graph.outputs]
         pointers = ctypes.c_void_p * len(ins)
         out_pointers = ctypes.c_void_p * len(outs)
         status = self._library.sg_batch(
@@ -95,7 +93,7 @@ class HostModel:
         )
         if status:
             raise RunError(f"the model returned status {status} on the host")
-        return outs
+        return [_values(y, graph.tensors[i]) for y, i in zip(outs, graph.outputs, strict=True)]
 
     def trace(self, inputs: Sequence[Array], reads: Sequence[Reads], output_offset: int) -> list[list[bytes]]:
         """One sample, and after each layer the bytes it wrote: `reads` a layer, in execution order.
@@ -114,7 +112,18 @@ class HostModel:
         return seen
 
 
-def _batch(x: Array, shape: tuple[int, ...], dtype: str, samples: int) -> Array:
-    if x.dtype != np.dtype(dtype) or x[0].size != int(np.prod(shape)) or len(x) != samples:
+def _batch(x: Array, tensor: Tensor, samples: int) -> Array:
+    """Samples [n, ...] of an input as they lie in memory, one after another."""
+    dtype, shape = tensor.dtype, tensor.shape
+    if x.dtype != dtype.numpy or x[0].size != tensor.size or len(x) != samples:
         raise UsageError(f"input {shape} {dtype} was given samples of {x.shape[1:]} {x.dtype}")
-    return np.ascontiguousarray(x).reshape(samples, *shape)
+    if dtype.packing is None:
+        return np.ascontiguousarray(x)
+    return np.frombuffer(b"".join(dtype.pack(row) for row in x), np.uint8)
+
+
+def _values(raw: Array, tensor: Tensor) -> Array:
+    """Bytes [n, tensor.nbytes] as values [n, *tensor.shape]."""
+    if tensor.dtype.packing is None:
+        return raw.view(tensor.dtype.numpy).reshape(len(raw), *tensor.shape)
+    return np.stack([tensor.dtype.unpack(row.tobytes(), tensor.shape) for row in raw])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -17,9 +17,15 @@ from typing import Any
 
 from sandgrain.errors import UsageError
 
-__all__ = ["Board", "Core", "WaitStates", "boards", "cores", "load", "load_core"]
+__all__ = ["Board", "Core", "WaitStates", "boards", "cores", "cycle_classes", "load", "load_core"]
 
 _HERE = Path(__file__).parent
+
+# Classes of instructions (`sandgrain.cost.decode` tells them apart), by what a core can execute. A core's cycle table has a figure for
+# each, and for nothing else: an estimate never rests on a figure that nobody wrote down.
+_COMMON = ("alu", "branch", "branch_taken", "call", "div", "load", "load_next", "mul", "mul_long", "store")
+_BY_ARCH = {"thumb": (*_COMMON, "it", "mla", "multiple", "multiple_register"), "riscv": _COMMON, "host": ()}
+_BY_FEATURE = {"fpu": ("fpu", "fpu_div", "fpu_load", "fpu_mla"), "mve": ("loop_end", "mve", "mve_load", "mve_store")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,11 @@ class Core:
     memory: Mapping[str, int | float] = field(compare=False)  # the generic board: Board's number fields by name
     cycles: Mapping[str, float] = field(compare=False)  # cycles an instruction, by class (sandgrain.cost.decode)
     cycles_source: str = field(compare=False)  # where those figures come from
+
+    @property
+    def runs_firmware(self) -> bool:
+        """Whether firmware is built for this core; False for this computer, which runs a shared library."""
+        return self.arch != "host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +137,13 @@ def load_core(name: str) -> Core:
     cycles = raw.pop("cycles", {})
     source = str(cycles.pop("source", ""))
     zig, gcc = raw.pop("zig", {}), raw.pop("gcc", {})
-    emulator = raw.pop("emulator")
+    emulator, features = raw.pop("emulator"), frozenset(raw.pop("features"))
     core: Core = _build(
         Core,
         name,
         raw,
         name=name,
-        features=frozenset(raw.pop("features")),
+        features=features,
         zig_target=zig.get("target", ""),
         zig_cpu=zig.get("cpu", ""),
         gcc_prefix=gcc.get("prefix", ""),
@@ -141,10 +152,27 @@ def load_core(name: str) -> Core:
         cpu_model=emulator.get("cpu", ""),
         machine=emulator.get("machine", ""),
         memory=MappingProxyType(raw.pop("memory")),
-        cycles=MappingProxyType({k: float(v) for k, v in cycles.items()}),
+        cycles=_cycles(name, cycles, cycle_classes(raw["arch"], features)),
         cycles_source=source,
     )
     return core
+
+
+def cycle_classes(arch: str, features: Collection[str]) -> frozenset[str]:
+    """The classes of instructions that a core of `arch` with `features` executes, as its cycle table names them."""
+    added = (name for feature in features for name in _BY_FEATURE.get(feature, ()))
+    return frozenset(_BY_ARCH.get(arch, _COMMON)) | frozenset(added)
+
+
+def _cycles(name: str, table: Mapping[str, float], wanted: frozenset[str]) -> Mapping[str, float]:
+    """The cycle table of core `name`, complete. Raises UsageError naming the classes that are missing or unknown."""
+    if missing := sorted(wanted - set(table)):
+        raise UsageError(f"targets: {name}.toml gives no cycles for {', '.join(missing)}; add them to [cycles]")
+    if unknown := sorted(set(table) - wanted):
+        raise UsageError(
+            f"targets: {name}.toml gives cycles for {', '.join(unknown)}, which this core does not have; remove them"
+        )
+    return MappingProxyType({k: float(v) for k, v in table.items()})
 
 
 @cache

@@ -66,7 +66,7 @@ def build_firmware(
     compiler's first error otherwise.
     """
     core = board.core
-    if core.arch == "host":
+    if not core.runs_firmware:
         raise UsageError("the host runs a shared library, not firmware; choose a board with a microcontroller")
     chosen = _compiler(compiler, board)
     program = "main_semihosting.c" if core.emulator == "qemu" else "main.c"

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from sandgrain import ir, spec
+from sandgrain import ir
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Array, Graph, View
 from sandgrain.ops import OPS
@@ -27,9 +27,8 @@ from sandgrain.ops.resizing import per_side
 from sandgrain.ops.weights import bias_of, channel_multipliers, finish
 from sandgrain.quant import Quantization, quantize
 from sandgrain.quantize.calibrate import Range
-from sandgrain.quantize.convert import Quantized, activation_scales, convert_with_ranges
+from sandgrain.quantize.convert import Quantized, convert_with_ranges
 from sandgrain.quantize.scales import prepare
-from sandgrain.quantize.weights import CHANNEL_AXIS
 
 Gradient = Callable[[View, list[Tensor]], Tensor]
 EXACT = 1 << 24  # below this, sums of integers are exact in single precision
@@ -49,11 +48,10 @@ class Twin(nn.Module):
         self._ranges = dict(ranges)
         prepared = prepare(graph, self._given)
         self._graph = prepared.graph
-        self._scales = activation_scales(prepared, self._ranges)
         for node in self._graph.nodes:
             if node.op not in GRADIENTS:
                 raise UnsupportedError(f"{node.name}: {node.op} has no gradient; set qat = false")
-        self._learned = {i: f"value_{i}" for n in self._graph.nodes if n.op in spec.WEIGHTED for i in n.inputs[1:] if i >= 0}
+        self._learned = {i: f"value_{i}" for n in self._graph.nodes if OPS[n.op].trained for i in n.inputs[1:] if i >= 0}
         for index, name in self._learned.items():
             data = self._graph.tensors[index].data
             assert data is not None
@@ -76,10 +74,10 @@ class Twin(nn.Module):
         first, *rest = self._graph.tensors[source].shape
         reals: dict[int, Tensor] = {}
         whole: dict[int, Array] = {}
-        reals[source], whole[source] = _enter(x.reshape(count * first, *rest), self._scales[source])
+        reals[source], whole[source] = _enter(x.reshape(count * first, *rest), made.graph.tensors[made.graph.inputs[0]])
         for node, twin in zip(made.floats.nodes, made.graph.nodes, strict=True):
             view, out = _many(made.graph.view(twin), count), node.outputs[0]
-            if node.op in CHANNEL_AXIS:
+            if OPS[node.op].linear:
                 reals[out], whole[out] = self._weighted(node.inputs, view, reals, device)
                 continue
             read = node.inputs[: len(twin.inputs)]  # what the int8 op does without has no gradient either
@@ -102,9 +100,9 @@ class Twin(nn.Module):
         self, inputs: tuple[int, ...], view: View, reals: Mapping[int, Tensor], device: torch.device
     ) -> tuple[Tensor, Array]:
         """A convolution or a fully connected layer: real value with a gradient, and the integers."""
-        quant_in, quant_w = view.input(0).quant, view.input(1).quant
-        assert quant_in is not None and quant_w is not None
-        axis = CHANNEL_AXIS[view.node.op]
+        quant_in, quant_w, linear = view.input(0).quant, view.input(1).quant, OPS[view.node.op].linear
+        assert quant_in is not None and quant_w is not None and linear is not None
+        axis = linear.channel_axis
         scale = torch.tensor(quant_w.scale, dtype=torch.float64, device=device)
         shaped = scale if len(scale) == 1 else scale.reshape([-1 if k == axis else 1 for k in range(len(view.input(1).shape))])
         weights = getattr(self, self._learned[inputs[1]])
@@ -117,7 +115,8 @@ class Twin(nn.Module):
             learned = getattr(self, self._learned[inputs[2]]).reshape(-1) / unit.float()
             bias = _through(learned, torch.from_numpy(bias_of(view, channels).astype(np.float32)).to(device))
         large = bool(
-            np.abs(view.const(1).astype(np.int64)).sum(axis=tuple(k for k in range(view.const(1).ndim) if k != axis)).max() * 255
+            np.abs(view.const(1).astype(np.int64)).sum(axis=tuple(k for k in range(view.const(1).ndim) if k != axis)).max()
+            * view.input(0).dtype.span
             >= EXACT
         )
         if large and not self.training:
@@ -134,9 +133,11 @@ def _through(value: Tensor, exact: Tensor) -> Tensor:
     return value + (exact - value).detach()
 
 
-def _enter(x: Tensor, quant: Quantization) -> tuple[Tensor, Array]:
-    whole = quantize(x.detach().cpu().numpy(), quant)
-    return _real(whole, quant, x.device), whole
+def _enter(x: Tensor, source: ir.Tensor) -> tuple[Tensor, Array]:
+    """The graph's input as reals with its rounding, and as integers."""
+    assert source.quant is not None
+    whole = quantize(x.detach().cpu().numpy(), source.quant, source.dtype)
+    return _real(whole, source.quant, x.device), whole
 
 
 def _real(whole: Array, quant: Quantization, device: torch.device) -> Tensor:

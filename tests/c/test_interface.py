@@ -16,12 +16,13 @@ from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options, Source, generate
 from sandgrain.ir import Graph
 from sandgrain.plan import plan
-from sandgrain.quant import dequantize, per_tensor, quantize
+from sandgrain.quant import dequantize, per_tensor
 from sandgrain.run.host import HostModel
 from sandgrain.toolchain.build import build_object
 from tests.c.programs import STRICT, driver, flat, host_compilers, mixed_graph, run_compiler, run_program, unary, write
 from tests.conftest import ROOT
 from tests.draws import random_inputs
+from tests.integers import to_int8
 
 DIGITS = (ROOT / "sandgrain" / "demo" / "digits.tflite").read_bytes()
 SANITIZE = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
@@ -193,7 +194,7 @@ def test_quantize_and_dequantize_helpers_equal_the_definition(tmp_path: Path) ->
     at, every = 0, np.arange(-128, 128)
     for (scale, zero), x in zip(QUANTIZATIONS, values, strict=True):
         with np.errstate(all="ignore"):
-            wanted = quantize(x, per_tensor(scale, zero))
+            wanted = to_int8(x, per_tensor(scale, zero))
         got = np.frombuffer(answer[at : at + len(x)], np.int8)
         assert np.array_equal(got, wanted), [
             (float(a), int(b), int(c)) for a, b, c in zip(x, got, wanted, strict=True) if b != c

@@ -17,7 +17,6 @@ from sandgrain.frontends import tflite
 from sandgrain.ir import Array, Graph
 from sandgrain.ops import OPS
 from sandgrain.quant import dequantize, per_tensor
-from sandgrain.quant import quantize as to_int8
 from sandgrain.quantize import METHODS, Calibration, Options, floats, quantize
 from sandgrain.quantize.equalize import CRITERIA
 from sandgrain.quantize.report import layer_errors
@@ -26,6 +25,7 @@ from tests.command import Done, sandgrain, tree
 from tests.conftest import ROOT
 from tests.draws import SeededDraw
 from tests.floating import floated, small
+from tests.integers import to_int8
 from tests.mutate import mutant
 from tests.oracle import skip_without_tflm, tflm_run
 from tests.shared import MODELS, shared_data, shared_model

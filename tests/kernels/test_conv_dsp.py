@@ -15,7 +15,7 @@ from sandgrain.ops.base import Draw
 from sandgrain.ops.conv_dsp import channels_of, lead, stream_of
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.weights import draw_weights
-from tests.draws import SeededDraw, random_inputs
+from tests.draws import SeededDraw, new_seed, random_inputs
 from tests.firmware import compilers
 from tests.kernels.on_core import run_on_core
 from tests.ops.batch import SANITIZE, Batch
@@ -52,8 +52,8 @@ SAMPLES = {"window": OPS["conv_2d"].sample, "pointwise": pointwise, "dense": den
 
 def cases(kind: str, start: int, count: int) -> tuple[list[Graph], list[list[Array]], list[list[Array]]]:
     """Graphs, one sample each, and what the reference answers."""
-    graphs = [SAMPLES[kind](SeededDraw(seed)) for seed in range(start, start + count)]
-    inputs = [[x[0] for x in random_inputs(graph, start + k, 1)] for k, graph in enumerate(graphs)]
+    graphs = [SAMPLES[kind](SeededDraw(new_seed(seed))) for seed in range(start, start + count)]
+    inputs = [[x[0] for x in random_inputs(graph, new_seed(start + k), 1)] for k, graph in enumerate(graphs)]
     return graphs, inputs, [interp.run(graph, x) for graph, x in zip(graphs, inputs, strict=True)]
 
 

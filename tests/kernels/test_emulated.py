@@ -18,6 +18,7 @@ from sandgrain.ops import OPS, Kernel
 from sandgrain.ops.signal.base import SignalOp
 from sandgrain.plan import Plan, plan
 from sandgrain.run import emulator_missing
+from tests.draws import new_seed
 from tests.firmware import compilers
 from tests.kernels.emulated import Case, cases, run
 
@@ -26,7 +27,7 @@ SECOND = 8  # another compiler, or another core of the same kind, gets one case 
 BATCH = 400  # cases in one firmware at most: they must fit the flash of QEMU's board
 KINDS = frozenset({"dsp", "mve"})  # the features that make another kind of core
 FIRST = {frozenset({"dsp"}): "cortex-m4"}  # kind: the core that gets all cases; the cores of other kinds share them out
-CORES = {name: core for name in targets.cores() if (core := targets.load_core(name)).arch != "host"}
+CORES = {name: core for name in targets.cores() if (core := targets.load_core(name)).runs_firmware}
 
 
 def homes(kernel: Kernel) -> dict[str, int]:
@@ -41,7 +42,7 @@ def homes(kernel: Kernel) -> dict[str, int]:
 
 
 def seed_of(core: str) -> int:
-    """Each core draws its own cases."""
+    """Each core draws its own cases: where the tests of this run begin to count."""
     return 1_000_000 * sorted(CORES).index(core)
 
 
@@ -66,7 +67,8 @@ def drawn(op: str, core: str) -> list[Case]:
     """The cases of all kernels of `op` that are for `core`."""
     features = CORES[core].features
     wanted = {kernel.name: homes(kernel).get(core, 0) for kernel in OPS[op].kernels}
-    return [case for name, count in wanted.items() for case in cases(op, name, features, seed_of(core), count)]
+    first = new_seed(seed_of(core))
+    return [case for name, count in wanted.items() for case in cases(op, name, features, first, count)]
 
 
 @pytest.mark.parametrize(("core", "ops"), groups(), ids=lambda part: part if isinstance(part, str) else "+".join(part))

@@ -18,7 +18,7 @@ from sandgrain.ops.exact_pairs import VALUES
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.weights import draw_weights
 from sandgrain.run import emulator_missing
-from tests.draws import SeededDraw, random_inputs
+from tests.draws import SeededDraw, new_seed, random_inputs
 from tests.firmware import compilers
 from tests.kernels.on_core import run_on_core
 from tests.ops.batch import SANITIZE, Batch
@@ -93,8 +93,8 @@ KINDS = {
 
 def cases(kind: str, start: int) -> tuple[list[Graph], list[list[Array]], list[list[Array]]]:
     """Graphs, one sample each, and what the reference answers."""
-    graphs = [KINDS[kind][0](SeededDraw(seed)) for seed in range(start, start + BATCH)]
-    inputs = [[x[0] for x in random_inputs(graph, start + k, 1)] for k, graph in enumerate(graphs)]
+    graphs = [KINDS[kind][0](SeededDraw(new_seed(seed))) for seed in range(start, start + BATCH)]
+    inputs = [[x[0] for x in random_inputs(graph, new_seed(start + k), 1)] for k, graph in enumerate(graphs)]
     return graphs, inputs, [interp.run(graph, x) for graph, x in zip(graphs, inputs, strict=True)]
 
 

@@ -22,12 +22,12 @@ from sandgrain.ir import Graph  # noqa: E402
 from sandgrain.ops import OPS  # noqa: E402
 from sandgrain.plan import plan  # noqa: E402
 from sandgrain.quant import dequantize, per_tensor  # noqa: E402
-from sandgrain.quant import quantize as to_int8  # noqa: E402
 from sandgrain.quantize import floats, quantize  # noqa: E402
 from sandgrain.run.host import HostModel  # noqa: E402
 from sandgrain.train import network  # noqa: E402
 from sandgrain.train.loop import Options  # noqa: E402
 from sandgrain.train.models import CATALOGUE, build, describe, load_user_module  # noqa: E402
+from tests.integers import to_int8  # noqa: E402
 
 torch.set_num_threads(1)
 

@@ -10,7 +10,8 @@ import pytest
 from sandgrain import datafile
 from sandgrain.errors import UsageError
 from sandgrain.ir import Graph, Node, Tensor, attrs
-from sandgrain.quant import per_tensor, quantize
+from sandgrain.quant import per_tensor
+from tests.integers import to_int8
 
 Q = per_tensor(0.5, 3)
 ONE = Graph(
@@ -43,7 +44,7 @@ def test_float_samples_are_quantized_by_the_inputs_scale(dtype: str, tmp_path: P
     x = np.linspace(-80, 80, 30).reshape(5, 2, 3).astype(dtype)
     data = datafile.load(save(tmp_path, x=x), ONE)
     assert data.inputs[0].dtype == np.int8 and data.labels is None
-    assert np.array_equal(data.inputs[0].reshape(-1), quantize(x.reshape(-1), Q))
+    assert np.array_equal(data.inputs[0].reshape(-1), to_int8(x.reshape(-1), Q))
 
 
 def test_fortran_order_and_compression_make_no_difference(tmp_path: Path) -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sandgrain.codegen.bundle import KERNELS
 from sandgrain.codegen.parts import decide as emitted
 from sandgrain.decide import Event, Rule, decide, rates
 from sandgrain.errors import UsageError
+from sandgrain.kernels import FOLDER
 from sandgrain.toolchain import build_shared
 
 LABELS = 4
 FLAGS = ["-Wall", "-Wextra", "-Werror", "-Wconversion"]
-RUNTIME = Path(str(KERNELS)) / "runtime"
+RUNTIME = FOLDER / "runtime"
 
 
 def in_c(rule: Rule, scores: np.ndarray, folder: Path, before: str = "") -> np.ndarray:

@@ -14,8 +14,9 @@ from sandgrain.ir import Array, Graph, Tensor, attrs
 from sandgrain.ops import OPS
 from sandgrain.ops.movement import gather
 from sandgrain.ops.samples import one_op
-from sandgrain.quant import per_tensor, quantize
+from sandgrain.quant import per_tensor
 from tests.draws import SeededDraw
+from tests.integers import to_int8
 from tests.ops.batch import SANITIZE, Batch
 
 Q = per_tensor(0.1, 3)
@@ -168,7 +169,7 @@ def test_quantize_is_defined_for_every_float() -> None:
 
 
 def test_quantize_rounds_the_float_below_a_half_down() -> None:
-    assert quantize(np.array([0.49999997, -0.49999997, 0.5, -0.5], np.float32), per_tensor(1.0, 0)).tolist() == [0, 0, 1, -1]
+    assert to_int8(np.array([0.49999997, -0.49999997, 0.5, -0.5], np.float32), per_tensor(1.0, 0)).tolist() == [0, 0, 1, -1]
 
 
 def test_every_table_entry_is_where_the_kernel_looks() -> None:

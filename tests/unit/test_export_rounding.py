@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from sandgrain.ir import Array, Graph
+from sandgrain.ops import OPS
 from sandgrain.quantize import floats
 from sandgrain.quantize.report import snr_db
 from sandgrain.quantize.rounding import compensated, round_weights
-from sandgrain.quantize.weights import CHANNEL_AXIS, spread, weight_scales
+from sandgrain.quantize.weights import spread, weight_scales
 from tests.floating import Net
 
 
@@ -31,8 +32,9 @@ def test_the_error_of_unseen_outputs_falls(kind: str) -> None:
     graph, x = layered(kind)
     made = round_weights(graph, [x[:40]])
     ((index, scales),) = made.scales.items()
-    weights, axis = made.graph.tensors[index].data, CHANNEL_AXIS[kind]
-    assert weights is not None
+    weights, linear = made.graph.tensors[index].data, OPS[kind].linear
+    assert weights is not None and linear is not None
+    axis = linear.channel_axis
     levels = weights / spread(scales, weights.ndim, axis)
     assert np.abs(levels - np.rint(levels)).max() < 1e-4 and np.abs(levels).max() < 127.5
     wanted, found = (floats.outputs(g, x[40:])[0] for g in (graph, made.graph))

@@ -34,7 +34,7 @@ def test_an_exported_model_gives_the_same_answers(name: str) -> None:
             found = np.stack([row[k] for row in rows]).reshape(wanted.shape)
             assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
         return
-    samples = [[rng.integers(-128, 128, t.shape).astype(t.dtype) for t in tensors] for _ in range(SAMPLES)]
+    samples = [[rng.integers(-128, 128, t.shape).astype(t.dtype.numpy) for t in tensors] for _ in range(SAMPLES)]
     original, written = tflm_run(shared_model(name), samples), tflm_run(writer.write(graph), samples)
     for a, b in zip(original, written, strict=True):
         assert [y.tobytes() for y in a] == [y.tobytes() for y in b]

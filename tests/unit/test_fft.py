@@ -33,7 +33,7 @@ from tests.conftest import ROOT
 Array = npt.NDArray[Any]
 
 SIZES = (32, 64, 128, 256, 512, 1024, 2048)
-INCLUDES = (ROOT / "sandgrain" / "kernels" / "features", ROOT / "sandgrain" / "kernels" / "portable")
+INCLUDES = (ROOT / "sandgrain" / "kernels" / "signal", ROOT / "sandgrain" / "kernels" / "shared")
 HEADERS = "".join(f'#include "{name}"\n' for name in ("sg_fft_s32.h", "sg_fft_s16.h", "sg_fft_f32.h", "sg_isqrt.h", "sg_log2.h"))
 WORD = {"s32": "int32_t", "s16": "uint32_t", "f32": "float"}
 KINDS = tuple(WORD)

@@ -15,10 +15,12 @@ PACKAGE = ROOT / "sandgrain"
 # Lowest first. Parts on one line may use each other, as long as no circle comes about.
 LAYERS = (
     {"errors", "outfile", "scratch"},
-    {"quant", "targets", "cost"},
+    {"dtypes", "targets", "cost"},
+    {"quant"},
     {"fixedpoint"},
     {"ir"},
     {"spec", "ops", "printer"},
+    {"kernels"},
     {"interp", "frontends", "exporters", "passes", "plan", "features", "quantize", "decide"},
     {"codegen"},
     {"pipeline", "proof"},

@@ -15,11 +15,12 @@ from sandgrain.frontends import tflite
 from sandgrain.ir import Array, Graph, Tensor, attrs
 from sandgrain.ops import OPS
 from sandgrain.ops.samples import activation_tensor, one_op
-from sandgrain.quant import Quantization, dequantize, per_tensor, quantize
+from sandgrain.quant import Quantization, dequantize, per_tensor
 from sandgrain.quantize import Range, convert_with_ranges, floats
 from sandgrain.quantize import quantize as quantized
 from tests.draws import SeededDraw
 from tests.floating import Net
+from tests.integers import to_int8
 from tests.ops.batch import Batch
 
 QUANT = per_tensor(0.05, 3)
@@ -153,7 +154,7 @@ def test_a_maximum_with_a_fixed_scale_goes_through_a_quantize() -> None:
     scale = made.graph.tensors[made.graph.inputs[0]].quant
     out = made.graph.tensors[made.graph.outputs[0]].quant
     assert scale is not None and out is not None
-    got = dequantize(interp.run(made.graph, [quantize(x, scale)])[0], out)
+    got = dequantize(interp.run(made.graph, [to_int8(x, scale)])[0], out)
     assert np.abs(got - floats.outputs(graph, x[None])[0][0]).max() < 4 * out.scale[0]
 
 

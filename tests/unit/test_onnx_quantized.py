@@ -19,9 +19,10 @@ from onnxruntime import quantization as ort  # noqa: E402
 from sandgrain import interp, spec  # noqa: E402
 from sandgrain.errors import UnsupportedError  # noqa: E402
 from sandgrain.ir import Array, Graph, Node, Tensor, attrs  # noqa: E402
-from sandgrain.quant import Quantization, dequantize, per_tensor, quantize  # noqa: E402
+from sandgrain.quant import Quantization, dequantize, per_tensor  # noqa: E402
 from sandgrain.quantize.keep import keep  # noqa: E402
 from tests.import_proof import prove, snr  # noqa: E402
+from tests.integers import to_int8  # noqa: E402
 from tests.onnx_models import MODELS  # noqa: E402
 from tests.onnx_net import Net, convert, laid_out, qdq, runtime  # noqa: E402
 
@@ -98,7 +99,7 @@ def run(graph: Graph, samples: Array) -> Array:
     """What the int8 graph computes, as real numbers."""
     quant_in, quant_out = (graph.tensors[i[0]].quant for i in (graph.inputs, graph.outputs))
     assert quant_in is not None and quant_out is not None
-    stack = [quantize(x, quant_in) for x in laid_out(samples, graph, graph.inputs[0])]
+    stack = [to_int8(x, quant_in) for x in laid_out(samples, graph, graph.inputs[0])]
     return np.stack([dequantize(interp.run(graph, [x])[0], quant_out) for x in stack])
 
 
@@ -142,7 +143,7 @@ def test_a_quantized_model_answers_like_onnx_runtime(name: str, how: str, tmp_pa
         wanted = runtime(quantized, samples)[k]
         quant = graph.tensors[index].quant
         assert quant is not None
-        stack = [quantize(x, graph.tensors[graph.inputs[0]].quant) for x in laid_out(samples, graph, graph.inputs[0])]  # type: ignore[arg-type]
+        stack = [to_int8(x, graph.tensors[graph.inputs[0]].quant) for x in laid_out(samples, graph, graph.inputs[0])]  # type: ignore[arg-type]
         got = np.stack([dequantize(interp.run(graph, [x])[k], quant) for x in stack])
         wanted = laid_out(wanted[:, 0], graph, index) if graph.turned(index) else wanted
         apart = np.abs(got.reshape(wanted.shape) - wanted) / quant.scale[0]

@@ -12,12 +12,13 @@ import torch
 from sandgrain import interp
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Array, Graph
-from sandgrain.quant import Quantization, per_tensor, quantize
+from sandgrain.quant import Quantization, per_tensor
 from sandgrain.quantize import floats
 from sandgrain.quantize.calibrate import Range, calibrate
 from sandgrain.train import loop
 from sandgrain.train.qat import GRADIENTS, LINEAR, Twin
 from tests.floating import Net, small
+from tests.integers import to_int8
 
 SHAPE = (1, 8, 6, 4)
 SAMPLES = 9
@@ -133,7 +134,7 @@ def firmware(twin: Twin, x: Array) -> Array:
     graph = twin.finish().graph
     quant = graph.tensors[graph.inputs[0]].quant
     assert quant is not None
-    return np.stack([interp.run(graph, [quantize(row, quant)])[0].reshape(-1) for row in x])
+    return np.stack([interp.run(graph, [to_int8(row, quant)])[0].reshape(-1) for row in x])
 
 
 def levels(twin: Twin, outputs: torch.Tensor) -> Array:

@@ -13,7 +13,6 @@ from sandgrain.exporters import tflite as writer
 from sandgrain.frontends import tflite
 from sandgrain.ir import Graph
 from sandgrain.quant import dequantize, per_tensor
-from sandgrain.quant import quantize as to_int8
 from sandgrain.quantize import METHODS, Calibration, Options, Quantized, Range, convert_with_ranges, floats, prepare, quantize
 from sandgrain.quantize.calibrate import BINS, calibrate, kl_range, mse_range, percentile_range, span
 from sandgrain.quantize.equalize import CRITERIA, channel_peaks, equalize, pairs
@@ -21,6 +20,7 @@ from sandgrain.quantize.report import layer_errors, snr_db
 from sandgrain.quantize.scales import affine, limits
 from sandgrain.quantize.weights import BIAS_MAX
 from tests.floating import Net, small
+from tests.integers import to_int8
 from tests.oracle import needs_tflm, tflm_run
 
 SAMPLES = 24

@@ -14,13 +14,13 @@ from sandgrain.exporters import tflite as writer
 from sandgrain.frontends import tflite
 from sandgrain.ir import Graph
 from sandgrain.ops import OPS
-from sandgrain.quant import dequantize, quantize
+from sandgrain.quant import dequantize
 from sandgrain.quantize import Range, convert_with_ranges, floats
 from sandgrain.quantize.scales import limits
 from sandgrain.quantize.twins import fake, rounded_weights, with_data
-from sandgrain.quantize.weights import RECURRENT
 from tests.draws import SeededDraw
 from tests.floating import Net, floated, small
+from tests.integers import to_int8
 from tests.oracle import OracleError, needs_tflm, tflm_run
 from tests.shared import shared_model
 
@@ -87,7 +87,7 @@ def test_int8_means_what_the_floats_mean(name: str) -> None:
     for case in range(CASES):
         int8 = int8_case(name, case)
         graph = floated(int8)
-        if name in RECURRENT:
+        if OPS[name].recurrent:
             graph = with_data(graph, {i: t.data * np.float32(0.2) for i, t in enumerate(graph.tensors) if t.data is not None})
         inputs = real_inputs(int8, 2, case)
         seen = floats.run(graph, inputs)
@@ -100,7 +100,7 @@ def test_int8_means_what_the_floats_mean(name: str) -> None:
         data |= {i: fake(t.data, made.scales[i]) for i, t in enumerate(graph.tensors) if t.data is not None and i in made.scales}
         exact = floats.run(with_data(made.floats, data), given)
         for s in range(2):
-            whole = [quantize(x[s], made.scales[i]) for x, i in zip(inputs, made.floats.inputs, strict=True)]
+            whole = [to_int8(x[s], made.scales[i]) for x, i in zip(inputs, made.floats.inputs, strict=True)]
             for y, index in zip(interp.run(made.graph, whole), made.floats.outputs, strict=True):
                 scale = made.scales[index]
                 wanted = np.clip(exact[index][s], *limits(scale))

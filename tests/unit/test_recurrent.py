@@ -20,11 +20,11 @@ from sandgrain.frontends.torch import convert  # noqa: E402
 from sandgrain.ir import Array, Graph  # noqa: E402
 from sandgrain.ops import OPS, gates  # noqa: E402
 from sandgrain.quant import dequantize  # noqa: E402
-from sandgrain.quant import quantize as to_int8  # noqa: E402
 from sandgrain.quantize import calibrate, floats, quantize  # noqa: E402
 from sandgrain.train.models import build  # noqa: E402
 from sandgrain.train.qat import Twin  # noqa: E402
 from tests.draws import SeededDraw  # noqa: E402
+from tests.integers import to_int8  # noqa: E402
 from tests.oracle import needs_tflm, tflm_run  # noqa: E402
 from tests.signals import check_everywhere  # noqa: E402
 

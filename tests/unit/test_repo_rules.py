@@ -55,7 +55,7 @@ def lines_with(pattern: re.Pattern[str]) -> list[str]:
 
 
 def test_the_rules_see_the_project() -> None:
-    assert {"pyproject.toml", "sandgrain/ir.py", "sandgrain/kernels/portable/sg_math.h"} <= texts().keys()
+    assert {"pyproject.toml", "sandgrain/ir.py", "sandgrain/kernels/shared/sg_math.h"} <= texts().keys()
 
 
 def test_no_file_names_a_machine() -> None:

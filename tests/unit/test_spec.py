@@ -66,7 +66,6 @@ BROKEN: dict[str, tuple[Graph, str]] = {
     "no graph output": (replace(two_relus(), outputs=()), "no output"),
     "other shape": (with_tensor(2, Tensor("y", (2, 2), "int8", Q)), "layer 1 second (relu): computes the shape [1, 4]"),
     "empty shape": (with_tensor(0, Tensor("x", (0, 4), "int8", Q)), "holds no element"),
-    "dtype": (with_tensor(0, Tensor("x", (1, 4), "int3", Q)), "unknown dtype"),
     "data of another dtype": (with_tensor(0, replace(CONSTANT, data=np.zeros((1, 4), np.int32))), "data is int32"),
     "data of another shape": (with_tensor(0, replace(CONSTANT, data=np.zeros(4, np.int8))), "data is int8 [4]"),
     "zero scale": (with_tensor(0, Tensor("x", (1, 4), "int8", Quantization((0.0,), (0,)))), "not a positive number"),

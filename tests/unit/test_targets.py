@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from sandgrain import targets
+from sandgrain.cost import decode
 from sandgrain.errors import UsageError
 
-CYCLE_CLASSES = {"alu", "load", "load_next", "store", "branch", "branch_taken", "call", "mul", "mul_long", "div"}
 EVERY = targets.boards() + targets.cores()
 
 
@@ -29,16 +32,16 @@ def test_a_board_has_memory_a_clock_and_a_source(name: str) -> None:
     assert board.title and board.data_sheet
     assert (board.sleep_ma is None) == (board.sleep_source == "") and (board.sleep_ma or 0) <= board.active_ma
     ram, flash = (board.ram_base, board.ram_base + board.ram_bytes), (board.flash_base, board.flash_base + board.flash_bytes)
-    assert board.core.arch == "host" or ram[1] <= flash[0] or flash[1] <= ram[0], "RAM and flash overlap"
+    assert not board.core.runs_firmware or ram[1] <= flash[0] or flash[1] <= ram[0], "RAM and flash overlap"
 
 
 @pytest.mark.parametrize("name", targets.cores())
 def test_a_core_says_where_its_cycles_come_from(name: str) -> None:
     core = targets.load_core(name)
-    if core.arch == "host":
+    if not core.runs_firmware:
         assert not core.cycles
         return
-    assert set(core.cycles) >= CYCLE_CLASSES
+    assert set(core.cycles) == targets.cycle_classes(core.arch, core.features)
     assert "Technical Reference Manual" in core.cycles_source or core.cycles_source.startswith("approximation")
     assert core.zig_target and core.zig_cpu
 
@@ -68,3 +71,45 @@ def test_a_board_is_a_value() -> None:
         board.ram_bytes = 1  # type: ignore[misc]
     with pytest.raises(TypeError):
         board.core.cycles["alu"] = 0  # type: ignore[index]
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the files, which `load_core.__wrapped__` (without its cache) reads."""
+    shutil.copytree(Path(targets.__file__).parent, tmp_path / "targets")
+    monkeypatch.setattr(targets, "_HERE", tmp_path / "targets")
+    return tmp_path / "targets" / "cores"
+
+
+@pytest.mark.parametrize("name", [c for c in targets.cores() if targets.load_core(c).runs_firmware])
+def test_a_class_without_a_figure_is_an_error_and_not_an_estimate(name: str, files: Path) -> None:
+    path = files / f"{name}.toml"
+    text = path.read_text()
+    for kind in targets.load_core(name).cycles:
+        path.write_text(re.sub(rf"(?m)^{kind} = .*\n", "", text))
+        with pytest.raises(UsageError, match=rf"{name}.toml gives no cycles for {kind};"):
+            targets.load_core.__wrapped__(name)
+    path.write_text(text + "mull = 1\n")
+    with pytest.raises(UsageError, match="cycles for mull, which"):
+        targets.load_core.__wrapped__(name)
+
+
+def test_the_classes_are_those_that_the_decoder_tells_apart() -> None:
+    thumb = targets.cycle_classes("thumb", ("fpu", "mve"))
+    made = set(re.findall(r'made\("[\w.]+", "(\w+)"', Path(decode.__file__).read_text()))
+    assert made >= {"loop_end", "mve_load"}
+    assert thumb == {*decode._THUMB_KINDS.values(), *made, "alu", "fpu", "load_next", "branch_taken", "multiple_register"}
+    kinds = {kind for _, kind in decode._RISCV_KINDS}
+    assert targets.cycle_classes("riscv", ()) == {*kinds, "alu", "load_next", "branch_taken"}
+
+
+def test_only_a_core_says_whether_it_runs_firmware() -> None:
+    package = Path(targets.__file__).parents[1]
+    for path in package.rglob("*.py"):
+        text = path.read_text("utf-8")
+        if path.parent.name == "targets" or '"host"' not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Compare):
+                words = [c.value for c in (node.left, *node.comparators) if isinstance(c, ast.Constant)]
+                assert not ("host" in words and "arch" in ast.unparse(node)), f"{path.name}:{node.lineno}"

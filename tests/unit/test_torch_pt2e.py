@@ -18,8 +18,9 @@ from sandgrain.errors import UnsupportedError  # noqa: E402
 from sandgrain.frontends import sources  # noqa: E402
 from sandgrain.ir import Array, Graph  # noqa: E402
 from sandgrain.printer import dump  # noqa: E402
-from sandgrain.quant import dequantize, quantize  # noqa: E402
+from sandgrain.quant import dequantize  # noqa: E402
 from tests.import_proof import prove  # noqa: E402
+from tests.integers import to_int8  # noqa: E402
 from tests.torch_models import MODELS, Model  # noqa: E402
 
 torch.set_num_threads(1)
@@ -54,7 +55,7 @@ def steps_off(graph: Graph, samples: Any, wanted: Array) -> float:
     source, out = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     x = np.moveaxis(samples.numpy(), 1, -1) if graph.turned(graph.inputs[0]) else samples.numpy()
     assert source.quant is not None and out.quant is not None
-    got = np.stack([interp.run(graph, [q])[0] for q in quantize(np.ascontiguousarray(x)[:, None], source.quant)])
+    got = np.stack([interp.run(graph, [q])[0] for q in to_int8(np.ascontiguousarray(x)[:, None], source.quant)])
     assert got.shape == wanted.shape
     return float(np.abs(dequantize(got, out.quant) - wanted).mean() / out.scale)
 

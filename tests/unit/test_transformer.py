@@ -20,11 +20,11 @@ from sandgrain.ops.layer_norm import fraction_bits, reciprocal_root  # noqa: E40
 from sandgrain.ops.samples import activation_tensor, one_op  # noqa: E402
 from sandgrain.ops.scaled_elu import SELU  # noqa: E402
 from sandgrain.quant import Quantization, dequantize, per_tensor  # noqa: E402
-from sandgrain.quant import quantize as to_int8  # noqa: E402
 from sandgrain.quantize import calibrate, floats, quantize  # noqa: E402
 from sandgrain.quantize.weights import quantize_norm  # noqa: E402
 from sandgrain.train.models import build, describe  # noqa: E402
 from sandgrain.train.qat import Twin  # noqa: E402
+from tests.integers import to_int8  # noqa: E402
 from tests.signals import check_everywhere  # noqa: E402
 
 torch.set_num_threads(1)

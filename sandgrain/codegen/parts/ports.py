@@ -58,4 +58,4 @@ class Ports(Part):
         return f"static inline float {self.unit.name}_dequantize_{port.name}(int8_t value)\n{{\n    return sg_dequantize_s8({passed});\n}}\n"
 
     def facts(self) -> Mapping[str, Any]:
-        return {port.name: [port.tensor.dtype, list(port.tensor.shape)] for port in self.unit.ports}
+        return {port.name: [port.tensor.dtype.name, list(port.tensor.shape)] for port in self.unit.ports}

@@ -11,7 +11,7 @@ from sandgrain.codegen.unit import Unit
 def signature(unit: Unit) -> str:
     """`int NAME_run(...)` without the semicolon."""
     arguments = ["void *arena_memory"] if unit.caller else []
-    arguments += [f"{'const ' if port.is_input else ''}{port.ctype} {port.name}[{port.tensor.size}]" for port in unit.ports]
+    arguments += [f"{'const ' if port.is_input else ''}{port.ctype} {port.name}[{port.tensor.units}]" for port in unit.ports]
     return f"int {unit.name}_run({', '.join(arguments)})"
 
 

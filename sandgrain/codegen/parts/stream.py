@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sandgrain.codegen import ctext
 from sandgrain.codegen.part import Part
 from sandgrain.codegen.unit import Unit
 from sandgrain.ir import State, Tensor
@@ -26,13 +25,12 @@ CHUNK = 64  # samples that pass the filters at a time, in a buffer on the stack
 
 def _member(state: State) -> str:
     """C: a member of the struct. Bytes that a filter reads as words lie in a union with one."""
-    ctype, comment = ctext.C_TYPE[state.dtype], f" /* {state.says} */"
+    ctype, comment = state.dtype.c_type, f" /* {state.says} */"
     if not state.shape:
         return f"    {ctype} {state.name};{comment}"
     if state.dtype == "uint8":
         return f"    union {{\n        int32_t alignment;\n        uint8_t bytes[{state.size}];\n    }} {state.name};{comment}"
-    item = state.nbytes // max(state.size, 1)
-    return f"    {ctype} {state.name}[{-(-state.nbytes // 4) * 4 // item}];{comment}"
+    return f"    {ctype} {state.name}[{state.padded_bytes // state.dtype.unit_bytes}];{comment}"
 
 
 class Stream(Part):
@@ -59,7 +57,7 @@ class Stream(Part):
     @property
     def _output(self) -> str:
         out = self.unit.graph.tensors[self.unit.graph.outputs[0]]
-        return f"{ctext.C_TYPE[out.dtype]} output[{out.size}]"
+        return f"{out.dtype.c_type} output[{out.units}]"
 
     @property
     def _push(self) -> str:
@@ -129,10 +127,7 @@ class Stream(Part):
         """What the ring of rows is made of, as C."""
         name, stream = self.unit.name, self.stream
         row = self._rows.nbytes // stream.count
-        return (
-            f"static const struct sg_stream_rows {name}_rows = {{\n"
-            f"    .window = {stream.count}, .row_bytes = {row}u,\n}};\n"
-        )
+        return f"static const struct sg_stream_rows {name}_rows = {{\n    .window = {stream.count}, .row_bytes = {row}u,\n}};\n"
 
     def _take(self) -> list[str]:
         """As many samples as the ring has room for go through the filters and into it."""
@@ -171,7 +166,7 @@ class Stream(Part):
         """The frame in the ring becomes a row; the window of rows, where a result is due, goes through the layers behind."""
         unit, stream = self.unit, self.stream
         assert stream.frame is not None
-        target = f"s->features + s->next * {self._rows.size // stream.count}"
+        target = f"s->features + s->next * {self._rows.units // stream.count}"
         offset = unit.plan.offsets[stream.held]
         return [
             f"        {unit.name}_layer_{stream.frame}({', '.join(self._arguments(stream.frame, 's->samples', target))});",

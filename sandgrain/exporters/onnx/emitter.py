@@ -14,9 +14,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from sandgrain.dtypes import INT32, DType
 from sandgrain.errors import UnsupportedError, printable
 from sandgrain.ir import Array, Graph, Node, Tensor, View
-from sandgrain.quant import Quantization
+from sandgrain.quant import ACTIVATIONS, Quantization
 
 OPSET = 17  # with LayerNormalization; what most tools for microcontrollers read
 IR_VERSION = 8
@@ -77,7 +78,7 @@ class Writer:
     @staticmethod
     def _value_info(name: str, tensor: Tensor, layout: Layout) -> onnx.ValueInfoProto:
         shape = tensor.shape if layout is Layout.LAST else tuple(tensor.shape[k] for k in to_first(len(tensor.shape)))
-        element = TensorProto.FLOAT if tensor.quant is not None else ELEMENT.get(tensor.dtype)
+        element = TensorProto.FLOAT if tensor.quant is not None else ELEMENT.get(tensor.dtype.name)
         if element is None:
             raise UnsupportedError(f"{printable(tensor.name)} is {tensor.dtype} without a scale; export the model as .tflite")
         return helper.make_tensor_value_info(name, element, shape)
@@ -118,11 +119,11 @@ class Writer:
 
     def _quantized(self, value: str, tensor: Tensor) -> str:
         assert tensor.quant is not None
-        return self.node("QuantizeLinear", [value, *self._scale(tensor.quant, np.dtype(tensor.dtype))])[0]
+        return self.node("QuantizeLinear", [value, *self._scale(tensor.quant, tensor.dtype)])[0]
 
-    def dequantized(self, value: str, quant: Quantization, dtype: str) -> str:
+    def dequantized(self, value: str, quant: Quantization, dtype: DType) -> str:
         """The floats that the integers `value` stand for, with one scale."""
-        return self.node("DequantizeLinear", [value, *self._scale(quant, np.dtype(dtype))])[0]
+        return self.node("DequantizeLinear", [value, *self._scale(quant, dtype)])[0]
 
     def dequantized_constant(self, data: Array, quant: Quantization, axis: int | None = None) -> str:
         """The floats that constant integers stand for; `axis`: along which there is more than one scale.
@@ -139,13 +140,13 @@ class Writer:
             inputs.append(self.own_constant(np.array(quant.zero_point[0] if quant.per_tensor else quant.zero_point, data.dtype)))
         return self.node("DequantizeLinear", inputs, **more)[0]
 
-    def _scale(self, quant: Quantization, dtype: np.dtype[Any]) -> tuple[str, ...]:
+    def _scale(self, quant: Quantization, dtype: DType) -> tuple[str, ...]:
         """The names of scale and zero point; int32 has none."""
         single = quant.per_tensor
         scale = np.array(quant.scale[0] if single else quant.scale, np.float32)
-        if dtype == np.int32:
+        if dtype == INT32:
             return (self.constant(scale),)
-        zero = np.array(quant.zero_point[0] if single else quant.zero_point, dtype)
+        zero = np.array(quant.zero_point[0] if single else quant.zero_point, dtype.numpy)
         return self.constant(scale), self.constant(zero)
 
     def value(self, index: int, layout: Layout) -> str:
@@ -270,11 +271,9 @@ class Emitter:
 
     def active(self, value: str) -> str:
         """`value` after the node's fused activation."""
-        bounds = {"relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
-        name = self.attrs.get("activation", "none")
-        if name == "none":
+        low, high = ACTIVATIONS[self.attrs.get("activation", "none")]
+        if low is None:
             return value
-        if name == "relu":
+        if high is None:
             return self.make("Relu", value)
-        low, high = bounds[name]
         return self.make("Clip", value, self.constant(low), self.constant(high))

@@ -32,7 +32,7 @@ def pad(e: Emitter) -> None:
     sides = in_layout(e.attrs["paddings"], layout)
     amounts = e.constant([before for before, _ in sides] + [after for _, after in sides], "int64")
     real = 0.0 if out.quant is None else (e.attrs["value"] - out.zero_point) * out.scale
-    filler = e.constant(real, "float32" if out.quant is not None else out.dtype)
+    filler = e.constant(real, "float32" if out.quant is not None else out.dtype.name)
     e.done(e.make("Pad", e.read(0, layout), amounts, filler), layout)
 
 

@@ -19,7 +19,6 @@ from sandgrain.errors import UnsupportedError, printable
 from sandgrain.frontends.aten.layout import Layout, dense
 from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
 from sandgrain.ops import OPS
-from sandgrain.quantize.weights import CHANNEL_AXIS
 
 MAX_RANK = 5  # axes that a transpose takes
 MAX_NODES = 1 << 14
@@ -219,15 +218,11 @@ class Builder:
         """Put factor and offset into the weights of the layer that computes `value`; False where there is none."""
         tensor, readers = value.tensor, 0
         maker = self.maker(tensor)
-        while maker is not None and maker.op == "reshape" and self.alone(tensor, readers):
+        while maker is not None and OPS[maker.op].is_view and self.alone(tensor, readers):
             tensor, readers = maker.inputs[0], 1
             maker = self.maker(tensor)
-        if (
-            maker is None
-            or maker.op not in CHANNEL_AXIS
-            or maker.attrs["activation"] != "none"
-            or not self.alone(tensor, readers)
-        ):
+        linear = None if maker is None else OPS[maker.op].linear
+        if maker is None or linear is None or maker.attrs["activation"] != "none" or not self.alone(tensor, readers):
             return False
         channels = self.shape(tensor)[-1]
         if axis is not None:
@@ -238,7 +233,7 @@ class Builder:
         weights = np.asarray(self.tensors[maker.inputs[1]].data, np.float64)
         bias = np.asarray(self.tensors[maker.inputs[2]].data, np.float64)
         side = [1] * weights.ndim
-        side[CHANNEL_AXIS[maker.op]] = -1
+        side[linear.channel_axis] = -1
         factor = np.broadcast_to(np.asarray(factor, np.float64).reshape(-1), (channels,))
         changed = (weights * factor.reshape(side), bias * factor + np.asarray(offset, np.float64).reshape(-1))
         for index, data in zip(maker.inputs[1:], changed, strict=True):

@@ -74,7 +74,8 @@ class _Walk:
         found: list[int] = []
         self.b.place = "output"
         for value in values:
-            assert isinstance(value, Value)
+            if not isinstance(value, Value):
+                raise UnsupportedError("the model returns a constant; return what its layers compute")
             tensor = self.b.view(self.b.plain(value).tensor, value.shape)
             if self.b.maker(tensor) is None:
                 raise UnsupportedError("the model returns its input; return what its layers compute")
@@ -204,7 +205,7 @@ class _Walk:
         before = len(self.faults)
         try:
             return self._converted(entry, kind, weights, args, kwargs)
-        except (SandgrainError, AssertionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (SandgrainError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             fact = str(error)
             if not isinstance(error, SandgrainError):
                 what = printable(" ".join(f"{type(error).__name__} {fact}".split()), 80)
@@ -224,9 +225,9 @@ class _Walk:
         if _missing(args) or _missing(kwargs):
             return Missing(None)
         raw = entry.values.get("config")
-        assert weights is not None or table is OPERATIONS
-        if kind in MODELS and table is HANDLERS:
-            assert weights is not None
+        if weights is None and table is not OPERATIONS:
+            raise ModelError("it has no weights in the file; save the model again")
+        if weights is not None and kind in MODELS and table is HANDLERS:
             values = self.model(raw, kind, weights, list(_flat(args)))
             return values[0] if len(values) == 1 else values
         config = Config(raw)
@@ -244,7 +245,8 @@ class _Walk:
 
     def _check_sizes(self, result: Any) -> None:
         for value in _flat(result):
-            assert isinstance(value, Value) and math.prod(value.shape) == self.b.tensors[value.tensor].size, "the sizes differ"
+            if not isinstance(value, Value) or math.prod(value.shape) != self.b.tensors[value.tensor].size:
+                raise ModelError("its weights and its configuration do not fit together; save the model again")
         new = self.b.tensors[self.checked :]
         self.checked = len(self.b.tensors)
         self.constants += sum(t.size for t in new if t.data is not None)

@@ -21,8 +21,9 @@ from sandgrain.frontends.onnx.fold import FOLDS
 from sandgrain.frontends.onnx.ops import HINTS, TRANSLATORS, Call, Marks
 from sandgrain.frontends.onnx.program import MAX_ELEMENTS, OnnxNode, Program
 from sandgrain.ir import Array, Graph
+from sandgrain.ops import OPS
 from sandgrain.quantize.keep import keep
-from sandgrain.quantize.weights import CHANNEL_AXIS, RECURRENT, channels_first
+from sandgrain.quantize.weights import channels_first
 
 MAX_FACT = 240  # characters
 MAX_FAULTS = 64  # after so many the walk ends: what follows from them says little
@@ -55,10 +56,10 @@ def _quantized(walk: _Walk, graph: Graph, scales: _Walk, twin: Graph) -> Graph:
     alike = [(n.op, n.inputs, n.outputs) for n in graph.nodes] == [(n.op, n.inputs, n.outputs) for n in twin.nodes]
     learned: dict[int, Array] = {}
     for node in graph.nodes if alike else ():
-        positions = [w for w, _, _ in RECURRENT[node.op]] if node.op in RECURRENT else [1] if node.op in CHANNEL_AXIS else []
-        for index in (node.inputs[k] for k in positions):
+        for weight in OPS[node.op].weights:
+            index = node.inputs[weight.position]
             steps, weights = (np.abs(np.asarray(g.tensors[index].data)) for g in (twin, graph))
-            rows = channels_first(steps, CHANNEL_AXIS.get(node.op, 0))
+            rows = channels_first(steps, weight.channel_axis)
             quantized = not np.array_equal(steps, weights)  # others are in the twin what they are in the graph
             if quantized and (rows == rows[:, :1]).all() and (rows[:, 0] > 0).all():
                 learned[index] = rows[:, 0].astype(np.float32)
@@ -136,7 +137,7 @@ class _Walk:
             results = found if isinstance(found, tuple | list) else (found,)
             if len(results) < len([o for o in node.outputs if o]):
                 raise UnsupportedError("it has an output that is not computed; leave that output out")
-        except (SandgrainError, AssertionError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        except (SandgrainError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             known = isinstance(error, SandgrainError)
             detail = f"cannot be understood ({type(error).__name__} {error}); check its attributes and shapes"
             fact = str(error) if known else " ".join(detail.split())

@@ -19,9 +19,9 @@ from sandgrain.errors import UnsupportedError
 from sandgrain.frontends.aten.builder import Builder, Value
 from sandgrain.frontends.aten.ops.base import need
 from sandgrain.ir import Array, Graph
+from sandgrain.ops import OPS
 from sandgrain.quant import Quantization, per_tensor
 from sandgrain.quantize.keep import keep
-from sandgrain.quantize.weights import CHANNEL_AXIS
 
 NAMESPACE = "quantized_decomposed"
 SHIFT = {torch.int8: 0, torch.uint8: 128}  # of zero points, to int8
@@ -95,11 +95,12 @@ class Scales:
         result = convert(self.builder, values)
         convert(twin, {**values, **swapped})
         for made in self.builder.nodes[first:]:
-            if made.op not in CHANNEL_AXIS:
+            linear = OPS[made.op].linear
+            if linear is None:
                 continue
             data = twin.tensors[made.inputs[1]].data
             assert data is not None
-            axes = tuple(k for k in range(data.ndim) if k != CHANNEL_AXIS[made.op])
+            axes = tuple(k for k in range(data.ndim) if k != linear.channel_axis)
             self.weights[made.inputs[1]] = data.max(axes).astype(np.float32)
         return result
 

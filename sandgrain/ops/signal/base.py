@@ -80,7 +80,7 @@ def finish_fields(op: SignalOp, view: View) -> dict[str, int]:
 def finish(op: SignalOp, view: View, fixed: Array) -> Array:
     """int32 fixed-point values (|value| < 2^30) to the output's dtype: saturated, by the house's rounding rule.
 
-    The shape becomes that of `view.out`. The C is `kernels/features/sg_finish.h`.
+    The shape becomes that of `view.out`. The C is `kernels/signal/sg_finish.h`.
     """
     if view.out.dtype == "int16":
         return np.clip(fixed, INT16_MIN, INT16_MAX).astype(np.int16).reshape(view.out.shape)

@@ -1,4 +1,4 @@
-"""Real FFTs of 32 to 2048 points as the board computes them: bit for bit what `kernels/features/sg_fft_*.h` do.
+"""Real FFTs of 32 to 2048 points as the board computes them: bit for bit what `kernels/signal/sg_fft_*.h` do.
 
 n real samples are read as n/2 complex ones (even samples real, odd ones imaginary), transformed by radix-4 stages after a
 radix-2 stage where log2(n/2) is odd, decimation in time, and split into the spectrum of the real samples (the usual

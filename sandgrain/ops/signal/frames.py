@@ -1,6 +1,6 @@
 """Frames of a signal, their tapers and their power: what every spectral op does around its FFT.
 
-The C is `kernels/features/sg_frames.h`. A frame starts every `hop` samples; only whole frames count.
+The C is `kernels/signal/sg_frames.h`. A frame starts every `hop` samples; only whole frames count.
 """
 
 from __future__ import annotations

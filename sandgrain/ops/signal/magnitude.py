@@ -1,4 +1,4 @@
-"""The magnitude of a complex number in 32-bit integers: `kernels/features/sg_magnitude.h`."""
+"""The magnitude of a complex number in 32-bit integers: `kernels/signal/sg_magnitude.h`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics of one channel in integers, by name: what `kernels/features/sg_moments.h` computes, bit for bit.
+"""Statistics of one channel in integers, by name: what `kernels/signal/sg_moments.h` computes, bit for bit.
 
 Means are rounded to nearest, roots are rounded down, ratios are in 1/256, and everything saturates to 16 bits. Third and
 fourth powers are those of the deviation from the mean, stretched or squeezed to 15 bits: they never overflow, and small

@@ -1,4 +1,4 @@
-"""Integer logarithms and square roots as the board computes them: `kernels/features/sg_log2.h` and `sg_isqrt.h`."""
+"""Integer logarithms and square roots as the board computes them: `kernels/signal/sg_log2.h` and `sg_isqrt.h`."""
 
 from __future__ import annotations
 

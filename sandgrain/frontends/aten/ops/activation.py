@@ -39,8 +39,7 @@ def _leaky_relu(b: Builder, a: Arguments) -> Value:
 
 def _prelu(b: Builder, a: Arguments) -> Value:
     """One slope is a leaky relu."""
-    x, slope = a.x, a.constant("weight")
-    assert slope is not None
+    x, slope = a.x, a.weights("weight")
     if (slope == slope.reshape(-1)[0]).all():
         return Value(b.node("leaky_relu", (x.tensor,), alpha=float(slope.reshape(-1)[0])), x.layout)
     return b.binary_constant("prelu", x, slope.reshape(1, -1, *(1,) * (len(x.shape) - 2)))

@@ -52,6 +52,13 @@ class Arguments:
             raise UnsupportedError(f"its {name} is computed at run time; make it a parameter or buffer")
         return np.asarray(value, np.float32)
 
+    def weights(self, name: str) -> Array:
+        """A weight that must be there, float32. Raises UnsupportedError when it is absent or computed at run time."""
+        value = self.constant(name)
+        if value is None:
+            raise UnsupportedError(f"it has no {name}; export the model again")
+        return value
+
 
 def need(condition: bool, message: str) -> None:
     """Raise UnsupportedError unless `condition`."""

@@ -18,8 +18,7 @@ Padding = tuple[int, int, int, int]  # top, bottom, left, right
 def _convolution(b: Builder, a: Arguments) -> Value:
     if a.get("transposed", False):
         return transposed(b, a)
-    x, weights = a.x, a.constant("weight")
-    assert weights is not None
+    x, weights = a.x, a.weights("weight")
     rank = weights.ndim - 2
     need(rank in (1, 2), f"a convolution over {rank} axes; use one or two")
     need(len(x.shape) == rank + 2, "an input without a batch axis; feed [1, channels, ...]")

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from sandgrain.errors import UnsupportedError
 from sandgrain.frontends.aten.builder import Builder, Value, element_options
 from sandgrain.frontends.aten.layout import aligned, dense
 from sandgrain.frontends.aten.ops.base import Arguments, Handler, Result, need
@@ -66,13 +67,13 @@ def with_constant(b: Builder, op: str, x: Value, data: Array, *, swap: bool = Fa
 
 
 def apply(b: Builder, op: str, x: Value | Array, y: Value | Array) -> Value:
-    """op on values and constants, at least one of them a value."""
-    assert isinstance(x, Value) or isinstance(y, Value)
+    """op on values and constants, at least one of them a value. Raises UnsupportedError if neither is."""
     if isinstance(x, Value) and isinstance(y, Value):
         return binary(b, op, x, y)
     if isinstance(x, Value):
         return with_constant(b, op, x, np.asarray(y))
-    assert isinstance(y, Value)
+    if not isinstance(y, Value):
+        raise UnsupportedError("an operator on constants alone; let the framework compute it before the export")
     return with_constant(b, op, y, np.asarray(x), swap=True)
 
 

@@ -12,8 +12,7 @@ from sandgrain.ir import Array
 
 def _embedding(b: Builder, a: Arguments) -> Result:
     """weight[indices]: the indices come from the model's input, int32."""
-    table, at = a.constant("weight"), a["indices"]
-    assert table is not None
+    table, at = a.weights("weight"), a["indices"]
     return table[np.asarray(at)] if not isinstance(at, Value) else _rows(b, table, at)
 
 

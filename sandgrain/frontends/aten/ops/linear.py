@@ -32,15 +32,13 @@ def linear(b: Builder, x: Value, weights: Array, bias: Array | None) -> Value:
 
 
 def _linear(b: Builder, a: Arguments) -> Value:
-    weights = a.constant("weight")
-    assert weights is not None
+    weights = a.weights("weight")
     return linear(b, a.x, weights, a.constant("bias"))
 
 
 def _addmm(b: Builder, a: Arguments) -> Value:
-    x, weights, bias = a["mat1"], a.constant("mat2"), a.constant("self")
+    x, weights, bias = a["mat1"], a.weights("mat2"), a.weights("self")
     need(isinstance(x, Value) and a["beta"] == 1 and a["alpha"] == 1, "addmm with constants alpha or beta; use nn.Linear")
-    assert weights is not None and bias is not None
     return linear(b, x, weights.T, bias)
 
 

@@ -13,8 +13,7 @@ from sandgrain.frontends.aten.ops.base import Arguments, need, plane
 
 def transposed(b: Builder, a: Arguments) -> Value:
     """`padding` is cut off the start; how much is cut off the end, or added there, follows from `a.shape`."""
-    x, weights = a.x, a.constant("weight")
-    assert weights is not None
+    x, weights = a.x, a.weights("weight")
     rank = weights.ndim - 2
     need(rank in (1, 2), f"a transposed convolution over {rank} axes; use one or two")
     need(len(x.shape) == rank + 2, "an input without a batch axis; feed [1, channels, ...]")

@@ -25,8 +25,8 @@ UNSIGNED = 128  # what a uint8 is shifted by
 SYMMETRIC = "quantize weights symmetrically (WeightSymmetric=True, or weight_type=QInt8)"
 
 
-def _scale(scale: Array | None) -> Array:
-    assert scale is not None
+def _scale(scale: Array) -> Array:
+    """`scale`, every value of it usable. Raises UnsupportedError."""
     need(
         scale.size > 0 and bool(((scale > 1 / SCALE_LIMIT) & (scale < SCALE_LIMIT)).all()),
         "a scale that is no positive number; quantize the model again",
@@ -106,10 +106,8 @@ def _quantize(call: Call) -> Result:
     x, scale, zero = call.arg(0), call.constant(1, "scale"), call.constant(2, "zero point")
     if isinstance(x, Value):
         return marked(call, x, quantization(scale, zero))
-    need(
-        x is not None and scale is not None and scale.size == 1,
-        "constants quantized per channel; keep them quantized in the file",
-    )
+    if x is None or scale is None or scale.size != 1:
+        raise UnsupportedError("constants quantized per channel; keep them quantized in the file")
     kind = np.dtype(np.uint8) if zero is None else zero.dtype
     need(kind in (np.int8, np.uint8), f"constants quantized to {kind}; quantize to int8")
     limits = np.iinfo(kind)
