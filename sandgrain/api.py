@@ -13,7 +13,8 @@ import numpy as np
 
 from sandgrain import budget, datafile, fit, importing, proof, spec, targets, tune
 from sandgrain import verify as verification
-from sandgrain.codegen.ctext import identifier, printable
+from sandgrain.base.text import printable
+from sandgrain.codegen.ctext import identifier
 from sandgrain.codegen.model import Options, harness
 from sandgrain.decide import Rule
 from sandgrain.errors import ToolchainError, UsageError

@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from sandgrain.codegen.ctext import printable
+from sandgrain.base.text import printable
 from sandgrain.errors import UsageError
 from sandgrain.frontends.sources import own_shape
 from sandgrain.ir import Array, Graph, Tensor

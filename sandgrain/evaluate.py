@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sandgrain import passes
-from sandgrain.codegen.ctext import printable
+from sandgrain.base.text import printable
 from sandgrain.codegen.model import Options, generate
 from sandgrain.datafile import DataSet, arrays_of, numbers, to_graph
 from sandgrain.errors import UsageError

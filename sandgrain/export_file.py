@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain import importing, outfile, proof
+from sandgrain import importing, proof
+from sandgrain.base import files
 from sandgrain.codegen.ctext import identifier
 from sandgrain.errors import UsageError, printable
 from sandgrain.exporters import c_array, tflite
@@ -94,10 +95,10 @@ def export_model(
         ready = _Ready(graph)
     else:
         ready = MAKERS[wanted](graph, name, calibration)
-    files = writer(ready.graph, target, f"{printable(name)}, {wanted}")
-    outfile.write(files)
+    made = writer(ready.graph, target, f"{printable(name)}, {wanted}")
+    files.write_all(made)
     note = QDQ_NOTE if target.suffix.lower() == ".onnx" and wanted == "int8" else None
-    return ExportReport(printable(name), wanted, tuple(files), sum(len(data) for data in files.values()), ready.snr_db, note)
+    return ExportReport(printable(name), wanted, tuple(made), sum(len(data) for data in made.values()), ready.snr_db, note)
 
 
 # --- the model ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain import datafile, evaluate
-from sandgrain.codegen.ctext import printable
+from sandgrain.base.text import printable
 from sandgrain.datafile import DataSet, numbers, to_graph
 from sandgrain.errors import UsageError
 from sandgrain.frontends import sources, text

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import sandgrain
+from sandgrain.base import files
+from sandgrain.base.text import printable
 from sandgrain.codegen import bundle, ctext
-from sandgrain.codegen.ctext import printable
 from sandgrain.codegen.model import Options
 from sandgrain.decide import Rule
 from sandgrain.errors import UsageError
@@ -77,7 +78,7 @@ def save(compiled: Compiled, origin: Origin, board: Board, compiler: str, opt: s
     `out` may be missing, empty, or a bundle (which is replaced). Raises UsageError when it is something else, and
     whatever `measure` raises; `out` is then as it was.
     """
-    _check_place(out)
+    files.check_output_folder(out, is_bundle)
     try:
         _save(compiled, origin, board, compiler, opt, title, out, measure)
     except OSError as error:
@@ -127,14 +128,6 @@ def _prefix(folder: Path) -> str:
     except (UsageError, KeyError, TypeError):
         return "model"
     return name if (folder / f"{name}.c").is_file() else "model"
-
-
-def parts(folder: Path) -> dict[str, Any]:
-    """What the C of the bundle in `folder` offers: part ("run", "stream", "decide", "alarm" ...) -> facts. Raises UsageError."""
-    found = _facts(folder).get("parts")
-    if not isinstance(found, dict):
-        raise UsageError(f"{folder} is not a complete bundle (parts); compile the model again")
-    return found
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -236,18 +229,9 @@ def _rule(facts: dict[str, Any]) -> Rule:
     return Rule(**rule)
 
 
-def _check_place(out: Path) -> None:
-    shown = printable(str(out))
-    try:
-        if "\0" in str(out):
-            raise ValueError
-        if out.exists() and not out.is_dir():
-            raise UsageError(f"-o {shown} is a file; name a folder")
-        if out.is_dir() and any(out.iterdir()) and not (out / "proof" / "build.json").is_file():
-            raise UsageError(f"-o {shown} holds other files; name an empty or new folder")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "the name is not valid"
-        raise UsageError(f"-o {shown} cannot be used ({reason}); name another folder") from None
+def is_bundle(folder: Path) -> bool:
+    """Whether a whole bundle lies in `folder`, which a new one may replace."""
+    return (folder / "proof" / "build.json").is_file()
 
 
 def _remove(path: Path) -> None:

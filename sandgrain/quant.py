@@ -22,6 +22,7 @@ Int64 = npt.NDArray[np.int64]
 INT8_MIN, INT8_MAX = -128, 127
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 
+# Fused activations are clamps: the least and the greatest real value that each lets through.
 Bounds = tuple[float | None, float | None]  # None: unbounded
 ACTIVATIONS: dict[str, Bounds] = {"none": (None, None), "relu": (0.0, None), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain import evaluate, outfile, spec
-from sandgrain.codegen.ctext import printable
+from sandgrain import evaluate, spec
+from sandgrain.base import files
+from sandgrain.base.text import printable
 from sandgrain.datafile import DataSet
 from sandgrain.errors import UnsupportedError, UsageError
 from sandgrain.evaluate import Comparison
@@ -87,7 +88,7 @@ def quantize_model(
     compared = evaluate.compare(graph, made.graph, other)
     layers = tuple(layer_errors(made, first.inputs))
     written = writer.write(made.graph)
-    outfile.write({target: written})
+    files.write_all({target: written})
     return QuantizeReport(
         printable(source.name), target, options, count, other is not first, _weight_bytes(graph), len(written), compared, layers
     )

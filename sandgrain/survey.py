@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sandgrain import measure, passes, spec, targets
-from sandgrain.codegen.ctext import identifier, printable
+from sandgrain.base.text import printable
+from sandgrain.codegen.ctext import identifier
 from sandgrain.codegen.model import Options
 from sandgrain.frontends import sources
 from sandgrain.ir import Graph, Node, Tensor

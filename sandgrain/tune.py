@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from sandgrain import datafile
+from sandgrain.base import cache, files
 from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options, Source, generate
 from sandgrain.cost import Image
@@ -211,8 +210,7 @@ def _sizes_of(fields: Fields) -> dict[str, object]:
 
 
 def _folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(home) / "sandgrain" / "measured"
+    return cache.folder() / "measured"
 
 
 def _cached(key: str) -> Figures | None:
@@ -227,10 +225,7 @@ def _cached(key: str) -> Figures | None:
 def _remember(key: str, figures: Figures) -> None:
     """Store a measurement whole or not at all; a cache that cannot be written is no error."""
     try:
-        folder = _folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="ascii") as file:
-            json.dump({"instructions": figures.instructions, "code": figures.code}, file)
-        Path(file.name).replace(folder / f"{key}.json")
+        with files.atomic(_folder() / f"{key}.json") as file:
+            file.write(json.dumps({"instructions": figures.instructions, "code": figures.code}).encode())
     except OSError:
         return

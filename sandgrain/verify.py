@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain import interp
-from sandgrain.codegen.ctext import printable
+from sandgrain.base.text import printable
 from sandgrain.codegen.model import harness
 from sandgrain.datafile import DataSet
 from sandgrain.errors import UsageError

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sandgrain import api, proof, targets
-from sandgrain.build.samples import Samples
+from sandgrain.base.progress import Progress
+from sandgrain.build.stages import Run
 from sandgrain.build.store import Store, digest
 from sandgrain.cost import milliseconds
 from sandgrain.decide import Rule
@@ -24,102 +25,126 @@ from sandgrain.scratch import scratch
 from sandgrain.targets import Board
 from sandgrain.verify import Verdict
 
-Step = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from sandgrain.build.tasks.base import Task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Order:
-    """What is compiled: the int8 model behind its features, for a board. `ram`: bytes that kernels and strips aim at.
-    `rule`: how its stream decides. `threshold`: a detector's."""
+class Request:
+    """What is compiled: the int8 model behind its features, for a board."""
 
-    model: bytes
-    front: FrontEnd
-    name: str
-    labels: tuple[str, ...]
+    model: bytes  # a .tflite, or a graph's text
+    front: FrontEnd  # its features
+    name: str  # the prefix in C
+    labels: tuple[str, ...]  # of the outputs
     target: Target
-    ram: int | None
-    threshold: int | None = None
-    rule: Rule = field(default_factory=Rule)
+    ram: int | None  # bytes that kernels and strips aim at
+    threshold: int | None = None  # a score above it is an anomaly
+    rule: Rule = field(default_factory=Rule)  # how a stream's results become decisions
 
     @property
     def key(self) -> str:
         front = self.front.to_json()
         how = [self.target.board, self.target.compiler, self.target.optimize, self.target.arena, self.target.clock_mhz]
-        said = [self.threshold, asdict(self.rule)]
+        judged = [self.threshold, asdict(self.rule)]
         return digest(
-            "compiled", hashlib.sha256(self.model).hexdigest(), front, self.name, list(self.labels), how, self.ram, said
+            "compiled", hashlib.sha256(self.model).hexdigest(), front, self.name, list(self.labels), how, self.ram, judged
         )
 
 
-def compiled(order: Order, out: Path, store: Store, step: Step) -> Report:
-    """The report of the bundle in `out`, which is written unless it is there. Limits of the project are not checked here.
+@dataclass(frozen=True, slots=True, eq=False)
+class Firmware:
+    """A bundle that was compiled and measured."""
 
-    Raises what `api.compile` raises, BudgetError where the board itself is too small.
+    folder: Path
+    bundle: proof.Bundle
+    report: Report
+
+    @property
+    def decides(self) -> bool:
+        """Whether its C turns a stream's results into decisions (NAME_decide)."""
+        return self.bundle.compiled.source.has("decide")
+
+
+def compiled(request: Request, out: Path, store: Store, progress: Progress) -> Firmware:
+    """The bundle in `out`, which is written unless it is there. Limits of the project are not checked here.
+
+    Raises what `api.compile` raises, BudgetError if the board itself is too small.
     """
-    path = store.path("compiled", order.key, ".json")
+    path = store.path("compiled", request.key, ".json")
     known = store.peek(path)
     if known is not None:
-        report = report_of(known)
-        if _holds(out, report.build_id):
-            return report
-    report = at_clock(_compile(order, out, step), targets.load(order.target.board), order.target.clock_mhz)
+        report, bundle = report_of(known), _bundle(out)
+        if bundle is not None and bundle.compiled.source.build_id == report.build_id and not bundle.edited:
+            return Firmware(out, bundle, report)
+    report = at_clock(_compile(request, out, progress), targets.load(request.target.board), request.target.clock_mhz)
     store.put(path, report.to_json())
-    return report
+    return Firmware(out, proof.load_bundle(out), report)
 
 
-def measured(order: Order, store: Store, step: Step) -> Report:
+def _bundle(out: Path) -> proof.Bundle | None:
+    try:
+        return proof.load_bundle(out)
+    except SandgrainError:
+        return None
+
+
+def measured(request: Request, store: Store, progress: Progress) -> Report:
     """The report alone: the bundle is thrown away."""
 
     def make() -> dict[str, Any]:
         with scratch() as work:
-            report = _compile(order, work / "bundle", step)
-        return at_clock(report, targets.load(order.target.board), order.target.clock_mhz).to_json()
+            report = _compile(request, work / "bundle", progress)
+        return at_clock(report, targets.load(request.target.board), request.target.clock_mhz).to_json()
 
-    return report_of(store.json("measured", order.key, make))
+    return report_of(store.json("measured", request.key, make))
 
 
-def _compile(order: Order, out: Path, step: Step) -> Report:
+def _compile(request: Request, out: Path, progress: Progress) -> Report:
     with scratch() as work:
-        model = work / f"{order.name}.tflite"
-        model.write_bytes(order.model)
+        model = work / f"{request.name}.tflite"
+        model.write_bytes(request.model)
 
         def run(max_ram: int | None) -> Report:
             return api.compile(
-                model, features=order.front, target=order.target.board, out=out, name=order.name, labels=order.labels,
-                arena=order.target.arena, compiler=order.target.compiler, optimize=order.target.optimize, max_ram=max_ram,
-                threshold=order.threshold, rule=order.rule, progress=step,
-            ).report  # fmt: skip
+                model,
+                features=request.front,
+                target=request.target.board,
+                out=out,
+                name=request.name,
+                labels=request.labels,
+                arena=request.target.arena,
+                compiler=request.target.compiler,
+                optimize=request.target.optimize,
+                max_ram=max_ram,
+                threshold=request.threshold,
+                rule=request.rule,
+                progress=partial(progress, "measuring kernels"),
+            ).report
 
-        if order.ram is not None:
+        if request.ram is not None:
             try:
-                return run(order.ram)
+                return run(request.ram)
             except BudgetError:
                 pass  # no kernel and no strip brings it under: what it then costs is measured all the same
         return run(None)
 
 
-def _holds(out: Path, build_id: str) -> bool:
-    try:
-        bundle = proof.load_bundle(out)
-    except SandgrainError:
-        return False
-    return bundle.compiled.source.build_id == build_id and not bundle.edited
-
-
-def verified(out: Path, build_id: str, samples: Samples, places: list[int], step: Step, normal: int | None = None) -> Verdict:
-    """The bundle held against its reference over test windows, from raw samples on. `normal`: a detector's normal label."""
-    key = digest("verified", build_id, samples.key, places, available(), normal)
+def verified(run: Run, task: Task[Any], firmware: Firmware, places: list[int]) -> Verdict:
+    """The bundle held against its reference over the test windows at `places`, from raw samples on."""
+    samples = run.samples
+    told = [task.name, run.project.model.options]
+    key = digest("verified", firmware.report.build_id, samples.key, places, available(), told)
     path = samples.store.path("verified", key, ".json")
     known = samples.store.peek(path)
     if known is not None:
         scores = known["scores"] if known["scores"] is None else tuple(known["scores"])
         return Verdict(**{**known, "notes": tuple(known["notes"]), "scores": scores})
     raw, labels = samples.raw("test", places)
-    labels = labels if normal is None else (labels != normal).astype(np.int64)
     with scratch() as work:
         data = work / "test.npz"
-        np.savez(data, x=raw, y=labels, labels=np.array(samples.found.labels if normal is None else ["normal", "anomaly"]))
-        verdict = api.verify(out, data, progress=step)
+        np.savez(data, x=raw, **task.truth(run.found, labels))  # type: ignore[arg-type]
+        verdict = api.verify(firmware.folder, data, progress=partial(run.progress, "running the firmware"))
     if verdict.identical:  # a difference is looked at again each time
         samples.store.put(path, verdict.to_json())
     return verdict

@@ -1,15 +1,17 @@
-"""The budget beside the result, and where a limit is not kept, what would keep it: measured, not guessed."""
+"""The budget beside the result, and if a limit is missed, what would keep it: measured, not guessed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from sandgrain import extract, targets
-from sandgrain.build import network
-from sandgrain.build.firmware import Order, measured
+from sandgrain.base.progress import silent
+from sandgrain.build.firmware import Request, measured
 from sandgrain.build.samples import Samples
+from sandgrain.build.stages import Run
 from sandgrain.build.store import digest
 from sandgrain.errors import SandgrainError
 from sandgrain.features.blocks import Block
@@ -18,36 +20,50 @@ from sandgrain.features.frontend import FrontEnd
 from sandgrain.project.schema import Budget
 from sandgrain.report import Report, size
 
-SHARES = (0.75, 0.5, 0.25)  # of the width that are measured
+if TYPE_CHECKING:
+    from sandgrain.build.tasks.base import Task
+
 FITTED = 64  # training windows that give measured features their scale; the cost does not depend on it
 LEAST_BANDS = 8
-QUALITY = ("accuracy", "AUC")  # limits from below
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One limit beside what came out. `value` None: not known, because the core cannot be emulated here.
-
-    `value` and `limit` in `unit`: bytes, ms, uJ or 1. `whose`: the key in [budget], or the board.
-    """
+    """One limit beside what came out."""
 
     name: str
-    unit: str
+    unit: str  # of `limit` and `value`: bytes, ms, uJ or 1
     limit: float
-    value: float | None
-    whose: str
+    value: float | None  # None: not known, because the core cannot be emulated here
+    whose: str  # the key in [budget], or the board
+    least: bool = False  # the value must be at least the limit, not at most
+    percent: bool = False  # a share that people read in percent
 
     @property
     def kept(self) -> bool:
         if self.value is None:
             return False
-        return self.value >= self.limit if self.name in QUALITY else self.value <= self.limit
+        return self.value >= self.limit if self.least else self.value <= self.limit
 
     @property
     def excess(self) -> float:
-        """By how much the limit is missed, in `unit`; 0 where it is kept."""
+        """By how much the limit is missed, in `unit`; 0 if it is kept."""
         return 0.0 if self.kept or self.value is None else abs(self.value - self.limit)
+
+    @property
+    def sign(self) -> str:
+        """How the limit reads, for people."""
+        return "at least" if self.least else "at most"
+
+    @property
+    def outcome(self) -> str:
+        """Whether it is kept, and by how much it is missed, for people."""
+        return "kept" if self.kept else "not known" if self.value is None else f"missed by {self.shown_excess}"
+
+    @property
+    def shown_excess(self) -> str:
+        """The excess, for people."""
+        return f"{100 * self.excess:.1f} points" if self.percent else self.shown(self.excess)
 
     def shown(self, value: float | None) -> str:
         """A value of this check, for people."""
@@ -55,112 +71,130 @@ class Check:
             return "not known"
         if self.unit == "bytes":
             return size(round(value))
-        if self.name == "AUC":
-            return f"{value:.3f}"
-        return f"{100 * value:.1f} %" if self.name == "accuracy" else f"{value:.3g} {self.unit}"
+        if self.percent:
+            return f"{100 * value:.1f} %"
+        return f"{value:.3f}" if self.unit == "1" else f"{value:.3g} {self.unit}"
 
     def sentence(self) -> str:
         """What is missed and by how much."""
+        limit = self.shown(self.limit)
         if self.value is None:
-            return f"{self.name} is not known, for the core cannot be emulated here; its limit is {self.shown(self.limit)}"
-        if self.name == "accuracy":
-            return f"accuracy {self.shown(self.value)} misses {self.shown(self.limit)} ({self.whose}) by {100 * self.excess:.1f} points"
-        if self.name == "AUC":
-            return f"AUC {self.shown(self.value)} misses {self.shown(self.limit)} ({self.whose}) by {self.shown(self.excess)}"
-        return (
-            f"{self.name} {self.shown(self.value)} exceeds {self.shown(self.limit)} ({self.whose}) by {self.shown(self.excess)}"
-        )
+            return f"{self.name} is not known, for the core cannot be emulated here; its limit is {limit}"
+        verb = "misses" if self.least else "exceeds"
+        return f"{self.name} {self.shown(self.value)} {verb} {limit} ({self.whose}) by {self.shown_excess}"
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "limit": self.limit,
+            "value": self.value,
+            "kept": self.kept,
+            "excess": self.excess,
+        }
 
 
-def checks(budget: Budget, board: targets.Board, report: Report, accuracy: float, auc: float | None = None) -> tuple[Check, ...]:
-    """The limits of the project, and the board's memory where the project names none. `auc`: a detector's."""
-    limits, found = budget.limits, []
+def costs(budget: Budget, board: targets.Board, report: Report) -> tuple[Check, ...]:
+    """The limits of cost of the project, and the board's memory where the project names none."""
+    limits, rows = budget.limits, []
     own = board.core.runs_firmware
-    for name, given, has, value in (
+    for name, wanted, has, value in (
         ("RAM", limits.ram_bytes, board.ram_bytes, report.ram_bytes),
         ("flash", limits.flash_bytes, board.flash_bytes, report.flash_bytes),
     ):
-        if given is not None:
-            found.append(Check(name, "bytes", given, value, f"[budget] {name.lower()}"))
+        if wanted is not None:
+            rows.append(Check(name, "bytes", wanted, value, f"[budget] {name.lower()}"))
         elif own:
-            found.append(Check(name, "bytes", has, value, board.name))
+            rows.append(Check(name, "bytes", has, value, board.name))
     if limits.latency_ms is not None:
-        found.append(Check("latency", "ms", limits.latency_ms, report.latency_ms, "[budget] latency"))
+        rows.append(Check("latency", "ms", limits.latency_ms, report.latency_ms, "[budget] latency"))
     if budget.energy_uj is not None:
-        found.append(Check("energy", "uJ", budget.energy_uj, report.energy_uj, "[budget] energy"))
-    if budget.accuracy is not None:
-        found.append(Check("accuracy", "1", budget.accuracy, accuracy, "[budget] accuracy"))
-    if budget.auc is not None and auc is not None:
-        found.append(Check("AUC", "1", budget.auc, auc, "[budget] auc"))
-    return tuple(found)
+        rows.append(Check("energy", "uJ", budget.energy_uj, report.energy_uj, "[budget] energy"))
+    return tuple(rows)
+
+
+def accuracy(budget: Budget, value: float) -> tuple[Check, ...]:
+    """The limit of accuracy, if the project has one. `value`: a share, 0 to 1."""
+    if budget.accuracy is None:
+        return ()
+    return (Check("accuracy", "1", budget.accuracy, value, "[budget] accuracy", least=True, percent=True),)
+
+
+def auc(budget: Budget, value: float | None) -> tuple[Check, ...]:
+    """The limit of the area under the ROC curve, if the project has one and the test can tell."""
+    if budget.auc is None or value is None:
+        return ()
+    return (Check("AUC", "1", budget.auc, value, "[budget] auc", least=True),)
+
+
+# --- what would fit ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A cheaper or larger project: how to write it, its features, and channels of the model (None: the project's)."""
+    """A cheaper or larger project."""
 
-    how: str
-    front: Callable[[], FrontEnd]
-    width: int | None
+    how: str  # what to write in sandgrain.toml
+    front: Callable[[], FrontEnd]  # its features
+    width: int | None  # [model] width; None: the project's
 
 
-def advice(samples: Samples, order: Order, missed: Sequence[Check], seed: int, progress: Progress) -> str:
+def advice(run: Run, task: Task[Any], request: Request, missed: Sequence[Check]) -> str:
     """What would bring the build under its limits, or a sentence that nothing tried does. Kept in the store."""
-    key = digest("advice", order.key, samples.key, [asdict(c) for c in missed], samples.found.loaded.project.budget, seed)
-    return str(samples.store.json("advice", key, lambda: [_advice(samples, order, missed, seed, progress)])[0])
+    key = digest("advice", request.key, run.samples.key, [asdict(c) for c in missed], run.project.budget, run.seed)
+    return str(run.store.json("advice", key, lambda: [_advice(run, task, request, missed)])[0])
 
 
-def _advice(samples: Samples, order: Order, missed: Sequence[Check], seed: int, progress: Progress) -> str:
-    costs = [c for c in missed if c.name != "accuracy" and c.value is not None]
-    if not costs:
-        return _larger(samples, order, seed, progress)
+def _advice(run: Run, task: Task[Any], request: Request, missed: Sequence[Check]) -> str:
+    names = {c.name for c in missed if not c.least and c.value is not None}
+    if not names:
+        return _better(run, task, request)
     nearest = (float("inf"), "no smaller one can be built")
-    variants = [*smaller(samples), *cheaper(samples)]
+    variants = [*task.smaller(run), *cheaper(run.samples)]
     for k, variant in enumerate(variants):
-        progress("measuring what would fit", k, len(variants))
-        now = costs_of(samples, order, variant, seed)
-        shown = ", ".join(f"{c.name} {c.shown(c.value)}" for c in now if c.name in {m.name for m in costs})
+        run.progress("measuring what would fit", k, len(variants))
+        now = costs_of(run, task, request, variant)
+        shown = ", ".join(f"{c.name} {c.shown(c.value)}" for c in now if c.name in names)
         if now and all(c.kept for c in now):
-            return f"{variant.how} was measured, untrained: {shown}, which keeps all limits of cost"
+            return f"{variant.how} was measured{task.draft_note}: {shown}, which keeps all limits of cost"
         over = max((c.excess / c.limit for c in now), default=float("inf"))
-        nearest = min(nearest, (over, f"of what was measured, untrained, nothing keeps it; nearest is {variant.how}: {shown}"))
+        told = f"of what was measured{task.draft_note}, nothing keeps it; nearest is {variant.how}: {shown}"
+        nearest = min(nearest, (over, told))
     return nearest[1]
 
 
-def _larger(samples: Samples, order: Order, seed: int, progress: Progress) -> str:
-    """What could raise the accuracy: a larger width that is still within the limits, measured."""
-    for variant in _widths(samples, (2.0, 1.5)):
-        progress("measuring a larger width", 0, 1)
-        now = costs_of(samples, order, variant, seed)
+def _better(run: Run, task: Task[Any], request: Request) -> str:
+    """What could raise the quality: a larger width that is still within the limits, measured."""
+    for variant in task.larger(run):
+        run.progress("measuring a larger width", 0, 1)
+        now = costs_of(run, task, request, variant)
         if now and all(c.kept for c in now):
             cost = ", ".join(f"{c.name} {c.shown(c.value)}" for c in now)
-            return f"{variant.how} was measured, untrained: {cost}, which keeps all limits of cost; train it, or longer, or with more data"
-    return "give it more epochs, more data or other features"
+            told = f"{variant.how} was measured{task.draft_note}: {cost}, which keeps all limits of cost"
+            return f"{told}; train it, or longer, or with more data"
+    return task.way_to_quality
 
 
-def costs_of(samples: Samples, order: Order, variant: Variant, seed: int) -> tuple[Check, ...]:
-    """The limits of cost beside what a variant was measured to need; () where it cannot be built."""
-    report = _measure(samples, order, variant, seed)
-    budget, board = samples.found.loaded.project.budget, targets.load(order.target.board)
-    return () if report is None else tuple(c for c in checks(budget, board, report, 1.0) if c.name != "accuracy")
+def costs_of(run: Run, task: Task[Any], request: Request, variant: Variant) -> tuple[Check, ...]:
+    """The limits of cost beside what a variant was measured to need; () if it cannot be built."""
+    report = _measure(run, task, request, variant)
+    return () if report is None else costs(run.project.budget, run.board, report)
 
 
-def smaller(samples: Samples) -> Iterator[Variant]:
-    """The project with a narrower model."""
-    return _widths(samples, SHARES)
+def first_that_fits(run: Run, task: Task[Any], request: Request) -> Variant | None:
+    """The first smaller model that keeps all limits of cost, measured."""
+    for variant in task.smaller(run):
+        now = costs_of(run, task, request, variant)
+        if now and all(c.kept for c in now):
+            return variant
+    return None
 
 
-def _widths(samples: Samples, shares: Sequence[float]) -> Iterator[Variant]:
-    model = samples.found.loaded.project.model
-    now = network.channels(model.name, model.width)
-    if now is None:
-        return
-    seen = {now}
-    for share in shares:
-        wanted = max(round(now * share), 1)
-        if wanted not in seen:
-            seen.add(wanted)
-            yield Variant(f"[model] width = {wanted}", lambda: samples.front, wanted)
+def widths(samples: Samples, wanted: Iterable[int]) -> Iterator[Variant]:
+    """The project with other widths of its model."""
+    for width in wanted:
+        yield Variant(f"[model] width = {width}", lambda: samples.front, width)
 
 
 def cheaper(samples: Samples) -> Iterator[Variant]:
@@ -192,15 +226,12 @@ def _fitted(samples: Samples, blocks: tuple[Block, ...]) -> FrontEnd:
     return FrontEnd(pipeline, extract.fit(pipeline, windows), samples.stride)
 
 
-def _measure(samples: Samples, order: Order, variant: Variant, seed: int) -> Report | None:
-    """None where the variant cannot be built."""
-    from sandgrain.train.network import untrained
-
+def _measure(run: Run, task: Task[Any], request: Request, variant: Variant) -> Report | None:
+    """None if the variant cannot be built."""
     try:
         front = variant.front()
-        recipe = network.recipe(samples, seed, front, variant.width)
-        features = extract.extract(front, (cut.x for cut in islice(samples.windows("train"), FITTED)))
-        model = untrained(recipe, features, front.normalization.quant)
-        return measured(replace(order, model=model, front=front), samples.store, lambda done, total: None)
+        features = extract.extract(front, (cut.x for cut in islice(run.samples.windows("train"), FITTED)))
+        draft = task.draft(run, variant.width, front, features)
+        return measured(replace(request, model=draft.model, front=front, threshold=draft.threshold), run.store, silent)
     except SandgrainError:
         return None

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sandgrain import proof
-from sandgrain.build.firmware import Order
+from sandgrain.base.text import printable
+from sandgrain.build.firmware import Firmware
 from sandgrain.build.recording import Recording, pieces, planned
-from sandgrain.build.samples import Samples
+from sandgrain.build.stages import Run
 from sandgrain.build.store import digest
-from sandgrain.codegen.ctext import printable
 from sandgrain.decide import MAX_MARGIN, Rates, Rule, decide, rates
 from sandgrain.errors import ToolchainError, UsageError
 from sandgrain.ir import Array, Graph, Tensor
@@ -34,27 +35,22 @@ BATCH = 1024  # pieces that are held
 EMULATED = 64  # results that the emulated board gives
 MARGINS = tuple(range(0, MAX_MARGIN + 1, 8))  # that rates are drawn over
 Heard = dict[str, Array]  # "scores" int8 [n, labels], "samples" int64 [n]: up to each result, "decisions" int64 [n]
-Step = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Spotted:
-    """What came of a recording of `seconds`. `results`: of the stream. `board`: of these, how many the emulated board gave; 0
-    where the core is not emulated. `identical`: its bytes and decisions are those of this computer, and decisions are numpy's.
-
-    `margins`: (margin, false accepts an hour, false rejects) of other rules. `recordings`: that it is made of.
-    """
+    """What came of a long recording."""
 
     rule: Rule
     rates: Rates
-    seconds: float
-    recordings: int
-    between: str
-    results: int
-    decisions: int
-    board: int
-    identical: bool
-    margins: tuple[tuple[int, float, float], ...]
+    seconds: float  # its length
+    recordings: int  # that it is made of
+    between: str  # what lies between them, for people
+    results: int  # of the stream
+    decisions: int  # that were made from them
+    board: int  # results that the emulated board gave; 0 if the core is not emulated
+    identical: bool  # the board's bytes and decisions are those of this computer, and the decisions are numpy's
+    margins: tuple[tuple[int, float, float], ...]  # (margin, false accepts per hour, false rejects) of other rules
 
     @property
     def length(self) -> str:
@@ -68,9 +64,9 @@ class Spotted:
 
     @property
     def accepts(self) -> str:
-        """False accepts an hour, for people."""
+        """False accepts per hour, for people."""
         value = self.rates.false_accepts_per_hour
-        return f"{value:,.0f} an hour" if value >= 100 else f"{value:.3g} an hour"
+        return f"{value:,.0f} per hour" if value >= 100 else f"{value:.3g} per hour"
 
     @property
     def compared(self) -> str:
@@ -83,15 +79,23 @@ class Spotted:
         """A plain object."""
         r = self.rates
         return {
-            "false_accepts_per_hour": r.false_accepts_per_hour, "false_accepts": self.false_accepts,
-            "false_rejects": r.false_rejects, "events": r.events,
-            "rule": asdict(self.rule), "seconds": self.seconds, "recordings": self.recordings, "between": self.between,
-            "results": self.results, "decisions": self.decisions, "results_on_the_board": self.board, "identical": self.identical,
+            "false_accepts_per_hour": r.false_accepts_per_hour,
+            "false_accepts": self.false_accepts,
+            "false_rejects": r.false_rejects,
+            "events": r.events,
+            "rule": asdict(self.rule),
+            "seconds": self.seconds,
+            "recordings": self.recordings,
+            "between": self.between,
+            "results": self.results,
+            "decisions": self.decisions,
+            "results_on_the_board": self.board,
+            "identical": self.identical,
             "margins": [
                 {"margin": margin, "false_accepts_per_hour": accepts, "false_rejects": rejects}
                 for margin, accepts, rejects in self.margins
             ],
-        }  # fmt: skip
+        }
 
 
 def rule_of(project: Project, labels: tuple[str, ...]) -> Rule:
@@ -107,35 +111,41 @@ def rule_of(project: Project, labels: tuple[str, ...]) -> Rule:
     return Rule(given.smoothing, given.margin, given.hold, tuple(k for k, label in enumerate(labels) if label in never))
 
 
-def applies(samples: Samples, folder: Path) -> bool:
-    """Whether the bundle in `folder` listens to a stream and decides, and there is something to listen to."""
-    if samples.found.kind != "audio" or samples.found.loaded.project.decide.minutes <= 0:
-        return False
-    return "decide" in proof.parts(folder)
+def applies(run: Run, firmware: Firmware) -> bool:
+    """Whether the firmware listens to a stream of sound and decides, and the project wants that to be counted."""
+    return run.found.kind == "audio" and run.project.decide.minutes > 0 and firmware.decides
 
 
-def spotted(samples: Samples, order: Order, folder: Path, build_id: str, step: Step) -> Spotted | None:
-    """How well the bundle in `folder` finds the keywords of a long recording; None where no test recording fits into it."""
-    recording = planned(samples, order.rule.background, samples.found.loaded.project.decide.minutes)
+def spotted(run: Run, firmware: Firmware) -> Spotted | None:
+    """How well the firmware finds the keywords of a long recording; None if no test recording fits into its length."""
+    samples, rule = run.samples, firmware.bundle.compiled.source.options.rule
+    recording = planned(samples, rule.background, run.project.decide.minutes)
     if not recording.events:
         return None
-    key = digest("spotted", build_id, samples.key, recording.samples, len(recording.parts))
-    made = samples.store.arrays("spotted", key, lambda: _heard(samples, recording, order, folder, step))
+    key = digest("spotted", firmware.report.build_id, samples.key, recording.samples, len(recording.parts))
+    made = samples.store.arrays("spotted", key, lambda: _heard(run, recording, firmware))
     scores, ends, found = made["scores"], made["samples"], made["decisions"]
     times, count = ends / recording.rate, min(EMULATED, len(scores)) if made["emulated"].all() else 0
     same = np.array_equal(made["board_scores"], scores[:count]) and np.array_equal(made["board_decisions"], found[:count])
-    late = samples.pipeline.signal.shape[0] / recording.rate + _spacing(times) * (order.rule.smoothing - 1)
+    late = samples.pipeline.signal.shape[0] / recording.rate + _spacing(times) * (rule.smoothing - 1)
 
     def judged(rule: Rule) -> Rates:
         """A decision may come as long as one of its results has heard something of the event."""
         return rates(decide(scores, rule), times, recording.events, recording.seconds, slack=late)
 
-    sweep = [(margin, judged(replace(order.rule, margin=margin))) for margin in MARGINS]
+    sweep = [(margin, judged(replace(rule, margin=margin))) for margin in MARGINS]
     return Spotted(
-        order.rule, judged(order.rule), recording.seconds, len(recording.parts), recording.between, len(scores),
-        int((found >= 0).sum()), count, bool(same and np.array_equal(found, decide(scores, order.rule))),
-        tuple((margin, r.false_accepts_per_hour, r.false_rejects) for margin, r in sweep),
-    )  # fmt: skip
+        rule=rule,
+        rates=judged(rule),
+        seconds=recording.seconds,
+        recordings=len(recording.parts),
+        between=recording.between,
+        results=len(scores),
+        decisions=int((found >= 0).sum()),
+        board=count,
+        identical=bool(same and np.array_equal(found, decide(scores, rule))),
+        margins=tuple((margin, r.false_accepts_per_hour, r.false_rejects) for margin, r in sweep),
+    )
 
 
 def _spacing(times: Array) -> float:
@@ -156,13 +166,15 @@ class _Driver:
     channels: int
 
 
-def _heard(samples: Samples, recording: Recording, order: Order, folder: Path, step: Step) -> Heard:
-    bundle = proof.load_bundle(folder)
+def _heard(run: Run, recording: Recording, firmware: Firmware) -> Heard:
+    samples, bundle = run.samples, firmware.bundle
     stream = bundle.compiled.source.plan.stream
     assert stream is not None
     spacing = max(stream.stride * stream.hop, 1)  # samples between results, at least: behind a filter there are more
-    driver = _driver(order, min(spacing, PIECE), samples.pipeline.signal.shape[1], len(order.labels))
-    host = _results(driver, _on_host(driver, bundle.code, _cut(pieces(recording, samples), driver, recording, step)))
+    driver = _driver(bundle, min(spacing, PIECE), samples.pipeline.signal.shape[1])
+    progress = partial(run.progress, "listening to a long recording")
+    batches = _cut(pieces(recording, samples), driver, lambda done: progress(done, recording.samples))
+    host = _results(driver, _on_host(driver, bundle.code, batches))
     first = int(host["samples"][min(EMULATED, len(host["samples"])) - 1]) if len(host["samples"]) else 0
     board = _on_board(driver, bundle, _start(pieces(recording, samples), first))
     made = _results(driver, []) if board is None else board
@@ -171,12 +183,13 @@ def _heard(samples: Samples, recording: Recording, order: Order, folder: Path, s
     }  # fmt: skip
 
 
-def _driver(order: Order, piece: int, channels: int, labels: int) -> _Driver:
+def _driver(bundle: proof.Bundle, piece: int, channels: int) -> _Driver:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True, autoescape=False)
+    options, labels = bundle.compiled.source.options, len(bundle.compiled.graph.labels)
     text = environment.get_template("spotting.c.j2").render(
-        name=order.name, upper=order.name.upper(), caller=order.target.arena == "caller", piece=piece, channels=channels
+        name=options.name, upper=options.name.upper(), caller=options.arena == "caller", piece=piece, channels=channels
     )
     ports = (
         Tensor("samples", (piece, channels), "int16"), Tensor("count", (1,), "int32"),
@@ -185,8 +198,11 @@ def _driver(order: Order, piece: int, channels: int, labels: int) -> _Driver:
     return _Driver(text, Graph("spotting", ports, (), (0, 1), (2, 3)), piece, channels)
 
 
-def _cut(parts: Iterable[Array], driver: _Driver, recording: Recording, step: Step) -> Iterator[tuple[Array, Array]]:
-    """(int16 [n, piece, channels], int32 [n, 1] samples of each that count), BATCH pieces at most at a time."""
+def _cut(parts: Iterable[Array], driver: _Driver, progress: Callable[[int], None]) -> Iterator[tuple[Array, Array]]:
+    """(int16 [n, piece, channels], int32 [n, 1] samples of each that count), BATCH pieces at most at a time.
+
+    `progress` is told how many samples are cut.
+    """
     room, done = driver.piece * BATCH, 0
     held = np.zeros((0, driver.channels), np.int16)
     for part in parts:
@@ -194,7 +210,7 @@ def _cut(parts: Iterable[Array], driver: _Driver, recording: Recording, step: St
         while len(held) >= room:
             yield _padded(held[:room], driver)
             held, done = held[room:], done + room
-            step(done, recording.samples)
+            progress(done)
     if len(held):
         yield _padded(held, driver)
 

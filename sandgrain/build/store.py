@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import sandgrain
-from sandgrain.data.manifest import atomic
+from sandgrain.base import files
 from sandgrain.ir import Array
 
 KEPT = 24  # results of one stage that stay, three seeds' variants of the training set; older ones are removed
@@ -90,10 +90,11 @@ class Store:
     def _new(self, path: Path) -> Any:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.sweep(path)
-        return atomic(path)
+        return files.output(path)
 
     def sweep(self, path: Path) -> None:
-        """Remove the oldest results of the stage of `path`, so that KEPT stay with it."""
+        """Remove the oldest results of the stage of `path`, so that KEPT stay with it, and what killed builds left."""
+        files.remove_drafts(self.folder)
         stage, kept = path.name.split("-")[0], []
         for other in self.folder.glob(f"{stage}-*"):
             with suppress(OSError):  # another build of this project may be at it, too

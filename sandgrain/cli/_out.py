@@ -97,7 +97,7 @@ def report(result: Report, layers: bool) -> None:
         ["flash", size(r.flash_bytes), "code + weights"],
         ["  code", _bytes(r.code_bytes), "linked, start-up left out"],
         ["  weights", size(r.weight_bytes), "constant tables"],
-        ["MACs", count(r.macs), "an inference"],
+        ["MACs", count(r.macs), "per inference"],
     ]
     if r.instructions is not None:
         rows += [

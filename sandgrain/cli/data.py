@@ -49,7 +49,7 @@ def command(
 
 
 def _heading(found: Inspection) -> None:
-    from sandgrain.data.plain import plain
+    from sandgrain.base.text import plain
 
     parts = [f"{len(found.records):,} {'images' if found.kind == 'image' else 'recordings'}", found.kind]
     if found.rates:
@@ -81,7 +81,7 @@ def _sum(label: str, counts: Sequence[Count]) -> Count:
 
 
 def _row(count: Count, timed: bool) -> list[str]:
-    from sandgrain.data.plain import plain
+    from sandgrain.base.text import plain
 
     return [
         plain(count.label, 28) or "(none)",
@@ -94,7 +94,7 @@ def _row(count: Count, timed: bool) -> list[str]:
 def _facts(found: Inspection) -> None:
     import numpy as np
 
-    from sandgrain.data.plain import plain
+    from sandgrain.base.text import plain
     from sandgrain.project import features
 
     seconds = found.seconds
@@ -118,7 +118,7 @@ def _facts(found: Inspection) -> None:
 
 
 def _checks(found: Inspection) -> None:
-    from sandgrain.data.plain import plain
+    from sandgrain.base.text import plain
 
     rows = [[f.topic, str(f.count), f.done or "-", f.rule] for f in found.judgement.findings]
     rows.append(["leaks", str(len(found.leaks)), "-", "copies or near-copies on two sides of the split"])
@@ -135,7 +135,7 @@ def _checks(found: Inspection) -> None:
 
 
 def _bad(found: Inspection, everything: bool) -> None:
-    from sandgrain.data.plain import plain
+    from sandgrain.base.text import plain
 
     bad = found.manifest.bad
     if not bad:

@@ -23,7 +23,7 @@ def command(
 
     Exit codes: 0 done; 2 there is nothing to read, or the file exists.
     """
-    from sandgrain.data.plain import plain
+    from sandgrain.base.text import plain
     from sandgrain.project import api
 
     found = api.init_project(data, out=out, board=board, force=force)

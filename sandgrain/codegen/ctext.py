@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from sandgrain.base.text import printable as printable  # what goes into C comments
 from sandgrain.errors import UsageError
-from sandgrain.errors import printable as printable  # what goes into C comments
 from sandgrain.ir import Array
 
 KEYWORDS = frozenset(

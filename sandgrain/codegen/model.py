@@ -67,6 +67,10 @@ class Source:
         """Part -> what a reader of the bundle may ask of it, without a look into its C."""
         return {part.name: part.facts() for part in self.parts}
 
+    def has(self, part: str) -> bool:
+        """Whether the C has this part: "run", "stream", "labels", "decide", "alarm" ..."""
+        return any(p.name == part for p in self.parts)
+
     @property
     def files(self) -> tuple[str, ...]:
         """The files below `kernels/` that NAME.c and NAME.h include."""

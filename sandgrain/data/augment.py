@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from sandgrain.data.plain import plain
+from sandgrain.base.text import plain
 from sandgrain.data.records import Kind
 from sandgrain.data.windows import generator
 from sandgrain.errors import UsageError

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from sandgrain.data.manifest import atomic, layout_json
+from sandgrain.base import files
+from sandgrain.data.manifest import layout_json
 from sandgrain.data.pool import MAX_REPLY, Reply, parse_reply
 from sandgrain.data.records import Layout
 from sandgrain.data.walk import MAX_FILES, Found
@@ -30,7 +31,7 @@ class Cache:
         self._head = head.encode() + b"\n"
         self._path = folder / f"ingest-{hashlib.sha256(self._head).hexdigest()[:24]}.jsonl"
         self._known = self._read()
-        self._atomic = atomic(self._path)
+        self._atomic = files.output(self._path)
         self._stream: IO[bytes] | None = None
 
     def __enter__(self) -> Cache:

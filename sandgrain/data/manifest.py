@@ -11,12 +11,11 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from sandgrain.base import files
 from sandgrain.data.names import MAX_LABEL, escape, problem, split_key, unseen
 from sandgrain.data.readers.base import MAX_RATE
 from sandgrain.data.records import SPLITS, BadFile, Layout, Manifest, Record
@@ -52,27 +51,9 @@ def layout_json(layout: Layout) -> dict[str, Any]:
 
 def save(manifest: Manifest, path: str | os.PathLike[str]) -> None:
     """Write the manifest; the file is there completely or not at all. Raises UsageError."""
-    with atomic(Path(path)) as stream:
+    with files.output(Path(path)) as stream:
         for line in _lines(manifest):
             stream.write(json.dumps(line).encode() + b"\n")
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that takes its name only when all of it is written. Raises UsageError."""
-    made = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".sandgrain-", delete=False) as stream:
-            made = Path(stream.name)
-            yield stream
-        made.chmod(0o644)
-        made.replace(path)
-    except OSError as error:
-        raise UsageError(f"{escape(str(path))} cannot be written ({error.strerror})") from None
-    finally:
-        if made:
-            made.unlink(missing_ok=True)
 
 
 def _lines(manifest: Manifest) -> Iterator[Any]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from sandgrain import __version__
+from sandgrain.base.text import plain
 from sandgrain.data import pictures
-from sandgrain.data.plain import plain
 from sandgrain.data.quality import Finding
 from sandgrain.data.records import SPLITS, BadFile, Kind, Record
 from sandgrain.ir import Array

@@ -6,7 +6,6 @@ data set larger than memory passes through. The numbers are kept by the sample's
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,8 +15,9 @@ from typing import Literal
 
 import numpy as np
 
+from sandgrain.base import files
+from sandgrain.base.text import plain
 from sandgrain.data import fingerprint
-from sandgrain.data.plain import plain
 from sandgrain.data.records import Kind, Record
 from sandgrain.ir import Array
 
@@ -302,8 +302,5 @@ def _load(cache: Path | None) -> _Known:
 
 def _save(cache: Path, records: Sequence[Record], rows: Array, prints: Array) -> None:
     keys = np.asarray([f"{r.kind}{r.rate:g}{r.sha256}" for r in records])
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    fresh = cache.with_name(f"{cache.name}.{os.getpid()}.new")
-    with fresh.open("wb") as stream:
+    with files.atomic(cache) as stream:
         np.savez(stream, keys=keys, rows=rows, prints=prints, version=np.int32(CACHE_VERSION))
-    fresh.replace(cache)

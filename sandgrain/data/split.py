@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sandgrain.data.plain import plain
+from sandgrain.base.text import plain
 from sandgrain.data.records import SPLITS, Record
 from sandgrain.errors import UsageError
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from sandgrain.data.plain import plain
+from sandgrain.base.text import plain
 from sandgrain.data.records import Record
 from sandgrain.errors import UsageError
 from sandgrain.ir import Array

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from sandgrain.ir import Graph, Node, Tensor, View, attrs, with_nodes
+from sandgrain.ops import OPS
+from sandgrain.ops.traits import PadValue
 from sandgrain.ops.transpose_conv import named_paddings
-from sandgrain.ops.windows import explicit_padding
+from sandgrain.ops.windows import explicit_padding, kernel_of
 from sandgrain.quant import INT8_MIN
 
-KERNEL = {"conv_2d": (1, 1), "depthwise_conv_2d": (1, 1), "max_pool_2d": None}  # op -> (weights' input, first spatial axis)
 NONE = (0, 0, 0, 0)
 LEAST: dict[str, float] = {"int8": INT8_MIN, "int16": -(2**15), "float32": float(np.finfo(np.float32).min)}
 
@@ -27,7 +28,8 @@ def spelled_out(graph: Graph) -> Graph:
         if node.op == "transpose_conv" and tuple(node.attrs["padding"]) not in named_paddings(view):
             nodes += _cropped(graph, node, tensors)
             continue
-        if node.op not in KERNEL or _has_a_code(view):
+        pad_value = OPS[node.op].pad_value
+        if pad_value is None or _has_a_code(view):
             nodes.append(node)
             continue
         x = view.input(0)
@@ -35,7 +37,7 @@ def spelled_out(graph: Graph) -> Graph:
         n, height, width, channels = x.shape
         inputs = [node.inputs[0]]
         value: float = x.zero_point if x.dtype == "int8" else 0
-        if node.op == "max_pool_2d":
+        if pad_value is PadValue.LEAST:
             value = LEAST[x.dtype.name]
             inputs.append(len(tensors))
             tensors.append(Tensor(f"{node.name}.least", (1,), x.dtype, x.quant, np.full(1, value, x.dtype.numpy)))
@@ -64,8 +66,6 @@ def _cropped(graph: Graph, node: Node, tensors: list[Tensor]) -> tuple[Node, Nod
 
 def _has_a_code(view: View) -> bool:
     values = view.attrs
-    place = KERNEL[view.node.op]
-    kernel = values["kernel"] if place is None else view.input(place[0]).shape[place[1] : place[1] + 2]
     size, dilation = view.input(0).shape[1:3], values.get("dilation", (1, 1))
     sides = tuple(values["padding"])
-    return sides == NONE or sides == explicit_padding(0, size, kernel, values["stride"], dilation)
+    return sides == NONE or sides == explicit_padding(0, size, kernel_of(view), values["stride"], dilation)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain import spec
+from sandgrain.base.text import ascii_line
 from sandgrain.errors import ModelError, UnsupportedError, UsageError, unsupported
 from sandgrain.frontends.flatbuffer import Table, root
 from sandgrain.frontends.tflite_names import CUSTOM, operator_name
@@ -27,7 +28,6 @@ from sandgrain.frontends.tflite_tensors import (
     UINT8,
     RawTensor,
     decode_tensor,
-    printable,
     raw_tensors,
 )
 from sandgrain.ir import Graph, Node, Tensor, with_nodes
@@ -46,7 +46,7 @@ FULL_INTEGER = "quantize it to int8 (full integer, with a representative data se
 def read_file(path: str | Path) -> bytes:
     """The bytes of a .tflite file, at most MAX_FILE. Raises UsageError for a path that is no readable file."""
     path = Path(path)
-    shown = printable(str(path), 200)
+    shown = ascii_line(str(path), 200)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -65,7 +65,7 @@ def read_file(path: str | Path) -> bytes:
 def load(path: str | Path) -> Graph:
     """The graph of a .tflite file. Raises what `read_file` and `read` raise, the path in front."""
     data = read_file(path)
-    with spec.located(printable(str(path), 200)):
+    with spec.located(ascii_line(str(path), 200)):
         return read(data, Path(path).stem)
 
 
@@ -168,7 +168,7 @@ class _Subgraph:
 
     def _name(self, output: int, taken: dict[str, int]) -> str:
         """A short name for the layer that writes `output`, unlike all before: converters join fused names by ";"."""
-        name = printable(self.raw[output].name.split(";")[0].strip() or f"tensor_{output}")
+        name = ascii_line(self.raw[output].name.split(";")[0].strip() or f"tensor_{output}")
         unique = name
         while unique in taken:
             taken[name] += 1
@@ -202,7 +202,7 @@ class _Subgraph:
             tensors = [None if t is None else _as_float(t) for t in tensors]
         nodes = self._nodes(tensors)
         place_holders = tuple(t if t is not None else Tensor("unused", (), "int8") for t in tensors)
-        graph = with_nodes(Graph(printable(name), place_holders, (), self.inputs, self.outputs), nodes)
+        graph = with_nodes(Graph(ascii_line(name), place_holders, (), self.inputs, self.outputs), nodes)
         spec.check(graph, stage)
         return graph
 
@@ -319,7 +319,7 @@ def _operator_code(table: Table) -> _Code:
     # Codes up to 127 used to live in one byte; newer files fill both fields.
     code = max(table.scalar(0, "i8"), table.scalar(3, "i32"))
     name = operator_name(code)
-    custom = printable(table.string(1), 40) if code == CUSTOM else ""
+    custom = ascii_line(table.string(1), 40) if code == CUSTOM else ""
     return _Code(code, f"{name} {custom}".strip())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from sandgrain.base.text import ascii_line
 from sandgrain.dtypes import DTYPES, DType
 from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.frontends.flatbuffer import Table
@@ -23,12 +24,6 @@ SCALE_LIMIT = 2.0**60  # of int8 values that are computed; between its reciproca
 MAX_NAME = 200  # characters of a tensor name that are kept
 
 
-def printable(text: str, limit: int = 60) -> str:
-    """`text` as printable ASCII, other characters as "?", cut to `limit`: safe in a terminal, a log and a message."""
-    clean = "".join(c if " " <= c <= "~" else "?" for c in text[: limit + 1])
-    return clean if len(clean) <= limit else clean[: limit - 3] + "..."
-
-
 @dataclass(frozen=True, slots=True)
 class RawTensor:
     """A tensor's table, with what is needed before it is decoded."""
@@ -41,7 +36,7 @@ class RawTensor:
 
     @property
     def place(self) -> str:
-        return f"tensor {self.index} {printable(self.name)}"
+        return f"tensor {self.index} {ascii_line(self.name)}"
 
     @property
     def constant(self) -> bool:
@@ -57,13 +52,15 @@ def raw_tensors(tables: list[Table], buffers: list[Table]) -> list[RawTensor]:
     """Every tensor of a subgraph, buffer indices checked."""
     found = []
     for index, table in enumerate(tables):
-        name = printable(table.string(3), MAX_NAME) or f"tensor_{index}"
+        name = ascii_line(table.string(3), MAX_NAME) or f"tensor_{index}"
         number = table.scalar(2, "u32")
         if number >= len(buffers):
-            raise ModelError(f"tensor {index} {printable(name)}: names buffer {number} of {len(buffers)}; export the model again")
+            raise ModelError(
+                f"tensor {index} {ascii_line(name)}: names buffer {number} of {len(buffers)}; export the model again"
+            )
         buffer = buffers[number]
         if buffer.scalar(1, "u64") or buffer.scalar(2, "u64"):
-            raise UnsupportedError(f"tensor {index} {printable(name)}: data outside the flatbuffer; export a model below 2 GB")
+            raise UnsupportedError(f"tensor {index} {ascii_line(name)}: data outside the flatbuffer; export a model below 2 GB")
         found.append(RawTensor(index, table, table.scalar(1, "i8"), name, buffer if buffer.length(0) else None))
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.base import Foreign
 from sandgrain.ops.lut import UnaryOp, lut_kernel, rescale, split_multiplier
 from sandgrain.quant import Int64
@@ -18,6 +18,11 @@ def _evaluate(view: View, x: Int64) -> Array:
 class Abs(UnaryOp):
     name = "abs"
     summary = "absolute value"
-    foreign = (Foreign("ABS", 101, 78),)
+    foreign = (Foreign("ABS", 101, 78, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = np.abs(x)
+        return result

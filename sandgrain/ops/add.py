@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+from sandgrain.ir import Array, View
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Foreign, Option
 from sandgrain.ops.elementwise_dsp import sum_dsp
@@ -13,9 +13,14 @@ from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum, sum_compact, sum_kernel
 class Add(Sum):
     name = "add"
     summary = "element-wise sum with broadcasting and a fused activation"
-    foreign = (Foreign("ADD", 0, 11, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2),)
+    foreign = (Foreign("ADD", 0, 11, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2, int16=True),)
     sign = 1
     max_rank = 5
+
+    @staticmethod
+    def combined(a: Array, b: Array) -> Array:
+        result: Array = a + b
+        return result
 
     def _ratios(self, view: View) -> Ratios:
         a, b = view.input(0).scale, view.input(1).scale

@@ -62,6 +62,10 @@ class ArgMax(Op):
         assert x is not None
         return (np.asarray(x.argmax(axis=view.attrs["axis"]), np.int32).reshape(view.out.shape),)
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        found = inputs[0].argmax(axis=view.attrs["axis"] + 1).astype(np.int32)
+        return (found.reshape(len(inputs[0]), *view.out.shape),)
+
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     ) -> Decoded:

@@ -15,7 +15,9 @@ import numpy as np
 
 from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View
-from sandgrain.ops.traits import OWN_OUTPUT, Weight
+from sandgrain.ops.channels import Interval, Link, Mask
+from sandgrain.ops.traits import NO_INPUTS, OWN_OUTPUT, PadValue, Weight
+from sandgrain.quant import Quantization
 
 Shape = tuple[int, ...]
 T = TypeVar("T")
@@ -222,6 +224,7 @@ class Foreign:
     options_tag: int = 0  # BuiltinOptions union member, 0 for none
     options: tuple[Option, ...] = ()
     version: int = 1  # operator version to write
+    int16: bool = False  # TensorFlow Lite Micro computes it with int16 activations as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +284,16 @@ class Op(ABC):
     normalizes: ClassVar[bool] = False  # inputs 1 and 2 are the trained constants gamma and beta
     indices_in: ClassVar[tuple[int, ...]] = ()  # positions of inputs that are int32 indices, in a graph of floats as well
     indices_out: ClassVar[bool] = False  # its outputs are int32 indices, in a graph of floats as well
+    data_inputs: ClassVar[int | None] = None  # how many of a float node's inputs the integer node reads; None: all
+    same_scale_inputs: ClassVar[slice] = (
+        NO_INPUTS  # inputs that have its outputs' scale and zero point: bytes are copied or picked
+    )
+    enlarges: ClassVar[bool] = False  # gives more elements than it reads: rescaling is cheaper before it than after it
+    stays_within: ClassVar[bool] = False  # its outputs lie between the least and the greatest element of input 0
+    fixed_output: ClassVar[Quantization | None] = None  # the int8 quantization that its output always has
+    windowed: ClassVar[bool] = False  # windows slide over height and width, in rows: attributes `stride`, `padding` of four sides
+    pad_value: ClassVar[PadValue | None] = None  # None: no windows, or what lies outside is left out
+    fused_as: ClassVar[str] = ""  # the value of `activation` by which the layer before can do it instead
 
     @property
     def trained(self) -> bool:
@@ -314,6 +327,60 @@ class Op(ABC):
     def step(self, view: View) -> Step | None:
         """How the op runs on a part of its input, None where it needs all of it."""
         return None
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        """The op's meaning in real numbers, batched: what training and quantization start from.
+
+        `view`: a node of a graph of floats; weights and biases are taken from its constants. `inputs`: those that are present,
+        float32 [n, *shape] for n inferences at once, indices int32, constants [1, *shape]. Outputs are float32 [n, *shape] (indices
+        int32); values that leave float32 may be infinite or NaN. Raises UnsupportedError for an op without such a meaning.
+        """
+        raise UnsupportedError(f"{self.name} has no float meaning here; build the model from other layers")
+
+    @property
+    def has_real(self) -> bool:
+        """Whether `real` is defined."""
+        return type(self).real is not Op.real
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        """What the channels of each int8 output can hold, never too small; None: any int8.
+
+        `known`: what the channels of the int8 inputs can hold, in the order of the inputs.
+        """
+        return None
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        """Which channels of inputs and outputs can only be removed together; None: all channels must stay.
+
+        An input channel that no link names is read by the whole layer; an output channel that none names is made by the layer
+        alone (padding, the sum of a dense layer).
+        """
+        return None
+
+    def narrowed_attrs(self, view: View, kept: Sequence[Mask]) -> Mapping[str, Any]:
+        """The attributes that change once output k of a linked layer keeps only its channels `kept[k]`."""
+        return {}
+
+    def taps(self, view: View) -> tuple[Mask, Mask] | None:
+        """Of a linear layer whose weights are read tap by tap: does each ever read the input, does it ever read padding.
+
+        None for every other op, and where that is not known.
+        """
+        return None
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        """Whether positive factors, one per channel (an index of the last axis modulo `channels`), come out as they went in."""
+        return False
+
+    def columns(self, view: View, x: Array, limit: int) -> Array | None:
+        """What the weights of a linear layer multiply: float64 [groups, rows, depth], depth in the order of the weights behind their
+        channel axis; about `limit` rows at most. `x`: float32 [n, *shape], the layer's input. None where rounding ignores it.
+        """
+        return None
+
+    def integer_attrs(self, values: Attrs, out: Quantization) -> Attrs:
+        """A float node's attributes as the integer node has them whose output is quantized by `out`."""
+        return values
 
     def macs(self, view: View) -> int:
         """Multiply-accumulates an inference."""

@@ -32,6 +32,7 @@ from sandgrain.ops.base import (
 )  # fmt: skip
 from sandgrain.ops.lut import Fields
 from sandgrain.ops.movement import dense_strides
+from sandgrain.ops.real_math import aligned
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.weights import exact_matmul
 from sandgrain.quant import INT32_MAX, per_tensor, quantize_multiplier, requantize
@@ -102,7 +103,7 @@ class BatchMatMul(Op):
     foreign = (
         Foreign(
             "BATCH_MATMUL", 126, 101,
-            (Option("adj_x", 0, "bool", False), Option("adj_y", 1, "bool", False)), version=2,
+            (Option("adj_x", 0, "bool", False), Option("adj_y", 1, "bool", False)), version=2, int16=True,
         ),
     )  # fmt: skip
     kernels = (
@@ -148,6 +149,12 @@ class BatchMatMul(Op):
         right = right.swapaxes(-1, -2) if view.attrs["adj_y"] else right
         scaled = requantize(exact_matmul(left, right), *_multiplier(view)).astype(np.int64)
         return (np.clip(scaled + view.out.zero_point, -128, 127).astype(np.int8),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        x, y = aligned(view, inputs)
+        x = x.swapaxes(-1, -2) if view.attrs["adj_x"] else x
+        y = y.swapaxes(-1, -2) if view.attrs["adj_y"] else y
+        return (np.matmul(x, y),)
 
     def macs(self, view: View) -> int:
         return view.out.size * _matrix(view.input(0).shape, view.attrs["adj_x"])[1]

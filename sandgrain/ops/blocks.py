@@ -15,7 +15,9 @@ from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Kernel, Op, Option, Shape, need, need_inputs
 from sandgrain.ops.movement import MAX_BYTES, draw_tensor, gather, like, need_same_bytes
+from sandgrain.ops.real_math import flat
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
 
 OPTIONS = (Option("block_size", 0, "i32"),)
 
@@ -38,6 +40,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 class Blocks(Op):
     """Attribute `block`: pixels along a side of a square."""
 
+    same_scale_inputs = FIRST_INPUT
     kernels = (Kernel("gather", _lower),)
     deepens: ClassVar[bool]  # squares become channels
 
@@ -64,6 +67,10 @@ class Blocks(Op):
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         assert inputs[0] is not None
         return (np.ascontiguousarray(self.move(inputs[0], view.attrs["block"])),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        x = inputs[0]
+        return (np.asarray(self.move(flat(x), view.attrs["block"]).reshape(len(x), *view.out.shape), np.float32),)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

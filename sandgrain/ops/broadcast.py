@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from sandgrain.errors import ModelError
-from sandgrain.ir import Attrs, Graph, Tensor, View, attrs
+from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Decoded, Draw, Encoded, Op, Shape, need, need_inputs, need_per_tensor_int8
+from sandgrain.ops.channels import Interval, Link, channels_of, every
+from sandgrain.ops.real_math import activated, aligned
 from sandgrain.ops.rescale import need_activation
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.quant import Quantization, per_tensor
@@ -64,6 +69,7 @@ class Binary(Op):
     """An op of two int8 inputs with broadcasting and, where it `activates`, an activation."""
 
     activates = True
+    monotone: ClassVar[bool] = True  # in each input while the other stands still
     max_rank: ClassVar[int] = 4  # of the test cases: what TensorFlow Lite Micro takes
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
@@ -79,6 +85,26 @@ class Binary(Op):
             need_activation(view.out, view.attrs["activation"])
         count = len(loops(a.shape, b.shape))
         need(count <= LOOPS, f"broadcasting {a.shape} with {b.shape} needs {count} loops, at most {LOOPS} are supported")
+
+    @staticmethod
+    @abstractmethod
+    def combined(a: Array, b: Array) -> Array:
+        """The op on real numbers, element by element, without the activation."""
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (activated(view, self.combined(*aligned(view, inputs))),)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        """An op that is monotone in each input while the other stands still has its extremes at the corners."""
+        if not self.monotone:
+            return None
+        corners = [self.reference(view, [a, b])[0].astype(np.int64) for a in known[0] for b in known[1]]
+        return [Interval(np.min(corners, axis=0), np.max(corners, axis=0))]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        """An input with one channel that is repeated is read by all; it has no link."""
+        channels = every(channels_of(view.out))
+        return [Link(k, channels, 0, channels) for k in (0, 1) if channels_of(view.input(k)) == len(channels)]
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

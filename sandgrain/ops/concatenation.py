@@ -10,8 +10,10 @@ import numpy as np
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Option, Shape, need, need_inputs
+from sandgrain.ops.channels import Interval, Link, channels_of, every, hull
 from sandgrain.ops.movement import copy_rows, draw_tensor, halves, known_axis, like, need_same_bytes
 from sandgrain.ops.samples import SIZES, one_op
+from sandgrain.ops.traits import ALL_INPUTS
 from sandgrain.ops.windows import ACTIVATION_OPTION
 
 
@@ -30,7 +32,11 @@ def _lower(view: View) -> tuple[Call, ...]:
 class Concatenation(Op):
     name = "concatenation"
     summary = "tensors joined along one axis"
-    foreign = (Foreign("CONCATENATION", 2, 10, (Option("axis", 0, "i32"), Option(ACTIVATION_OPTION, 1, "i8")), version=2),)
+    same_scale_inputs = ALL_INPUTS
+    enlarges = True
+    foreign = (
+        Foreign("CONCATENATION", 2, 10, (Option("axis", 0, "i32"), Option(ACTIVATION_OPTION, 1, "i8")), version=2, int16=True),
+    )
     kernels = (Kernel("copy_rows", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
@@ -51,6 +57,24 @@ class Concatenation(Op):
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         return (np.concatenate([x for x in inputs if x is not None], view.attrs["axis"]),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        n = max(len(x) for x in inputs)
+        return (np.concatenate([np.broadcast_to(x, (n, *x.shape[1:])) for x in inputs], view.attrs["axis"] + 1),)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        if view.attrs["axis"] % len(view.out.shape) == len(view.out.shape) - 1:
+            return [Interval(np.concatenate([r.low for r in known]), np.concatenate([r.high for r in known]))]
+        return [hull(*known)]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        rank = len(view.out.shape)
+        links, start, inner = [], 0, view.attrs["axis"] % rank == rank - 1
+        for k in range(len(view.inputs)):
+            channels = every(channels_of(view.input(k)))
+            links.append(Link(k, channels, 0, channels + start))
+            start += len(channels) if inner else 0
+        return links
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

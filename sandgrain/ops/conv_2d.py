@@ -10,12 +10,15 @@ from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Call, Draw, Encoded, Foreign, In, Kernel, Option, Out, Shape, i32
+from sandgrain.ops.channels import Interval, Link, Mask
 from sandgrain.ops.compact import CONV_COMPACT
 from sandgrain.ops.conv_dsp import CONV_KERNELS
 from sandgrain.ops.conv_mve import CONV_KERNELS as MVE_KERNELS
 from sandgrain.ops.conv_portable import CONV_PAIR
 from sandgrain.ops.convolution import Convolution
+from sandgrain.ops.real_math import bias_or_zero, finished, flat
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.sum_bounds import dense_interval, window_taps
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of, draw_weights, exact_matmul, finish
 
 BLOCK = 4  # output channels that the portable kernel computes at once
@@ -50,6 +53,9 @@ def _lower_portable(view: View) -> tuple[Call, ...]:
     return (Call("portable/conv_2d_s8.h", fields, (In(0), Out(0))),)
 
 
+MAX_COLUMNS = 1 << 24  # floats of one im2col matrix of `real` (64 MiB)
+
+
 class Conv2D(Convolution):
     name = "conv_2d"
     summary = "2-D convolution, dilated, with a fused activation"
@@ -58,7 +64,7 @@ class Conv2D(Convolution):
             "CONV_2D", 3, 1,
             (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8"),
              Option("dilation_w_factor", 4, "i32", 1), Option("dilation_h_factor", 5, "i32", 1)),
-            version=3,
+            version=3, int16=True,
         ),
     )  # fmt: skip
     kernels = (*MVE_KERNELS, *CONV_KERNELS, CONV_PAIR, Kernel("conv_2d_s8", _lower_portable), *CONV_COMPACT)
@@ -80,6 +86,31 @@ class Conv2D(Convolution):
         columns = windows.reshape(n, oh, ow, -1).astype(np.int16) - zero
         acc = exact_matmul(columns, weights.reshape(weights.shape[0], -1).T) + bias_of(view, weights.shape[0])
         return (finish(view, acc, *channel_multipliers(view, weights.shape[0])),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        x, weights, a = flat(inputs[0]), view.const(1), view.attrs
+        rows = weights.reshape(weights.shape[0], -1).T
+        pixels = view.out.size // weights.shape[0] // view.out.shape[0]
+        size = max(1, MAX_COLUMNS // (pixels * rows.shape[0]))
+        parts = []
+        for first in range(0, len(x), size):
+            windows = win.patches(x[first : first + size], weights.shape[1:3], a["stride"], a["dilation"], a["padding"], 0)
+            parts.append(windows.reshape(-1, rows.shape[0]) @ rows)
+        return finished(view, len(inputs[0]), np.concatenate(parts) + bias_or_zero(view))
+
+    def taps(self, view: View) -> tuple[Mask, Mask] | None:
+        return window_taps(view)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        taps = self.taps(view)
+        return None if taps is None else [dense_interval(view, taps, known[0])]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        return []  # every output reads all input channels, and can go alone
+
+    def columns(self, view: View, x: Array, limit: int) -> Array | None:
+        rows = self.window_rows(view, x, limit)
+        return rows.reshape(1, len(rows), -1).astype(np.float64)
 
     def macs(self, view: View) -> int:
         return view.out.size * int(np.prod(view.input(1).shape[1:]))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import Attrs, Tensor, View, attrs
+from sandgrain.ir import Array, Attrs, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Decoded, Op, Shape, need_inputs
+from sandgrain.ops.real_math import flat, thinned
 from sandgrain.ops.rescale import need_activation, need_multiplier
-from sandgrain.ops.traits import Weight
+from sandgrain.ops.traits import PadValue, Weight
 from sandgrain.ops.weights import check_weights
 
 
@@ -19,6 +20,8 @@ class Convolution(Op):
 
     activates = True
     weights = (Weight(),)
+    windowed = True
+    pad_value: ClassVar[PadValue | None] = PadValue.ZERO
 
     @staticmethod
     def operands(inputs: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
@@ -44,6 +47,14 @@ class Convolution(Op):
         for scale in view.input(1).quant.scale:  # type: ignore[union-attr]
             need_multiplier(view.input(0).scale * scale / view.out.scale)
         need_activation(view.out, view.attrs["activation"])
+
+    @staticmethod
+    def window_rows(view: View, x: Array, limit: int) -> Array:
+        """Windows [rows, height, width, channels] of as many of the images `x` [n, *shape] as give `limit` rows."""
+        a = view.attrs
+        images = thinned(flat(x), max(1, limit // (view.out.shape[1] * view.out.shape[2])))
+        windows = win.patches(images, win.kernel_of(view), a["stride"], a["dilation"], a["padding"], 0)
+        return windows.reshape(-1, *windows.shape[3:])
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

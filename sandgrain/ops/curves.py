@@ -6,12 +6,12 @@ input's real value (halves away from zero).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from sandgrain.ir import View
+from sandgrain.ir import Array, View
 from sandgrain.ops.base import need
 from sandgrain.ops.lut import Evaluate, UnaryOp
 from sandgrain.quant import Int64
@@ -37,3 +37,6 @@ class Curve(UnaryOp):
     """An element-wise op without a .tflite operator."""
 
     instead = "use ReLU, Hardswish or ELU to export the model"
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return super().real(view, [inputs[0].astype(np.float64)])

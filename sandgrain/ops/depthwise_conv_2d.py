@@ -22,13 +22,16 @@ from sandgrain.ops.base import (
     Shape,
     i32,
 )
+from sandgrain.ops.channels import Interval, Link, Mask, channels_of, every
 from sandgrain.ops.compact import DEPTHWISE_COMPACT
 from sandgrain.ops.conv_portable import accepts_pair, overlap_lead, pair_fields, rescaling_steps, scratch_bytes
 from sandgrain.ops.convolution import Convolution
 from sandgrain.ops.depthwise_dsp import DEPTHWISE_KERNELS
 from sandgrain.ops.depthwise_mve import DEPTHWISE_KERNELS as MVE_KERNELS
+from sandgrain.ops.real_math import bias_or_zero, finished, flat
 from sandgrain.ops.rescale import rounding
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.sum_bounds import depthwise_interval, window_taps
 from sandgrain.ops.traits import Weight
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of, draw_weights, finish
 from sandgrain.quant import INT32_MAX
@@ -166,7 +169,7 @@ class DepthwiseConv2D(Convolution):
             "DEPTHWISE_CONV_2D", 4, 2,
             (*win.STRIDE_OPTIONS, Option("depth_multiplier", 3, "i32"), Option(win.ACTIVATION_OPTION, 4, "i8"),
              Option("dilation_w_factor", 5, "i32", 1), Option("dilation_h_factor", 6, "i32", 1)),
-            version=3,
+            version=3, int16=True,
         ),
     )  # fmt: skip
     kernels = (
@@ -207,6 +210,30 @@ class DepthwiseConv2D(Convolution):
                 taps = windows[:, :, :, ky, kx, :].astype(np.int64) - zero
                 acc += np.repeat(taps, multiplier, axis=3) * weights[ky, kx]
         return (finish(view, np.asarray(acc, np.int64), *channel_multipliers(view, weights.shape[2])),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        x, weights, a = flat(inputs[0]), view.const(1)[0], view.attrs
+        repeated = np.repeat(x, weights.shape[2] // x.shape[3], axis=3)
+        windows = win.patches(repeated, weights.shape[:2], a["stride"], a["dilation"], a["padding"], 0)
+        total = np.zeros((*windows.shape[:3], weights.shape[2]), np.float32) + bias_or_zero(view)
+        for ky, kx in np.ndindex(*weights.shape[:2]):
+            total += windows[:, :, :, ky, kx, :] * weights[ky, kx]
+        return finished(view, len(inputs[0]), total)
+
+    def taps(self, view: View) -> tuple[Mask, Mask] | None:
+        return window_taps(view)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        return [depthwise_interval(view, window_taps(view), known[0])]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        """All outputs of an input channel go with it. A single input channel is simply read: any of its outputs can go alone."""
+        channels, count = channels_of(view.input(0)), channels_of(view.out)
+        return [] if channels == 1 else [Link(0, every(count) // (count // channels), 0, every(count))]
+
+    def columns(self, view: View, x: Array, limit: int) -> Array | None:
+        rows = self.window_rows(view, x, limit)
+        return rows.reshape(len(rows), -1, rows.shape[3]).transpose(2, 0, 1).astype(np.float64)
 
     def macs(self, view: View) -> int:
         return view.out.size * int(np.prod(view.input(1).shape[1:3]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.base import Foreign
 from sandgrain.ops.lut import UnaryOp, lut_kernel
 from sandgrain.quant import Int64
@@ -28,3 +28,8 @@ class Elu(UnaryOp):
     foreign = (Foreign("ELU", 111),)
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = np.where(x < 0, np.expm1(np.minimum(x, 0)), x)
+        return result

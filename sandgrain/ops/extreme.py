@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ from sandgrain.ir import Array, Graph, View
 from sandgrain.ops.base import Call, Draw, In, Kernel, Out, need, same_quant
 from sandgrain.ops.broadcast import Binary, loop_fields, unrepeated
 from sandgrain.ops.lut import Fields
+from sandgrain.ops.traits import ALL_INPUTS
 
 
 def extreme_kernel(*, larger: bool) -> Kernel:
@@ -26,11 +26,7 @@ class Extreme(Binary):
     """maximum or minimum."""
 
     activates = False
-
-    @staticmethod
-    @abstractmethod
-    def chosen(a: Array, b: Array) -> Array:
-        """The one of the two that it gives, element by element."""
+    same_scale_inputs = ALL_INPUTS
 
     def check(self, view: View) -> None:
         super().check(view)
@@ -40,7 +36,7 @@ class Extreme(Binary):
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         a, b = inputs
         assert a is not None and b is not None
-        return (self.chosen(a, b),)
+        return (self.combined(a, b),)
 
     def sample(self, draw: Draw) -> Graph:
         graph = super().sample(draw)

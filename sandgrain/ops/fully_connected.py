@@ -12,12 +12,15 @@ from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, In, Kernel, Op, Option, Out, Shape, i32, need, need_inputs
+from sandgrain.ops.channels import Interval, Link, Mask
 from sandgrain.ops.compact import DENSE_COMPACT
 from sandgrain.ops.conv_dsp import DENSE_KERNELS
 from sandgrain.ops.conv_mve import DENSE_KERNELS as MVE_KERNELS
 from sandgrain.ops.dense_portable import DENSE_BLOCKS
+from sandgrain.ops.real_math import bias_or_zero, finished, thinned
 from sandgrain.ops.rescale import need_activation, need_multiplier
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.sum_bounds import dense_interval
 from sandgrain.ops.traits import Weight
 from sandgrain.ops.weights import bias_of, channel_multipliers, check_weights, clamp_of, draw_weights, exact_matmul, finish
 from sandgrain.quant import Int32, quantize_multiplier
@@ -69,7 +72,7 @@ class FullyConnected(Op):
         Foreign(
             "FULLY_CONNECTED", 9, 8,
             (Option(win.ACTIVATION_OPTION, 0, "i8"), Option("weights_format", 1, "i8"), Option("keep_num_dims", 2, "bool")),
-            version=4,
+            version=4, int16=True,
         ),
     )  # fmt: skip
     kernels = (*MVE_KERNELS, *DENSE_KERNELS, DENSE_BLOCKS, Kernel("fully_connected_s8", _lower_portable), DENSE_COMPACT)
@@ -109,6 +112,23 @@ class FullyConnected(Op):
         rows = x.reshape(-1, depth).astype(np.int16) - view.input(0).zero_point
         acc = exact_matmul(rows, weights.T) + bias_of(view, units)
         return (finish(view, acc, *_multipliers(view, units)).reshape(view.out.shape),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        weights = view.const(1)
+        return finished(view, len(inputs[0]), inputs[0].reshape(-1, weights.shape[1]) @ weights.T + bias_or_zero(view))
+
+    def taps(self, view: View) -> tuple[Mask, Mask] | None:
+        return np.array([True]), np.array([False])
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        taps = self.taps(view)
+        return None if taps is None else [dense_interval(view, taps, known[0])]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        return []  # every output reads all input channels, and can go alone
+
+    def columns(self, view: View, x: Array, limit: int) -> Array | None:
+        return thinned(x.reshape(-1, view.const(1).shape[1]), limit)[None].astype(np.float64)
 
     def macs(self, view: View) -> int:
         return view.out.size * view.input(1).shape[1]

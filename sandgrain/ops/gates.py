@@ -34,6 +34,7 @@ from sandgrain.quant import (
 )
 
 ARGUMENT_SCALE, GATE_SCALE = 2.0**-12, 2.0**-15
+STATE = per_tensor(1 / 128, 0)  # of a state: it lies within -1 .. 1, and calibration may not see its small steps
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
 BLOCK = 4  # units that a kernel computes at once: a gate's are padded to a multiple
 MAX_STEPS = 1 << 15

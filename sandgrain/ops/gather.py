@@ -33,6 +33,7 @@ from sandgrain.ops.base import (
 from sandgrain.ops.lut import draw_shape
 from sandgrain.ops.movement import draw_tensor, halves, known_axis, like, need_same_bytes
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
 
 
 def choices(graph: Graph, index: int) -> int | None:
@@ -54,6 +55,7 @@ class Gather(Op):
     name = "gather"
     summary = "slices along one axis at int32 positions: embeddings"
     indices_in = (1,)
+    same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("GATHER", 36, 23, (Option("axis", 0, "i32"), Option("batch_dims", 1, "i32"))),)
     kernels = (Kernel("gather_at", _lower),)
 
@@ -75,6 +77,14 @@ class Gather(Op):
         assert x is not None and at is not None
         axis = view.attrs["axis"]
         return (x.take(np.clip(at.astype(np.int64), 0, x.shape[axis] - 1), axis).reshape(view.out.shape),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        axis, (x, at) = view.attrs["axis"], inputs
+        inside = np.clip(at, 0, x.shape[axis + 1] - 1)
+        if len(inside) == 1:
+            return (x.take(inside[0], axis + 1),)
+        wide = np.broadcast_to(x, (len(inside), *x.shape[1:]))
+        return (np.stack([row.take(k, axis) for row, k in zip(wide, inside, strict=True)]),)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -28,6 +28,7 @@ from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import gates
 from sandgrain.ops.base import Call, Draw, In, Kernel, Op, Out, Scratch, Shape, need_inputs
 from sandgrain.ops.lut import Fields
+from sandgrain.ops.real_math import flat, sequence, sigmoid
 from sandgrain.ops.samples import activation_tensor, one_op
 from sandgrain.ops.traits import OWN_OUTPUT, Weight
 from sandgrain.quant import Int64, quantize_multiplier
@@ -91,6 +92,7 @@ class GRU(Op):
     name = "gru"
     instead = "train an LSTM to export the model"
     summary = "gated recurrent unit over a sequence"
+    fixed_output = gates.STATE
     # One scale per gate costs less flash than one per row and is as good.
     weights = (Weight(1, bias=3, gates=GATES), Weight(2, bias=4, source=OWN_OUTPUT, gates=GATES))
     kernels = (
@@ -150,6 +152,19 @@ class GRU(Op):
             narrow = narrowed(state)
             found[:, t] = narrow
         return (narrow if view.attrs["last"] else found,)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        w, u, b, c = (view.const(k) for k in range(1, 5))
+        two = NEW * u.shape[1]
+
+        def step(x: Array, h: Array, memory: Array) -> tuple[Array, Array]:
+            own = h @ u.T + c
+            reset, keep = np.split(sigmoid(x[:, :two] + own[:, :two]), 2, axis=1)
+            gated = (reset * h) @ u[two:].T + c[two:] if view.attrs["reset_first"] else reset * own[:, two:]
+            fresh = np.tanh(x[:, two:] + gated)
+            return fresh + keep * (h - fresh), memory
+
+        return sequence(view, len(inputs[0]), flat(inputs[0]) @ w.T + b, step)
 
     def macs(self, view: View) -> int:
         batch, steps, _ = view.input(0).shape

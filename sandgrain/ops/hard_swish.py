@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.base import Draw, Foreign, need
 from sandgrain.ops.lut import UnaryOp, lut_kernel
 from sandgrain.quant import INT32_MAX, Int64, Quantization, per_tensor, quantize_multiplier
@@ -67,6 +67,11 @@ class HardSwish(UnaryOp):
     foreign = (Foreign("HARD_SWISH", 117),)
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = x * np.clip(x + 3, 0, 6) / 6
+        return result
 
     def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
         # The output's scale must be more than the input's / 128; below it TFLM refuses.

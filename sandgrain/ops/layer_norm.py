@@ -152,6 +152,13 @@ class LayerNorm(Op):
         y = requantize(acc, *_multiplier(view)).astype(np.int64) + view.out.zero_point
         return (np.clip(y, -128, 127).astype(np.int8),)
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        x = inputs[0].astype(np.float64)
+        centred = x - x.mean(axis=-1, keepdims=True)
+        variance = (centred**2).mean(axis=-1, keepdims=True) + view.attrs["eps"]
+        normal = centred / np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny))
+        return ((normal * view.const(1) + view.const(2)).astype(np.float32),)
+
     def sample(self, draw: Draw) -> Graph:
         depth = draw.choice((*SIZES, 33, 64, 100))
         outer = tuple(draw.integer(1, 3) for _ in range(draw.integer(0, 3)))

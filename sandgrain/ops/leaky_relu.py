@@ -26,9 +26,17 @@ def _evaluate(view: View, x: Int64) -> Array:
 class LeakyRelu(UnaryOp):
     name = "leaky_relu"
     summary = "x where x >= 0, alpha * x elsewhere"
-    foreign = (Foreign("LEAKY_RELU", 98, 75, (Option("alpha", 0, "f32", 0.0),), version=2),)
+    foreign = (Foreign("LEAKY_RELU", 98, 75, (Option("alpha", 0, "f32", 0.0),), version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        return True
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = np.where(x >= 0, x, np.float32(options["alpha"]) * x)
+        return result
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

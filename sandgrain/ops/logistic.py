@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from sandgrain import fixedpoint
-from sandgrain.ir import Array, View
+from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.base import Draw, Foreign, need
 from sandgrain.ops.lut import UnaryOp, lut_kernel
+from sandgrain.ops.real_math import sigmoid
 from sandgrain.ops.saturating import INPUT_BITS, input_in_q4
 from sandgrain.quant import Int64, Quantization, per_tensor, rounding_shift
 
@@ -23,9 +24,15 @@ def _evaluate(view: View, x: Int64) -> Array:
 class Logistic(UnaryOp):
     name = "logistic"
     summary = "1 / (1 + exp(-x))"
-    foreign = (Foreign("LOGISTIC", 14, version=2),)
+    fixed_output = OUTPUT
+    foreign = (Foreign("LOGISTIC", 14, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = sigmoid(x)
+        return result
 
     def check(self, view: View) -> None:
         super().check(view)

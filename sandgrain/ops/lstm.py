@@ -41,6 +41,7 @@ from sandgrain.ops.base import (
     need_inputs,
 )  # fmt: skip
 from sandgrain.ops.gru import sequence_fields
+from sandgrain.ops.real_math import flat, sequence, sigmoid
 from sandgrain.ops.samples import activation_tensor, one_op
 from sandgrain.ops.traits import OWN_OUTPUT, Weight
 from sandgrain.quant import Int64, Quantization, quantize_multiplier, requantize
@@ -95,6 +96,7 @@ def _scratch(view: View) -> int:
 class LSTM(Op):
     name = "lstm"
     summary = "long short-term memory over a sequence"
+    fixed_output = gates.STATE
     # A .tflite file has no scale per row for them.
     weights = (
         *(Weight(k, bias=k + 8, per_channel=False) for k in range(1, 5)),
@@ -106,7 +108,7 @@ class LSTM(Op):
             (Option("fused_activation_function", 0, "i8"), Option("cell_clip", 1, "f32", 0.0),
              Option("proj_clip", 2, "f32", 0.0), Option("time_major", 3, "bool", False),
              Option("asymmetric_quantize_inputs", 4, "bool", False), Option("diagonal_recurrent_tensors", 5, "bool", False)),
-            version=3,
+            version=3, int16=True,
         ),
     )  # fmt: skip
     kernels = (
@@ -152,6 +154,17 @@ class LSTM(Op):
             hidden = gates.to_state(shown, gates.GATE_SCALE**2 / view.out.scale, zero)
             found[:, t] = hidden
         return (hidden if view.attrs["last"] else found,)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        w, u, b = (np.concatenate([view.const(k) for k in range(first, first + GATES)]) for first in (1, 5, 9))
+        clip = view.attrs["cell_clip"] or np.inf
+
+        def step(x: Array, h: Array, memory: Array) -> tuple[Array, Array]:
+            take, keep, fresh, show = np.split(x + h @ u.T, GATES, axis=1)
+            memory = np.clip(sigmoid(keep) * memory + sigmoid(take) * np.tanh(fresh), -clip, clip)
+            return sigmoid(show) * np.tanh(memory), memory
+
+        return sequence(view, len(inputs[0]), flat(inputs[0]) @ w.T + b, step)
 
     def macs(self, view: View) -> int:
         batch, steps, _ = view.input(0).shape

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, In, Kernel, Op, Out, Shape, need, need_inputs, need_per_tensor_int8
+from sandgrain.ops.channels import Interval, Link, through
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.quant import INT8_MAX, INT8_MIN, Int64, Quantization, quantize_multiplier, requantize
 
@@ -79,6 +81,14 @@ class UnaryOp(Op):
     def evaluate(view: View, x: Int64) -> Array:
         """Outputs for the int8 values `x`; what exceeds int8 is saturated by the caller."""
 
+    @staticmethod
+    @abstractmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        """The op on real numbers; `options` are the node's attributes."""
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (np.asarray(self.curve(inputs[0], view.attrs), np.float32),)
+
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
         assert inputs[0] is not None
@@ -92,6 +102,17 @@ class UnaryOp(Op):
         x = inputs[0]
         assert x is not None
         return (table(self.evaluate, view)[x.astype(np.int64) - INT8_MIN].reshape(view.out.shape),)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        """The least and the most of the table between the ends, monotone or not."""
+        whole = replace(view, inputs=(replace(view.input(0), shape=(256,)),), outputs=(replace(view.out, shape=(256,)),))
+        values = self.reference(whole, [VALUES.astype(np.int8)])[0].astype(np.int64)
+        pairs = list(zip(known[0].low - INT8_MIN, known[0].high - INT8_MIN, strict=True))
+        bounds = {pair: (values[pair[0] : pair[1] + 1].min(), values[pair[0] : pair[1] + 1].max()) for pair in set(pairs)}
+        return [Interval(np.array([bounds[p][0] for p in pairs]), np.array([bounds[p][1] for p in pairs]))]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        return through(view)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from sandgrain.ir import Array
+from sandgrain.ir import Array, View
 from sandgrain.ops.base import Foreign
 from sandgrain.ops.pooling import POOL_OPTIONS, Pool, pool_kernels
+from sandgrain.ops.real_math import finished
+from sandgrain.ops.traits import PadValue
 from sandgrain.quant import INT8_MIN
 
 
 class MaxPool2D(Pool):
     name = "max_pool_2d"
     summary = "2-D max pool with a fused activation"
-    foreign = (Foreign("MAX_POOL_2D", 17, 5, POOL_OPTIONS, version=2),)
+    pad_value = PadValue.LEAST
+    foreign = (Foreign("MAX_POOL_2D", 17, 5, POOL_OPTIONS, version=2, int16=True),)
     kernels = pool_kernels("max_pool_2d")
     fill = INT8_MIN
 
     def _reduce(self, taps: Array, counts: Array) -> Array:
         return np.asarray(taps.max(axis=3))
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return finished(view, len(inputs[0]), self.filled(view, inputs[0], -np.inf).max(axis=3))

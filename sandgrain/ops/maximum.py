@@ -12,10 +12,10 @@ from sandgrain.ops.extreme import Extreme, extreme_kernel
 class Maximum(Extreme):
     name = "maximum"
     summary = "the larger of two inputs, element by element with broadcasting"
-    foreign = (Foreign("MAXIMUM", 55, 39),)
+    foreign = (Foreign("MAXIMUM", 55, 39, int16=True),)
 
     @staticmethod
-    def chosen(a: Array, b: Array) -> Array:
+    def combined(a: Array, b: Array) -> Array:
         found: Array = np.maximum(a, b)
         return found
 

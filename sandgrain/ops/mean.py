@@ -8,9 +8,12 @@ import numpy as np
 
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, Foreign, In, Kernel, Out, need_per_tensor_int8
+from sandgrain.ops.channels import Interval, held
 from sandgrain.ops.elementwise_dsp import mean_dsp
 from sandgrain.ops.reduction import OPTIONS, Reduction, check_sum, loop_fields, reduced_count
 from sandgrain.quant import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
+
+MAX_BROADCAST = 1 << 22  # elements that `interval` may spread its intervals over
 
 
 def mean_rescale(view: View) -> tuple[int, int]:
@@ -24,12 +27,17 @@ def mean_rescale(view: View) -> tuple[int, int]:
 class Mean(Reduction):
     name = "mean"
     summary = "mean over constant axes"
-    foreign = (Foreign("MEAN", 40, 27, OPTIONS, version=2),)
+    stays_within = True
+    foreign = (Foreign("MEAN", 40, 27, OPTIONS, version=2, int16=True),)
 
     @staticmethod
     def rescale(view: View) -> tuple[int, int]:
         """(multiplier, shift) from a sum to the output."""
         return mean_rescale(view)
+
+    @staticmethod
+    def folded(x: Array, axes: tuple[int, ...]) -> Array:
+        return np.asarray(x.mean(axis=axes), np.float32)
 
     def check(self, view: View) -> None:
         need_per_tensor_int8(view.input(0), view.out)
@@ -42,6 +50,16 @@ class Mean(Reduction):
         total = x.astype(np.int64).sum(axis=view.attrs["axes"]) - view.input(0).zero_point * reduced_count(view)
         result = requantize(total, *self.rescale(view)) + view.out.zero_point
         return (np.clip(result, INT8_MIN, INT8_MAX).astype(np.int8).reshape(view.out.shape),)
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        return len(view.input(0).shape) - 1 not in view.attrs["axes"]
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        x = view.input(0)
+        if x.size > MAX_BROADCAST:
+            return None
+        ends = [self.reference(view, [np.broadcast_to(end, x.shape)])[0] for end in known[0]]
+        return [Interval(held(ends[0]).low, held(ends[1]).high)]
 
 
 def sum_kernels(op: Mean) -> tuple[Kernel, ...]:

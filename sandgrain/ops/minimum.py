@@ -12,10 +12,10 @@ from sandgrain.ops.extreme import Extreme, extreme_kernel
 class Minimum(Extreme):
     name = "minimum"
     summary = "the smaller of two inputs, element by element with broadcasting"
-    foreign = (Foreign("MINIMUM", 57, 39),)
+    foreign = (Foreign("MINIMUM", 57, 39, int16=True),)
 
     @staticmethod
-    def chosen(a: Array, b: Array) -> Array:
+    def combined(a: Array, b: Array) -> Array:
         found: Array = np.minimum(a, b)
         return found
 

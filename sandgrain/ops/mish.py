@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.curves import Curve, Reals, rounded
 from sandgrain.ops.lut import lut_kernel
 from sandgrain.ops.softplus import softplus
@@ -25,3 +25,8 @@ class Mish(Curve):
     summary = "x tanh(log(1 + exp(x)))"
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = mish(x)
+        return result

@@ -38,7 +38,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 class Mul(Binary):
     name = "mul"
     summary = "element-wise product with broadcasting and a fused activation"
-    foreign = (Foreign("MUL", 18, 21, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2),)
+    foreign = (Foreign("MUL", 18, 21, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2, int16=True),)
     kernels = (
         mul_dsp(_ratio),
         Kernel("mul_s8", _lower, in_place=unrepeated),
@@ -54,6 +54,11 @@ class Mul(Binary):
         product = (a.astype(np.int64) - view.input(0).zero_point) * (b.astype(np.int64) - view.input(1).zero_point)
         result = requantize(product, *quantize_multiplier(_ratio(view))) + view.out.zero_point
         return (np.clip(result, *clamp_of(view)).astype(np.int8),)
+
+    @staticmethod
+    def combined(a: Array, b: Array) -> Array:
+        result: Array = a * b
+        return result
 
     def _draw_output(self, draw: Draw, a: Quantization, b: Quantization) -> Quantization:
         return per_tensor(

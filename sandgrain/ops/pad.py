@@ -28,9 +28,12 @@ from sandgrain.ops.base import (
     need,
     need_inputs,
 )  # fmt: skip
+from sandgrain.ops.channels import Interval, Link, Mask, channels_of, every
 from sandgrain.ops.lut import Fields
 from sandgrain.ops.movement import MAX_RANK, dense_strides, draw_tensor, like, need_same_bytes
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
+from sandgrain.quant import Quantization
 
 
 def _lower(view: View) -> tuple[Call, ...]:
@@ -73,7 +76,10 @@ def _fill_byte(constant: Tensor) -> int:
 class Pad(Op):
     name = "pad"
     summary = "a constant around a tensor"
-    foreign = (Foreign("PAD", 34, version=2), Foreign("PADV2", 60, version=2))
+    same_scale_inputs = FIRST_INPUT
+    enlarges = True
+    data_inputs = 1  # `value` repeats the constant that input 1 is
+    foreign = (Foreign("PAD", 34, version=2, int16=True), Foreign("PADV2", 60, version=2, int16=True))
     kernels = (Kernel("pad", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
@@ -97,10 +103,37 @@ class Pad(Op):
             f"{view.out.dtype} padding with a value other than 0; pad with 0",
         )
 
+    def integer_attrs(self, values: Attrs, out: Quantization) -> Attrs:
+        return attrs(**{**values, "value": out.zero_point[0]})
+
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x = inputs[0]
         assert x is not None
         return (np.pad(x, view.attrs["paddings"], constant_values=view.attrs["value"]),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (np.pad(inputs[0], ((0, 0), *view.attrs["paddings"])),)  # a float pad holds zeros, see `decode`
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        x, value, (*space, (before, after)) = known[0], view.attrs["value"], view.attrs["paddings"]
+        if any(p for pair in space for p in pair):
+            x = Interval(np.minimum(x.low, value), np.maximum(x.high, value))
+        low, high = (np.concatenate([np.full(before, value), end, np.full(after, value)]) for end in x)
+        return [Interval(low, high)]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        channels = every(channels_of(view.input(0)))
+        return [Link(0, channels, 0, channels + view.attrs["paddings"][-1][0])]
+
+    def narrowed_attrs(self, view: View, kept: Sequence[Mask]) -> Mapping[str, Any]:
+        if not view.attrs["paddings"]:
+            return {}
+        before, after = view.attrs["paddings"][-1]
+        last = (int(kept[0][:before].sum()), int(kept[0][len(kept[0]) - after :].sum()))
+        return {"paddings": (*view.attrs["paddings"][:-1], last)}
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        return tuple(view.attrs["paddings"][-1]) == (0, 0)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -26,10 +26,13 @@ from sandgrain.ops.base import (
     need_inputs,
     need_per_tensor_int8,
 )
+from sandgrain.ops.channels import Interval, Link, through
 from sandgrain.ops.compact import pool_compact
 from sandgrain.ops.elementwise_dsp import pool_dsp
+from sandgrain.ops.real_math import flat
 from sandgrain.ops.rescale import need_activation
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.ops.traits import FIRST_INPUT, HOMOGENEOUS
 from sandgrain.ops.weights import clamp_of
 
 POOL_OPTIONS = (
@@ -77,6 +80,8 @@ class Pool(Op):
     """A pool over NHWC; `fill` and `_reduce` tell the two apart."""
 
     activates = True
+    windowed = True
+    same_scale_inputs = FIRST_INPUT
     fill: ClassVar[int]  # what a tap outside the input counts as
 
     @abstractmethod
@@ -117,6 +122,23 @@ class Pool(Op):
         n, oh, ow, kh, kw, c = windows.shape
         result = self._reduce(windows.reshape(n, oh, ow, kh * kw, c), inside.sum(axis=(3, 4, 5))[0])
         return (np.clip(result, *clamp_of(view)).astype(np.int8),)
+
+    @staticmethod
+    def filled(view: View, x: Array, fill: float) -> Array:
+        """The windows of a float input as [n * b, oh, ow, taps, c], `fill` outside."""
+        a = view.attrs
+        windows = win.patches(flat(x), a["kernel"], a["stride"], (1, 1), a["padding"], fill)
+        return windows.reshape(*windows.shape[:3], -1, windows.shape[5])
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        """The largest and the rounded mean of values of an interval lie in it; padding is left out of both."""
+        return [Interval(np.clip(known[0].low, *clamp_of(view)), np.clip(known[0].high, *clamp_of(view)))]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        return through(view)
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        return view.attrs["activation"] in HOMOGENEOUS
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -47,6 +47,7 @@ class Prelu(Binary):
     foreign = (Foreign("PRELU", 54),)
     kernels = (Kernel("prelu_s8", _lower, in_place=unrepeated),)
     activates = False
+    monotone = False
 
     def check(self, view: View) -> None:
         super().check(view)
@@ -61,6 +62,11 @@ class Prelu(Binary):
         x, alpha = a.astype(np.int64) - view.input(0).zero_point, b.astype(np.int64) - view.input(1).zero_point
         result = np.where(x >= 0, requantize(np.maximum(x, 0), *upper), requantize(np.minimum(x, 0) * alpha, *lower))
         return (np.clip(result + view.out.zero_point, INT8_MIN, INT8_MAX).astype(np.int8),)
+
+    @staticmethod
+    def combined(a: Array, b: Array) -> Array:
+        result: Array = np.where(a >= 0, a, b * a)
+        return result
 
     def _draw_output(self, draw: Draw, a: Quantization, b: Quantization) -> Quantization:
         return per_tensor(draw.real(0.3, 3.0) * a.scale[0] * max(1.0, 100 * b.scale[0]), draw.integer(-128, 127))

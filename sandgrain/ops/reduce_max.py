@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, Draw, Foreign, In, Kernel, Out, need, need_per_tensor_int8, same_quant
 from sandgrain.ops.reduction import OPTIONS, Reduction, loop_fields
+from sandgrain.ops.traits import FIRST_INPUT
 from sandgrain.quant import Quantization
 
 
@@ -17,6 +20,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 class ReduceMax(Reduction):
     name = "reduce_max"
     summary = "largest element over constant axes"
+    same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("REDUCE_MAX", 82, 27, OPTIONS),)
     kernels = (Kernel("reduce_max_s8", _lower, in_place=lambda view: (0,)),)
 
@@ -29,6 +33,10 @@ class ReduceMax(Reduction):
         x = inputs[0]
         assert x is not None
         return (x.max(axis=view.attrs["axes"]).reshape(view.out.shape),)
+
+    @staticmethod
+    def folded(x: Array, axes: tuple[int, ...]) -> Array:
+        return np.asarray(x.max(axis=axes), np.float32)
 
     def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
         return x

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Decoded, Draw, Encoded, Op, Option, Shape, constant_ints, i32, need, need_inputs
+from sandgrain.ops.channels import Link, through
 from sandgrain.ops.rescale import need_multiplier
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.quant import INT32_MAX, Quantization
@@ -73,6 +75,18 @@ class Reduction(Op):
     def check(self, view: View) -> None:
         need(view.input(0).size > 0, f"an empty input has no {self.name}")
         need(max(len(g) for g in _groups(view)) <= GROUPS, "kept and reduced axes alternate too often; transpose the input first")
+
+    @staticmethod
+    @abstractmethod
+    def folded(x: Array, axes: tuple[int, ...]) -> Array:
+        """The op on real numbers, without the reduced axes."""
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        axes = tuple(axis + 1 for axis in view.attrs["axes"])
+        return (self.folded(inputs[0], axes).reshape(len(inputs[0]), *view.out.shape),)
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        return None if len(view.input(0).shape) - 1 in view.attrs["axes"] else through(view)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import Array, View
+import numpy as np
+
+from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.base import Foreign, same_quant
 from sandgrain.ops.lut import UnaryOp, clamp_kernel, lut_kernel, rescale, split_multiplier
 from sandgrain.quant import INT8_MAX, Int64
@@ -21,9 +23,18 @@ def _keeps_quant(view: View) -> bool:
 class Relu(UnaryOp):
     name = "relu"
     summary = "max(x, 0), rescaled to the output's quantization"
-    foreign = (Foreign("RELU", 19, version=2),)
+    fused_as = "relu"
+    foreign = (Foreign("RELU", 19, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (
         clamp_kernel(lambda view: (view.out.zero_point, INT8_MAX), accepts=_keeps_quant),
         lut_kernel(_evaluate),
     )
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        return True
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = np.maximum(x, 0)
+        return result

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.base import Foreign
 from sandgrain.ops.lut import UnaryOp, clamp_kernel
+from sandgrain.ops.traits import FIRST_INPUT
 from sandgrain.quant import Int64, activation_range
 
 
@@ -26,6 +27,13 @@ def _evaluate(view: View, x: Int64) -> Array:
 class Relu6(UnaryOp):
     name = "relu6"
     summary = "min(max(x, 0), 6), without rescaling"
-    foreign = (Foreign("RELU6", 21, version=2),)
+    same_scale_inputs = FIRST_INPUT
+    fused_as = "relu6"
+    foreign = (Foreign("RELU6", 21, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (clamp_kernel(_limits),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = np.clip(x, 0, 6)
+        return result

@@ -11,15 +11,18 @@ import numpy as np
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, need, need_inputs, same_quant
+from sandgrain.ops.channels import Interval, Link, Mask, channels_of, every, rewrapped
 from sandgrain.ops.movement import draw_tensor, like
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
 
 
 class Reshape(Op):
     name = "reshape"
     summary = "the same elements under another shape (no code)"
-    foreign = (Foreign("RESHAPE", 22, 17), Foreign("SQUEEZE", 43), Foreign("EXPAND_DIMS", 70))
+    foreign = (Foreign("RESHAPE", 22, 17, int16=True), Foreign("SQUEEZE", 43, int16=True), Foreign("EXPAND_DIMS", 70, int16=True))
     is_view = True
+    same_scale_inputs = FIRST_INPUT
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
@@ -40,6 +43,26 @@ class Reshape(Op):
         x = inputs[0]
         assert x is not None
         return (x.reshape(view.out.shape),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (inputs[0].reshape(len(inputs[0]), *view.out.shape),)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        return [rewrapped(known[0], channels_of(view.out))]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        """Element p lies in channel p mod channels on either side, where one count divides the other."""
+        before, after = channels_of(view.input(0)), channels_of(view.out)
+        if max(before, after) % min(before, after):
+            return None
+        channels = every(max(before, after))
+        return [Link(0, channels % before, 0, channels % after)]
+
+    def narrowed_attrs(self, view: View, kept: Sequence[Mask]) -> Mapping[str, Any]:
+        return {"shape": (*view.out.shape[:-1], int(kept[0].sum()))} if view.out.shape else {}
+
+    def passes_factors(self, view: View, channels: int) -> bool:
+        return bool(view.out.shape) and view.out.shape[-1] % channels == 0
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -85,6 +85,10 @@ class ResizeBilinear(Resize):
         total = _mixed(_mixed(x.astype(np.int64), 1, *rows), 2, *columns)
         return (rounding_shift(total, 20).astype(np.int8),)
 
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        rows, columns = (real_weights(*side).astype(np.float32) for side in per_side(view))
+        return (np.einsum("yh,nbhwc,xw->nbyxc", rows, inputs[0], columns, optimize=True),)
+
     def macs(self, view: View) -> int:
         return 4 * view.out.size
 

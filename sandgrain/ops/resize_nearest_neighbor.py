@@ -41,7 +41,7 @@ class ResizeNearestNeighbor(Resize):
     foreign = (
         Foreign(
             "RESIZE_NEAREST_NEIGHBOR", 97, 74,
-            (Option("align_corners", 0, "bool", False), Option("half_pixel_centers", 1, "bool", False)), version=2,
+            (Option("align_corners", 0, "bool", False), Option("half_pixel_centers", 1, "bool", False)), version=2, int16=True,
         ),
     )  # fmt: skip
     kernels = (Kernel("resize_nearest", _lower),)
@@ -54,6 +54,10 @@ class ResizeNearestNeighbor(Resize):
         assert x is not None
         row, column = (nearest(*side) for side in per_side(view))
         return (np.ascontiguousarray(x[:, row][:, :, column]),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        row, column = (nearest(*side) for side in per_side(view))
+        return (inputs[0][:, :, row][:, :, :, column],)
 
     def sample(self, draw: Draw) -> Graph:
         x, size = self.draw_sizes(draw, draw_tensor(draw, (4,)))

@@ -12,9 +12,11 @@ import numpy as np
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, In, Op, Out, Shape, constant_ints, need, need_inputs
+from sandgrain.ops.channels import Interval, Link, through
 from sandgrain.ops.lut import Fields
 from sandgrain.ops.movement import like
 from sandgrain.ops.samples import SIZES
+from sandgrain.ops.traits import FIRST_INPUT
 
 MAX_SIDE = 1 << 16  # the kernels' tables hold uint16 positions
 FLAGS = ("align_corners", "half_pixel_centers")
@@ -39,6 +41,9 @@ def resize_call(view: View, source: str, pixel: int, tables: Mapping[str, Array]
 class Resize(Op):
     """A resize of height and width."""
 
+    same_scale_inputs = FIRST_INPUT
+    enlarges = True
+
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
         assert inputs[0] is not None
@@ -48,6 +53,12 @@ class Resize(Op):
         for side in (*size, shape[1], shape[2]):
             need(0 < side <= MAX_SIDE, f"a side of {side}; resize from and to 1 to {MAX_SIDE}")
         return ((shape[0], size[0], size[1], shape[3]),)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        return [known[0]]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        return through(view)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

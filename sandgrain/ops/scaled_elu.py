@@ -34,6 +34,11 @@ class ScaledElu(Curve):
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
 
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = scaled_elu(x, options)
+        return result
+
     def check(self, view: View) -> None:
         a = view.attrs
         finite = all(math.isfinite(a[name]) for name in SELU)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import Array, View
+from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.curves import Curve, Reals, rounded
 from sandgrain.ops.lut import lut_kernel
 from sandgrain.quant import Int64
@@ -24,3 +24,8 @@ class Silu(Curve):
     summary = "x / (1 + exp(-x))"
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = silu(x)
+        return result

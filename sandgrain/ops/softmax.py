@@ -73,7 +73,8 @@ def _is_large(view: View) -> bool:
 class Softmax(Op):
     name = "softmax"
     summary = "softmax over the last dimension"
-    foreign = (Foreign("SOFTMAX", 25, 9, (Option("beta", 0, "f32"),), version=2),)
+    fixed_output = per_tensor(1 / 256, INT8_MIN)
+    foreign = (Foreign("SOFTMAX", 25, 9, (Option("beta", 0, "f32"),), version=2, int16=True),)
     # A row is read to its end before its first output, and element i is read before output i is written.
     kernels = (
         Kernel("softmax_table_s8", _lower_table, accepts=_is_large, in_place=lambda view: (0,)),
@@ -113,6 +114,10 @@ class Softmax(Op):
         # Past 31 (512 or more equal maxima) every output is below half a step: TensorFlow Lite Micro stops there.
         levels = np.where(exponent > 31, 0, rounding_shift(high_mul(scale, exps), np.minimum(exponent, 31)))
         return (np.where(counts, np.clip(levels + INT8_MIN, INT8_MIN, INT8_MAX), INT8_MIN).astype(np.int8),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        exps = np.exp(np.float32(view.attrs["beta"]) * (inputs[0] - inputs[0].max(axis=-1, keepdims=True)))
+        return (np.asarray(exps / exps.sum(axis=-1, keepdims=True), np.float32),)
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

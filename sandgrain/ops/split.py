@@ -10,8 +10,10 @@ import numpy as np
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Option, Shape, constant_ints, need_inputs
+from sandgrain.ops.channels import Interval, Link, channels_of, every
 from sandgrain.ops.movement import copy_rows, draw_tensor, halves, known_axis, like, need_same_bytes, single
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
 
 
 def _lower(view: View) -> tuple[Call, ...]:
@@ -25,7 +27,8 @@ def _lower(view: View) -> tuple[Call, ...]:
 class Split(Op):
     name = "split"
     summary = "equal parts along one axis"
-    foreign = (Foreign("SPLIT", 49, 35, (Option("num_splits", 0, "i32"),), version=2),)
+    same_scale_inputs = FIRST_INPUT
+    foreign = (Foreign("SPLIT", 49, 35, (Option("num_splits", 0, "i32"),), version=2, int16=True),)
     kernels = (Kernel("copy_rows", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
@@ -45,6 +48,24 @@ class Split(Op):
         x = inputs[0]
         assert x is not None
         return tuple(np.ascontiguousarray(part) for part in np.split(x, view.attrs["parts"], view.attrs["axis"]))
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return np.split(inputs[0], view.attrs["parts"], view.attrs["axis"] + 1)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        if view.attrs["axis"] % len(view.input(0).shape) != len(view.input(0).shape) - 1:
+            return [known[0]] * len(view.outputs)
+        lows, highs = (np.split(end, len(view.outputs)) for end in known[0])
+        return [Interval(low, high) for low, high in zip(lows, highs, strict=True)]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        """The parts must stay equally long, so along the last axis channel c of each part goes with channel c of the others."""
+        last, count = len(view.input(0).shape) - 1, channels_of(view.outputs[0])
+        channels = every(count)
+        if view.attrs["axis"] % (last + 1) != last:
+            return [Link(0, channels, k, channels) for k in range(len(view.outputs))]
+        parts = range(len(view.outputs))
+        return [Link(0, channels + k * count, part, channels) for k in parts for part in parts]
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

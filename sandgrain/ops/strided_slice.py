@@ -27,8 +27,10 @@ from sandgrain.ops.base import (
     need,
     need_inputs,
 )  # fmt: skip
+from sandgrain.ops.channels import Interval, Link, Mask, all_alike, channels_of, through
 from sandgrain.ops.movement import MAX_RANK, dense_strides, draw_tensor, gather, like, need_same_bytes
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
 
 
 def _lower(view: View) -> tuple[Call, ...]:
@@ -57,12 +59,13 @@ def _pick(extent: int, index: int) -> tuple[int, int, int]:
 class StridedSlice(Op):
     name = "strided_slice"
     summary = "every stride-th element of a range, axis by axis"
+    same_scale_inputs = FIRST_INPUT
     foreign = (
         Foreign(
             "STRIDED_SLICE", 45, 32,
             (Option("begin_mask", 0, "i32"), Option("end_mask", 1, "i32"), Option("ellipsis_mask", 2, "i32"),
              Option("new_axis_mask", 3, "i32"), Option("shrink_axis_mask", 4, "i32"), Option("offset", 5, "bool", False)),
-            version=2,
+            version=2, int16=True,
         ),
     )  # fmt: skip
     kernels = (Kernel("gather", _lower),)
@@ -87,6 +90,30 @@ class StridedSlice(Op):
         for axis, (start, stride, size) in enumerate(zip(a["start"], a["stride"], a["size"], strict=True)):
             x = x.take(start + stride * np.arange(size), axis=axis)
         return (x.reshape(view.out.shape),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        x, a = inputs[0], view.attrs
+        for axis, (start, stride, size) in enumerate(zip(a["start"], a["stride"], a["size"], strict=True), 1):
+            x = x.take(start + stride * np.arange(size), axis=axis)
+        return (x.reshape(len(x), *view.out.shape),)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        a, last = view.attrs, len(view.input(0).shape) - 1
+        if last < 0 or last in a["drop"]:
+            return [all_alike(known[0], channels_of(view.out))]
+        taken = a["start"][last] + a["stride"][last] * np.arange(a["size"][last])
+        return [Interval(known[0].low[taken], known[0].high[taken])]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        a, x = view.attrs, view.input(0)
+        last = len(x.shape) - 1
+        whole = last >= 0 and last not in a["drop"]
+        return (
+            through(view) if whole and (a["start"][last], a["stride"][last], a["size"][last]) == (0, 1, x.shape[last]) else None
+        )
+
+    def narrowed_attrs(self, view: View, kept: Sequence[Mask]) -> Mapping[str, Any]:
+        return {"size": (*view.attrs["size"][:-1], int(kept[0].sum()))}
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

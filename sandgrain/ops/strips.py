@@ -20,7 +20,6 @@ from sandgrain.ops.base import Arg, Call, Draw, In, Kernel, Lowered, Op, Out, Sc
 from sandgrain.ops.samples import activation_tensor, draw_quant
 from sandgrain.ops.weights import draw_weights
 
-WINDOWED = ("conv_2d", "depthwise_conv_2d", "average_pool_2d", "max_pool_2d")  # rows in, rows out
 ALIGN = 4  # bytes; rows that are no multiple would give kernels misaligned buffers
 Range = tuple[int, int]  # rows, the end left out
 Picker = Callable[[View], Lowered]
@@ -64,10 +63,8 @@ class Step:
 def rows_of(view: View) -> Rows:
     top = view.attrs["padding"][0]
     stride = view.attrs["stride"][0]
-    if "kernel" in view.attrs:
-        return Rows(view.input(0).shape[1], view.attrs["kernel"][0], stride, top)
-    kernel = view.input(1).shape[1]
-    return Rows(view.input(0).shape[1], (kernel - 1) * view.attrs["dilation"][0] + 1, stride, top)
+    kernel, dilation = win.kernel_of(view)[0], view.attrs.get("dilation", (1, 1))[0]
+    return Rows(view.input(0).shape[1], (kernel - 1) * dilation + 1, stride, top)
 
 
 def schedule(graph: Graph, height: int) -> list[Step]:
@@ -237,7 +234,9 @@ class _Place:
 
 def can_strip(graph: Graph, node: Node) -> bool:
     """A windowed layer over one int8 image whose rows are whole words."""
-    if node.op not in WINDOWED:
+    from sandgrain.ops import OPS  # the registry is complete by the time a node exists
+
+    if not OPS[node.op].windowed:
         return False
     view = graph.view(node)
     tensors = (view.input(0), view.out)

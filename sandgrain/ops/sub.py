@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.ir import View
+from sandgrain.ir import Array, View
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Foreign, Option
 from sandgrain.ops.elementwise_dsp import sum_dsp
@@ -15,9 +15,14 @@ from sandgrain.ops.sums import LEFT_SHIFT, Ratios, Sum, sum_compact, sum_kernel
 class Sub(Sum):
     name = "sub"
     summary = "element-wise difference with broadcasting and a fused activation"
-    foreign = (Foreign("SUB", 41, 28, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2),)
+    foreign = (Foreign("SUB", 41, 28, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2, int16=True),)
     sign = -1
     max_rank = 5
+
+    @staticmethod
+    def combined(a: Array, b: Array) -> Array:
+        result: Array = a - b
+        return result
 
     def _ratios(self, view: View) -> Ratios:
         # TensorFlow Lite Micro computes these in single precision for SUB, in double for ADD.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sandgrain.ir import View
+import numpy as np
+
+from sandgrain.ir import Array, View
 from sandgrain.ops.base import Draw, Foreign
 from sandgrain.ops.mean import Mean, sum_kernels
 from sandgrain.ops.reduction import OPTIONS
@@ -12,11 +14,16 @@ from sandgrain.quant import Quantization, per_tensor, quantize_multiplier
 class Sum(Mean):
     name = "sum"
     summary = "sum over constant axes"
-    foreign = (Foreign("SUM", 74, 27, OPTIONS),)
+    stays_within = False
+    foreign = (Foreign("SUM", 74, 27, OPTIONS, int16=True),)
 
     @staticmethod
     def rescale(view: View) -> tuple[int, int]:
         return quantize_multiplier(view.input(0).scale / view.out.scale)
+
+    @staticmethod
+    def folded(x: Array, axes: tuple[int, ...]) -> Array:
+        return np.asarray(x.sum(axis=axes), np.float32)
 
     def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
         return draw.choice((x, per_tensor(x.scale[0] * draw.real(0.5, 30.0), draw.integer(-128, 127))))

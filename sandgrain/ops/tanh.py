@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sandgrain import fixedpoint
-from sandgrain.ir import Array, View
+from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.base import Draw, Foreign, need
 from sandgrain.ops.lut import UnaryOp, lut_kernel
 from sandgrain.ops.saturating import INPUT_BITS, input_in_q4
@@ -23,9 +23,15 @@ def _evaluate(view: View, x: Int64) -> Array:
 class Tanh(UnaryOp):
     name = "tanh"
     summary = "tanh(x)"
-    foreign = (Foreign("TANH", 28, version=2),)
+    fixed_output = OUTPUT
+    foreign = (Foreign("TANH", 28, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (lut_kernel(_evaluate),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = np.tanh(x)
+        return result
 
     def check(self, view: View) -> None:
         super().check(view)

@@ -6,8 +6,18 @@ Passes, quantization and file formats ask an op for these facts and never for it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
+NO_INPUTS, FIRST_INPUT, ALL_INPUTS = slice(0), slice(1), slice(None)  # as `Op.same_scale_inputs`
+HOMOGENEOUS = ("none", "relu")  # fused activations that let a positive factor through
 OWN_OUTPUT = -1  # as `Weight.source`: the state that a recurrent layer hands on to its next step
+
+
+class PadValue(Enum):
+    """What an element of a window's padding counts as."""
+
+    ZERO = "the input's zero point"
+    LEAST = "the least value of its type"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ import numpy as np
 from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Shape, constant_ints, need, need_inputs
+from sandgrain.ops.channels import Interval, Link, all_alike, channels_of, through
 from sandgrain.ops.movement import MAX_RANK, dense_strides, draw_tensor, gather, like, need_same_bytes
 from sandgrain.ops.samples import one_op
+from sandgrain.ops.traits import FIRST_INPUT
 
 
 def _lower(view: View) -> tuple[Call, ...]:
@@ -23,7 +25,8 @@ def _lower(view: View) -> tuple[Call, ...]:
 class Transpose(Op):
     name = "transpose"
     summary = "permuted axes, up to 5"
-    foreign = (Foreign("TRANSPOSE", 39, version=2),)
+    same_scale_inputs = FIRST_INPUT
+    foreign = (Foreign("TRANSPOSE", 39, version=2, int16=True),)
     kernels = (Kernel("gather", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
@@ -42,6 +45,17 @@ class Transpose(Op):
         x = inputs[0]
         assert x is not None
         return (np.ascontiguousarray(x.transpose(view.attrs["perm"])).reshape(view.out.shape),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        return (inputs[0].transpose(0, *(p + 1 for p in view.attrs["perm"])),)
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        perm = view.attrs["perm"]
+        return [known[0] if not perm or perm[-1] == len(perm) - 1 else all_alike(known[0], channels_of(view.out))]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        perm = view.attrs["perm"]
+        return through(view) if perm and perm[-1] == len(perm) - 1 else None
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

@@ -12,6 +12,7 @@ from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops import windows as win
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, Foreign, In, Kernel, Option, Out, Shape, constant_ints, i32, need
 from sandgrain.ops.convolution import Convolution
+from sandgrain.ops.real_math import bias_or_zero, finished, flat
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.transpose_phases import TRANSPOSE_DSP, TRANSPOSE_PAIR, phase_fields
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of, draw_weights, finish
@@ -87,8 +88,10 @@ class TransposeConv(Convolution):
 
     name = "transpose_conv"
     summary = "transposed 2-D convolution with a fused activation"
+    windowed = False  # each input pixel is spread over a window of the output
+    pad_value = None  # `padding` is what the output is cut by
     foreign = (
-        Foreign("TRANSPOSE_CONV", 67, 49, (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8")), version=3),
+        Foreign("TRANSPOSE_CONV", 67, 49, (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8")), version=3, int16=True),
     )  # fmt: skip
     kernels = (TRANSPOSE_DSP, TRANSPOSE_PAIR, Kernel("transpose_conv_s8", _lower))
 
@@ -112,6 +115,11 @@ class TransposeConv(Convolution):
         sums = scattered(products, a["stride"], a["padding"], a["size"])
         acc = np.asarray(sums + bias_of(view, len(weights)), np.int64)
         return (finish(view, acc, *channel_multipliers(view, len(weights))),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        a = view.attrs
+        total = scattered(multiplied(flat(inputs[0]), view.const(1)), a["stride"], a["padding"], a["size"])
+        return finished(view, len(inputs[0]), total + bias_or_zero(view))
 
     def macs(self, view: View) -> int:
         return view.input(0).size * view.input(1).size // view.input(0).shape[3]

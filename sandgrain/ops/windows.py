@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.errors import ModelError
-from sandgrain.ir import Array
+from sandgrain.ir import Array, View
 from sandgrain.ops.base import Draw, Option, need
 
 PADDING = {0: "same", 1: "valid"}  # .tflite Padding
@@ -70,11 +70,17 @@ def padding_code(
     raise AssertionError
 
 
+def kernel_of(view: View) -> tuple[int, int]:
+    """Height and width of a windowed op's window: of its weights [.., height, width, ..], or its attribute `kernel`."""
+    height, width = view.attrs["kernel"] if "kernel" in view.attrs else view.input(1).shape[1:3]
+    return height, width
+
+
 STRIDE_OPTIONS = (Option("padding", 0, "i8"), Option("stride_w", 1, "i32"), Option("stride_h", 2, "i32"))
 
 
 def patches(
-    x: Array, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], padding: Sequence[int], fill: int
+    x: Array, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], padding: Sequence[int], fill: float
 ) -> Array:
     """Every window of `x` [n, h, w, c] as [n, oh, ow, kh, kw, c], `fill` outside."""
     top, bottom, left, right = padding

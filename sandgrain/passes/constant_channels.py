@@ -1,7 +1,7 @@
 """remove_constant_channels: no channel is computed that is the same for every input, or that nobody reads.
 
 A channel whose weights are all zero, or whose clamp leaves one value, is a constant; what it adds to the layers that read it
-is known, and goes into their biases. `channel_values` proves the constants, `channel_links` says which channels can only go
+is known, and goes into their biases. `channel_values` proves the constants, `Op.links` says which channels can only go
 together (depthwise, pools, sums, concatenation); here it is decided, and the graph is rebuilt.
 """
 
@@ -13,13 +13,12 @@ from itertools import pairwise
 import numpy as np
 
 from sandgrain.ir import Array, Graph, Node, Tensor, View, attrs, with_nodes
+from sandgrain.ops import OPS
+from sandgrain.ops.channels import Interval, Mask, channels_of, rewrapped
 from sandgrain.ops.weights import bias_of
-from sandgrain.passes.channel_links import changed_attrs, links_of
-from sandgrain.passes.channel_values import Mask, Range, channel_ranges, channels_of, rewrapped, taps_of
+from sandgrain.passes.channel_values import channel_ranges
 from sandgrain.quant import Int64, Quantization
 
-DENSE = ("conv_2d", "fully_connected")  # each output reads all input channels
-WEIGHTED = (*DENSE, "depthwise_conv_2d")
 MAX_CHANNELS = 1 << 18  # of all tensors together; a larger graph is left as it is
 
 
@@ -56,7 +55,7 @@ class _Reader:
     needs: Mask
 
 
-def _decide(graph: Graph, ranges: dict[int, Range]) -> list[Mask]:
+def _decide(graph: Graph, ranges: dict[int, Interval]) -> list[Mask]:
     """For each tensor, the channels that must stay: the least set that supports itself.
 
     A layer's removed outputs no longer read, so the search repeats until nothing more goes. Kept sets only shrink.
@@ -82,7 +81,19 @@ def _decide(graph: Graph, ranges: dict[int, Range]) -> list[Mask]:
 
 def _can_fold(view: View) -> bool:
     """A dense layer whose input column j lies in channel j mod channels, so that a removed channel removes columns."""
-    return view.node.op in DENSE and view.input(1).shape[-1] % channels_of(view.input(0)) == 0
+    return _dense(view) and view.input(1).shape[-1] % channels_of(view.input(0)) == 0
+
+
+def _dense(view: View) -> bool:
+    """A linear layer whose every output reads all input channels, tap by tap."""
+    op = OPS[view.node.op]
+    return op.linear is not None and not op.linear.depthwise and op.taps(view) is not None
+
+
+def _taps(view: View) -> tuple[Mask, Mask]:
+    taps = OPS[view.node.op].taps(view)
+    assert taps is not None, view.node.op
+    return taps
 
 
 def _bonds(graph: Graph, spans: list[slice]) -> tuple[Mask, list[tuple[Int64, Int64]]]:
@@ -93,7 +104,7 @@ def _bonds(graph: Graph, spans: list[slice]) -> tuple[Mask, list[tuple[Int64, In
         fixed[spans[index]] = True
     for node in graph.nodes:
         view = graph.view(node)
-        links = [] if node.op in DENSE else links_of(view)
+        links = OPS[node.op].links(view)
         for k, index in enumerate(node.inputs):
             if index < 0 or (k == 0 and _can_fold(view)):
                 continue
@@ -120,9 +131,9 @@ def _settle(wanted: Mask, pairs: list[tuple[Int64, Int64]]) -> None:
             wanted[right[both]] = True
 
 
-def _reader(graph: Graph, node: Node, ranges: dict[int, Range]) -> _Reader:
+def _reader(graph: Graph, node: Node, ranges: dict[int, Interval]) -> _Reader:
     view = graph.view(node)
-    weights, (inside, outside) = _rows(view), taps_of(view)
+    weights, (inside, outside) = _rows(view), _taps(view)
     known, zero = _columns(view, ranges[node.inputs[0]]), view.input(0).zero_point
     read = (weights != 0) & inside[:, None]
     # A constant that is not the zero point counts only where the tap is inside: then it must always be.
@@ -137,19 +148,19 @@ def _rows(view: View) -> Array:
     return weights.reshape(weights.shape[0], -1, weights.shape[-1])
 
 
-def _columns(view: View, x: Range) -> Range:
+def _columns(view: View, x: Interval) -> Interval:
     return rewrapped(x, view.input(1).shape[-1])
 
 
 # --- rebuilding ------------------------------------------------------------------------------------------------------
 
 
-def _rebuild(graph: Graph, ranges: dict[int, Range], kept: list[Mask]) -> Graph:
+def _rebuild(graph: Graph, ranges: dict[int, Interval], kept: list[Mask]) -> Graph:
     tensors = [_narrowed(t, k) for t, k in zip(graph.tensors, kept, strict=True)]
     nodes: list[Node] = []
     for node in graph.nodes:
         touched = not all(kept[i].all() for i in (*node.inputs, *node.outputs) if i >= 0)
-        if touched and node.op in WEIGHTED:
+        if touched and OPS[node.op].linear:
             weights, bias = _reweighted(graph, node, ranges, kept)
             inputs = [node.inputs[0], len(tensors)]
             tensors.append(weights)
@@ -158,7 +169,7 @@ def _rebuild(graph: Graph, ranges: dict[int, Range], kept: list[Mask]) -> Graph:
                 tensors.append(bias)
             node = replace(node, inputs=tuple(inputs))
         elif touched:
-            changes = changed_attrs(graph.view(node), [kept[i] for i in node.outputs])
+            changes = OPS[node.op].narrowed_attrs(graph.view(node), [kept[i] for i in node.outputs])
             node = replace(node, attrs=attrs(**{**node.attrs, **changes}))
         nodes.append(node)
     return with_nodes(replace(graph, tensors=tuple(tensors)), nodes)
@@ -172,28 +183,29 @@ def _narrowed(tensor: Tensor, kept: Mask) -> Tensor:
     return replace(tensor, shape=(*tensor.shape[:-1], int(kept.sum())), data=data)
 
 
-def _reweighted(graph: Graph, node: Node, ranges: dict[int, Range], kept: list[Mask]) -> tuple[Tensor, Tensor | None]:
+def _reweighted(graph: Graph, node: Node, ranges: dict[int, Interval], kept: list[Mask]) -> tuple[Tensor, Tensor | None]:
     """Weights and bias of a weighted layer for the channels that are left of its input and output."""
     view, made = graph.view(node), kept[node.outputs[0]]
-    count, axis = len(made), 3 if node.op == "depthwise_conv_2d" else 0
+    linear, count = OPS[node.op].linear, len(made)
+    assert linear is not None
     bias, data = bias_of(view, count).astype(np.int64), view.const(1)
-    if node.op in DENSE:
+    if _dense(view):
         columns = np.resize(kept[node.inputs[0]], data.shape[-1])  # repeated: column j lies in channel j mod channels
         bias = bias + _removed_sum(view, _columns(view, ranges[node.inputs[0]]), columns)
         data = data[..., columns]
-    data = np.ascontiguousarray(data.compress(made, axis=axis))
+    data = np.ascontiguousarray(data.compress(made, axis=linear.channel_axis))
     weights = replace(view.input(1), shape=data.shape, data=data, quant=_narrowed_quant(view.input(1).quant, made))
     return weights, _bias_tensor(view, weights, bias[made].astype(np.int32), made)
 
 
-def _removed_sum(view: View, known: Range, columns: Mask) -> Int64:
+def _removed_sum(view: View, known: Interval, columns: Mask) -> Int64:
     """What the removed constants add to each output's sum, int64 [outputs].
 
     check_weights counts 255 for each weight and no constant is further than that from the zero point, so the accumulator's
     proven bound, which holds the bias too, can only become smaller: nothing overflows.
     """
     removed = ~columns & known.constant
-    inside, _ = taps_of(view)
+    inside, _ = _taps(view)
     values = np.where(removed, known.low - view.input(0).zero_point, 0)
     # Where padding is read too, the weight is zero or the constant is the zero point.
     return np.asarray((_rows(view)[:, inside].astype(np.int64).sum(axis=1) * values).sum(axis=1))

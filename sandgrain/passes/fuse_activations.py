@@ -11,8 +11,6 @@ from sandgrain.ops import OPS
 from sandgrain.ops.base import same_quant
 from sandgrain.quant import INT8_MAX, INT8_MIN
 
-CLAMPING = ("relu", "relu6")
-
 
 def fuse_activations(graph: Graph) -> Graph:
     """before: t = conv_2d(x); y = relu(t)      after: y = conv_2d(x, clamp)
@@ -23,7 +21,7 @@ def fuse_activations(graph: Graph) -> Graph:
     consumers, producers = graph.consumers(), graph.producers()
     nodes: list[Node | None] = list(graph.nodes)
     for n, node in enumerate(graph.nodes):
-        maker = producers.get(node.inputs[0]) if node.op in CLAMPING else None
+        maker = producers.get(node.inputs[0]) if OPS[node.op].fused_as else None
         before = None if maker is None else nodes[maker]
         if before is None or maker is None or "activation" not in before.attrs:
             continue

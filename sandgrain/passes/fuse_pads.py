@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sandgrain.ir import Graph, Node, attrs, with_nodes
+from sandgrain.ops import OPS, Op
 from sandgrain.ops.base import same_quant
+from sandgrain.ops.traits import PadValue
 from sandgrain.quant import INT8_MIN
-
-TAKES_PADDING = ("conv_2d", "depthwise_conv_2d", "max_pool_2d")
 
 
 def fuse_pads(graph: Graph) -> Graph:
@@ -20,10 +20,10 @@ def fuse_pads(graph: Graph) -> Graph:
     consumers, producers = graph.consumers(), graph.producers()
     nodes: list[Node] = []
     for node in graph.nodes:
-        maker = producers.get(node.inputs[0]) if node.op in TAKES_PADDING else None
+        maker = producers.get(node.inputs[0]) if OPS[node.op].pad_value else None
         pad = None if maker is None else graph.nodes[maker]
         only = len(consumers.get(node.inputs[0], ())) == 1 and node.inputs[0] not in graph.outputs
-        if pad is not None and only and _only_space(graph, pad, node.op) and _inside(node, pad):
+        if pad is not None and only and _only_space(graph, pad, OPS[node.op]) and _inside(node, pad):
             (_, _), (top, bottom), (left, right), (_, _) = pad.attrs["paddings"]
             t, b, le, r = node.attrs["padding"]
             padding = (t + top, b + bottom, le + left, r + right)
@@ -34,14 +34,14 @@ def fuse_pads(graph: Graph) -> Graph:
 
 def _inside(node: Node, pad: Node) -> bool:
     """Whether each window of a max pool keeps an element of the image."""
-    if node.op != "max_pool_2d":
+    if OPS[node.op].pad_value is not PadValue.LEAST:
         return True
     sides = zip(node.attrs["padding"], (*pad.attrs["paddings"][1], *pad.attrs["paddings"][2]), strict=True)
     kernel = node.attrs["kernel"]
     return all(a + b < k for (a, b), k in zip(sides, (kernel[0], kernel[0], kernel[1], kernel[1]), strict=True))
 
 
-def _only_space(graph: Graph, pad: Node, reader: str) -> bool:
+def _only_space(graph: Graph, pad: Node, reader: Op) -> bool:
     """Pads height and width of an NHWC tensor with what counts as nothing to its reader: its own zero point, or the least value."""
     if pad.op != "pad" or len(pad.attrs["paddings"]) != 4:
         return False
@@ -53,5 +53,5 @@ def _only_space(graph: Graph, pad: Node, reader: str) -> bool:
         whole
         and not any((*batch, *channels))
         and same_quant(x, view.out)
-        and pad.attrs["value"] == (INT8_MIN if reader == "max_pool_2d" else x.zero_point)
+        and pad.attrs["value"] == (INT8_MIN if reader.pad_value is PadValue.LEAST else x.zero_point)
     )

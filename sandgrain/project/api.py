@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandgrain.base import files
 from sandgrain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def inspect_data(
         raise UsageError(f"--html {html}: there is no such folder; name a file in a folder that exists")
     found = inspection.inspect(load.load(project), workers=workers, progress=progress)
     if html is not None:
-        _write(Path(html), page(found))
+        text = page(found)
+        with files.output(Path(html), "name a file in a folder that exists") as file:
+            file.write(text.encode())
     return found
 
 
@@ -106,15 +109,3 @@ def page(found: Inspection) -> str:
             open_record=partial(ingest.open_record, found.manifest),
         )
     )
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        fresh.write_text(text, "utf-8")
-        fresh.replace(path)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise UsageError(
-            f"--html {path} cannot be written ({type(error).__name__}); name a file in a folder that exists"
-        ) from None

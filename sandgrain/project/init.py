@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sandgrain.base import files
+from sandgrain.base.text import plain
 from sandgrain.data.augment import from_tables
-from sandgrain.data.plain import plain
 from sandgrain.errors import UsageError
 from sandgrain.project.load import parse, parse_blocks
 from sandgrain.project.look import Look, look
@@ -33,12 +34,8 @@ def write(root: Path, out: Path, *, board: str = "cortex-m4", force: bool = Fals
     project = parse(tomllib.loads(text))  # what is written can be read
     parse_blocks(project.features)
     from_tables(project.augment, project.data.kind)
-    fresh = out.with_name(f"{out.name}.{os.getpid()}.new")
-    try:
-        fresh.write_text(text, "utf-8")
-        fresh.replace(out)
-    except OSError as error:
-        raise UsageError(f"{plain(out, 120)} cannot be written ({type(error).__name__}); give another --out") from None
+    with files.output(out, "give another --out") as file:
+        file.write(text.encode())
     return found
 
 

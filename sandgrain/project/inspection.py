@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from sandgrain.base.text import plain
 from sandgrain.data import ingest, quality, split
-from sandgrain.data.plain import plain
 from sandgrain.data.records import SPLITS, Kind, Manifest, Record
 from sandgrain.errors import UsageError
 from sandgrain.project.load import Loaded

@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sandgrain import targets
+from sandgrain.base.text import plain
 from sandgrain.data import augment
-from sandgrain.data.plain import plain
 from sandgrain.errors import SandgrainError, UsageError
 from sandgrain.features.blocks import Block
 from sandgrain.features.blocks import parse as parse_features

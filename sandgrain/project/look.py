@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.data.plain import plain
+from sandgrain.base.text import plain
 from sandgrain.data.records import Kind
 from sandgrain.errors import UsageError
 from sandgrain.project.naming import naming

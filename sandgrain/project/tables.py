@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from sandgrain.data.plain import plain
+from sandgrain.base.text import plain
 from sandgrain.errors import UsageError
 from sandgrain.project.naming import naming, speaking
 

@@ -10,7 +10,7 @@ import numpy as np
 from sandgrain import spec
 from sandgrain.dtypes import INT8
 from sandgrain.errors import UsageError, printable
-from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
+from sandgrain.ir import Array, Graph, Node, Tensor, with_nodes
 from sandgrain.ops import OPS
 from sandgrain.ops.traits import OWN_OUTPUT
 from sandgrain.quant import Quantization, quantize
@@ -82,14 +82,14 @@ def activations(graph: Graph) -> set[int]:
     """Float tensors that carry one scale: all but the weights and biases of weighted layers."""
     found = set(graph.inputs)
     for node in graph.nodes:
-        reads = node.inputs[:1] if OPS[node.op].trained else _data_inputs(node)
+        reads = node.inputs[:1] if OPS[node.op].trained else data_inputs(node)
         found.update(i for i in (*reads, *node.outputs) if i >= 0)
     return {i for i in found if graph.tensors[i].dtype == "float32"}
 
 
-def _data_inputs(node: Node) -> tuple[int, ...]:
-    """A pad's second input is the constant that its `value` repeats: the int8 pad does without."""
-    return node.inputs[:1] if node.op == "pad" else node.inputs
+def data_inputs(node: Node) -> tuple[int, ...]:
+    """The inputs that the integer node reads."""
+    return node.inputs[: OPS[node.op].data_inputs]
 
 
 def _range(graph: Graph, index: int, ranges: Mapping[int, Range]) -> Range | None:
@@ -121,9 +121,9 @@ def build(
             made = quantize_norm(floats.view(node))
             node = replace(node, inputs=(node.inputs[0], len(tensors), len(tensors) + 1))
             tensors += made
-        elif node.op == "pad":
-            value = scales[node.outputs[0]].zero_point[0]
-            node = replace(node, inputs=_data_inputs(node), attrs=attrs(**{**node.attrs, "value": value}))
+        elif node.outputs[0] in scales:
+            values = OPS[node.op].integer_attrs(node.attrs, scales[node.outputs[0]])
+            node = replace(node, inputs=data_inputs(node), attrs=values)
         nodes.append(node)
     draft = replace(floats, tensors=tuple(tensors), nodes=tuple(nodes))
     graph = with_nodes(draft, nodes)

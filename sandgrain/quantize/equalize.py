@@ -19,12 +19,11 @@ import numpy.typing as npt
 from sandgrain.errors import UsageError
 from sandgrain.ir import Array, Graph, Node, View
 from sandgrain.ops import OPS
-from sandgrain.ops.traits import Weight
+from sandgrain.ops.traits import HOMOGENEOUS, Weight
 from sandgrain.quantize import floats
 from sandgrain.quantize.weights import channels_first, spread
 
 CRITERIA = ("weights", "activations")
-HOMOGENEOUS = ("none", "relu")  # activations that a positive factor passes through
 ROUNDS = 20  # of Nagel's iteration; it converges within a few
 LIMIT = 8.0  # a channel is scaled by at most this: one that calibration hardly saw may be larger on other inputs
 
@@ -97,23 +96,9 @@ def _reader(graph: Graph, consumers: dict[int, list[int]], tensor: int) -> int |
         if weights:
             depth = channels if weights.depthwise else graph.tensors[node.inputs[1]].shape[-1]
             return readers[0] if node.inputs[0] == tensor and depth % channels == 0 else None
-        if not _passes(graph.view(node), channels):
+        if not OPS[node.op].passes_factors(graph.view(node), channels):
             return None
         tensor = node.outputs[0]
-
-
-def _passes(view: View, channels: int) -> bool:
-    """Does a factor for each channel (index of the last axis, modulo `channels`) come out as it went in?"""
-    node, last = view.node, len(view.input(0).shape) - 1
-    if node.op in ("max_pool_2d", "average_pool_2d"):
-        return node.attrs["activation"] in HOMOGENEOUS
-    if node.op == "mean":
-        return last not in node.attrs["axes"]
-    if node.op == "pad":
-        return tuple(node.attrs["paddings"][-1]) == (0, 0)
-    if node.op == "reshape":
-        return bool(view.out.shape) and view.out.shape[-1] % channels == 0
-    return node.op in ("relu", "leaky_relu")
 
 
 def linear(node: Node) -> Weight:

@@ -12,23 +12,19 @@ import numpy as np
 
 from sandgrain import spec
 from sandgrain.errors import UnsupportedError, printable, unsupported
-from sandgrain.ir import Array, Graph, Node, Tensor, attrs, with_nodes
-from sandgrain.ops import OPS
+from sandgrain.ir import Array, Graph, Node, Tensor, with_nodes
+from sandgrain.ops import OPS, Op
+from sandgrain.ops.sums import Sum
 from sandgrain.ops.traits import OWN_OUTPUT
 from sandgrain.quant import Quantization, per_tensor
 from sandgrain.quantize.calibrate import Calibration, Range, Ranges, calibrate, hull, span
+from sandgrain.quantize.convert import data_inputs
 from sandgrain.quantize.rounding import Rounded, round_weights
 from sandgrain.quantize.scales import TINY, Prepared, prepare
 from sandgrain.quantize.weights import quantize_pair
 
 LEVEL_MAX = 2**15 - 1
 ACCUMULATOR_MAX = 2**46  # TensorFlow Lite rescales 64-bit sums of less than 2^47
-# The ops that TensorFlow Lite Micro has an int16 kernel for. A graph with another one is refused, whatever ops are added.
-KERNELS = frozenset((
-    "abs", "add", "average_pool_2d", "batch_matmul", "concatenation", "conv_2d", "depthwise_conv_2d", "fully_connected", "leaky_relu",
-    "logistic", "lstm", "max_pool_2d", "maximum", "mean", "minimum", "mul", "pad", "quantize", "relu", "relu6", "reshape", "resize_nearest_neighbor",
-    "softmax", "split", "strided_slice", "sub", "sum", "tanh", "transpose", "transpose_conv",
-))  # fmt: skip
 UNIT = per_tensor(2.0**-15, 0)  # of softmax, logistic, tanh and lstm
 ADD_BITS = 15  # by which the inputs of a sum are shifted left before they are rescaled
 MAX_RATIO = 2.0**7  # of a product's scale to the output's: more is shifted out of 64 bits
@@ -51,8 +47,13 @@ def quantize_int16(graph: Graph, inputs: Sequence[Array], how: Calibration | Non
     return _build(rounded, _scales(prepared, ranges))
 
 
+def has_kernel(op: Op) -> bool:
+    """Whether TensorFlow Lite Micro computes it in int16. A graph with another op is refused, whatever ops are added."""
+    return any(f.int16 for f in op.foreign)
+
+
 def _refuse(graph: Graph) -> None:
-    lacking = [n for n in graph.nodes if n.op not in KERNELS]
+    lacking = [n for n in graph.nodes if not has_kernel(OPS[n.op])]
     if lacking:
         fact = "TensorFlow Lite Micro has no int16 kernel for it; export the model as int8 or float"
         raise unsupported([f"{printable(n.name)} ({n.op}): {fact}" for n in lacking])
@@ -73,7 +74,7 @@ def _scales(prepared: Prepared, ranges: Ranges) -> dict[int, Quantization]:
         if quant is not None:
             found.update(dict.fromkeys(used, quant))
     for node in graph.nodes:
-        if node.op in ("add", "sub"):  # the kernel's last multiplier must be below 1
+        if isinstance(OPS[node.op], Sum):  # the kernel's last multiplier must be below 1
             least = 2 * max(found[i].scale[0] for i in node.inputs) / 2**ADD_BITS
             (out,) = node.outputs
             if found[out].scale[0] <= least:
@@ -102,8 +103,9 @@ def _build(rounded: Rounded, scales: Mapping[int, Quantization]) -> Graph:
         if OPS[node.op].weights:
             with spec.located(f"{printable(node.name)} ({node.op})"):
                 node = _weighted(rounded, node, scales, tensors)
-        elif node.op == "pad":
-            node = replace(node, inputs=node.inputs[:1], attrs=attrs(**{**node.attrs, "value": 0}))
+        elif node.outputs[0] in scales:
+            values = OPS[node.op].integer_attrs(node.attrs, scales[node.outputs[0]])
+            node = replace(node, inputs=data_inputs(node), attrs=values)
         nodes.append(node)
     return with_nodes(replace(graph, tensors=tuple(tensors)), nodes)
 

@@ -26,9 +26,8 @@ from sandgrain.quant import INT8_MAX, INT8_MIN, Quantization, dequantize
 from sandgrain.quantize import floats
 from sandgrain.quantize.calibrate import hull, span
 from sandgrain.quantize.convert import Quantized, Scales, activations, build
-from sandgrain.quantize.scales import FIXED, SAME, affine, flat_rows, fold_constants, limits
+from sandgrain.quantize.scales import affine, flat_rows, fold_constants, limits
 
-BEFORE = ("concatenation", "pad", "resize_nearest_neighbor", "resize_bilinear")  # with fewer elements before than after
 MAX_NAMED = 8  # tensors that a message names
 
 
@@ -58,8 +57,9 @@ def _all_scales(graph: Graph, given: Scales) -> dict[int, Quantization]:
     wanted = activations(graph)
     known = {i: q for i, q in given.items() if i in wanted and graph.tensors[i].data is None}
     for node in graph.nodes:
-        if node.op in FIXED:
-            known.setdefault(node.outputs[0], FIXED[node.op])
+        fixed = OPS[node.op].fixed_output
+        if fixed is not None:
+            known.setdefault(node.outputs[0], fixed)
     while _spread(graph, known) or _bounded(graph, known):
         pass
     for index in sorted(wanted - known.keys()):
@@ -76,14 +76,14 @@ def _all_scales(graph: Graph, given: Scales) -> dict[int, Quantization]:
 
 
 def moved(node: Node) -> tuple[int, ...]:
-    """The inputs whose elements a SAME op moves."""
-    return node.inputs if node.op == "concatenation" else node.inputs[:1]
+    """The inputs that have the scale of the node's outputs."""
+    return node.inputs[OPS[node.op].same_scale_inputs]
 
 
 def _spread(graph: Graph, known: dict[int, Quantization]) -> bool:
     """Scales handed on over ops that keep them, forwards and then backwards; whether there were any to hand on."""
     before = len(known)
-    nodes = [n for n in graph.nodes if n.op in SAME]
+    nodes = [n for n in graph.nodes if moved(n)]
     for node in nodes:
         sources = [i for i in moved(node) if graph.tensors[i].data is None]
         if sources and all(i in known for i in sources):
@@ -106,7 +106,7 @@ def _bounded(graph: Graph, known: dict[int, Quantization]) -> bool:
         out = node.outputs[0]
         if out in known:
             continue
-        if node.op == "mean" and node.inputs[0] in known:
+        if OPS[node.op].stays_within and node.inputs[0] in known:
             known[out] = known[node.inputs[0]]
         elif isinstance(OPS[node.op], UnaryOp | Binary):
             sources = [i for i in dict.fromkeys(node.inputs) if graph.tensors[i].data is None]
@@ -167,9 +167,11 @@ def _with_quantize(graph: Graph, scales: Mapping[int, Quantization]) -> tuple[Gr
 
 def _demands(node: Node, scales: Mapping[int, Quantization]) -> Iterator[tuple[int, Quantization]]:
     """(tensor, the quantization that the op wants for it) where it wants a particular one."""
-    if node.op in FIXED:
-        yield node.outputs[0], FIXED[node.op]
-    elif node.op in SAME:
-        one = scales[node.outputs[0]] if node.op in BEFORE else scales[node.inputs[0]]
+    op = OPS[node.op]
+    if op.fixed_output is not None:
+        yield node.outputs[0], op.fixed_output
+    elif moved(node):
+        apart = len({scales[i] for i in moved(node)}) > 1
+        one = scales[node.outputs[0]] if op.enlarges or apart else scales[node.inputs[0]]
         for index in (*moved(node), *node.outputs):
             yield index, one

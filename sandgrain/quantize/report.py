@@ -13,11 +13,12 @@ from sandgrain import interp
 from sandgrain.errors import printable
 from sandgrain.ir import Array, Node
 from sandgrain.ops import OPS
+from sandgrain.ops.traits import NO_INPUTS
 from sandgrain.quant import dequantize
 from sandgrain.quant import quantize as to_integers
 from sandgrain.quantize import floats
 from sandgrain.quantize.convert import Quantized
-from sandgrain.quantize.scales import FIXED, SAME, limits
+from sandgrain.quantize.scales import limits
 from sandgrain.quantize.twins import fake, rounded_weights, with_data
 
 SAMPLES = 16  # that the int8 reference runs: it is exact, and slow
@@ -169,9 +170,9 @@ class _Probe:
 
     def _levels(self, node: Node, exact: Array) -> tuple[str, str]:
         """Why 256 levels are too few for this output."""
-        if node.op in FIXED:
+        if OPS[node.op].fixed_output is not None:
             return "fixed", "Its output scale is part of the op: nothing to choose."
-        if node.op in SAME:
+        if OPS[node.op].same_scale_inputs != NO_INPUTS:
             return "shared", f"It keeps the scale of its input ({self._sources(node)}), which is coarse for it."
         scale = self.quantized.scales[node.outputs[0]]
         low, high = limits(scale)

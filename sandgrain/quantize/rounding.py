@@ -7,7 +7,7 @@ and Stork, "Second order derivatives for network pruning: Optimal Brain Surgeon"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from sandgrain.ir import Array, Graph, Node, View, attrs
 from sandgrain.ops import OPS
-from sandgrain.ops import windows as win
 from sandgrain.quantize import floats
 from sandgrain.quantize.weights import WEIGHT_MAX, spread, weight_scales
 
@@ -44,10 +43,10 @@ def round_weights(graph: Graph, inputs: Sequence[Array]) -> Rounded:
     exact, ours = floats.start(graph, given), floats.start(graph, given)
     made, scales, readers = graph, dict[int, Array](), graph.consumers()
     for n, node in enumerate(graph.nodes):
-        if node.op in COLUMNS and len(readers[node.inputs[1]]) == 1:
-            found = _rounded(made.view(node), ours[node.inputs[0]])
-            if found is not None:
-                scales[node.inputs[1]], weights = found
+        if OPS[node.op].linear and len(readers[node.inputs[1]]) == 1:
+            rounded = _rounded(made.view(node), ours[node.inputs[0]])
+            if rounded is not None:
+                scales[node.inputs[1]], weights = rounded
                 made = _with(made, node.inputs[1], weights)
                 if len(node.inputs) > 2 and len(readers.get(node.inputs[2], ())) == 1:
                     made = _with(made, node.inputs[2], _bias(graph, made, node, exact, ours))
@@ -66,13 +65,16 @@ def _with(graph: Graph, index: int, data: Array) -> Graph:
 
 
 def _rounded(view: View, x: Array) -> tuple[Array, Array] | None:
-    """(scales, rounded weights) of a layer that reads `x`; None where it has too many weights an output."""
+    """(scales, rounded weights) of a layer that reads `x`; None if it has too many weights per output, or its op no `columns`."""
     linear, weights = OPS[view.node.op].linear, view.const(1)
     assert linear is not None
     axis = linear.channel_axis
     if weights.size // weights.shape[axis] > MAX_DEPTH:
         return None
-    scales, columns = weight_scales(weights, axis), COLUMNS[view.node.op](view, x)
+    columns = OPS[view.node.op].columns(view, x, ROWS)
+    if columns is None:
+        return None
+    scales = weight_scales(weights, axis)
     first = np.moveaxis(weights, axis, 0)
     groups = len(columns)
     rows = first.reshape(groups, len(first) // groups, -1).astype(np.float64)
@@ -113,38 +115,3 @@ def _moments(columns: Reals, centred: bool) -> Reals:
     power = np.trace(moments, axis1=1, axis2=2) / depth
     damping = np.where(power > 0, DAMPING * power, 1.0)
     return moments + damping[:, None, None] * np.eye(depth)
-
-
-# --- what weights multiply: [groups, rows, depth], depth in the order of the weights behind their channel axis ---------------
-
-
-def _thinned(rows: Array, count: int) -> Array:
-    """Every k-th of `rows`, at most `count` of them."""
-    return rows[:: -(-len(rows) // count)]
-
-
-def _windows(view: View, x: Array, kernel: Sequence[int]) -> Array:
-    """[rows, kernel_h, kernel_w, channels] of as many samples as it takes."""
-    a = view.attrs
-    images = _thinned(x.reshape(-1, *x.shape[2:]), max(1, ROWS // (view.out.shape[1] * view.out.shape[2])))
-    found = win.patches(images, kernel, a["stride"], a["dilation"], a["padding"], 0)
-    return found.reshape(-1, *found.shape[3:])
-
-
-def _conv_columns(view: View, x: Array) -> Reals:
-    rows = _windows(view, x, view.const(1).shape[1:3])
-    return rows.reshape(1, len(rows), -1).astype(np.float64)
-
-
-def _depthwise_columns(view: View, x: Array) -> Reals:
-    rows = _windows(view, x, view.const(1).shape[1:3])
-    return rows.reshape(len(rows), -1, rows.shape[3]).transpose(2, 0, 1).astype(np.float64)
-
-
-def _dense_columns(view: View, x: Array) -> Reals:
-    return _thinned(x.reshape(-1, view.const(1).shape[1]), ROWS)[None].astype(np.float64)
-
-
-COLUMNS: dict[str, Callable[[View, Array], Reals]] = {
-    "conv_2d": _conv_columns, "depthwise_conv_2d": _depthwise_columns, "fully_connected": _dense_columns,
-}  # fmt: skip

@@ -1,7 +1,7 @@
 """Which tensors share one scale, which scales are fixed, and integers for real ranges.
 
 Sandgrain's int8 ops are TensorFlow Lite's: what only moves or selects elements keeps its input's scale, softmax, logistic and
-tanh have fixed outputs. `prepare` brings a float graph into a form where these rules can be kept; the indices of its tensors
+tanh have fixed outputs: each op says so itself. `prepare` brings a float graph into a form where these rules can be kept; the indices of its tensors
 stay what they were, so ranges found before it remain valid.
 """
 
@@ -13,22 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sandgrain.ir import Graph, Node, Tensor, attrs
+from sandgrain.ops import OPS
+from sandgrain.ops.traits import ALL_INPUTS
 from sandgrain.quant import INT8_MAX, INT8_MIN, Quantization, per_tensor
 from sandgrain.quantize import floats
 from sandgrain.quantize.calibrate import Range
 
-# Output and data inputs have one scale and zero point, because the op copies bytes (or picks them, or averages them).
-SAME = frozenset((
-    "reshape", "depth_to_space", "space_to_depth", "concatenation", "split", "pad", "transpose", "strided_slice", "gather", "resize_nearest_neighbor", "resize_bilinear",
-    "average_pool_2d", "max_pool_2d", "relu6", "maximum", "minimum", "reduce_max",
-))  # fmt: skip
-JOINS = ("concatenation", "maximum", "minimum")  # of SAME, those with several data inputs
-# What the ops demand; and a recurrent state, which lies within -1 .. 1 in steps that calibration may not see.
-FIXED = {
-    "softmax": per_tensor(1 / 256, -128), "logistic": per_tensor(1 / 256, -128), "tanh": per_tensor(1 / 128, 0),
-    "gru": per_tensor(1 / 128, 0), "lstm": per_tensor(1 / 128, 0),
-}  # fmt: skip
-FUSED = ("relu", "relu6")  # activations that their producer can do
 TINY = 2.0**-40  # the smallest scale given out: ratios of scales stay within 32-bit multipliers
 
 
@@ -87,12 +77,14 @@ def fuse_activations(graph: Graph) -> Graph:
     consumers, producers = graph.consumers(), graph.producers()
     nodes: list[Node | None] = list(graph.nodes)
     for n, node in enumerate(graph.nodes):
-        maker = producers.get(node.inputs[0]) if node.op in FUSED else None
+        maker = producers.get(node.inputs[0]) if OPS[node.op].fused_as else None
         before = None if maker is None else nodes[maker]
         if before is None or maker is None or before.attrs.get("activation") != "none":
             continue
         if len(consumers[node.inputs[0]]) == 1 and node.inputs[0] not in graph.outputs:
-            nodes[maker] = replace(before, outputs=node.outputs, attrs=attrs(**{**before.attrs, "activation": node.op}))
+            nodes[maker] = replace(
+                before, outputs=node.outputs, attrs=attrs(**{**before.attrs, "activation": OPS[node.op].fused_as})
+            )
             nodes[n] = None
     return replace(graph, nodes=tuple(n for n in nodes if n is not None))
 
@@ -153,22 +145,24 @@ class _Groups:
 
 
 def share(graph: Graph, given: Mapping[int, Quantization]) -> Prepared:
-    """The groups of tensors that have one scale. Where a fixed scale meets another in one of JOINS, a `quantize` layer is
-    put between: before: y = concatenation(logistic(x), z)      after: y = concatenation(quantize(logistic(x)), z)
+    """The groups of tensors that have one scale. Where a fixed scale meets another in an op of several inputs, a `quantize`
+    layer is put between: before: y = concatenation(logistic(x), z)      after: y = concatenation(quantize(logistic(x)), z)
     """
     groups = _Groups(len(graph.tensors))
     for index, quant in given.items():
         groups.fix(index, quant)
     for node in graph.nodes:
-        if node.op in FIXED:
-            groups.fix(node.outputs[0], FIXED[node.op])
+        fixed = OPS[node.op].fixed_output
+        if fixed is not None:
+            groups.fix(node.outputs[0], fixed)
     for node in graph.nodes:
-        if node.op in SAME and node.op not in JOINS:
-            for other in node.outputs:
-                groups.join(node.inputs[0], other)
+        if OPS[node.op].same_scale_inputs != ALL_INPUTS:
+            for index in node.inputs[OPS[node.op].same_scale_inputs]:
+                for other in node.outputs:
+                    groups.join(index, other)
     tensors, nodes = list(graph.tensors), list[Node]()
     for node in graph.nodes:
-        if node.op in JOINS:
+        if OPS[node.op].same_scale_inputs == ALL_INPUTS:
             node = _join_inputs(node, groups, tensors, nodes)
         nodes.append(node)
     leader = tuple(groups.find(i) for i in range(len(tensors)))
@@ -176,7 +170,7 @@ def share(graph: Graph, given: Mapping[int, Quantization]) -> Prepared:
 
 
 def _join_inputs(node: Node, groups: _Groups, tensors: list[Tensor], nodes: list[Node]) -> Node:
-    """A node of JOINS, its inputs in its output's group; those that cannot be there go through a new `quantize`."""
+    """The node with all its inputs in its output's group; those that cannot be there go through a new `quantize`."""
     fixed = [groups.fixed.get(groups.find(i)) for i in node.inputs]
     alike = fixed[0] is not None and all(f == fixed[0] for f in fixed)
     inputs = []

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from sandgrain.base.cache import folder as cache_folder
 from sandgrain.cost import Edge, Image
 from sandgrain.cost.cycles import OVERHEAD
 from sandgrain.errors import RunError
 from sandgrain.toolchain import build_shared
-from sandgrain.toolchain.process import cache_dir
 
 _HERE = Path(__file__).parent
 _BLOCKS, _EDGES = 1 << 15, 1 << 17  # far more than the largest model has; both powers of two
@@ -45,9 +45,9 @@ def native(name: str) -> Path:
     """`name`.c of this folder, compiled for this computer as a shared library; kept in the cache."""
     source = _HERE / f"{name}.c"
     digest = hashlib.sha256(source.read_bytes() + (_HERE / "count.c").read_bytes()).hexdigest()[:16]
-    built = cache_dir() / f"{name}-{digest}{'.dll' if os.name == 'nt' else '.so'}"
+    built = cache_folder() / f"{name}-{digest}{'.dll' if os.name == 'nt' else '.so'}"
     if not built.exists():
-        with tempfile.TemporaryDirectory(dir=cache_dir()) as folder:
+        with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
             # Built aside and moved, so that two processes never load half a file.
             build_shared([source], Path(folder) / f"{name}.so").replace(built)
     return built

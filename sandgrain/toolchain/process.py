@@ -8,34 +8,25 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandgrain import scratch
+from sandgrain.base import cache
 from sandgrain.errors import ToolchainError
 
 _ERROR = re.compile(r"^.*?\b(?:fatal error|error|undefined reference|undefined symbol)\b.*$", re.MULTILINE)
 _OVERFLOW = re.compile(r"will not fit in region|region .* overflowed|no room for the stack|not within region")
 
 
-def cache_dir() -> Path:
-    """Where compilers may keep what they can make again: the user's cache directory, or a temporary one."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    for root in (Path(base) if base else Path.home() / ".cache", scratch.system()):
-        try:
-            (root / "sandgrain").mkdir(parents=True, exist_ok=True)
-            if os.access(root / "sandgrain", os.W_OK):
-                return root / "sandgrain"
-        except OSError:
-            continue
-    return scratch.folder()
+def environment() -> dict[str, str]:
+    """The environment of a compiler: messages in English, and what it can make again in the cache folder."""
+    kept = cache.folder() / "zig"
+    return {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(kept), "ZIG_LOCAL_CACHE_DIR": str(kept / "local"), "LC_ALL": "C"}
 
 
 def compile_in(folder: Path, command: Sequence[str], timeout: float) -> None:
     """Run `command` in `folder`. Raises ToolchainError with the first line that looks like an error."""
-    kept = cache_dir() / "zig"
-    environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(kept), "ZIG_LOCAL_CACHE_DIR": str(kept / "local"), "LC_ALL": "C"}
     name = Path(command[0]).stem
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
+            command, cwd=folder, env=environment(), capture_output=True, text=True, errors="replace", timeout=timeout, check=False
         )
     except subprocess.TimeoutExpired:
         raise ToolchainError(f"{name}: no result after {timeout:g} s; build again or raise the time limit") from None

@@ -22,6 +22,7 @@ from sandgrain.errors import ModelError, UsageError, printable
 from sandgrain.ir import Array, Graph, Node, Tensor, View, attrs
 from sandgrain.ops import OPS
 from sandgrain.ops.detect.whitened_distance import MAX_DEPTH
+from sandgrain.ops.lut import UnaryOp
 from sandgrain.passes import optimize
 from sandgrain.plan import plan
 from sandgrain.printer import dump, parse
@@ -349,6 +350,11 @@ def _autoencoder(normal: Array, held_out: Array, quant: Quantization, options: O
     return made, real, facts
 
 
+def _by_rows(node: Node) -> bool:
+    """Whether several rows at once are the same to the layer as one after the other: dense, or value by value."""
+    return OPS[node.op].is_view or isinstance(OPS[node.op], UnaryOp) or node.op == "fully_connected"
+
+
 def over_rows(graph: Graph, rows: Rows) -> Graph:
     """A graph for one row [1, depth] as a graph for windows of `rows.count` of them: layer by layer, all rows at once.
 
@@ -357,12 +363,12 @@ def over_rows(graph: Graph, rows: Rows) -> Graph:
     source = graph.tensors[graph.inputs[0]]
     if rows.count == 1:
         return graph
-    count, bad = rows.count, [n.op for n in graph.nodes if n.op not in ("fully_connected", "reshape", "relu", "relu6")]
+    count, bad = rows.count, [n.op for n in graph.nodes if not _by_rows(n)]
     if bad:
         raise UsageError(f"an autoencoder with {', '.join(sorted(set(bad)))} cannot run on single frames; choose view = window")
     tensors = [t if t.data is not None else replace(t, shape=(count * t.shape[0], *t.shape[1:])) for t in graph.tensors]
     nodes = [
-        replace(n, attrs=attrs(**{**n.attrs, "shape": tensors[n.outputs[0]].shape})) if n.op == "reshape" else n
+        replace(n, attrs=attrs(**{**n.attrs, "shape": tensors[n.outputs[0]].shape})) if OPS[n.op].is_view else n
         for n in graph.nodes
     ]
     outside = Tensor("features", (1, *rows.shape), "int8", source.quant)

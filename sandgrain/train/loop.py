@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sandgrain.base import files
 from sandgrain.errors import UsageError
 from sandgrain.ir import Array
 
@@ -266,18 +267,15 @@ class _State:
 
     def save(self, path: Path) -> None:
         """Write the checkpoint beside its place and move it there: a kill leaves the old one or the new one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".part")
         facts = {
             "identity": self.identity, "module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(), "history": asdict(self.history), "best": self.best,
             "best_weights": self.best_weights, "epoch": self.epoch,
         }  # fmt: skip
-        with draft.open("wb") as file:
+        with files.atomic(path) as file:
             torch.save(facts, file)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same training; any other file is left alone."""

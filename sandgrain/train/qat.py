@@ -25,7 +25,7 @@ from sandgrain.ops import OPS
 from sandgrain.ops.resize_bilinear import real_weights
 from sandgrain.ops.resizing import per_side
 from sandgrain.ops.weights import bias_of, channel_multipliers, finish
-from sandgrain.quant import Quantization, quantize
+from sandgrain.quant import ACTIVATIONS, Quantization, quantize
 from sandgrain.quantize.calibrate import Range
 from sandgrain.quantize.convert import Quantized, convert_with_ranges
 from sandgrain.quantize.scales import prepare
@@ -149,10 +149,8 @@ def _leave(smooth: Tensor, whole: Array, view: View, device: torch.device) -> tu
     quant = view.out.quant
     assert quant is not None
     low, high = (float(quant.scale[0] * (v - quant.zero_point[0])) for v in (-128, 127))
-    activation = view.attrs.get("activation", "none")
-    if activation in ("relu", "relu6"):
-        low = max(low, 0.0)
-        high = min(high, 6.0) if activation == "relu6" else high
+    least, most = ACTIVATIONS[view.attrs.get("activation", "none")]
+    low, high = low if least is None else max(low, least), high if most is None else min(high, most)
     return _through(smooth.clamp(low, high), _real(whole, quant, device)), whole
 
 

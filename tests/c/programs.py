@@ -20,7 +20,7 @@ from sandgrain.ops import OPS
 from sandgrain.plan import Choice, plan
 from sandgrain.quant import per_tensor
 from sandgrain.toolchain import zig
-from sandgrain.toolchain.process import cache_dir
+from sandgrain.toolchain.process import environment
 from tests.conftest import ROOT
 from tests.draws import SeededDraw
 from tests.shared import MODELS
@@ -113,10 +113,8 @@ def host_compilers() -> dict[str, list[str]]:
 
 def run_compiler(command: Sequence[str], folder: Path) -> str:
     """What the compiler has to say; "" when it is content."""
-    kept = cache_dir() / "zig"
-    env = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(kept), "ZIG_LOCAL_CACHE_DIR": str(kept / "local"), "LC_ALL": "C"}
     done = subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True, errors="replace", check=False, timeout=300
+        command, cwd=folder, env=environment(), capture_output=True, text=True, errors="replace", check=False, timeout=300
     )
     said = done.stdout + done.stderr
     return said or ("" if done.returncode == 0 else f"exit status {done.returncode}")

@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 
 from sandgrain import targets
+from sandgrain.base.text import plain
 from sandgrain.build import example, firmware, limits, metrics, page, place, run
+from sandgrain.build.battery import battery_of
 from sandgrain.build.limits import Check
 from sandgrain.build.result import Built
+from sandgrain.build.stages import Run
 from sandgrain.build.store import KEPT, Store, digest
-from sandgrain.data.plain import plain
+from sandgrain.build.tasks.classes import TASK, Classes
 from sandgrain.errors import UsageError
 from sandgrain.features.blocks import parse
 from sandgrain.project.load import load
@@ -30,7 +33,7 @@ from tests.waves import project
 
 
 @pytest.fixture(scope="module")
-def waves(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def waves(tmp_path_factory: pytest.TempPathFactory) -> Built[Classes]:
     """A small project, built."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "THREADS", 1)
@@ -38,37 +41,37 @@ def waves(tmp_path_factory: pytest.TempPathFactory) -> Built:
         return run.build(load(folder), folder / "out")
 
 
-def again(built: Built, out: Path | None = None, **how: Any) -> Built:
+def again(built: Built[Classes], out: Path | None = None, **how: Any) -> Built[Classes]:
     return run.build(built.samples.found.loaded, out or built.folder, **how)
 
 
 # --- a build -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_firmware_is_the_reference_on_every_test_window(waves: Built) -> None:
+def test_the_firmware_is_the_reference_on_every_test_window(waves: Built[Classes]) -> None:
     assert waves.verdict.identical and waves.verdict.compared["emulator"] == waves.verdict.samples == 24
-    assert waves.verdict.compared["stream"] == 24 and waves.accuracy == waves.accuracy_int8 > 0.8
-    assert int(np.trace(waves.confusion)) == round(24 * waves.accuracy) and waves.confusion.sum() == 24
+    assert waves.verdict.compared["stream"] == 24 and waves.figures.accuracy == waves.figures.accuracy_int8 > 0.8
+    assert int(np.trace(waves.figures.confusion)) == round(24 * waves.figures.accuracy) and waves.figures.confusion.sum() == 24
 
 
-def test_all_limits_are_kept_and_named(waves: Built) -> None:
+def test_all_limits_are_kept_and_named(waves: Built[Classes]) -> None:
     assert [c.name for c in waves.checks] == ["RAM", "flash", "latency"] and not waves.missed and waves.sentence == ""
 
 
-def test_a_second_build_makes_nothing_and_gives_the_same_files(waves: Built) -> None:
+def test_a_second_build_makes_nothing_and_gives_the_same_files(waves: Built[Classes]) -> None:
     before = tree(waves.folder)
     second = again(waves)
     assert all(s.kept for s in second.stages if s.name != "data") and tree(waves.folder) == before
     assert second.to_json() == waves.to_json()
 
 
-def test_another_folder_gets_the_same_bytes_without_training(waves: Built, tmp_path: Path) -> None:
+def test_another_folder_gets_the_same_bytes_without_training(waves: Built[Classes], tmp_path: Path) -> None:
     other = again(waves, tmp_path / "out")
     assert {s.name for s in other.stages if not s.kept} == {"data", "compile and measure"}
     assert tree(tmp_path / "out") == tree(waves.folder)
 
 
-def test_c_that_was_edited_is_made_again(waves: Built, tmp_path: Path) -> None:
+def test_c_that_was_edited_is_made_again(waves: Built[Classes], tmp_path: Path) -> None:
     again(waves, tmp_path / "out")
     path = tmp_path / "out" / "waves.c"
     text = path.read_text()
@@ -77,14 +80,14 @@ def test_c_that_was_edited_is_made_again(waves: Built, tmp_path: Path) -> None:
     assert path.read_text() == text
 
 
-def test_another_seed_is_another_network(waves: Built, tmp_path: Path) -> None:
+def test_another_seed_is_another_network(waves: Built[Classes], tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "THREADS", 1)
         other = again(waves, tmp_path / "out", seed=1, verified=3)
     assert other.seed == 1 and other.report.build_id != waves.report.build_id and other.verdict.samples == 3
 
 
-def test_a_build_that_is_stopped_goes_on_and_ends_the_same(waves: Built, tmp_path: Path) -> None:
+def test_a_build_that_is_stopped_goes_on_and_ends_the_same(waves: Built[Classes], tmp_path: Path) -> None:
     """At three moments: in the first training, in the int8 one, when the kernels are measured."""
 
     class Killed(BaseException):
@@ -105,15 +108,15 @@ def test_a_build_that_is_stopped_goes_on_and_ends_the_same(waves: Built, tmp_pat
     assert tree(folder / "out") == tree(waves.folder) and ended.to_json() == waves.to_json()
 
 
-def test_the_report_beside_the_c_is_what_json_prints(waves: Built) -> None:
+def test_the_report_beside_the_c_is_what_json_prints(waves: Built[Classes]) -> None:
     assert json.loads((waves.folder / "report.json").read_text()) == json.loads(json.dumps(waves.to_json()))
 
 
-def test_nothing_in_the_figures_names_this_machine(waves: Built) -> None:
+def test_nothing_in_the_figures_names_this_machine(waves: Built[Classes]) -> None:
     assert str(waves.folder.parent) not in json.dumps(waves.to_json())
 
 
-def test_the_battery_lasts_as_long_as_its_charge(waves: Built) -> None:
+def test_the_battery_lasts_as_long_as_its_charge(waves: Built[Classes]) -> None:
     board, battery = targets.load(waves.report.target), waves.battery
     assert battery is not None and waves.report.latency_ms is not None
     duty = waves.report.latency_ms / 1e3 / 0.25
@@ -122,31 +125,31 @@ def test_the_battery_lasts_as_long_as_its_charge(waves: Built) -> None:
     assert battery.days == pytest.approx(220 / current / 24) and battery.duty == pytest.approx(duty)
 
 
-def test_what_is_not_known_of_a_board_asleep_is_said(waves: Built) -> None:
+def test_what_is_not_known_of_a_board_asleep_is_said(waves: Built[Classes]) -> None:
     report, target = waves.report, waves.samples.found.loaded.project.target
     unknown = replace(targets.load(report.target), sleep_ma=None, sleep_source="")
-    least = run.battery_of(report, target, unknown)
-    given = run.battery_of(report, target.model_copy(update={"sleep_ma": 1.0}), unknown)
+    least = battery_of(report, target, unknown)
+    given = battery_of(report, target.model_copy(update={"sleep_ma": 1.0}), unknown)
     assert least is not None and given is not None and least.duty == given.duty
     assert least.counts.startswith("active energy alone, an upper bound") and "1 mA asleep (as given)" in given.counts
     assert 220 / given.days / 24 == pytest.approx(220 / least.days / 24 + 1.0 * (1 - given.duty))
 
 
-def test_another_clock_changes_the_time_and_not_the_energy(waves: Built) -> None:
+def test_another_clock_changes_the_time_and_not_the_energy(waves: Built[Classes]) -> None:
     board = targets.load(waves.report.target)
     slow = firmware.at_clock(waves.report, board, 16)
     assert slow.latency_ms == pytest.approx(4 * (waves.report.latency_ms or 0)) and slow.energy_uj == waves.report.energy_uj
     assert firmware.at_clock(waves.report, board, 0) is waves.report
 
 
-def test_a_report_survives_the_store(waves: Built) -> None:
+def test_a_report_survives_the_store(waves: Built[Classes]) -> None:
     assert firmware.report_of(json.loads(json.dumps(waves.report.to_json()))) == waves.report
 
 
 # --- the example ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_example_prints_on_the_board_what_it_prints_here(waves: Built, tmp_path: Path) -> None:
+def test_the_example_prints_on_the_board_what_it_prints_here(waves: Built[Classes], tmp_path: Path) -> None:
     """And both print what the reference gives: the window is the test window of least loss."""
     binary = tmp_path / "example"
     command = [*(gcc.host_command() or zig.host_command()), "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I.."]
@@ -162,7 +165,7 @@ def test_the_example_prints_on_the_board_what_it_prints_here(waves: Built, tmp_p
     ("shape", "stream", "caller"), [((1, 8, 8, 3), False, False), ((1, 8, 8, 3), False, True), ((1, 40, 2), True, True)]
 )
 def test_examples_of_every_kind_call_what_the_header_has(shape: tuple[int, ...], stream: bool, caller: bool) -> None:
-    text = example.text("net", np.zeros(shape, np.int16), 'a"*/b', stream=stream, caller=caller)
+    text = example.text(TASK, example.Interface("net", stream, caller), np.zeros(shape, np.int16), 'a"*/b')
     assert '"*/' not in text.replace('of "', "", 1).split("\n")[0]
     assert ("net_push(" in text) == stream and ("net_run(" in text) == (not stream) and ("memory.bytes, " in text) == caller
 
@@ -172,7 +175,8 @@ def test_examples_of_every_kind_call_what_the_header_has(shape: tuple[int, ...],
 
 def check(name: str = "RAM", limit: float = 16384, value: float | None = 22000) -> Check:
     unit = {"RAM": "bytes", "flash": "bytes", "latency": "ms", "energy": "uJ", "accuracy": "1"}[name]
-    return Check(name, unit, limit, value, f"[budget] {name.lower()}")
+    quality = name == "accuracy"
+    return Check(name, unit, limit, value, f"[budget] {name.lower()}", least=quality, percent=quality)
 
 
 @pytest.mark.parametrize(
@@ -193,19 +197,21 @@ def test_limits_on_the_edge_are_kept() -> None:
     assert check(value=16384).kept and check("accuracy", 0.95, 0.95).kept and check(value=16384).excess == 0
 
 
-def test_every_limit_of_the_budget_is_checked(waves: Built) -> None:
+def test_every_limit_of_the_budget_is_checked(waves: Built[Classes]) -> None:
     budget = Budget(ram="100", flash="1K", latency="1us", energy="1nJ", accuracy=1.0)
     board = targets.load("arduino-nano-33-ble-sense")
-    found = limits.checks(budget, board, waves.report, 0.5)
+    found = (*limits.costs(budget, board, waves.report), *limits.accuracy(budget, 0.5))
     assert [c.name for c in found] == ["RAM", "flash", "latency", "energy", "accuracy"] and not any(c.kept for c in found)
-    own = limits.checks(Budget(), board, waves.report, 0.5)
+    own = (*limits.costs(Budget(), board, waves.report), *limits.accuracy(Budget(), 0.5))
     assert [(c.name, c.limit, c.whose) for c in own] == [("RAM", 1 << 18, board.name), ("flash", 1 << 20, board.name)]
 
 
-def advise(built: Built, monkeypatch: pytest.MonkeyPatch, missed: Check, cost: Callable[[int | None], int | None]) -> str:
+def advise(
+    built: Built[Classes], monkeypatch: pytest.MonkeyPatch, missed: Check, cost: Callable[[int | None], int | None]
+) -> str:
     """The advice where a variant of so many channels would have so many bytes of flash."""
 
-    def measure(samples: Any, order: Any, variant: limits.Variant, seed: int) -> Report | None:
+    def measure(run: Any, task: Any, request: Any, variant: limits.Variant) -> Report | None:
         flash = cost(variant.width)
         return None if flash is None else replace(built.report, flash_bytes=flash)
 
@@ -214,27 +220,27 @@ def advise(built: Built, monkeypatch: pytest.MonkeyPatch, missed: Check, cost: C
     loaded = built.samples.found.loaded
     loaded = replace(loaded, project=loaded.project.model_copy(update={"budget": budget}))
     samples = replace(built.samples, found=replace(built.samples.found, loaded=loaded))
-    order = firmware.Order(b"", samples.front, "waves", built.labels, loaded.project.target, None)
-    return limits._advice(samples, order, [missed], 0, lambda what, done, total: None)
+    request = firmware.Request(b"", samples.front, "waves", built.labels, loaded.project.target, None)
+    return limits._advice(Run(samples, built.folder), TASK, request, [missed])
 
 
-def test_the_widest_model_that_fits_is_advised(waves: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_widest_model_that_fits_is_advised(waves: Built[Classes], monkeypatch: pytest.MonkeyPatch) -> None:
     found = advise(waves, monkeypatch, check("flash", 8000, 9000), lambda width: 2500 * (width or 4))
     assert found == "[model] width = 3 was measured, untrained: flash 7500 B, which keeps all limits of cost"
 
 
-def test_features_are_made_cheaper_where_no_width_helps(waves: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_are_made_cheaper_where_no_width_helps(waves: Built[Classes], monkeypatch: pytest.MonkeyPatch) -> None:
     found = advise(waves, monkeypatch, check("flash", 8000, 9000), lambda width: 7000 if width is None else 8500)
     assert found.startswith('a first [[features]] block = "decimate", factor = 2 was measured, untrained: flash 7000 B')
 
 
-def test_where_nothing_fits_the_nearest_is_named(waves: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_fits_the_nearest_is_named(waves: Built[Classes], monkeypatch: pytest.MonkeyPatch) -> None:
     found = advise(waves, monkeypatch, check("flash", 8000, 9000), lambda width: 8000 + 100 * (width or 9))
     assert found == "of what was measured, untrained, nothing keeps it; nearest is [model] width = 1: flash 8100 B"
     assert advise(waves, monkeypatch, check("flash", 8000, 9000), lambda width: None) == "no smaller one can be built"
 
 
-def test_accuracy_that_is_missed_asks_for_a_width_that_still_fits(waves: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accuracy_that_is_missed_asks_for_a_width_that_still_fits(waves: Built[Classes], monkeypatch: pytest.MonkeyPatch) -> None:
     found = advise(waves, monkeypatch, check("accuracy", 0.99, 0.9), lambda width: 1200 * (width or 4))
     assert found.startswith("[model] width = 6 was measured, untrained: RAM ") and "train it, or longer" in found
     found = advise(waves, monkeypatch, check("accuracy", 0.99, 0.9), lambda width: 9000)
@@ -327,13 +333,14 @@ def test_roc_auc_and_losses_come_from_probabilities() -> None:
     assert metrics.probabilities(np.array([[1.0, 0.0]]), already=True)[0, 0] == pytest.approx(1, abs=1e-5)
 
 
-def test_the_page_escapes_what_comes_from_outside(waves: Built) -> None:
+def test_the_page_escapes_what_comes_from_outside(waves: Built[Classes]) -> None:
     evil = '<img src=x onerror="alert(1)">'
-    worst = tuple(replace(w, key=evil, label=evil, said=evil) for w in waves.worst)
-    text = page.render(replace(waves, name=evil, labels=(evil, "b"), worst=worst, notes=(evil,), example=evil))
+    worst = tuple(replace(w, key=evil, label=evil, said=evil) for w in waves.figures.worst)
+    figures = replace(waves.figures, worst=worst)
+    text = page.render(replace(waves, name=evil, labels=(evil, "b"), figures=figures, notes=(evil,), example=evil))
     assert "<img src=x" not in text and plain(evil, 16)[:4] not in text
     assert "<script" not in text and text.count("<svg") >= 3
 
 
-def test_the_page_of_one_build_is_the_same_twice(waves: Built) -> None:
+def test_the_page_of_one_build_is_the_same_twice(waves: Built[Classes]) -> None:
     assert page.render(waves) == page.render(waves)

@@ -13,11 +13,15 @@ import pytest
 
 pytest.importorskip("sklearn", reason="needs scikit-learn: pip install 'sandgrain[train]'")
 from sandgrain import proof
-from sandgrain.build import detector, detector_page
-from sandgrain.build.detected import Detected
+from sandgrain.build import page as pages
+from sandgrain.build import run
 from sandgrain.build.rates import rates
+from sandgrain.build.result import Built
 from sandgrain.build.samples import Samples
+from sandgrain.build.stages import Run
 from sandgrain.build.store import Store
+from sandgrain.build.tasks import anomalies
+from sandgrain.build.tasks.anomalies import Anomalies
 from sandgrain.errors import UsageError
 from sandgrain.project import inspection
 from sandgrain.project.load import load
@@ -30,27 +34,27 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def build(folder: Path, out: Path | None = None) -> Detected:
+def build(folder: Path, out: Path | None = None) -> Built[Anomalies]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "THREADS", 1)
-        return detector.build(load(folder), out or folder / "out", seed=None, verified=500, progress=lambda *_: None)
+        return run.build(load(folder), out or folder / "out")
 
 
 @pytest.fixture(scope="module")
-def hums(tmp_path_factory: pytest.TempPathFactory) -> Detected:
+def hums(tmp_path_factory: pytest.TempPathFactory) -> Built[Anomalies]:
     return build(project(tmp_path_factory.mktemp("detect") / "hums", options="components = 6"))
 
 
-def same_everywhere(built: Detected) -> None:
-    total = built.windows["test"]
+def same_everywhere(built: Built[Anomalies]) -> None:
+    f, total = built.figures, built.windows["test"]
     assert built.verdict.identical and built.verdict.compared == {"host": total, "stream": total, "emulator": total}
-    assert built.verdict.scores == tuple(built.scores.tolist()) and built.board == built.host
-    assert built.board.auc is not None and built.floats.auc is not None
-    assert built.reference == built.board and built.to_json()["auc_reference"] == built.to_json()["auc_board"] == built.board.auc
-    assert abs(built.board.auc - built.floats.auc) < (0.005 if built.model == "autoencoder" else 0.0005) and built.board.auc > 0.6
+    assert built.verdict.scores == tuple(f.scores.tolist()) and f.board == f.host
+    assert f.board.auc is not None and f.floats.auc is not None
+    assert f.reference == f.board and built.to_json()["auc_reference"] == built.to_json()["auc_board"] == f.board.auc
+    assert abs(f.board.auc - f.floats.auc) < (0.005 if built.model == "autoencoder" else 0.0005) and f.board.auc > 0.6
 
 
-def test_the_board_tells_anomalies_as_numpy_does(hums: Detected) -> None:
+def test_the_board_tells_anomalies_as_numpy_does(hums: Built[Anomalies]) -> None:
     same_everywhere(hums)
     assert not hums.missed and [c.name for c in hums.checks] == ["RAM", "flash", "AUC"]
 
@@ -67,31 +71,31 @@ def test_every_kind_is_built(name: str, options: str, tmp_path: Path) -> None:
     same_everywhere(build(project(tmp_path / "hums", name, options, "")))
 
 
-def test_only_normal_recordings_are_learned_from(hums: Detected) -> None:
+def test_only_normal_recordings_are_learned_from(hums: Built[Anomalies]) -> None:
     sides, records = hums.samples.found.sides, hums.samples.found.records
-    assert {r.label for r in records if sides[r.key] != "test"} == {"normal"} and hums.normal == "normal"
-    assert sum(r.label == "rattle" for r in records) == 32 == hums.board.windows[1]
+    assert {r.label for r in records if sides[r.key] != "test"} == {"normal"} and hums.figures.normal == "normal"
+    assert sum(r.label == "rattle" for r in records) == 32 == hums.figures.board.windows[1]
     assert "went to the test: a detector learns from normal ones alone" in hums.notes[0]
 
 
-def test_the_threshold_is_in_the_c_and_in_the_proof(hums: Detected) -> None:
+def test_the_threshold_is_in_the_c_and_in_the_proof(hums: Built[Anomalies]) -> None:
     bundle = proof.load_bundle(hums.folder)
-    assert bundle.compiled.source.options.threshold == hums.threshold and not bundle.edited
-    assert f"#define HUMS_THRESHOLD {hums.threshold}\n" in (hums.folder / "hums.h").read_text()
+    assert bundle.compiled.source.options.threshold == hums.figures.threshold and not bundle.edited
+    assert f"#define HUMS_THRESHOLD {hums.figures.threshold}\n" in (hums.folder / "hums.h").read_text()
     assert (hums.folder / "proof" / "model.txt").is_file() and not (hums.folder / "proof" / "model.tflite").exists()
 
 
-def test_the_example_says_on_the_board_what_it_says_here(hums: Detected, tmp_path: Path) -> None:
+def test_the_example_says_on_the_board_what_it_says_here(hums: Built[Anomalies], tmp_path: Path) -> None:
     command = [*(gcc.host_command() or zig.host_command()), "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I.."]
     here = hums.folder / "example"
     subprocess.run([*command, "main.c", "../hums.c", "-o", str(tmp_path / "example")], cwd=here, check=True)
     done = subprocess.run([str(tmp_path / "example")], capture_output=True, text=True, check=True)
     assert done.stdout == hums.example
-    assert done.stdout == f"anomaly, score {hums.scores.max()}, threshold {hums.threshold}\n"
+    assert done.stdout == f"anomaly, score {hums.figures.scores.max()}, threshold {hums.figures.threshold}\n"
 
 
-def test_the_html_page_loads_nothing_and_has_its_plots(hums: Detected) -> None:
-    text = detector_page.render(hums)
+def test_the_html_page_loads_nothing_and_has_its_plots(hums: Built[Anomalies]) -> None:
+    text = pages.render(hums)
     assert "<script" not in text and "http" not in text.replace("http-equiv", "").replace("http://www.w3.org", "")
     for title in (
         "Budget",
@@ -107,14 +111,14 @@ def test_the_html_page_loads_nothing_and_has_its_plots(hums: Detected) -> None:
     assert "hums_is_anomaly(score[0])" in text and "at least 0.600" in text
 
 
-def test_a_second_build_makes_nothing(hums: Detected) -> None:
+def test_a_second_build_makes_nothing(hums: Built[Anomalies]) -> None:
     before = tree(hums.folder)
     again = build(hums.folder.parent)
     assert all(s.kept for s in again.stages if s.name != "data") and tree(hums.folder) == before
     assert json.loads(json.dumps(again.to_json())) == json.loads((hums.folder / "report.json").read_text())
 
 
-def test_the_command_prints_the_page_and_json_and_fails_over_budget(hums: Detected) -> None:
+def test_the_command_prints_the_page_and_json_and_fails_over_budget(hums: Built[Anomalies]) -> None:
     folder = hums.folder.parent
     page = sandgrain("build", "-o", "out", cwd=folder)
     assert page.code == 0, page.err
@@ -138,9 +142,9 @@ def test_an_autoencoder_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path
         pass
 
     def fitted(where: str) -> dict[str, object]:
-        found, _, _ = detector.sides(inspection.inspect(load(folder)), None)
-        made = detector._fitted(Samples(found, Store(tmp_path / where)), {}, 0)
-        return {**made.detector.to_json(), "floats": made.floats.tolist()}
+        found, _ = anomalies.sides(inspection.inspect(load(folder)), None)
+        detector, floats = anomalies.fitted(Run(Samples(found, Store(tmp_path / where)), tmp_path / where))
+        return {**detector.to_json(), "floats": floats.tolist()}
 
     folder, whole = project(tmp_path / "hums", "autoencoder", ""), loop._epoch
     ran: list[int] = []
@@ -161,7 +165,7 @@ def test_an_autoencoder_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path
         assert fitted("killed") == alone and ran == [0, 1, -1, 2]
 
 
-def test_over_a_limit_of_cost_something_smaller_is_measured(hums: Detected, tmp_path: Path) -> None:
+def test_over_a_limit_of_cost_something_smaller_is_measured(hums: Built[Anomalies], tmp_path: Path) -> None:
     flash = hums.report.flash_bytes
     made = build(project(tmp_path / "hums", options="components = 6", budget=f"flash = {flash - 30}"))
     assert made.missed and re.match(r"\[model\] width = [13] was measured: flash \d+ B, which keeps all", made.advice)

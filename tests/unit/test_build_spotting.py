@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
 from sandgrain import proof
-from sandgrain.build import firmware, page, recording, run, spotting
+from sandgrain.build import example, firmware, page, recording, run, spotting
 from sandgrain.build.result import Built
+from sandgrain.build.stages import Run
+from sandgrain.build.tasks.classes import TASK, Classes
 from sandgrain.decide import Rule
 from sandgrain.errors import UsageError
 from sandgrain.project.load import load
@@ -22,18 +25,18 @@ from tests.chirps import RATE, project, save
 DECIDE = "smoothing = 2\nmargin = 24\nhold = 5\nminutes = 0.5"
 
 
-def build(folder: Path) -> Built:
+def build(folder: Path) -> Built[Classes]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "THREADS", 1)
         return run.build(load(folder), folder / "out")
 
 
 @pytest.fixture(scope="module")
-def chirps(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def chirps(tmp_path_factory: pytest.TempPathFactory) -> Built[Classes]:
     return build(project(tmp_path_factory.mktemp("spot") / "chirps", DECIDE))
 
 
-def test_the_project_decides_what_the_macros_say(chirps: Built) -> None:
+def test_the_project_decides_what_the_macros_say(chirps: Built[Classes]) -> None:
     header = (chirps.folder / "chirps.h").read_text()
     for line in ("SMOOTHING 2 ", "MARGIN 24", "HOLD 5 ", "IS_BACKGROUND(label) ((label) == 2)"):
         assert f"#ifndef CHIRPS_{line.split('(')[0].split()[0]}\n#define CHIRPS_{line}" in header, line
@@ -41,8 +44,8 @@ def test_the_project_decides_what_the_macros_say(chirps: Built) -> None:
     assert bundle.compiled.source.options.rule == Rule(2, 24, 5, (2,)) and not bundle.edited
 
 
-def test_board_and_numpy_hear_the_same_events(chirps: Built) -> None:
-    s = chirps.spotted
+def test_board_and_numpy_hear_the_same_events(chirps: Built[Classes]) -> None:
+    s = chirps.figures.spotted
     assert s is not None and s.identical and s.board == spotting.EMULATED < s.results
     assert s.decisions > 5 and s.rates.events == 20 and s.rates.false_rejects < 0.5
     assert s.seconds <= 30 and s.rates.hours == pytest.approx(s.seconds / 3600)
@@ -51,26 +54,43 @@ def test_board_and_numpy_hear_the_same_events(chirps: Built) -> None:
     assert s.margins[-1][1:] == (0.0, 1.0)  # nothing leads by all steps there are
 
 
-def test_a_stream_that_differs_is_noticed(chirps: Built) -> None:
+def test_a_stream_that_differs_is_noticed(chirps: Built[Classes]) -> None:
     made = next(chirps.samples.store.folder.glob("spotted-*.npz"))
     whole = made.read_bytes()
     with np.load(made) as found:
         arrays = dict(found)
 
-    target = chirps.samples.found.loaded.project.target
-    order = firmware.Order(b"", chirps.samples.front, "chirps", chirps.labels, target, None, rule=Rule(2, 24, 5, (2,)))
+    bundle = firmware.Firmware(chirps.folder, proof.load_bundle(chirps.folder), chirps.report)
     for name in ("board_scores", "board_decisions", "decisions"):
         changed = {**arrays, name: arrays[name].copy()}
         changed[name].reshape(-1)[3] += 1
         np.savez(made, **changed)
-        again = spotting.spotted(chirps.samples, order, chirps.folder, chirps.report.build_id, lambda done, total: None)
+        again = spotting.spotted(Run(chirps.samples, chirps.folder), bundle)
         assert again is not None and not again.identical and "NOT the same" in again.compared, name
     made.write_bytes(whole)
 
 
-def test_the_figures_are_in_the_json_and_on_the_page(chirps: Built) -> None:
+def test_whether_a_bundle_decides_is_asked_of_its_graph(chirps: Built[Classes], tmp_path: Path) -> None:
+    """A search in the header was misled by a comment, and by a header of another name."""
+    bundle = proof.load_bundle(chirps.folder)
+    listening = firmware.Firmware(chirps.folder, bundle, chirps.report)
+    run_ = Run(chirps.samples, tmp_path)
+    assert listening.decides and spotting.applies(run_, listening)
+    source = bundle.compiled.source
+    alone = replace(source, plan=replace(source.plan, stream=None))  # as where the whole window is needed at once
+    silent = replace(bundle, folder=tmp_path, compiled=replace(bundle.compiled, source=alone))
+    for name in ("chirps.h", "model.h"):
+        (tmp_path / name).write_text("/* chirps_decide( is not here */\n")
+    mute = firmware.Firmware(tmp_path, silent, chirps.report)
+    assert not mute.decides and not spotting.applies(run_, mute)
+    example.made(run_, TASK, mute, 0)
+    assert "decider" not in (tmp_path / "example" / "main.c").read_text()
+    assert "decider" in (chirps.folder / "example" / "main.c").read_text()
+
+
+def test_the_figures_are_in_the_json_and_on_the_page(chirps: Built[Classes]) -> None:
     found = json.loads((chirps.folder / "report.json").read_text())
-    s = chirps.spotted
+    s = chirps.figures.spotted
     assert s is not None
     assert (found["false_accepts_per_hour"], found["false_rejects"]) == (s.rates.false_accepts_per_hour, s.rates.false_rejects)
     assert found["long_recording"]["seconds"] == s.seconds and found["long_recording"]["identical"]
@@ -78,7 +98,7 @@ def test_the_figures_are_in_the_json_and_on_the_page(chirps: Built) -> None:
     assert ">Decisions</h2>" in text and f"{s.seconds:.1f} s (" in text and "false accepts" in text
 
 
-def test_the_recording_is_what_the_plan_says(chirps: Built) -> None:
+def test_the_recording_is_what_the_plan_says(chirps: Built[Classes]) -> None:
     plan = recording.planned(chirps.samples, (2,), 0.5)
     parts = list(recording.pieces(plan, chirps.samples))
     x = np.concatenate(parts)
@@ -122,7 +142,7 @@ def test_a_rule_names_labels_of_the_data() -> None:
 
 @pytest.mark.parametrize("rule", [None, 3, [1, 2, 3], {}, {"smoothing": 0}, {"margin": True}, {"hold": 1.5}, {"more": 1},
                                   {"background": "ab"}, {"background": [-1]}, {"background": 7}], ids=str)  # fmt: skip
-def test_a_damaged_rule_in_a_proof_is_one_line(chirps: Built, rule: object) -> None:
+def test_a_damaged_rule_in_a_proof_is_one_line(chirps: Built[Classes], rule: object) -> None:
     path = chirps.folder / "proof" / "build.json"
     whole = path.read_text()
     facts = json.loads(whole)

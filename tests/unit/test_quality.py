@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from sandgrain.base.text import plain
 from sandgrain.data import fingerprint, page, pictures, quality
-from sandgrain.data.plain import plain
 from sandgrain.data.records import BadFile, Kind, Record
 from sandgrain.ir import Array
 

@@ -16,6 +16,7 @@ from sandgrain.quant import dequantize, per_tensor
 from sandgrain.quantize import METHODS, Calibration, Options, Quantized, Range, convert_with_ranges, floats, prepare, quantize
 from sandgrain.quantize.calibrate import BINS, calibrate, kl_range, mse_range, percentile_range, span
 from sandgrain.quantize.equalize import CRITERIA, channel_peaks, equalize, pairs
+from sandgrain.quantize.keep import keep
 from sandgrain.quantize.report import layer_errors, snr_db
 from sandgrain.quantize.scales import affine, limits
 from sandgrain.quantize.weights import BIAS_MAX
@@ -414,3 +415,16 @@ def test_a_legal_graph_comes_out_for_every_branchy_net() -> None:
     x8 = net.samples(SAMPLES)
     made = quantize(graph, [x8], Options(Calibration("mse"), "activations", True))
     assert snr(graph, made, x8) > 25
+
+
+@pytest.mark.parametrize("op", ["maximum", "minimum"])
+def test_kept_scales_of_inputs_that_are_compared_are_brought_to_the_outputs(op: str) -> None:
+    net = Net((1, 8))
+    left = net.node("relu", (0,), (1, 8))
+    graph = net.graph(net.node(op, (left, 0), (1, 8)))
+    scales = {0: per_tensor(0.03, 5), left: per_tensor(0.015, -128), graph.outputs[0]: per_tensor(0.02, -3)}
+    made = keep(graph, scales)
+    assert [n.op for n in made.graph.nodes] == ["relu", "quantize", "quantize", op]
+    x = net.samples(1)
+    exact, whole = floats.outputs(graph, x)[0][0], interp.run(made.graph, [to_int8(x[0], scales[0])])[0]
+    assert np.abs(dequantize(whole, scales[graph.outputs[0]]) - np.clip(exact, -2.5, 2.6)).max() < 0.04

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sandgrain.base.text import ascii_line
 from sandgrain.errors import ModelError
 from sandgrain.frontends.onnx import child
-from sandgrain.frontends.tflite_tensors import printable
 
 MEMORY = 448 << 20  # bytes of address space of the child, Python and the package included
 MAX_TEXT = 240  # characters of what the package says
@@ -75,7 +75,7 @@ def one_line(text: str) -> str:
     """What the package says, without its line breaks; the way out behind the last semicolon stays."""
     flat = " ".join(text.split())
     fact, _, way = flat.rpartition("; ")
-    return f"{printable(fact or flat, MAX_TEXT)}; {printable(way, MAX_TEXT)}" if fact else printable(flat, MAX_TEXT)
+    return f"{ascii_line(fact or flat, MAX_TEXT)}; {ascii_line(way, MAX_TEXT)}" if fact else ascii_line(flat, MAX_TEXT)
 
 
 checker = Checker()

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from sandgrain import spec
+from sandgrain.base.text import ascii_line
 from sandgrain.errors import SandgrainError, UnsupportedError, printable, unsupported
-from sandgrain.frontends import tflite_tensors
 from sandgrain.frontends.aten.builder import Builder, Value
 from sandgrain.frontends.aten.layout import dense
 from sandgrain.frontends.onnx.fold import FOLDS
@@ -141,7 +141,7 @@ class _Walk:
             known = isinstance(error, SandgrainError)
             detail = f"cannot be understood ({type(error).__name__} {error}); check its attributes and shapes"
             fact = str(error) if known else " ".join(detail.split())
-            self.faults.append(f"{node.name} ({printable(node.op)}): {tflite_tensors.printable(fact, MAX_FACT)}")
+            self.faults.append(f"{node.name} ({printable(node.op)}): {ascii_line(fact, MAX_FACT)}")
             return [self.builder.missing(self.program.shapes.get(o, ())) for o in node.outputs]
         return results
 

@@ -1,0 +1,93 @@
+"""Files and folders that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from sandgrain.base.text import plain, printable
+from sandgrain.errors import UsageError
+
+DRAFT = ".sandgrain-"  # how the names of files begin that are being written
+DAY = 86_400.0  # seconds
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that takes the name `path` when the block ends; if the block fails or is killed, the old file stays.
+
+    Missing folders above it are made. Raises OSError.
+    """
+    draft = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=DRAFT, delete=False) as stream:
+            draft = Path(stream.name)
+            yield stream
+        draft.chmod(0o644)
+        draft.replace(path)
+    finally:
+        if draft:
+            draft.unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path, older_s: float = DAY) -> None:
+    """Remove the files that killed processes were writing in `folder`, if they are at least `older_s` seconds old."""
+    for draft in folder.glob(f"{DRAFT}*"):
+        with suppress(OSError):  # another process may have finished it
+            if time.time() - draft.stat().st_mtime >= older_s:
+                draft.unlink()
+
+
+@contextmanager
+def output(path: Path, way_out: str = "") -> Iterator[IO[bytes]]:
+    """`atomic` for a file that the user named: raises UsageError, in one line. `way_out`: what the user can do about it."""
+    try:
+        with atomic(path) as stream:
+            yield stream
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UsageError(f"{plain(path, 120)} cannot be written ({reason}){way_out and f'; {way_out}'}") from None
+
+
+def write_all(files: Mapping[Path, bytes]) -> None:
+    """Write each path's bytes: all new files, or the old ones stay. Raises UsageError, in one line, naming the path."""
+    drafts = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in files}
+    path = next(iter(files))
+    try:
+        for path, draft in drafts.items():
+            if path.is_dir():
+                raise IsADirectoryError(None, "it is a folder")
+            draft.write_bytes(files[path])
+        for path, draft in drafts.items():
+            draft.replace(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "the name is not valid"
+        raise UsageError(f"-o {printable(str(path), 200)}: {reason}; name a file that can be written") from None
+    finally:
+        for draft in drafts.values():
+            with suppress(OSError, ValueError):  # its folder is no folder: then it was never made
+                draft.unlink(missing_ok=True)
+
+
+def check_output_folder(out: Path, ours: Callable[[Path], bool]) -> None:
+    """Make sure that a command may write its files to the folder `out`, which need not exist yet.
+
+    `ours`: asked about a folder that holds something: whether all of it may be replaced. Raises UsageError.
+    """
+    shown = printable(str(out))
+    try:
+        if "\0" in str(out):
+            raise ValueError
+        if out.exists() and not out.is_dir():
+            raise UsageError(f"-o {shown} is a file; name a folder")
+        if out.is_dir() and any(out.iterdir()) and not ours(out):
+            raise UsageError(f"-o {shown} holds other files; name an empty or new folder")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "the name is not valid"
+        raise UsageError(f"-o {shown} cannot be used ({reason}); name another folder") from None

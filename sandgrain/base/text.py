@@ -1,0 +1,21 @@
+"""Text that came from outside, made fit to be shown: one line, no control or direction characters, not too long.
+
+`printable` is for C and for messages (ASCII that cannot end a comment or a string), `ascii_line` for messages that quote other
+tools, `plain` for tables and pages, which show every script.
+"""
+
+from __future__ import annotations
+
+from sandgrain.errors import printable as printable
+
+
+def plain(text: object, limit: int = 60) -> str:
+    """`text` as at most `limit` printable characters of one line; what is not printable becomes "?"."""
+    safe = "".join(ch if ch.isprintable() else "?" for ch in str(text)[: 4 * limit])
+    return safe if len(safe) <= limit else safe[: limit - 3] + "..."
+
+
+def ascii_line(text: str, limit: int = 60) -> str:
+    """`text` as printable ASCII, other characters as "?", cut to `limit`: safe in a terminal, a log and a message."""
+    clean = "".join(c if " " <= c <= "~" else "?" for c in text[: limit + 1])
+    return clean if len(clean) <= limit else clean[: limit - 3] + "..."
