@@ -39,7 +39,7 @@ def definition(name: str, labels: int) -> str:
     """The function."""
     upper = name.upper()
     return (
-        f"static const struct sg_decide {name}_decision = {{\n"
+        f"static const struct sg_decide_rule {name}_decision = {{\n"
         f"    .labels = {labels}, .smoothing = {upper}_SMOOTHING, .margin = {upper}_MARGIN,\n}};\n\n"
         f"int32_t {name}_decide(struct {name}_decider *d, const int8_t scores[{labels}])\n{{\n"
         "    int32_t label;\n"

@@ -16,6 +16,7 @@ from typing import Any
 from sandgrain.codegen.part import Part
 from sandgrain.codegen.unit import Unit
 from sandgrain.ir import State, Tensor
+from sandgrain.ops import OPS
 from sandgrain.ops.base import In, Scratch
 from sandgrain.plan.program import Entry
 from sandgrain.plan.stream import StreamPlan
@@ -141,12 +142,12 @@ class Stream(Part):
             ]
         factor, lines, source = 1, list[str](), "samples"
         for k, node in enumerate(stream.filters):
-            view = unit.graph.view(unit.graph.nodes[node])
-            step = max(view.input(0).shape[1] // max(view.out.shape[1], 1), 1)
-            factor *= step
+            step = OPS[unit.graph.nodes[node].op].step(unit.graph.view(unit.graph.nodes[node]))
+            assert step is not None
+            factor *= step.factor
             target = place if k == len(stream.filters) - 1 else f"chunk_{k % 2}"
             call = f"{unit.name}_layer_{node}(s->state_{k}.bytes, {source}, {target}, {'n' if k == 0 else 'm'})"
-            lines.append(f"        m = {call};" if step > 1 else f"        {call};")
+            lines.append(f"        m = {call};" if step.factor > 1 else f"        {call};")
             source = target
         return [
             *(f"        int16_t chunk_{k}[{CHUNK * c}];" for k in range(min(len(stream.filters) - 1, 2))),

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-struct sg_decide {
+struct sg_decide_rule {
     int32_t labels;
     int32_t smoothing; /* results that are added up, 1 to 64 */
     int32_t margin;    /* steps of the output, for each of them, by which a label must lead */
@@ -12,7 +12,7 @@ struct sg_decide {
 
 /* Puts one result into the ring [smoothing][labels] at `next`; `count`: results in it; `hold`: results until the next decision
  * may come. Returns the label that leads clearly, the first of equals, or -1. Sums of 64 int8 fit 14 bits. */
-static inline int32_t sg_decide(const struct sg_decide *p, int8_t *ring, int32_t *next, int32_t *count, int32_t *hold,
+static inline int32_t sg_decide(const struct sg_decide_rule *p, int8_t *ring, int32_t *next, int32_t *count, int32_t *hold,
                                 const int8_t *scores)
 {
     int32_t best = -1, first = INT32_MIN, second = INT32_MIN;
