@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from sandgrain.codegen.figures import Figures
 from sandgrain.codegen.model import Source
 from sandgrain.kernels import headers
 
@@ -23,10 +24,10 @@ def kernel_files(source: Source) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def files(source: Source) -> dict[str, str]:
-    """Relative path -> text of the whole bundle."""
+def files(source: Source, figures: Figures | None = None) -> dict[str, str]:
+    """Relative path -> text of the whole bundle, with a board's figures in the header where they are known."""
     kernels = {f"kernels/{name}": text for name, text in kernel_files(source).items()}
-    return {source.options.c_file: source.body, source.options.h_file: source.header, **kernels}
+    return {source.options.c_file: source.body, source.options.h_file: source.header_with(figures), **kernels}
 
 
 def write(source: Source, folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from sandgrain.codegen import ctext
 from sandgrain.codegen.copies import Parameters, SharedCopies
+from sandgrain.codegen.structs import members as struct_members
 from sandgrain.codegen.tables import Tables
 from sandgrain.ir import Graph, Node, Tensor
 from sandgrain.ops import OPS
@@ -44,12 +45,12 @@ def shape_text(tensor: Tensor) -> str:
 class Emitter:
     """Writes the layers of one plan. Equal constants, parameter structs and shared kernels are written once."""
 
-    def __init__(self, plan: Plan, prefix: str, copies: SharedCopies | None = None) -> None:
+    def __init__(self, plan: Plan, prefix: str, copies: SharedCopies | None = None, place: str = "") -> None:
         self.plan = plan
         stream = plan.stream
         self._streamed = frozenset(() if stream is None else stream.front)  # nodes that run in the stream's memory
         self.prefix = prefix
-        self.tables = Tables(prefix)
+        self.tables = Tables(prefix, place)
         self._structs: dict[tuple[str, str], str] = {}  # (function, members) -> name
         self._copies = copies or SharedCopies(prefix)
         self._callers = Counter(self._copy_key(call, node) for node, call in self._sharing())
@@ -58,7 +59,16 @@ class Emitter:
     def layers(self) -> list[Layer]:
         """Every node that has code, in execution order."""
         steps = zip(self.plan.graph.nodes, self.plan.selected, strict=True)
-        return [self._layer(k, node, chosen) for k, (node, chosen) in enumerate(steps) if chosen is not None]
+        made: list[Layer] = []
+        views = ""  # those since the last layer; their numbers would be missing without a word
+        for k, (node, chosen) in enumerate(steps):
+            if chosen is None:
+                views += f"/* Number {k} is {node.op} {ctext.printable(node.name)}: a view, its output is its input's bytes. */\n"
+                continue
+            layer = self._layer(k, node, chosen)
+            made.append(replace(layer, text=views + layer.text))
+            views = ""
+        return made
 
     def _layer(self, index: int, node: Node, chosen: Selected) -> Layer:
         plan, before, calls = self.plan, self.tables.nbytes, chosen.lowered.calls
@@ -101,19 +111,22 @@ class Emitter:
 
     def _struct(self, call: Call, hint: str, head: list[str]) -> str:
         """The name of the call's parameter struct; a new one is written to `head`."""
-        members = self._members(call.fields, hint)
+        members = self._members(call.function, call.fields, hint)
         name = self._structs.setdefault((call.function, members), f"{self.prefix}_p{hint}")
         if name == f"{self.prefix}_p{hint}":
             head.append(f"static const struct {call.function} {name} = {{\n{members}\n}};")
         return name
 
-    def _members(self, fields: Fields, hint: str, indent: str = "    ") -> str:
-        """`.field = value,` of each, in lines; a struct in a block of its own."""
+    def _members(self, struct: str, fields: Fields, hint: str, indent: str = "    ") -> str:
+        """`.field = value,` of each, in lines, in the order of the C struct; a struct in a block of its own."""
+        lines: list[str] = []
         items: list[str] = []
-        blocks: list[str] = []
-        for field, value in fields.items():
+        inner, known = struct_members(struct), list(struct_members(struct))
+        for field, value in sorted(fields.items(), key=lambda item: known.index(item[0])):
             if isinstance(value, Mapping):
-                blocks.append(f"{indent}.{field} = {{\n{self._members(value, hint, indent + '    ')}\n{indent}}},")
+                lines += [ctext.wrap(items, indent)] if items else []
+                items = []
+                lines.append(f"{indent}.{field} = {{\n{self._members(inner[field], value, hint, indent + '    ')}\n{indent}}},")
                 continue
             if isinstance(value, np.ndarray):
                 text = self.tables.name(value, f"{field}_{hint}")
@@ -122,7 +135,7 @@ class Emitter:
             else:
                 text = ctext.number(value)
             items.append(f".{field} = {text}")
-        return "\n".join([*blocks, *([ctext.wrap(items, indent)] if items else [])])
+        return "\n".join([*lines, *([ctext.wrap(items, indent)] if items else [])])
 
     def _streamable(self, call: Call, index: int, node: Node, head: list[str]) -> str:
         """A layer in front of a stream's rows: a function of samples or of one frame, in the stream's memory."""

@@ -17,6 +17,7 @@ class Options:
     section: str | None = None  # linker section of a static arena
     rule: Rule = field(default_factory=Rule)  # how a stream decides
     threshold: int | None = None  # a score above it is an anomaly; for models with one int32 output
+    weights_section: str | None = None  # linker section of the constant tables
 
     @property
     def c_file(self) -> str:
@@ -33,3 +34,10 @@ class Options:
         ctext.check_identifier(self.name)
         if self.section is not None:
             ctext.check_section(self.section)
+        if self.weights_section is not None:
+            ctext.check_section(self.weights_section, "--weights-section")
+
+    @property
+    def tables_place(self) -> str:
+        """The macro behind the name of a constant table, "" where the linker puts it."""
+        return f"{self.name.upper()}_WEIGHTS" if self.weights_section is not None else ""

@@ -11,8 +11,9 @@ from sandgrain.ir import Array
 class Tables:
     """Collects arrays, gives each a C name, and prints them."""
 
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+    def __init__(self, prefix: str, place: str = "") -> None:
+        """`place`: what stands between a table's name and its values, such as a section's attribute."""
+        self._prefix, self._place = prefix, place
         self._names: dict[tuple[str, bytes], str] = {}
         self._texts: list[str] = []
         self.nbytes = 0
@@ -25,7 +26,7 @@ class Tables:
         key = (flat.dtype.name, flat.tobytes())
         if key not in self._names:
             self._names[key] = f"{self._prefix}_{hint}"
-            self._texts.append(ctext.table(self._names[key], flat))
+            self._texts.append(ctext.table(self._names[key], flat, self._place))
             self.nbytes += flat.nbytes
         return self._names[key]
 
