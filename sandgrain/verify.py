@@ -104,13 +104,13 @@ def verify(
     difference = _difference(bundle, data, reference, wrong[-1], runners[wrong[-1]]) if wrong else None
     last, threshold = list(runners.values())[-1], bundle.compiled.source.options.threshold
     return Verdict(
-        bundle.model, bundle.board.name, on, data.samples, not wrong, compared, _accuracy(last, data, threshold), difference,
+        bundle.build.title, bundle.board.name, on, data.samples, not wrong, compared, _accuracy(last, data, threshold), difference,
         tuple(notes), None if threshold is None else tuple(last[0].reshape(-1).tolist()),
     )  # fmt: skip
 
 
 def _firmware(bundle: Bundle, *, stream: bool = False) -> AbstractContextManager[Emulator]:
-    return firmware(bundle.folder, bundle.compiled.source, bundle.board, bundle.compiler, bundle.opt, stream=stream)
+    return firmware(bundle.build, stream=stream)
 
 
 def _stack(rows: Sequence[Sequence[Array]]) -> list[Array]:

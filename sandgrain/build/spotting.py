@@ -250,7 +250,7 @@ def _on_board(driver: _Driver, bundle: proof.Bundle, x: Array) -> Heard | None:
         (work / "spotting.c").write_text(driver.text, "ascii")
         sources = [bundle.code, work / "spotting.c"]
         try:
-            elf = build_firmware(sources, [bundle.folder], board, work / "spotting.elf", compiler=bundle.compiler, opt=bundle.opt)
+            elf = build_firmware(sources, [bundle.folder], board, work / "spotting.elf", bundle.build.toolchain)
         except ToolchainError:
             return None
         cut, lengths = _padded(x, driver)

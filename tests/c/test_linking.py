@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sandgrain import interp
+from sandgrain import interp, on_host
 from sandgrain.codegen import bundle, ctext
 from sandgrain.codegen.model import Options
 from sandgrain.errors import UsageError
-from sandgrain.run.host import HostModel
 from sandgrain.toolchain import zig
 from tests.c.bundles import digits, kinds, main_text
 from tests.c.programs import STRICT, driver, flat, host_compilers, run_compiler, run_program
@@ -103,4 +102,4 @@ def test_no_model_hides_a_header_of_the_c_library(name: str) -> None:
 def test_a_model_may_be_called_as_a_file_of_the_harness(name: str) -> None:
     source = digits(Options(name))
     inputs = [x[:1] for x in random_inputs(source.plan.graph, 1, 1)]
-    assert flat(HostModel.from_source(source).run(inputs)) == flat(interp.run(source.plan.graph, [inputs[0][0]]))
+    assert flat(on_host.loaded(source).run(inputs)) == flat(interp.run(source.plan.graph, [inputs[0][0]]))

@@ -13,7 +13,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sandgrain import datafile
 from sandgrain.data.readers.base import (
     MAX_CHANNELS,
     MAX_PIXELS,
@@ -28,6 +27,7 @@ from sandgrain.data.readers.base import (
 from sandgrain.data.records import Layout
 from sandgrain.data.tables import Rows, check_full_scale, to_counts
 from sandgrain.ir import Array
+from sandgrain.npy import READ_ERRORS, read_body, read_header
 
 KINDS = ("audio", "image", "motion")
 SUFFIXES = (".npz",)
@@ -60,7 +60,7 @@ def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
                 yield Sample(data, rate, k + 1, _at(labels, k, "y"), _at(groups, k, "group"), clipped)
     except (BadFileError, MemoryError):
         raise
-    except datafile.READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise BadFileError(f"cannot be decoded ({one_line(error)})") from None
 
 
@@ -77,7 +77,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[Array]:
     """x[0], x[1], ... in its own dtype; only one is held, unless the array lies in Fortran order."""
     with archive.open(info) as stream:
-        head = datafile.read_header(stream, info)
+        head = read_header(stream, info)
         if len(head.shape) < 2 or head.dtype.kind not in "iuf":
             raise BadFileError(f"x is {head.dtype} {head.shape}; give numbers, [recordings, ...]")
         if not 0 < head.shape[0] <= MAX_RECORDS:
@@ -86,10 +86,10 @@ def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[Array]:
         if head.fortran:
             if head.size > SMALL:
                 raise BadFileError(f"x lies in Fortran order and takes {head.size} bytes; save it in C order")
-            yield from datafile.read_body(stream, info, head)
+            yield from read_body(stream, info, head)
             return
         for _ in range(head.shape[0]):
-            yield datafile.read_body(stream, info, head.row)
+            yield read_body(stream, info, head.row)
 
 
 def _samples(row: Array, index: int, layout: Layout) -> tuple[Array, int]:
@@ -131,10 +131,10 @@ def _column(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name:
     if name not in members:
         return None
     with archive.open(members[name]) as stream:
-        head = datafile.read_header(stream, members[name])
+        head = read_header(stream, members[name])
         if head.dtype.kind not in "iuU" or head.dtype.itemsize > 4 * MAX_LABEL or np.prod(head.shape) > MAX_RECORDS:
             raise BadFileError(f"{name} is {head.dtype} {head.shape}; give integers or short text, one a recording")
-        return [str(value) for value in datafile.read_body(stream, members[name], head).reshape(-1).tolist()]
+        return [str(value) for value in read_body(stream, members[name], head).reshape(-1).tolist()]
 
 
 def _labels(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> list[str] | None:
