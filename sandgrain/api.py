@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from sandgrain import budget, datafile, fit, importing, proof, spec, targets, tune
 from sandgrain import measure as measuring
 from sandgrain import verify as verification
+from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import printable
 from sandgrain.codegen.ctext import identifier
 from sandgrain.codegen.model import Options, harness
@@ -94,7 +94,7 @@ class CompileRequest:
     max_flash: int | str | None = None  # bytes, or text such as "256K"
     max_latency: float | str | None = None  # milliseconds, or text such as "50ms"
     measure: bool = True  # build the firmware and run it; without: no code size, no instructions, nothing that follows from them
-    progress: Callable[[int, int], None] = lambda done, total: None  # told kernel candidates measured, and how many there are
+    progress: Progress = silent  # told kernel candidates measured, and how many there are
 
     def __post_init__(self) -> None:
         """Raises UsageError for options that do not go together."""
@@ -152,7 +152,7 @@ def compile(
     max_flash: int | str | None = None,
     max_latency: float | str | None = None,
     measure: bool = True,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Result:
     """Compile a model to C in folder `out`.
 
@@ -230,7 +230,7 @@ def verify(
     limit: int | None = None,
     on: str = "emulator",
     oracle: bool = True,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Verdict:
     """Compare a bundle's C with the reference over a data set (.npz with x and y), or over seeded random inputs.
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from sandgrain import datafile, targets
 from sandgrain.codegen import bundle
 from sandgrain.codegen.layers import Layer, shape_text
 from sandgrain.codegen.model import harness
 from sandgrain.cost import Image, energy_uj, milliseconds, stack_bound
+from sandgrain.cost.cycles import OVERHEAD
 from sandgrain.errors import BudgetError, UsageError
+from sandgrain.ir import Graph
 from sandgrain.pipeline import Compiled
 from sandgrain.plan import Plan
 from sandgrain.plan.storage import callers
@@ -26,6 +29,9 @@ from sandgrain.targets import Board
 from sandgrain.toolchain import DEFAULT, Toolchain, build_firmware
 
 ROOM = 8 << 20  # bytes: more than code, static memory and stack can add to what is planned
+
+SAMPLES = 6  # seeded inputs that a model is profiled with where its path depends on the data
+PATHS = 0.01  # share of all instructions by which two inputs must differ for more of them to be run
 
 # The smallest program with a harness: what start-up costs without a model.
 EMPTY = """\
@@ -104,9 +110,53 @@ def measure(build: Build, *, run: bool) -> Report:
         missing = emulator_missing(board)
         if missing:
             return replace(report, notes=(f"not run: {missing}",))
-        core = open_emulator(elf, board)
-        sample = build.compiled.graph.packed([x[0] for x in datafile.random(build.compiled.graph, 1).inputs])
-        return _emulated(report, core.profile(sample), board)
+        traces = profiles(open_emulator(elf, board), build.compiled.graph)
+        return with_spread(with_trace(report, traces[0], board), spread(traces), len(traces))
+
+
+def profiles(core: Emulator, graph: Graph) -> list[Trace]:
+    """Profiles over seeded inputs: two, and SAMPLES where the path through the code depends on the data.
+
+    Two inputs that take the same number of instructions in every layer say that no kernel chooses its path by the data. Layers that
+    differ by less than PATHS of all instructions (softmax: how far an exponent is shifted) do not deserve more runs.
+    """
+
+    def profile(seed: int) -> Trace:
+        return core.profile(graph.packed([x[0] for x in datafile.random(graph, 1, seed).inputs]))
+
+    traces = [profile(0), profile(1)]
+    first, second = (trace.layers for trace in traces)
+    apart = sum(abs(first[k].instructions - second[k].instructions) for k in first)
+    more = SAMPLES if apart > PATHS * traces[0].instructions else len(traces)
+    return traces + [profile(seed) for seed in range(len(traces), more)]
+
+
+Spread = tuple[int, float, int]  # fewest, mean and most instructions
+
+
+def spread(traces: Sequence[Trace]) -> dict[int, Spread]:
+    """Layer -> instructions over several inputs, for layers that they differ in; OVERHEAD stands for the whole inference."""
+    counts = {k: [trace.layers[k].instructions for trace in traces] for k in traces[0].layers}
+    counts[OVERHEAD] = [trace.instructions for trace in traces]
+    return {k: (min(c), sum(c) / len(c), max(c)) for k, c in counts.items() if min(c) < max(c)}
+
+
+def with_spread(report: Report, found: Mapping[int, Spread], samples: int) -> Report:
+    """The report with the fewest, mean and most instructions where they depend on the input; `instructions` is of the first input."""
+    if not found:
+        return report
+
+    def fields(layer: int) -> dict[str, Any]:
+        return dict(
+            zip(("instructions_min", "instructions_mean", "instructions_max"), found.get(layer, (None,) * 3), strict=True)
+        )
+
+    layers = tuple(replace(layer, **fields(layer.index)) for layer in report.layers)
+    sources = {
+        **report.sources,
+        "instructions_mean": f"emulated, over {samples} seeded inputs; layers without it take the same each time",
+    }
+    return replace(report, layers=layers, sources=sources, **fields(OVERHEAD))
 
 
 def instructions_of(build: Build) -> int | None:
@@ -194,23 +244,49 @@ def _alive(plan: Plan, step: int) -> int:
     return total
 
 
-def _linked(report: Report, elf: Path, build: Build) -> Report:
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What a firmware's ELF says of the model in it. Bytes above those of an empty program."""
+
+    flash: int  # code and constants
+    static: int  # writable memory beside arena, stream and the harness's window
+    stack: int  # worst case over the call graph
+
+
+def read_linked(report: Report, elf: Path, build: Build) -> Linked:
+    """The linked sizes of a build whose planned figures are in `report`."""
     sizes, base = sections(elf), _baseline(build.board, build.toolchain)
     flash = sum(sizes[k] - base[k] for k in ("text", "rodata", "data"))
     arena = -(-report.arena_bytes // 8) * 8  # the union that holds it is aligned
     # The harness has a whole window of the signal, which a product that streams does not; the stream is counted by itself.
     static = max(sizes["data"] + sizes["bss"] - base["data"] - base["bss"] - arena - report.window_bytes - report.stream_bytes, 0)
-    bound = stack_bound(Image(elf), "sg_infer", build.board.core.features).bytes
-    ram = report.arena_bytes + static + bound + report.stream_bytes
+    return Linked(flash, static, stack_bound(Image(elf), "sg_infer", build.board.core.features).bytes)
+
+
+def with_linked(report: Report, linked: Linked, toolchain: Toolchain) -> Report:
+    """The report with the sizes of a linked firmware."""
     return replace(
-        report, static_bytes=static, stack_bound_bytes=bound, ram_bytes=ram,
-        code_bytes=max(flash - report.weight_bytes, 0), flash_bytes=max(flash, report.weight_bytes),
-        sources={**report.sources, "code_bytes": f"linked ({build.toolchain.compiler} {build.toolchain.opt}), above an empty program",
-                 "static_bytes": "linked", "stack_bound_bytes": "worst case over the firmware's call graph"},
-    )  # fmt: skip
+        report,
+        static_bytes=linked.static,
+        stack_bound_bytes=linked.stack,
+        ram_bytes=report.arena_bytes + linked.static + linked.stack + report.stream_bytes,
+        code_bytes=max(linked.flash - report.weight_bytes, 0),
+        flash_bytes=max(linked.flash, report.weight_bytes),
+        sources={
+            **report.sources,
+            "code_bytes": f"linked ({toolchain.compiler} {toolchain.opt}), above an empty program",
+            "static_bytes": "linked",
+            "stack_bound_bytes": "worst case over the firmware's call graph",
+        },
+    )
 
 
-def _emulated(report: Report, trace: Trace, board: Board) -> Report:
+def _linked(report: Report, elf: Path, build: Build) -> Report:
+    return with_linked(report, read_linked(report, elf, build), build.toolchain)
+
+
+def with_trace(report: Report, trace: Trace, board: Board) -> Report:
+    """The report with what one emulated inference counted, and the estimates that follow on `board`."""
     waits, slowdown = board.wait_states, board.slowdown
 
     def time(cycles: float) -> float:

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from sandgrain import datafile
 from sandgrain.base import cache, files
+from sandgrain.base.progress import Progress, silent
 from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options, Source
 from sandgrain.cost import Image
+from sandgrain.costs import shape_of
 from sandgrain.errors import UsageError
 from sandgrain.ir import Graph
-from sandgrain.measure import Build
-from sandgrain.ops.base import Call, Fields
+from sandgrain.measure import Build, profiles
 from sandgrain.pipeline import emit
 from sandgrain.plan import Choice, candidates
 from sandgrain.run import emulator_missing, open_emulator
@@ -31,6 +29,7 @@ from sandgrain.scratch import scratch
 from sandgrain.targets import Board, load
 from sandgrain.toolchain import Toolchain
 
+MEASURING = "measuring kernels"  # what progress is told
 GOALS = ("speed", "size", "balanced")
 # clang unrolls what is not unrolled by hand too: 18 to 44 % of a network's code for at most 2.4 % of its instructions (five of the six
 # shared models; hello_world is larger without, and FFTs of audio take 5 to 7 % longer).
@@ -38,20 +37,16 @@ FLAGS = {"speed": "-O2", "size": "-Os", "balanced": "-O2 -fno-unroll-loops"}
 WORTH = 0.02  # balanced: the share of all instructions that a KiB of code must save
 KIB = 1024
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one layer costs with one candidate: instructions an inference, and bytes of code of its own."""
+    """What one layer costs with one candidate: mean instructions per inference, and bytes of code of its own."""
 
     instructions: int
     code: int
 
 
-def choose(
-    graph: Graph, board: Board, compiler: str, goal: str, progress: Progress = lambda done, total: None, *, measure: bool = True
-) -> Choice:
+def choose(graph: Graph, board: Board, compiler: str, goal: str, progress: Progress = silent, *, measure: bool = True) -> Choice:
     """The best kernel for every layer of an optimized graph on a board's core, by `goal` (one of GOALS).
 
     speed: fewest instructions. size: every kernel once, the smallest set. balanced: fewest instructions, and a copy of
@@ -68,9 +63,9 @@ def choose(
     variants = _variants(graph, board)
     figures: list[dict[int, Figures]] = []
     for k, variant in enumerate(variants):
-        progress(k, len(variants))
+        progress(MEASURING, k, len(variants))
         figures.append(_figures(_build(graph, board, toolchain, variant)))
-    progress(len(variants), len(variants))
+    progress(MEASURING, len(variants), len(variants))
     layers = sorted(set.intersection(*(set(f) for f in figures)))
     worth, alone = WORTH if goal == "balanced" else 0.0, frozenset[int]()
     while True:  # a layer that would share code with nobody decides again, without that way out; their number only grows
@@ -142,7 +137,7 @@ def _smallest(graph: Graph, board: Board, toolchain: Toolchain, progress: Progre
     def size(kernels: Mapping[int, str]) -> int:
         key = tuple(kernels.values())
         if key not in sizes:
-            progress(len(sizes), max(len(sizes), len(ranks) + len(swaps)))
+            progress(MEASURING, len(sizes), max(len(sizes), len(ranks) + len(swaps)))
             build = _build(graph, board, toolchain, Choice(kernels, _all(graph)))
             with scratch() as work:
                 sizes[key] = sum(sections(build.link(work / "firmware.elf")).values())
@@ -152,7 +147,7 @@ def _smallest(graph: Graph, board: Board, toolchain: Toolchain, progress: Progre
     for op, name in swaps:
         layers = [n.outputs[0] for n in graph.nodes if n.op == op and name in {k.name for k in fitting[n.outputs[0]]}]
         best = min(best, {**best, **dict.fromkeys(layers, name)}, key=size)
-    progress(len(sizes), len(sizes))
+    progress(MEASURING, len(sizes), len(sizes))
     return Choice(best, _all(graph))
 
 
@@ -173,14 +168,13 @@ def _figures(build: Build) -> dict[int, Figures]:
         return found
     with scratch() as work:
         elf = build.link(work / "firmware.elf")
-        core = open_emulator(elf, build.board)
-        inputs = datafile.random(source.plan.graph, 1).inputs
-        trace = core.profile(source.plan.graph.packed([x[0] for x in inputs]))
+        traces = profiles(open_emulator(elf, build.board), source.plan.graph)
         sizes = {index: f.size for index, f in Image(elf).layers().items()}
     measured = {}
     for layer in source.layers:
         tensor = source.plan.graph.nodes[layer.index].outputs[0]
-        measured[tensor] = Figures(trace.layers[layer.index].instructions, sizes[layer.index])
+        counts = [trace.layers[layer.index].instructions for trace in traces]
+        measured[tensor] = Figures(round(sum(counts) / len(counts)), sizes[layer.index])
         _remember(keys[tensor], measured[tensor])
     return measured
 
@@ -195,21 +189,9 @@ def _keys(build: Build) -> dict[int, str]:
         node = source.plan.graph.nodes[layer.index]
         chosen = source.plan.selected[layer.index]
         assert chosen is not None
-        calls = [_shape_of(call) for call in chosen.lowered.calls]
+        calls = [shape_of(call) for call in chosen.lowered.calls]
         keys[node.outputs[0]] = hashlib.sha256(f"{base}{chosen.kernel.name}{layer.shared}{calls}".encode()).hexdigest()
     return keys
-
-
-def _shape_of(call: Call) -> str:
-    """A call's parameters without the contents of its tables."""
-    return f"{call.source}{_sizes_of(call.fields)}"
-
-
-def _sizes_of(fields: Fields) -> dict[str, object]:
-    return {
-        k: (v.shape, v.dtype.name) if isinstance(v, np.ndarray) else _sizes_of(v) if isinstance(v, Mapping) else v
-        for k, v in fields.items()
-    }
 
 
 def _folder() -> Path:

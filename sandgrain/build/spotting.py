@@ -113,7 +113,7 @@ def rule_of(project: Project, labels: tuple[str, ...]) -> Rule:
 
 def applies(run: Run, firmware: Firmware) -> bool:
     """Whether the firmware listens to a stream of sound and decides, and the project wants that to be counted."""
-    return run.found.kind == "audio" and run.project.decide.minutes > 0 and firmware.decides
+    return run.found.about.silence_between and run.project.decide.minutes > 0 and firmware.decides
 
 
 def spotted(run: Run, firmware: Firmware) -> Spotted | None:

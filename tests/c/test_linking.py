@@ -15,6 +15,7 @@ from sandgrain.errors import UsageError
 from sandgrain.toolchain import zig
 from tests.c.bundles import digits, kinds, main_text
 from tests.c.programs import STRICT, driver, flat, host_compilers, run_compiler, run_program
+from tests.conftest import ROOT
 from tests.draws import random_inputs
 
 STANDARD = """
@@ -78,6 +79,12 @@ def test_two_models_in_one_folder_each_give_their_own_answers(tmp_path: Path) ->
     inputs = [[x[0] for x in random_inputs(s.plan.graph, k, 1)] for k, s in enumerate(models)]
     expected = b"".join(flat(interp.run(s.plan.graph, x)) for s, x in zip(models, inputs, strict=True))
     assert run_program(tmp_path / "program", b"".join(map(flat, inputs))) == expected
+
+
+def test_a_kernels_file_name_says_which_file_it_is() -> None:
+    """Bundles share kernels/, where files of all folders lie side by side."""
+    names = [path.name for path in (ROOT / "sandgrain" / "kernels").rglob("*.h")]
+    assert len(names) == len({name.lower() for name in names}) > 100
 
 
 def test_every_header_that_the_c_library_includes_is_known(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from sandgrain import targets, tune
 from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options, generate
 from sandgrain.errors import SandgrainError
+from sandgrain.frontends import text
 from sandgrain.ops import OPS
 from sandgrain.pipeline import emit, planned, read
 from sandgrain.plan import Choice, candidates
@@ -51,7 +52,7 @@ def features_of(core: str) -> frozenset[str]:
 def graphs_of(model: bytes) -> Any:
     """A model as it is read and optimized, or None where it cannot be compiled without calibration, or at all."""
     try:
-        return read(model, "model")
+        return read(text.read_any(model, "model"), "model")
     except SandgrainError:
         return None
 
@@ -86,9 +87,9 @@ def op_bundles(op: str, core: str, seeds: Sequence[int], draws: Draws | None = N
 
 def digest(*texts: str) -> str:
     found = hashlib.sha256()
-    for text in texts:
-        found.update(f"{len(text)} ".encode())
-        found.update(text.encode())
+    for part in texts:
+        found.update(f"{len(part)} ".encode())
+        found.update(part.encode())
     return found.hexdigest()[:DIGITS]
 
 

@@ -39,6 +39,7 @@ LAYERS = (
         "fit",
         "tune",
         "measure",
+        "costs",
         "proof",
         "verify",
         "report",

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from sandgrain.data import kinds
 from sandgrain.data.readers.base import (
     MAX_CHANNELS,
     MAX_PIXELS,
@@ -25,13 +26,14 @@ from sandgrain.data.readers.base import (
     one_line,
 )
 from sandgrain.data.records import Layout
-from sandgrain.data.tables import Rows, check_full_scale, to_counts
+from sandgrain.data.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
 from sandgrain.ir import Array
 from sandgrain.npy import READ_ERRORS, read_body, read_header
 
 KINDS = ("audio", "image", "motion")
 SUFFIXES = (".npz",)
 WHAT = "an .npz file"
+OPTIONS = (TableOptions, Scale)
 
 MAX_MEMBERS = 1024  # of the archive
 MAX_LABEL = 200  # characters of a fixed-width text in `y`, `group` or `labels`
@@ -93,20 +95,20 @@ def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[Array]:
 
 
 def _samples(row: Array, index: int, layout: Layout) -> tuple[Array, int]:
-    if layout.kind == "image":
+    kind = kinds.of(layout.kind)
+    if not kind.sampled:
         return _image(row), 0
-    if row.ndim > 2 or (layout.kind == "audio" and row.size != len(row)):
-        raise BadFileError(
-            f"x has recordings of {row.shape}; {layout.kind} takes [samples{', channels' * (layout.kind == 'motion')}]"
-        )
+    if row.ndim > 2 or (kind.mono and row.size != len(row)):
+        raise BadFileError(f"x has recordings of {row.shape}; {layout.kind} takes [samples{'' if kind.mono else ', channels'}]")
     row = row.reshape(len(row), -1)
     check_values(*row.shape)
-    if row.dtype == np.int16 and not layout.full_scale:
+    if row.dtype == np.int16 and not layout.get(Scale).full_scale:
         return row, 0
     scale = check_full_scale(layout, row.shape[1])
-    if scale is None and layout.kind == "audio" and row.dtype.kind == "f":
+    if scale is None and kind.mono and row.dtype.kind == "f":
         scale = np.ones(1)
-    names = layout.columns if len(layout.columns) == row.shape[1] else tuple(str(k + 1) for k in range(row.shape[1]))
+    columns = layout.get(TableOptions).columns
+    names = columns if len(columns) == row.shape[1] else tuple(str(k + 1) for k in range(row.shape[1]))
     return to_counts(Rows(row.astype(np.float64), f"recording {index}, row", range(1, len(row) + 1)), scale, names)
 
 
@@ -148,10 +150,11 @@ def _labels(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> li
 
 def _rate(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], layout: Layout) -> float:
     texts = _column(archive, members, "rate")
-    rate = float(texts[0]) if texts and layout.kind != "image" else 0.0
+    sampled = kinds.of(layout.kind).sampled
+    rate = float(texts[0]) if texts and sampled else 0.0
     if rate and layout.rate and rate != layout.rate:
         raise BadFileError(f"is sampled at {rate:g} Hz, the data set at {layout.rate:g} Hz")
-    return rate or (layout.rate if layout.kind != "image" else 0.0)
+    return rate or (layout.rate if sampled else 0.0)
 
 
 def _at(texts: list[str] | None, k: int, name: str) -> str | None:
