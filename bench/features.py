@@ -9,8 +9,6 @@ pieces of 1 to 97 samples.
 from __future__ import annotations
 
 import argparse
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,15 +16,16 @@ from rich.console import Console
 from rich.table import Table
 
 from sandgrain import measure, targets
-from sandgrain.codegen import bundle
-from sandgrain.codegen.model import Options, Source, generate
+from sandgrain.codegen.model import Options, Source
 from sandgrain.features.blocks import parse
 from sandgrain.features.frontend import FrontEnd
 from sandgrain.features.pipeline import Normalization, Pipeline
 from sandgrain.features.signal import Signal
 from sandgrain.ir import Array
-from sandgrain.plan import plan
+from sandgrain.pipeline import emit
+from sandgrain.plan import Choice
 from sandgrain.run import emulator_missing
+from sandgrain.toolchain import Toolchain
 
 CORES = tuple(c for c in targets.cores() if c != "host" and not emulator_missing(targets.load(c)))
 AUDIO = Signal("audio", (16000, 1), 16000.0)
@@ -60,15 +59,13 @@ def rows(cores: list[str]) -> list[Row]:
 def row(name: str, core: str) -> Row:
     signal, blocks, stride = FRONTS[name]
     front = FrontEnd(Pipeline(signal, parse(blocks)), Normalization((0.0,), (1.0,)), stride)
-    board = targets.load(core)
-    source = generate(plan(front.graph(), board.core.features, stride=stride), Options("front"))
+    board, raw = targets.load(core), front.graph()
+    build = measure.Build(emit(raw, raw, board, Options("front"), Choice(), stride), board, Toolchain(opt="-O3"))
+    source = build.compiled.source
     graph = source.plan.graph
-    with tempfile.TemporaryDirectory(prefix="sandgrain-bench-") as work:
-        folder = Path(work)
-        bundle.write(source, folder)
-        whole = instructions(folder, source, board, stream=False)
-        frames = graph.tensors[graph.outputs[0]].shape[1]
-        hop = round(instructions(folder, source, board, stream=True) / frames) if stride else None
+    whole = instructions(build, stream=False)
+    frames = graph.tensors[graph.outputs[0]].shape[1]
+    hop = round(instructions(build, stream=True) / frames) if stride else None
     constants = sum(layer.weight_bytes for layer in source.layers)
     stream = source.plan.stream
     ring = 2 * stream.window * stream.channels if stream is not None else 0
@@ -79,9 +76,9 @@ def row(name: str, core: str) -> Row:
     }  # fmt: skip
 
 
-def instructions(folder: Path, source: Source, board: targets.Board, *, stream: bool) -> int:
-    with measure.firmware(folder, source, board, "zig", "-O3", stream=stream) as core:
-        return core.profile([window(source)]).instructions
+def instructions(build: measure.Build, *, stream: bool) -> int:
+    with measure.firmware(build, stream=stream) as core:
+        return core.profile([window(build.compiled.source)]).instructions
 
 
 def window(source: Source) -> bytes:

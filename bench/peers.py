@@ -31,7 +31,7 @@ from sandgrain.proof import load_bundle
 from sandgrain.run import open_emulator
 from sandgrain.run.elf import sections
 from sandgrain.run.trace import Trace
-from sandgrain.toolchain import available_compilers, build_firmware
+from sandgrain.toolchain import Toolchain, available_compilers, build_firmware
 
 CORE = "cortex-m4"
 PEERS = ("bakenn", "emlearn")
@@ -129,7 +129,7 @@ def link(program: Program, work: Path, compiler: str, flag: str) -> Path:
     (work / "harness.c").write_text(program.harness, "utf-8")
     sources = [*program.sources, work / "harness.c"]
     opt = " ".join([flag, DIALECT, *(f"-D{name}" for name in program.defines)])
-    return build_firmware(sources, program.includes, targets.load(CORE), work / "firmware.elf", compiler=compiler, opt=opt)
+    return build_firmware(sources, program.includes, targets.load(CORE), work / "firmware.elf", Toolchain(compiler, opt))
 
 
 def figures(elf: Path, trace: Trace, compiler: str, opt: str) -> Row:
@@ -152,7 +152,7 @@ def _ours(graph: Graph, inputs: list[Array], compiler: str) -> tuple[int | None,
         path.write_bytes(exporter.write(graph))
         sandgrain.compile(path, target=CORE, out=out, compiler=compiler, optimize="speed")
         bundle = load_bundle(out)
-        with firmware(bundle.folder, bundle.compiled.source, bundle.board, compiler, bundle.opt) as core:
+        with firmware(bundle.build) as core:
             trace = core.profile([x.tobytes() for x in inputs])
     return trace.instructions, trace.outputs
 
@@ -163,7 +163,7 @@ def _empty(compiler: str, opt: str) -> dict[str, int]:
     with tempfile.TemporaryDirectory(prefix="sandgrain-peer-") as folder:
         path = Path(folder) / "empty.c"
         path.write_text(EMPTY, "ascii")
-        return sections(build_firmware([path], [], targets.load(CORE), Path(folder) / "e.elf", compiler=compiler, opt=opt))
+        return sections(build_firmware([path], [], targets.load(CORE), Path(folder) / "e.elf", Toolchain(compiler, opt)))
 
 
 def _real(values: Array, graph: Graph, tensor: int) -> Array:

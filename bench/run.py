@@ -16,6 +16,7 @@ from typing import Any
 
 import bars
 import features
+import felt
 import ingest
 import jobs
 import page
@@ -61,6 +62,8 @@ def main() -> None:
     torch_peers.show(modules)
     seconds = jobs.compile_seconds(given.models, list(bars.BARS["compile_seconds"])) if whole or given.bars else {}
     show_bars(list(bars.checks(rows, limited, seconds, fronts, modules)))
+    if whole or given.felt:
+        felt.show(felt.measure())
     if whole or given.ingest:
         with ProcessPoolExecutor(1, FRESH) as alone:  # the memory that this process has by now is not theirs
             ingest.show(alone.submit(ingest.measure, INGESTED, 16_000).result())
@@ -83,6 +86,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--bars", action="store_true", help="time the compiler and limit the RAM in a partial run too")
     parser.add_argument("--fronts", action="store_true", help="the feature blocks in a partial run too")
+    parser.add_argument("--felt", action="store_true", help="what users wait for in a partial run too")
     parser.add_argument("--ingest", action="store_true", help=f"read {INGESTED:,} recordings in a partial run too")
     parser.add_argument("--modules", action="store_true", help="PyTorch modules through us and BakeNN in a partial run too")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave out other compilers of networks")

@@ -27,7 +27,6 @@ import sandgrain
 from sandgrain import datafile, targets, tune
 from sandgrain.errors import SandgrainError
 from sandgrain.ir import Array
-from sandgrain.measure import build
 from sandgrain.proof import load_bundle
 from sandgrain.quant import dequantize
 from sandgrain.quantize.report import snr_db
@@ -78,7 +77,6 @@ def _nothing(variant: str, note: str) -> Row:
 
 
 def _ours(model: Any, wanted: Array, compiler: str, goal: str) -> Row:
-    board = targets.load(CORE)
     with tempfile.TemporaryDirectory(prefix="sandgrain-peer-") as folder:
         out = Path(folder) / "out"
         try:
@@ -87,7 +85,7 @@ def _ours(model: Any, wanted: Array, compiler: str, goal: str) -> Row:
                 compiler=compiler, optimize=goal,
             )  # fmt: skip
             bundle = load_bundle(out)
-            elf = build(out, bundle.compiled.source, board, compiler, bundle.opt, Path(folder) / "firmware.elf")
+            elf = bundle.build.link(Path(folder) / "firmware.elf")
         except SandgrainError as error:
             return _nothing("", str(error))
         graph = bundle.compiled.imported

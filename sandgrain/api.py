@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from sandgrain import budget, datafile, fit, importing, proof, spec, targets, tune
+from sandgrain import measure as measuring
 from sandgrain import verify as verification
+from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import printable
 from sandgrain.codegen.ctext import identifier
 from sandgrain.codegen.model import Options, harness
@@ -20,7 +21,7 @@ from sandgrain.decide import Rule
 from sandgrain.errors import ToolchainError, UsageError
 from sandgrain.features.frontend import FrontEnd
 from sandgrain.ir import Array, Graph
-from sandgrain.measure import measure_folder, measure_with_room
+from sandgrain.measure import Build
 from sandgrain.pipeline import emit, read
 from sandgrain.printer import dump
 from sandgrain.quant import dequantize
@@ -29,7 +30,7 @@ from sandgrain.run.host import HostModel
 from sandgrain.survey import inspect
 from sandgrain.verify import Verdict
 
-__all__ = ["Result", "compile", "inspect", "profile", "verify"]
+__all__ = ["CompileRequest", "Result", "compile", "inspect", "profile", "verify"]
 
 RANDOM_SAMPLES = 10
 AMPLE = 8192  # bytes: no model needs more RAM than this beside its arena
@@ -67,7 +68,68 @@ class Result:
 
         `y`: labels [n], for the accuracy. `on`: "emulator" or "host".
         """
-        return _verify(proof.load_bundle(self.folder), x, y, on=on)
+        bundle = proof.load_bundle(self.folder)
+        return verification.verify(bundle, _samples(bundle, x, y), on)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CompileRequest:
+    """What `compile` is asked for: one field per option."""
+
+    model: Any  # path of a .tflite, .onnx, .keras or .pt2 file or a graph's text; a live model; a graph; None: `features` alone
+    features: str | os.PathLike[str] | FrontEnd | None = None  # front end, or its features.json; the C takes raw samples
+    target: str = "cortex-m4"  # a board or a core
+    out: str | os.PathLike[str] | None = None  # folder of the bundle; None: named after the model
+    name: str | None = None  # prefix of every C name; None: made from the model's file name
+    example_input: Any = None  # for a live PyTorch module: a tensor of batch 1, or a tuple of them
+    calibration: Any = None  # samples to quantize floats with: array [n, ...] in the model's layout, a tuple of them, or an .npz
+    labels: str | os.PathLike[str] | tuple[str, ...] | None = None  # class names, or a text file with one label per line
+    arena: str = "static"  # "static" or "caller": who owns the working memory
+    section: str | None = None  # linker section of a static arena
+    threshold: int | None = None  # for a model with one int32 score: the C says which scores are anomalies
+    rule: Rule | None = None  # how the scores of a stream become decisions: the macros of NAME_decide
+    compiler: str = "zig"  # the compiler that the figures are for
+    optimize: str = "balanced"  # "speed", "size" or "balanced": the goal by which kernels are chosen
+    max_ram: int | str | None = None  # bytes, or text such as "64K"
+    max_flash: int | str | None = None  # bytes, or text such as "256K"
+    max_latency: float | str | None = None  # milliseconds, or text such as "50ms"
+    measure: bool = True  # build the firmware and run it; without: no code size, no instructions, nothing that follows from them
+    progress: Progress = silent  # told kernel candidates measured, and how many there are
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for options that do not go together."""
+        if self.arena not in ("static", "caller"):
+            raise UsageError(f"--arena {printable(self.arena)} is neither static nor caller")
+        if self.arena == "caller" and self.section is not None:
+            raise UsageError("--arena-section goes with --arena static; with caller, the caller places the arena")
+
+    @property
+    def path(self) -> Path:
+        """What the model is called in messages and, without a suffix, in C."""
+        return _path(self.model)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.path.stem if self.out is None else self.out)
+
+    @property
+    def front(self) -> FrontEnd | None:
+        """The front end, read from its file where only that is named. Raises UsageError."""
+        return self.features if isinstance(self.features, FrontEnd) or self.features is None else _front(Path(self.features))
+
+    @property
+    def options(self) -> Options:
+        """How the C is written."""
+        name = self.name or identifier(self.path.stem)
+        return Options(name, self.arena, self.section, self.rule or Rule(), self.threshold)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The labels, read from their file where only that is named. Raises UsageError."""
+        words = self.labels if isinstance(self.labels, tuple) else _labels(Path(self.labels)) if self.labels is not None else ()
+        if any(len(word.encode("utf-8", "replace")) > MAX_LABEL for word in words):
+            raise UsageError(f"--labels: a label is longer than {MAX_LABEL} bytes; shorten it")
+        return words
 
 
 def compile(
@@ -90,72 +152,63 @@ def compile(
     max_flash: int | str | None = None,
     max_latency: float | str | None = None,
     measure: bool = True,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Result:
     """Compile a model to C in folder `out`.
 
-    `model`: the path of a .tflite, .onnx, .keras or .pt2 file or of a graph's text; a live model of PyTorch or Keras, or a graph;
-    None for `features` alone. `example_input`: for a live PyTorch module, a tensor of batch 1 (or a tuple of them).
-    `calibration`: samples that a model of floats is quantized with: an array [n, ...] in the model's own layout, a tuple of them
-    for several inputs, or an .npz with x.
-
-    `features`: the front end between raw samples and the model's input, or a features.json that holds one; the C then takes
-    raw samples, and where the front end names a stride also a stream of them.
-    `target`: a board or core. `out`: by default named after the model. `name`: C prefix, by default made from the file name.
-    `labels`: class names, or a file of
-    one a line. `arena`: "static" or "caller". `section`: linker section of a static arena. `threshold`: of a
-    model that gives one int32 score; the C then says which are anomalies. `rule`: how a stream's scores become decisions, the
-    macros of `NAME_decide`. `optimize`: "speed", "size" or
-    "balanced"; the kernels are chosen by running the candidates on the emulated core. `max_ram`, `max_flash`: bytes, or text
-    such as "64K"; `max_latency`: milliseconds, or text such as "50ms". `measure`: do so, build the
-    firmware and run it once (otherwise code size, instructions and what follows from them are None). `progress` is told
-    candidates done and how many there are.
-
-    When the RAM limit is exceeded, kernels that need less memory are taken, and then leading layers run in strips.
+    The options are the fields of `sandgrain.api.CompileRequest`, which says what each means. The kernels are chosen by
+    running the candidates on the emulated core. When the RAM limit is exceeded, kernels that need less memory are taken,
+    and then leading layers run in strips.
 
     Raises ModelError or UsageError for what cannot be compiled, BudgetError when a limit of the board or one given here
     cannot be kept, ToolchainError and RunError when a tool fails. On any error `out` is as it was.
     """
-    if arena not in ("static", "caller"):
-        raise UsageError(f"--arena {printable(arena)} is neither static nor caller")
-    if arena == "caller" and section is not None:
-        raise UsageError("--arena-section goes with --arena static; with caller, the caller places the arena")
-    path, board = _path(model), targets.load(target)
-    folder = Path(path.stem if out is None else out)
-    limits = budget.limits(max_ram, max_flash, max_latency)
-    front = features if isinstance(features, FrontEnd) or features is None else _front(Path(features))
-    options = Options(name or identifier(path.stem), arena, section, rule or Rule(), threshold)
-    words = labels if isinstance(labels, tuple) else _labels(Path(labels)) if labels is not None else ()
-    if any(len(word.encode("utf-8", "replace")) > MAX_LABEL for word in words):
-        raise UsageError(f"--labels: a label is longer than {MAX_LABEL} bytes; shorten it")
-    opt = tune.FLAGS.get(optimize, "-O2")
-    with spec.located(printable(path.name)):
-        brought = None if model is None else importing.bring(model, path.stem, example_input, calibration)
-        data = None if brought is None else brought.data
-        imported, optimized = read(data, options.name, words, front)
-        if brought is not None and front is None:
-            imported = replace(imported, channels_first=brought.graph.channels_first)
-        choice = tune.choose(optimized, board, compiler, optimize, progress, measure=measure)
+    return _compile(CompileRequest(**locals()))
+
+
+def _compile(request: CompileRequest) -> Result:
+    limits = budget.limits(request.max_ram, request.max_flash, request.max_latency)
+    front, options, words = request.front, request.options, request.words
+    board, title = targets.load(request.target), request.path.name
+    with spec.located(printable(title)):
+        brought = None
+        if request.model is not None:
+            brought = importing.bring(request.model, request.path.stem, request.example_input, request.calibration)
+        imported, optimized = read(None if brought is None else brought.graph, options.name, words, front)
+        choice = tune.choose(optimized, board, request.compiler, request.optimize, request.progress, measure=request.measure)
         compiled = emit(imported, optimized, board, options, choice, front.stride if front else 0)
-    ram = budget.ram_limit(limits, board)
-    cost = ""
-    if ram is not None and compiled.source.plan.arena_bytes > ram - AMPLE:
-        compiled, cost = fit.fit(compiled, board, compiler, opt, ram, measure=measure)
-    report: list[Report] = []
+    build = Build(compiled, board, tune.toolchain_for(request.compiler, request.optimize), title)
+    build, cost = _fitted_to_ram(build, limits, measure=request.measure)
+    reports: list[Report] = []
+    proof.save(
+        build,
+        proof.Origin(None if brought is None else brought.data, front),
+        request.folder,
+        lambda b: reports.append(_accept(b, limits, request)),
+    )
+    report = replace(reports[0], notes=(*reports[0].notes, cost)) if cost else reports[0]
+    return Result(request.folder, report, dump(build.compiled.graph), None if brought is None else brought.snr_db)
 
-    def accept(place: Path) -> None:
-        planned = measure_folder(place, compiled, board, compiler, opt, path.name, run=False)
-        budget.check_memory(planned, limits, board)  # what cannot fit is not built
-        try:
-            measured = measure_folder(place, compiled, board, compiler, opt, path.name, run=True) if measure else planned
-        except ToolchainError:
-            budget.check_memory(measure_with_room(place, compiled, board, compiler, opt, path.name), limits, board)
-            raise
-        budget.check(measured, limits, board)
-        report.append(replace(measured, notes=(*measured.notes, cost) if cost else measured.notes))
 
-    proof.save(compiled, proof.Origin(data, front), board, compiler, opt, path.name, folder, accept)
-    return Result(folder, report[0], dump(compiled.graph), None if brought is None else brought.snr_db)
+def _fitted_to_ram(build: Build, limits: budget.Limits, *, measure: bool) -> tuple[Build, str]:
+    """The build with kernels and strips that keep the limit of RAM, where there is one, and what that costs."""
+    ram = budget.ram_limit(limits, build.board)
+    if ram is None or build.compiled.source.plan.arena_bytes <= ram - AMPLE:
+        return build, ""
+    return fit.fit(build, ram, measure=measure)
+
+
+def _accept(build: Build, limits: budget.Limits, request: CompileRequest) -> Report:
+    """The report of a build that keeps its limits. Raises BudgetError, ToolchainError or RunError."""
+    planned = measuring.measure(build, run=False)
+    budget.check_memory(planned, limits, build.board)  # what cannot fit is not built
+    try:
+        report = measuring.measure(build, run=True) if request.measure else planned
+    except ToolchainError:
+        budget.check_memory(measuring.measure_with_room(build), limits, build.board)
+        raise
+    budget.check(report, limits, build.board)
+    return report
 
 
 def profile(folder: str | os.PathLike[str], *, target: str | None = None, compiler: str | None = None) -> Report:
@@ -166,7 +219,8 @@ def profile(folder: str | os.PathLike[str], *, target: str | None = None, compil
         raise UsageError(
             f"the C was made for {bundle.board.core.name}, which has features {board.core.name} lacks; compile for {board.name}"
         )
-    return measure_folder(bundle.folder, bundle.compiled, board, compiler or bundle.compiler, bundle.opt, bundle.model, run=True)
+    toolchain = replace(bundle.build.toolchain, compiler=compiler or bundle.build.toolchain.compiler)
+    return measuring.measure(replace(bundle.build, board=board, toolchain=toolchain), run=True)
 
 
 def verify(
@@ -176,30 +230,28 @@ def verify(
     limit: int | None = None,
     on: str = "emulator",
     oracle: bool = True,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Verdict:
     """Compare a bundle's C with the reference over a data set (.npz with x and y), or over seeded random inputs.
 
     Samples have the layout of the model that the bundle was made from, or that of its graph where only that fits.
     """
-    return _verify(proof.load_bundle(Path(folder)), data, None, limit=limit, on=on, oracle=oracle, progress=progress)
+    bundle = proof.load_bundle(Path(folder))
+    return verification.verify(bundle, _samples(bundle, data, None, limit), on, oracle=oracle, progress=progress)
 
 
-def _verify(
-    bundle: proof.Bundle, x: Any, y: Any, *, limit: int | None = None, on: str, oracle: bool = True,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Verdict:  # fmt: skip
+def _samples(bundle: proof.Bundle, x: Any, y: Any, limit: int | None = None) -> datafile.DataSet:
+    """The first `limit` samples of `x`, an array or a file, as the bundle's graph takes them; seeded random ones for None."""
     graph = bundle.compiled.imported
     if x is None:
-        samples = datafile.random(graph, limit or RANDOM_SAMPLES)
-    elif isinstance(x, str | os.PathLike):
-        samples = datafile.load(Path(x), graph).head(limit)
-    else:
-        labels = None if y is None else np.asarray(y).reshape(-1).astype(np.int64)
-        samples = datafile.DataSet(_fitted(graph, x), labels).head(limit)
-        if labels is not None and len(labels) != samples.samples:
-            raise UsageError(f"{len(labels)} labels for {samples.samples} samples; give one for each")
-    return verification.verify(bundle, samples, on, oracle=oracle, progress=progress)
+        return datafile.random(graph, limit or RANDOM_SAMPLES)
+    if isinstance(x, str | os.PathLike):
+        return datafile.load(Path(x), graph).head(limit)
+    labels = None if y is None else np.asarray(y).reshape(-1).astype(np.int64)
+    samples = datafile.DataSet(_fitted(graph, x), labels).head(limit)
+    if labels is not None and len(labels) != samples.samples:
+        raise UsageError(f"{len(labels)} labels for {samples.samples} samples; give one for each")
+    return samples
 
 
 def _predict(bundle: proof.Bundle, x: Any) -> list[Array]:

@@ -66,16 +66,8 @@ def check(report: Report, limits: Limits, board: Board) -> None:
         )
     if report.latency_ms > limits.latency_ms:
         excess = f"{report.latency_ms - limits.latency_ms:.2f} ms"
-        what = f"latency {report.latency_ms:.2f} ms (estimated)"
-        _fail(
-            report,
-            "latency_ms",
-            what,
-            f"{limits.latency_ms:g} ms",
-            "--max-latency",
-            excess,
-            lambda worst: f"takes {worst.latency_ms or 0:.2f} ms",
-        )
+        fact = f"latency {report.latency_ms:.2f} ms (estimated) exceeds {limits.latency_ms:g} ms (--max-latency) by {excess}"
+        _fail(report, fact, "latency_ms", lambda worst: f"takes {worst.latency_ms or 0:.2f} ms")
 
 
 def check_memory(report: Report, limits: Limits, board: Board) -> None:
@@ -85,11 +77,11 @@ def check_memory(report: Report, limits: Limits, board: Board) -> None:
     flash, flash_of = _tighter(limits.flash_bytes, own_flash, board, "--max-flash")
     if ram is not None and report.ram_bytes > ram:
         detail = f"arena {size(report.arena_bytes)} + static and stack {size(report.ram_bytes - report.arena_bytes)}"
-        _fail(report, "ram_bytes", f"RAM {size(report.ram_bytes)}", size(ram), ram_of, size(report.ram_bytes - ram),
-              lambda worst: f"needs {size(worst.ram_bytes)} of arena; {detail}")  # fmt: skip
+        fact = f"RAM {size(report.ram_bytes)} exceeds {size(ram)} ({ram_of}) by {size(report.ram_bytes - ram)}"
+        _fail(report, fact, "ram_bytes", lambda worst: f"needs {size(worst.ram_bytes)} of arena; {detail}")
     if flash is not None and report.flash_bytes > flash:
-        _fail(report, "weight_bytes", f"flash {size(report.flash_bytes)}", size(flash), flash_of, size(report.flash_bytes - flash),
-              lambda worst: f"holds {size(worst.weight_bytes)} of weights")  # fmt: skip
+        fact = f"flash {size(report.flash_bytes)} exceeds {size(flash)} ({flash_of}) by {size(report.flash_bytes - flash)}"
+        _fail(report, fact, "weight_bytes", lambda worst: f"holds {size(worst.weight_bytes)} of weights")
 
 
 def ram_limit(limits: Limits, board: Board) -> int | None:
@@ -105,9 +97,8 @@ def _tighter(given: int | None, own: int | None, board: Board, option: str) -> t
     return own, board.name
 
 
-def _fail(
-    report: Report, key: str, what: str, limit: str, whose: str, excess: str, why: Callable[[LayerReport], str]
-) -> NoReturn:
+def _fail(report: Report, fact: str, key: str, why: Callable[[LayerReport], str]) -> NoReturn:
+    """Raise BudgetError with `fact`, and the layer whose `key` is largest to blame."""
     worst = max(report.layers, key=lambda layer: getattr(layer, key) or 0, default=None)
     blame = f": layer {worst.index} ({worst.op} {worst.shape}) {why(worst)}" if worst else ""
-    raise BudgetError(f"{what} exceeds {limit} ({whose}) by {excess}{blame}")
+    raise BudgetError(f"{fact}{blame}")

@@ -8,17 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sandgrain import passes
+from sandgrain import on_host, passes
 from sandgrain.base.text import printable
-from sandgrain.codegen.model import Options, generate
 from sandgrain.datafile import DataSet, arrays_of, numbers, to_graph
 from sandgrain.errors import UsageError
 from sandgrain.ir import Array, Graph, Tensor
-from sandgrain.plan import plan
 from sandgrain.quant import Quantization, dequantize, quantize
 from sandgrain.quantize import floats
 from sandgrain.quantize.report import snr_db
-from sandgrain.run.host import HostModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ def int8_outputs(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
 
     `inputs`: float32 [n, *shape]; they are quantized by the graph's inputs. Raises ToolchainError without a compiler.
     """
-    host = HostModel.from_source(generate(plan(passes.optimize(graph), ()), Options("model")))
+    host = on_host.compiled(passes.optimize(graph))
     given = []
     for x, index in zip(inputs, graph.inputs, strict=True):
         tensor = graph.tensors[index]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +117,7 @@ def _load(model: Any, name: str, example_input: Any) -> Graph:
     bundle = proof.load_bundle(Path(model))
     if bundle.origin.model is None:
         raise UsageError(f"{printable(name)} computes features and has no network; give a bundle or a file with one")
-    graph = text.read_any(bundle.origin.model, name)
-    return replace(graph, channels_first=bundle.compiled.imported.channels_first)
+    return text.read_any(bundle.origin.model, name)
 
 
 # --- kinds -------------------------------------------------------------------------------------------------------------

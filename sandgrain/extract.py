@@ -10,12 +10,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from sandgrain.codegen.model import Options, generate
+from sandgrain import on_host
 from sandgrain.features.frontend import FrontEnd
 from sandgrain.features.pipeline import Moments, Normalization, Pipeline
 from sandgrain.ir import Array, Graph
-from sandgrain.plan import plan
-from sandgrain.run.host import HostModel
 
 BATCH = 64  # windows at a time: 2 MB of one-second audio
 
@@ -25,7 +23,7 @@ class Extractor:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._host = HostModel.from_source(generate(plan(graph, ()), Options("front")))
+        self._host = on_host.compiled(graph)
 
     def run(self, windows: Array) -> Array:
         """[n, *signal shape] in the signal's dtype -> [n, *feature shape]."""

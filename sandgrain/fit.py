@@ -6,45 +6,45 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from sandgrain.ir import Graph
-from sandgrain.measure import beside_arena, instructions_of
+from sandgrain.measure import Build, beside_arena, instructions_of
 from sandgrain.ops import Kernel
 from sandgrain.passes.into_strips import longest_chain
-from sandgrain.pipeline import Compiled, emit, planned
+from sandgrain.pipeline import planned
 from sandgrain.plan import Choice, candidates
 from sandgrain.plan.choice import select
 from sandgrain.report import size
-from sandgrain.targets import Board
 
 HEIGHTS = (4, 2, 1)  # output rows a strip: taller strips cost less time and more memory
 LOOKS = 3  # other kernels may need another stack, so what lies beside the arena is looked at again
 
 
-def fit(compiled: Compiled, board: Board, compiler: str, opt: str, ram: int, *, measure: bool) -> tuple[Compiled, str]:
-    """(`compiled`, or the same model with less RAM where it needs more than `ram` bytes; what that costs, in a sentence).
+def fit(build: Build, ram: int, *, measure: bool) -> tuple[Build, str]:
+    """(`build`, or the same model with less RAM where it needs more than `ram` bytes; what that costs, in a sentence).
 
     Without `measure` only the arena counts, and the cost is not told.
     """
-    first = compiled
+    first = build
     for _ in range(LOOKS):
-        beside = beside_arena(compiled, board, compiler, opt) if measure else 0
+        compiled, features = build.compiled, build.board.core.features
+        beside = beside_arena(build) if measure else 0
         if compiled.source.plan.arena_bytes + beside <= ram:
             break
-        choice = fit_choice(compiled.optimized, board.core.features, compiled.choice, ram - beside)
+        choice = fit_choice(compiled.optimized, features, compiled.choice, ram - beside)
         if choice == compiled.choice:
             break
-        compiled = emit(compiled.imported, compiled.optimized, board, compiled.source.options, choice, compiled.stride)
-    return compiled, _cost(first, compiled, board, compiler, opt, ram) if measure and compiled is not first else ""
+        build = replace(build, compiled=compiled.choosing(choice, features))
+    return build, _cost(first, build, ram) if measure and build is not first else ""
 
 
-def _cost(before: Compiled, after: Compiled, board: Board, compiler: str, opt: str, ram: int) -> str:
-    strips = after.choice.strips
+def _cost(before: Build, after: Build, ram: int) -> str:
+    strips = after.compiled.choice.strips
     how = (
         f"the first {strips[0]} layers run in strips of {strips[1]} rows" if strips else "some layers use kernels that need less"
     )
-    arenas = f"arena {size(before.source.plan.arena_bytes)} -> {size(after.source.plan.arena_bytes)}"
-    old, new = instructions_of(before, board, compiler, opt), instructions_of(after, board, compiler, opt)
+    arenas = " -> ".join(size(b.compiled.source.plan.arena_bytes) for b in (before, after))
+    old, new = instructions_of(before), instructions_of(after)
     price = f", {new / old:.2f} times the instructions" if old and new else ""
-    return f"to keep {size(ram)} of RAM, {how} ({arenas}{price})"
+    return f"to keep {size(ram)} of RAM, {how} (arena {arenas}{price})"
 
 
 def fit_choice(graph: Graph, features: Collection[str], choice: Choice, arena_bytes: int) -> Choice:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ Samples = Any  # an array [n, ...], a tuple of them (one an input), or the path 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Imported:
-    """A model as it is compiled: int8, its bytes as a bundle keeps them, and the layout that its users know.
+    """A model as it is compiled: int8, and its bytes as a bundle keeps them. `graph` is what `data` reads as.
 
     `floats`: the float graph that it was quantized from. `snr_db`: of each output against the float one, over the calibration
     samples; None where nothing was quantized.
@@ -44,7 +44,8 @@ def bring(
     """
     graph = sources.load(model, name, example_input)
     if not sources.is_float(graph):
-        return Imported(graph, sources.kept(model) or text.write_any(graph))
+        kept = sources.kept(model)
+        return _written(graph, name) if kept is None else Imported(graph, kept)
     if calibration is None:
         own = [sources.own_shape(graph.tensors[i].shape, graph.channels_first)[1:] for i in graph.inputs]
         shapes = ", ".join(f"[n, {', '.join(map(str, shape))}]" for shape in own)
@@ -54,7 +55,13 @@ def bring(
     inputs = reals(calibration, graph)
     made = quantize(graph, inputs, options or Options())
     compared = evaluate.compare(graph, made.graph, DataSet(tuple(inputs), None))
-    return Imported(made.graph, text.write_any(made.graph), graph, compared.snr_db)
+    return replace(_written(made.graph, name), floats=graph, snr_db=compared.snr_db)
+
+
+def _written(graph: Graph, name: str) -> Imported:
+    """A graph as the bundle will keep it: what is compiled now is what will be compiled again from the bundle."""
+    data = text.write_any(graph)
+    return Imported(text.read_any(data, name), data)
 
 
 # --- samples -----------------------------------------------------------------------------------------------------------

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from sandgrain import datafile, targets
 from sandgrain.codegen import bundle
 from sandgrain.codegen.layers import Layer, shape_text
-from sandgrain.codegen.model import Source, harness
+from sandgrain.codegen.model import harness
 from sandgrain.cost import Image, energy_uj, milliseconds, stack_bound
+from sandgrain.cost.cycles import OVERHEAD
 from sandgrain.errors import BudgetError, UsageError
+from sandgrain.ir import Graph
 from sandgrain.pipeline import Compiled
 from sandgrain.plan import Plan
 from sandgrain.plan.storage import callers
@@ -23,9 +26,12 @@ from sandgrain.run.elf import sections
 from sandgrain.run.trace import Trace
 from sandgrain.scratch import scratch
 from sandgrain.targets import Board
-from sandgrain.toolchain import build_firmware
+from sandgrain.toolchain import DEFAULT, Toolchain, build_firmware
 
 ROOM = 8 << 20  # bytes: more than code, static memory and stack can add to what is planned
+
+SAMPLES = 6  # seeded inputs that a model is profiled with where its path depends on the data
+PATHS = 0.01  # share of all instructions by which two inputs must differ for more of them to be run
 
 # The smallest program with a harness: what start-up costs without a model.
 EMPTY = """\
@@ -40,102 +46,182 @@ int sg_infer(void) { return 0; }
 """
 
 
-def build(folder: Path, source: Source, board: Board, compiler: str, opt: str, out: Path, *, stream: bool = False) -> Path:
-    """The ELF of the bundle in `folder` for `board`, written to `out`; `stream`: its harness pushes the window in pieces."""
-    with scratch() as work:
-        path = work / "harness.c"
-        path.write_text(harness(source, stream=stream), "ascii")
-        return build_firmware([folder / source.options.c_file, path], [folder], board, out, compiler=compiler, opt=opt)
+@dataclass(frozen=True, slots=True, eq=False)
+class Build:
+    """A model's C for a board, and the toolchain that builds it."""
+
+    compiled: Compiled
+    board: Board
+    toolchain: Toolchain = DEFAULT
+    title: str = ""  # what reports call the model: the name of its file
+    folder: Path | None = None  # a bundle on disk, whose C is built, edited or not; None: the C that `compiled` holds
+
+    def on(self, board: Board) -> Build:
+        """The same C for another board."""
+        return replace(self, board=board)
+
+    @property
+    def roomy(self) -> Build:
+        """The same C for a board with ROOM more memory, for what may not fit its own."""
+        board = self.board
+        return self.on(replace(board, ram_bytes=board.ram_bytes + ROOM, flash_bytes=board.flash_bytes + ROOM))
+
+    def link(self, out: Path, *, stream: bool = False) -> Path:
+        """The ELF, written to `out`; `stream`: its harness pushes the window in pieces. Raises UsageError or ToolchainError."""
+        source = self.compiled.source
+        with scratch() as work:
+            folder = self.folder or work / "bundle"
+            if self.folder is None:
+                bundle.write(source, folder)
+            path = work / "harness.c"
+            path.write_text(harness(source, stream=stream), "ascii")
+            return build_firmware([folder / source.options.c_file, path], [folder], self.board, out, self.toolchain)
 
 
 @contextmanager
-def firmware(folder: Path, source: Source, board: Board, compiler: str, opt: str, *, stream: bool = False) -> Iterator[Emulator]:
-    """The bundle's firmware on its emulated core. Raises UsageError when this computer cannot emulate the core."""
-    missing = emulator_missing(board)
+def firmware(build: Build, *, stream: bool = False) -> Iterator[Emulator]:
+    """The firmware on its emulated core; `stream` as for `Build.link`. Raises UsageError when this computer cannot emulate the core."""
+    missing = emulator_missing(build.board)
     if missing:
-        raise UsageError(f"{board.name} cannot be emulated here: {missing}; use --on host")
+        raise UsageError(f"{build.board.name} cannot be emulated here: {missing}; use --on host")
     with scratch() as work:
-        yield open_emulator(build(folder, source, board, compiler, opt, work / "firmware.elf", stream=stream), board)
+        yield open_emulator(build.link(work / "firmware.elf", stream=stream), build.board)
 
 
 @cache
-def _baseline(board: Board, compiler: str, opt: str) -> dict[str, int]:
+def _baseline(board: Board, toolchain: Toolchain) -> dict[str, int]:
     """Section sizes of firmware without a model."""
     with scratch() as work:
         path = work / "empty.c"
         path.write_text(EMPTY, "ascii")
-        return sections(build_firmware([path], [], board, work / "empty.elf", compiler=compiler, opt=opt))
+        return sections(build_firmware([path], [], board, work / "empty.elf", toolchain))
 
 
-def measure_folder(folder: Path, compiled: Compiled, board: Board, compiler: str, opt: str, title: str, *, run: bool) -> Report:
-    """The report of a bundle. `run`: build the firmware, read its sizes, and run one inference with random inputs."""
-    source = compiled.source
-    report = planned(source, board, compiler, title)
-    if source.plan.stream is not None:
-        window = sum(source.plan.graph.tensors[i].nbytes for i in callers(source.plan.graph))
-        report = replace(report, stream_bytes=source.stream_bytes, window_bytes=window)
+def measure(build: Build, *, run: bool) -> Report:
+    """The report of a build. `run`: build the firmware, read its sizes, and run it with random inputs."""
+    board, report = build.board, planned(build)
     if not board.core.runs_firmware:
         return replace(report, notes=("the host has no firmware: sizes are planned, nothing is emulated",))
     if not run:
         return replace(report, notes=("not measured: flash and RAM leave out code and stack",))
     with scratch() as work:
-        elf = build(folder, source, board, compiler, opt, work / "firmware.elf")
-        report = _linked(report, elf, board, compiler, opt)
+        elf = build.link(work / "firmware.elf")
+        report = _linked(report, elf, build)
         missing = emulator_missing(board)
         if missing:
             return replace(report, notes=(f"not run: {missing}",))
-        core = open_emulator(elf, board)
-        sample = compiled.graph.packed([x[0] for x in datafile.random(compiled.graph, 1).inputs])
-        return _emulated(report, core.profile(sample), board)
+        traces = profiles(open_emulator(elf, board), build.compiled.graph)
+        return with_spread(with_trace(report, traces[0], board), spread(traces), len(traces))
 
 
-def instructions_of(compiled: Compiled, board: Board, compiler: str, opt: str) -> int | None:
-    """Executed instructions of one inference, whatever memory the board has; None where its core cannot be emulated."""
-    with scratch() as work:
-        bundle.write(compiled.source, work)
-        core = targets.load(board.core.name)
-        return measure_folder(work, compiled, core, compiler, opt, "", run=True).instructions
+def profiles(core: Emulator, graph: Graph) -> list[Trace]:
+    """Profiles over seeded inputs: two, and SAMPLES where the path through the code depends on the data.
+
+    Two inputs that take the same number of instructions in every layer say that no kernel chooses its path by the data. Layers that
+    differ by less than PATHS of all instructions (softmax: how far an exponent is shifted) do not deserve more runs.
+    """
+
+    def profile(seed: int) -> Trace:
+        return core.profile(graph.packed([x[0] for x in datafile.random(graph, 1, seed).inputs]))
+
+    traces = [profile(0), profile(1)]
+    first, second = (trace.layers for trace in traces)
+    apart = sum(abs(first[k].instructions - second[k].instructions) for k in first)
+    more = SAMPLES if apart > PATHS * traces[0].instructions else len(traces)
+    return traces + [profile(seed) for seed in range(len(traces), more)]
 
 
-def beside_arena(compiled: Compiled, board: Board, compiler: str, opt: str) -> int:
+Spread = tuple[int, float, int]  # fewest, mean and most instructions
+
+
+def spread(traces: Sequence[Trace]) -> dict[int, Spread]:
+    """Layer -> instructions over several inputs, for layers that they differ in; OVERHEAD stands for the whole inference."""
+    counts = {k: [trace.layers[k].instructions for trace in traces] for k in traces[0].layers}
+    counts[OVERHEAD] = [trace.instructions for trace in traces]
+    return {k: (min(c), sum(c) / len(c), max(c)) for k, c in counts.items() if min(c) < max(c)}
+
+
+def with_spread(report: Report, found: Mapping[int, Spread], samples: int) -> Report:
+    """The report with the fewest, mean and most instructions where they depend on the input; `instructions` is of the first input."""
+    if not found:
+        return report
+
+    def fields(layer: int) -> dict[str, Any]:
+        return dict(
+            zip(("instructions_min", "instructions_mean", "instructions_max"), found.get(layer, (None,) * 3), strict=True)
+        )
+
+    layers = tuple(replace(layer, **fields(layer.index)) for layer in report.layers)
+    sources = {
+        **report.sources,
+        "instructions_mean": f"emulated, over {samples} seeded inputs; layers without it take the same each time",
+    }
+    return replace(report, layers=layers, sources=sources, **fields(OVERHEAD))
+
+
+def instructions_of(build: Build) -> int | None:
+    """Executed instructions per inference, whatever memory the board has; None where its core cannot be emulated."""
+    return measure(build.on(targets.load(build.board.core.name)), run=True).instructions
+
+
+def beside_arena(build: Build) -> int:
     """Bytes of RAM that a model needs beside its arena: static data and the worst-case stack. 0 on the host."""
-    if not board.core.runs_firmware:
+    if not build.board.core.runs_firmware:
         return 0
-    roomy = replace(board, ram_bytes=board.ram_bytes + ROOM, flash_bytes=board.flash_bytes + ROOM)
-    with scratch() as work:
-        bundle.write(compiled.source, work)
-        elf = build(work, compiled.source, roomy, compiler, opt, work / "firmware.elf")
-        report = _linked(planned(compiled.source, board, compiler, ""), elf, roomy, compiler, opt)
+    report = _with_room(build)
     return report.ram_bytes - report.arena_bytes
 
 
-def measure_with_room(folder: Path, compiled: Compiled, board: Board, compiler: str, opt: str, title: str) -> Report:
-    """The linked figures of a bundle that does not fit `board`, from a board that is `board` with ROOM more memory.
+def measure_with_room(build: Build) -> Report:
+    """The linked figures of a build that does not fit its board, from a board with ROOM more memory.
 
     Raises BudgetError when the figures would fit and only start-up code or the least stack do not, and ToolchainError
     when memory was not what is wrong.
     """
-    roomy = replace(board, ram_bytes=board.ram_bytes + ROOM, flash_bytes=board.flash_bytes + ROOM)
-    with scratch() as work:
-        elf = build(folder, compiled.source, roomy, compiler, opt, work / "firmware.elf")
-        report = _linked(planned(compiled.source, board, compiler, title), elf, roomy, compiler, opt)
+    report, board = _with_room(build), build.board
     if report.ram_bytes <= board.ram_bytes and report.flash_bytes <= board.flash_bytes:
         used = f"RAM {size(report.ram_bytes)}, flash {size(report.flash_bytes)}"
         raise BudgetError(f"{used}, start-up code and the least stack do not fit {board.name} together; choose a larger board")
     return report
 
 
-def planned(source: Source, board: Board, compiler: str, title: str) -> Report:
+def _with_room(build: Build) -> Report:
+    with scratch() as work:
+        elf = build.roomy.link(work / "firmware.elf")
+        return _linked(planned(build), elf, build.roomy)
+
+
+def planned(build: Build) -> Report:
     """What is known of a model's C before anything is built: arena, weights, MACs, the memory that is alive at each layer."""
+    source, board = build.compiled.source, build.board
     plan = source.plan
     layers = tuple(_layer(plan, layer) for layer in source.layers)
+    streams = plan.stream is not None
     return Report(
-        model=title, name=source.options.name, target=board.name, core=board.core.name, compiler=compiler,
-        build_id=source.build_id, macs=source.macs, arena_bytes=plan.arena_bytes, static_bytes=None, stack_bytes=None,
-        stack_bound_bytes=None, ram_bytes=plan.arena_bytes, weight_bytes=source.weight_bytes, code_bytes=None,
-        flash_bytes=source.weight_bytes, instructions=None, cycles=None, latency_ms=None, energy_uj=None, layers=layers,
+        model=build.title,
+        name=source.options.name,
+        target=board.name,
+        core=board.core.name,
+        compiler=build.toolchain.compiler,
+        build_id=source.build_id,
+        macs=source.macs,
+        arena_bytes=plan.arena_bytes,
+        static_bytes=None,
+        stack_bytes=None,
+        stack_bound_bytes=None,
+        ram_bytes=plan.arena_bytes,
+        weight_bytes=source.weight_bytes,
+        code_bytes=None,
+        flash_bytes=source.weight_bytes,
+        instructions=None,
+        cycles=None,
+        latency_ms=None,
+        energy_uj=None,
+        layers=layers,
         sources={"arena_bytes": "planned", "weight_bytes": "planned", "macs": "planned"},
-    )  # fmt: skip
+        stream_bytes=source.stream_bytes,
+        window_bytes=sum(plan.graph.tensors[i].nbytes for i in callers(plan.graph)) if streams else 0,
+    )
 
 
 def _layer(plan: Plan, layer: Layer) -> LayerReport:
@@ -158,23 +244,49 @@ def _alive(plan: Plan, step: int) -> int:
     return total
 
 
-def _linked(report: Report, elf: Path, board: Board, compiler: str, opt: str) -> Report:
-    sizes, base = sections(elf), _baseline(board, compiler, opt)
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What a firmware's ELF says of the model in it. Bytes above those of an empty program."""
+
+    flash: int  # code and constants
+    static: int  # writable memory beside arena, stream and the harness's window
+    stack: int  # worst case over the call graph
+
+
+def read_linked(report: Report, elf: Path, build: Build) -> Linked:
+    """The linked sizes of a build whose planned figures are in `report`."""
+    sizes, base = sections(elf), _baseline(build.board, build.toolchain)
     flash = sum(sizes[k] - base[k] for k in ("text", "rodata", "data"))
     arena = -(-report.arena_bytes // 8) * 8  # the union that holds it is aligned
     # The harness has a whole window of the signal, which a product that streams does not; the stream is counted by itself.
     static = max(sizes["data"] + sizes["bss"] - base["data"] - base["bss"] - arena - report.window_bytes - report.stream_bytes, 0)
-    bound = stack_bound(Image(elf), "sg_infer", board.core.features).bytes
-    ram = report.arena_bytes + static + bound + report.stream_bytes
+    return Linked(flash, static, stack_bound(Image(elf), "sg_infer", build.board.core.features).bytes)
+
+
+def with_linked(report: Report, linked: Linked, toolchain: Toolchain) -> Report:
+    """The report with the sizes of a linked firmware."""
     return replace(
-        report, static_bytes=static, stack_bound_bytes=bound, ram_bytes=ram,
-        code_bytes=max(flash - report.weight_bytes, 0), flash_bytes=max(flash, report.weight_bytes),
-        sources={**report.sources, "code_bytes": f"linked ({compiler} {opt}), above an empty program",
-                 "static_bytes": "linked", "stack_bound_bytes": "worst case over the firmware's call graph"},
-    )  # fmt: skip
+        report,
+        static_bytes=linked.static,
+        stack_bound_bytes=linked.stack,
+        ram_bytes=report.arena_bytes + linked.static + linked.stack + report.stream_bytes,
+        code_bytes=max(linked.flash - report.weight_bytes, 0),
+        flash_bytes=max(linked.flash, report.weight_bytes),
+        sources={
+            **report.sources,
+            "code_bytes": f"linked ({toolchain.compiler} {toolchain.opt}), above an empty program",
+            "static_bytes": "linked",
+            "stack_bound_bytes": "worst case over the firmware's call graph",
+        },
+    )
 
 
-def _emulated(report: Report, trace: Trace, board: Board) -> Report:
+def _linked(report: Report, elf: Path, build: Build) -> Report:
+    return with_linked(report, read_linked(report, elf, build), build.toolchain)
+
+
+def with_trace(report: Report, trace: Trace, board: Board) -> Report:
+    """The report with what one emulated inference counted, and the estimates that follow on `board`."""
     waits, slowdown = board.wait_states, board.slowdown
 
     def time(cycles: float) -> float:

@@ -31,6 +31,11 @@ class Compiled:
     source: Source
     stride: int = 0
 
+    def choosing(self, choice: Choice, features: Collection[str]) -> Compiled:
+        """The same model under another choice, for a core with `features`."""
+        source = generate(planned(self.optimized, features, choice, self.stride), self.source.options)
+        return replace(self, choice=choice, source=source)
+
     @property
     def graph(self) -> Graph:
         """The graph as it runs, in execution order."""
@@ -44,14 +49,13 @@ def planned(graph: Graph, features: Collection[str], choice: Choice, stride: int
     return plan(graph, features, choice, stride)
 
 
-def read(data: bytes | None, name: str, labels: tuple[str, ...] = (), front: FrontEnd | None = None) -> tuple[Graph, Graph]:
-    """(imported, optimized) graph of a model (.tflite or a graph's text), of the front end that feeds it, or of a front end alone.
+def read(graph: Graph | None, name: str, labels: tuple[str, ...] = (), front: FrontEnd | None = None) -> tuple[Graph, Graph]:
+    """(imported, optimized) graph of a model, of the front end that feeds it and the model, or of a front end alone.
 
     Raises ModelError or UnsupportedError, UsageError when there is neither.
     """
-    if data is None and front is None:
+    if graph is None and front is None:
         raise UsageError("neither a model nor features; give one")
-    graph = text.read_any(data, name) if data is not None else None
     if front is not None:
         graph = front.graph() if graph is None else join(front.graph(), graph)
     assert graph is not None
@@ -76,4 +80,5 @@ def compile_bytes(
 ) -> Compiled:
     """The C of a model, alone or behind its features, for a board's core. Raises ModelError, UnsupportedError or UsageError."""
     stride = front.stride if front is not None else 0
-    return emit(*read(data, options.name, labels, front), board, options, choice or Choice(), stride)
+    graph = None if data is None else text.read_any(data, options.name)
+    return emit(*read(graph, options.name, labels, front), board, options, choice or Choice(), stride)

@@ -26,6 +26,7 @@ from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Graph, Node, Tensor, attrs
 from sandgrain.quant import Quantization
 
+CHANNELS_FIRST = "layout channels_first"  # the line of a graph whose model has its channels at axis 1
 FEW = 4  # scales that are printed one by one
 
 
@@ -36,6 +37,8 @@ def dump(graph: Graph, *, data: bool = False) -> str:
 
 def _lines(graph: Graph, data: bool) -> Iterator[str]:
     yield f"graph {_json(graph.name)}"
+    if graph.channels_first:
+        yield CHANNELS_FIRST
     for label in graph.labels:
         yield f"label {_json(label)}"
     for index in graph.inputs:
@@ -108,12 +111,15 @@ _END = re.compile(r"(input|output) %(\d+)")
 def parse(text: str) -> Graph:
     """The graph that `dump(graph, data=True)` printed. Raises ModelError, naming the line."""
     name, tensors, nodes = "", list[Tensor](), list[Node]()
+    turned = False
     labels, ends = list[str](), {"input": list[int](), "output": list[int]()}
     for number, line in enumerate(text.splitlines(), 1):
         try:
             word = line.split(" ", 1)[0]
             if word == "graph":
                 name = json.loads(line[6:])
+            elif line == CHANNELS_FIRST:
+                turned = True
             elif word == "label":
                 labels.append(json.loads(line[6:]))
             elif match := _END.fullmatch(line):
@@ -127,7 +133,7 @@ def parse(text: str) -> Graph:
                 raise ModelError("is neither tensor nor node")
         except (ModelError, ValueError, LookupError, TypeError) as error:
             raise ModelError(f"line {number}: {error}; use text that dump(graph, data=True) has printed") from error
-    return Graph(name, tuple(tensors), tuple(nodes), tuple(ends["input"]), tuple(ends["output"]), tuple(labels))
+    return Graph(name, tuple(tensors), tuple(nodes), tuple(ends["input"]), tuple(ends["output"]), tuple(labels), turned)
 
 
 def _parse_tensor(dtype: str, rest: str) -> Tensor:

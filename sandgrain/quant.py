@@ -19,7 +19,6 @@ from sandgrain.dtypes import Array, DType
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
-INT8_MIN, INT8_MAX = -128, 127
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 
 # Fused activations are clamps: the least and the greatest real value that each lets through.

@@ -14,12 +14,13 @@ from sandgrain import evaluate, spec
 from sandgrain.base import files
 from sandgrain.base.text import printable
 from sandgrain.datafile import DataSet
+from sandgrain.dtypes import INT8
 from sandgrain.errors import UnsupportedError, UsageError
 from sandgrain.evaluate import Comparison
 from sandgrain.exporters import tflite as writer
 from sandgrain.frontends import sources
 from sandgrain.ir import Graph
-from sandgrain.quant import INT8_MAX, INT8_MIN, Quantization, per_tensor
+from sandgrain.quant import Quantization, per_tensor
 from sandgrain.quantize import Options, quantize
 from sandgrain.quantize.report import LayerError, layer_errors
 
@@ -99,8 +100,8 @@ def _input_quant(scale: float | None, zero_point: int) -> Quantization | None:
         return None
     if not (math.isfinite(scale) and np.float32(scale) > 0):
         raise UsageError(f"--input-scale {scale:g}; give a number above 0")
-    if not INT8_MIN <= zero_point <= INT8_MAX:
-        raise UsageError(f"--input-zero-point {zero_point}; give an integer from {INT8_MIN} to {INT8_MAX}")
+    if not INT8.low <= zero_point <= INT8.high:
+        raise UsageError(f"--input-zero-point {zero_point}; give an integer from {INT8.low} to {INT8.high}")
     return per_tensor(scale, zero_point)
 
 

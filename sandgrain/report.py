@@ -29,6 +29,9 @@ class LayerReport:
     cycles: float | None = None
     latency_ms: float | None = None
     energy_uj: float | None = None
+    instructions_min: int | None = None  # over seeded inputs; None where every input takes the same number
+    instructions_mean: float | None = None
+    instructions_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,9 @@ class Report:
     stream_bytes: int = 0  # planned; the state of a stream: its ring of samples, its rows, its filters
     window_bytes: int = 0  # planned; a whole window in the caller's memory, which a stream does without: not part of ram_bytes
     cycles_zero_wait: float | None = None  # estimated; `cycles` before the board's wait states
+    instructions_min: int | None = None  # emulated; over seeded inputs, None where every input takes the same number
+    instructions_mean: float | None = None
+    instructions_max: int | None = None
     cycles_error: float | None = None  # share of `cycles` and `latency_ms` that they may be off by, either way; None: unknown
 
     def to_json(self) -> dict[str, Any]:

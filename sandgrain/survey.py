@@ -116,7 +116,7 @@ def inspect(model: Any, *, example_input: Any = None) -> Survey:
         return by_core[core.name]
 
     boards = [targets.load(name) for name in targets.boards()]
-    first = measure.planned(compiled(boards[0]).source, boards[0], "", title)
+    first = measure.planned(measure.Build(compiled(boards[0]), boards[0], title=title))
     return Survey(
         title, quantized, _ends(graph, graph.inputs), _ends(graph, graph.outputs),
         tuple(_layer(graph, k, node) for k, node in enumerate(graph.nodes)),
@@ -148,7 +148,7 @@ def _scale(tensor: Tensor) -> tuple[float, int]:
 
 
 def _fit(board: targets.Board, compiled: Compiled) -> Fit:
-    planned = measure.planned(compiled.source, board, "", "")
+    planned = measure.planned(measure.Build(compiled, board))
     ram, flash = planned.arena_bytes, planned.weight_bytes
     if ram > board.ram_bytes or flash > board.flash_bytes:
         verdict = "no"

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from sandgrain import datafile
 from sandgrain.base import cache, files
+from sandgrain.base.progress import Progress, silent
 from sandgrain.codegen import bundle
-from sandgrain.codegen.model import Options, Source, generate
+from sandgrain.codegen.model import Options, Source
 from sandgrain.cost import Image
+from sandgrain.costs import shape_of
 from sandgrain.errors import UsageError
 from sandgrain.ir import Graph
-from sandgrain.measure import build
-from sandgrain.ops.base import Call, Fields
-from sandgrain.pipeline import planned
+from sandgrain.measure import Build, profiles
+from sandgrain.pipeline import emit
 from sandgrain.plan import Choice, candidates
 from sandgrain.run import emulator_missing, open_emulator
 from sandgrain.run.elf import sections
 from sandgrain.scratch import scratch
 from sandgrain.targets import Board, load
+from sandgrain.toolchain import Toolchain
 
+MEASURING = "measuring kernels"  # what progress is told
 GOALS = ("speed", "size", "balanced")
 # clang unrolls what is not unrolled by hand too: 18 to 44 % of a network's code for at most 2.4 % of its instructions (five of the six
 # shared models; hello_world is larger without, and FFTs of audio take 5 to 7 % longer).
@@ -37,20 +37,16 @@ FLAGS = {"speed": "-O2", "size": "-Os", "balanced": "-O2 -fno-unroll-loops"}
 WORTH = 0.02  # balanced: the share of all instructions that a KiB of code must save
 KIB = 1024
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one layer costs with one candidate: instructions an inference, and bytes of code of its own."""
+    """What one layer costs with one candidate: mean instructions per inference, and bytes of code of its own."""
 
     instructions: int
     code: int
 
 
-def choose(
-    graph: Graph, board: Board, compiler: str, goal: str, progress: Progress = lambda done, total: None, *, measure: bool = True
-) -> Choice:
+def choose(graph: Graph, board: Board, compiler: str, goal: str, progress: Progress = silent, *, measure: bool = True) -> Choice:
     """The best kernel for every layer of an optimized graph on a board's core, by `goal` (one of GOALS).
 
     speed: fewest instructions. size: every kernel once, the smallest set. balanced: fewest instructions, and a copy of
@@ -61,19 +57,20 @@ def choose(
     if not measure or not board.core.runs_firmware or emulator_missing(board):
         return Choice(shared=_all(graph) if goal == "size" else frozenset())
     board = load(board.core.name)  # the core with plenty of memory: what does not fit the board is found later
+    toolchain = toolchain_for(compiler, goal)
     if goal == "size":
-        return _smallest(graph, board, compiler, progress)
+        return _smallest(graph, board, toolchain, progress)
     variants = _variants(graph, board)
     figures: list[dict[int, Figures]] = []
     for k, variant in enumerate(variants):
-        progress(k, len(variants))
-        figures.append(_figures(graph, board, compiler, FLAGS[goal], variant))
-    progress(len(variants), len(variants))
+        progress(MEASURING, k, len(variants))
+        figures.append(_figures(_build(graph, board, toolchain, variant)))
+    progress(MEASURING, len(variants), len(variants))
     layers = sorted(set.intersection(*(set(f) for f in figures)))
     worth, alone = WORTH if goal == "balanced" else 0.0, frozenset[int]()
     while True:  # a layer that would share code with nobody decides again, without that way out; their number only grows
         choice = _decide(layers, variants, figures, worth, alone)
-        really = _sharing(_source(graph, board, choice))
+        really = _sharing(_build(graph, board, toolchain, choice).compiled.source)
         if choice.shared <= really:
             return choice
         alone |= choice.shared - really
@@ -83,6 +80,11 @@ def _sharing(source: Source) -> frozenset[int]:
     """First output tensors of the layers whose C calls a copy of a kernel that other layers call as well."""
     nodes = source.plan.graph.nodes
     return frozenset(nodes[layer.index].outputs[0] for layer in source.layers if layer.shared)
+
+
+def toolchain_for(compiler: str, goal: str) -> Toolchain:
+    """The compiler with the flags of a goal."""
+    return Toolchain(compiler, FLAGS.get(goal, "-O2"))
 
 
 def _all(graph: Graph) -> frozenset[int]:
@@ -121,7 +123,7 @@ def _decide(
     return Choice(kernels, frozenset(shared))
 
 
-def _smallest(graph: Graph, board: Board, compiler: str, progress: Progress) -> Choice:
+def _smallest(graph: Graph, board: Board, toolchain: Toolchain, progress: Progress) -> Choice:
     """Shared kernels that need the fewest bytes of flash and RAM together.
 
     What a kernel adds depends on the others (they share helpers, and layers share memory), so whole firmwares are built: one a
@@ -135,78 +137,61 @@ def _smallest(graph: Graph, board: Board, compiler: str, progress: Progress) -> 
     def size(kernels: Mapping[int, str]) -> int:
         key = tuple(kernels.values())
         if key not in sizes:
-            progress(len(sizes), max(len(sizes), len(ranks) + len(swaps)))
-            source = _source(graph, board, Choice(kernels, _all(graph)))
+            progress(MEASURING, len(sizes), max(len(sizes), len(ranks) + len(swaps)))
+            build = _build(graph, board, toolchain, Choice(kernels, _all(graph)))
             with scratch() as work:
-                sizes[key] = sum(sections(_build(source, board, compiler, FLAGS["size"], work)).values())
+                sizes[key] = sum(sections(build.link(work / "firmware.elf")).values())
         return sizes[key]
 
     best = min(ranks, key=size, default={})
     for op, name in swaps:
         layers = [n.outputs[0] for n in graph.nodes if n.op == op and name in {k.name for k in fitting[n.outputs[0]]}]
         best = min(best, {**best, **dict.fromkeys(layers, name)}, key=size)
-    progress(len(sizes), len(sizes))
+    progress(MEASURING, len(sizes), len(sizes))
     return Choice(best, _all(graph))
 
 
 # --- measuring ------------------------------------------------------------------------------------------------------
 
 
-def _source(graph: Graph, board: Board, choice: Choice) -> Source:
-    return generate(planned(graph, board.core.features, choice), Options("tuned"))
+def _build(graph: Graph, board: Board, toolchain: Toolchain, choice: Choice) -> Build:
+    return Build(emit(graph, graph, board, Options("tuned"), choice), board, toolchain)
 
 
-def _build(source: Source, board: Board, compiler: str, opt: str, work: Path) -> Path:
-    bundle.write(source, work / "bundle")
-    return build(work / "bundle", source, board, compiler, opt, work / "firmware.elf")
-
-
-def _figures(graph: Graph, board: Board, compiler: str, opt: str, choice: Choice) -> dict[int, Figures]:
+def _figures(build: Build) -> dict[int, Figures]:
     """First output tensor -> figures of its layer, from the cache where all of them are there."""
-    source = _source(graph, board, choice)
-    keys = _keys(source, board, compiler, opt)
+    source = build.compiled.source
+    keys = _keys(build)
     known = {tensor: _cached(key) for tensor, key in keys.items()}
     found = {tensor: f for tensor, f in known.items() if f is not None}
     if len(found) == len(keys):
         return found
     with scratch() as work:
-        elf = _build(source, board, compiler, opt, work)
-        core = open_emulator(elf, board)
-        inputs = datafile.random(source.plan.graph, 1).inputs
-        trace = core.profile(source.plan.graph.packed([x[0] for x in inputs]))
+        elf = build.link(work / "firmware.elf")
+        traces = profiles(open_emulator(elf, build.board), source.plan.graph)
         sizes = {index: f.size for index, f in Image(elf).layers().items()}
     measured = {}
     for layer in source.layers:
         tensor = source.plan.graph.nodes[layer.index].outputs[0]
-        measured[tensor] = Figures(trace.layers[layer.index].instructions, sizes[layer.index])
+        counts = [trace.layers[layer.index].instructions for trace in traces]
+        measured[tensor] = Figures(round(sum(counts) / len(counts)), sizes[layer.index])
         _remember(keys[tensor], measured[tensor])
     return measured
 
 
-def _keys(source: Source, board: Board, compiler: str, opt: str) -> dict[int, str]:
+def _keys(build: Build) -> dict[int, str]:
     """First output tensor -> what decides its layer's cost: kernel text, shape, core, compiler, shared or not."""
+    source, toolchain = build.compiled.source, build.toolchain
     texts = "".join(f"{name}{text}" for name, text in bundle.kernel_files(source).items())
-    base = hashlib.sha256(f"{texts}{board.core.name}{compiler}{opt}".encode()).hexdigest()
+    base = hashlib.sha256(f"{texts}{build.board.core.name}{toolchain.compiler}{toolchain.opt}".encode()).hexdigest()
     keys = {}
     for layer in source.layers:
         node = source.plan.graph.nodes[layer.index]
         chosen = source.plan.selected[layer.index]
         assert chosen is not None
-        calls = [_shape_of(call) for call in chosen.lowered.calls]
+        calls = [shape_of(call) for call in chosen.lowered.calls]
         keys[node.outputs[0]] = hashlib.sha256(f"{base}{chosen.kernel.name}{layer.shared}{calls}".encode()).hexdigest()
     return keys
-
-
-def _shape_of(call: Call) -> str:
-    """A call's parameters without the contents of its tables."""
-    return f"{call.source}{_sizes_of(call.fields)}"
-
-
-def _sizes_of(fields: Fields) -> dict[str, object]:
-    return {
-        k: (v.shape, v.dtype.name) if isinstance(v, np.ndarray) else _sizes_of(v) if isinstance(v, Mapping) else v
-        for k, v in fields.items()
-    }
 
 
 def _folder() -> Path:

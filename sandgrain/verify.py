@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain import interp
+from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import printable
 from sandgrain.codegen.model import harness
 from sandgrain.datafile import DataSet
@@ -23,7 +24,6 @@ from sandgrain.run import Emulator
 from sandgrain.run.host import HostModel
 from sandgrain.run.tflm import TflmOracle, available
 
-Progress = Callable[[int, int], None]
 Outputs = list[Array]
 
 
@@ -68,13 +68,11 @@ class Verdict:
         return asdict(self)
 
 
-def verify(
-    bundle: Bundle, data: DataSet, on: str = "emulator", *, oracle: bool = True, progress: Progress = lambda done, total: None
-) -> Verdict:
+def verify(bundle: Bundle, data: DataSet, on: str = "emulator", *, oracle: bool = True, progress: Progress = silent) -> Verdict:
     """Run every sample everywhere and compare with the reference interpreter.
 
     `on`: "host" (the C compiled for this computer) or "emulator" (that, and the cross-compiled firmware on its core).
-    `oracle`: compare with TensorFlow Lite Micro too, where its wheel is installed. `progress` is told samples done.
+    `oracle`: compare with TensorFlow Lite Micro too, where its wheel is installed. `progress` is told what runs, and samples done.
     """
     if on not in ("host", "emulator"):
         raise UsageError(f"--on {printable(on)} is not a place to run; choose host or emulator")
@@ -104,13 +102,13 @@ def verify(
     difference = _difference(bundle, data, reference, wrong[-1], runners[wrong[-1]]) if wrong else None
     last, threshold = list(runners.values())[-1], bundle.compiled.source.options.threshold
     return Verdict(
-        bundle.model, bundle.board.name, on, data.samples, not wrong, compared, _accuracy(last, data, threshold), difference,
+        bundle.build.title, bundle.board.name, on, data.samples, not wrong, compared, _accuracy(last, data, threshold), difference,
         tuple(notes), None if threshold is None else tuple(last[0].reshape(-1).tolist()),
     )  # fmt: skip
 
 
 def _firmware(bundle: Bundle, *, stream: bool = False) -> AbstractContextManager[Emulator]:
-    return firmware(bundle.folder, bundle.compiled.source, bundle.board, bundle.compiler, bundle.opt, stream=stream)
+    return firmware(bundle.build, stream=stream)
 
 
 def _stack(rows: Sequence[Sequence[Array]]) -> list[Array]:
@@ -122,7 +120,7 @@ def _reference(graph: Graph, data: DataSet, progress: Progress) -> list[Array]:
     rows = []
     for s in range(data.samples):
         rows.append(interp.run(graph, [x[s] for x in data.inputs]))
-        progress(s + 1, data.samples)
+        progress("running the reference", s + 1, data.samples)
     return _stack(rows)
 
 
@@ -150,7 +148,7 @@ def _emulated(bundle: Bundle, data: DataSet, progress: Progress, *, stream: bool
             rows.append(
                 [graph.tensors[i].dtype.unpack(b, graph.tensors[i].shape) for b, i in zip(raw, graph.outputs, strict=True)]
             )
-            progress(s + 1, data.samples)
+            progress("running the firmware", s + 1, data.samples)
     return _stack(rows)
 
 

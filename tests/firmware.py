@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sandgrain import targets
-from sandgrain.toolchain import available_compilers, build_firmware
+from sandgrain.toolchain import Extras, Toolchain, available_compilers, build_firmware
 
 TOY = Path(__file__).parent / "e2e" / "toy" / "harness.c"
 EMULATED = tuple(name for name in targets.cores() if targets.load_core(name).emulator == "unicorn")
@@ -26,7 +26,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 def toy(target: str, compiler: str = "zig", opt: str = "-O2", rounds: int = 1) -> Path:
     """The toy model for a board or core."""
     out = Path(_folder().name) / f"toy-{target}-{compiler}{opt}-{rounds}.elf"
-    return build_firmware([TOY], [], targets.load(target), out, compiler=compiler, opt=opt, defines={"ROUNDS": rounds})
+    return build_firmware([TOY], [], targets.load(target), out, Toolchain(compiler, opt), Extras({"ROUNDS": rounds}))
 
 
 @cache
@@ -43,7 +43,7 @@ def program(target: str | targets.Board, body: str, compiler: str = "zig", befor
         "const uint32_t sg_input_bytes[1] = {0}, sg_output_bytes[1] = {0};\n",
         encoding="utf-8",
     )
-    return build_firmware([source], [], board, source.with_suffix(".elf"), compiler=compiler)
+    return build_firmware([source], [], board, source.with_suffix(".elf"), Toolchain(compiler))
 
 
 def compilers(target: str) -> tuple[str, ...]:

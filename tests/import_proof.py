@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sandgrain import interp, passes, spec
+from sandgrain import interp, on_host, passes, spec
 from sandgrain.frontends.sources import is_float
 from sandgrain.ir import Array, Graph
 from sandgrain.quant import dequantize
 from sandgrain.quantize import floats, post
-from sandgrain.run.host import HostModel
 from tests.integers import to_int8
 from tests.signals import emulated, source_of
 
@@ -33,7 +32,7 @@ def prove(graph: Graph, samples: Sequence[Array], wanted: Sequence[Array] | None
     stacks = [_as_input(int8, i, x) for i, x in zip(int8.inputs, samples, strict=True)]
     expected = [interp.run(int8, [s[k] for s in stacks]) for k in range(len(stacks[0]))]
     small = passes.optimize(int8)
-    host = HostModel.from_source(source_of(small, "host")).run(stacks)
+    host = on_host.loaded(source_of(small, "host")).run(stacks)
     with emulated(small, "cortex-m4") as core:
         for k in range(min(EMULATED, len(expected))):
             assert [e.tobytes() for e in expected[k]] == core.infer([s[k] for s in stacks]), f"sample {k} differs on the core"

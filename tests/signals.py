@@ -13,16 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sandgrain import interp, spec, targets
+from sandgrain import interp, on_host, spec, targets
 from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options, Source, generate, harness
 from sandgrain.ir import Array, Graph
 from sandgrain.plan import plan
 from sandgrain.run import open_emulator
-from sandgrain.run.host import HostModel
 from sandgrain.run.trace import Trace
 from sandgrain.run.unicorn_core import Emulator
-from sandgrain.toolchain import build_firmware
+from sandgrain.toolchain import Toolchain, build_firmware
 from tests.shared import DATA
 
 CORES = ("cortex-m0plus", "cortex-m4", "rv32imc")
@@ -47,8 +46,7 @@ def emulated(graph: Graph, core: str, compiler: str = "zig", opt: str = "-O2") -
             [folder],
             targets.load(core),
             folder / "f.elf",
-            compiler=compiler,
-            opt=opt,
+            Toolchain(compiler, opt),
         )
         core_ = open_emulator(elf, targets.load(core))
         assert isinstance(core_, Emulator)
@@ -69,7 +67,7 @@ def check_everywhere(graph: Graph, windows: Sequence[Array], cores: Sequence[str
     stack = np.stack([np.ascontiguousarray(w).reshape(tensor.shape) for w in windows])
     assert stack.dtype == np.dtype(tensor.dtype)
     expected = [interp.run(graph, [w]) for w in stack]
-    host = HostModel.from_source(source_of(graph, "host")).run([stack])
+    host = on_host.loaded(source_of(graph, "host")).run([stack])
     for k in range(len(expected[0])):
         assert np.array_equal(np.stack([e[k] for e in expected]), host[k]), f"output {k}: host C differs from numpy"
     chosen = np.unique(np.linspace(0, len(stack) - 1, min(emulate, len(stack))).astype(int))

@@ -5,7 +5,7 @@
     python tools/golden_c.py --dump FOLDER [NAME ...]    the C of what changed: FOLDER/now, and of git's HEAD: FOLDER/before
 
 NAME: models and ops, by a part of their names; all of them when none is given. --all: also the bundles whose kernels were chosen by
-measuring on the emulated core, which takes many minutes the first time. --base REV: with --dump, another commit than HEAD.
+measuring on the emulated core, which takes many minutes the first time; --measured: those alone. --base REV: with --dump, another commit than HEAD.
 """
 
 from __future__ import annotations
@@ -33,17 +33,19 @@ def main() -> int:
     action.add_argument("--dump", type=Path, metavar="FOLDER")
     action.add_argument("--dump-only", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)  # what --dump calls in the other tree
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--measured", action="store_true")
     parser.add_argument("--base", default="HEAD", metavar="REV")
     parser.add_argument("names", nargs="*", metavar="NAME")
     args = parser.parse_args()
-    goldens = (BUNDLES, OPS_GOLDEN, MEASURED) if args.all else (BUNDLES, OPS_GOLDEN)
+    goldens = (BUNDLES, OPS_GOLDEN, MEASURED) if args.all else (MEASURED,) if args.measured else (BUNDLES, OPS_GOLDEN)
     if args.dump_only:
         dump(goldens, set(args.names), args.dump_only)
         return 0
     changed = [name for golden in goldens for name in compare(golden, args.names, write=args.write)]
     if args.dump and changed:
         dump(goldens, set(changed), args.dump / "now")
-        dump_before(args.base, changed, args.dump / "before", everything=args.all)
+        which = ["--all"] if args.all else ["--measured"] if args.measured else []
+        dump_before(args.base, [*which, *changed], args.dump / "before")
         print(f"git diff --no-index {args.dump / 'before'} {args.dump / 'now'}")
     print(f"{len(changed)} of the models and ops changed" if changed else "nothing changed")
     return 1 if args.check and changed else 0
@@ -78,7 +80,7 @@ def bundles(golden: Golden, name: str) -> Iterator[tuple[str, Files]]:
         return
     graphs = emitted.graphs_of(emitted.model_bytes(name))
     if graphs is not None:
-        for core in emitted.MODEL_CORES:
+        for core in emitted.MEASURED_CORES if golden is MEASURED else emitted.MODEL_CORES:
             made = emitted.bundles_of(graphs, core, measure=golden is MEASURED)
             yield from ((f"{name}/{core}/{setting}", files) for setting, files in made)
 
@@ -97,15 +99,15 @@ def write_files(folder: Path, files: Files) -> None:
         path.write_text(text, "ascii")
 
 
-def dump_before(revision: str, names: list[str], folder: Path, *, everything: bool) -> None:
+def dump_before(revision: str, arguments: list[str], folder: Path) -> None:
     """The same C as another commit emits it, by that commit's own copy of this tool."""
     with tempfile.TemporaryDirectory() as work:
         tree = Path(work) / "tree"
         subprocess.run(["git", "-C", str(ROOT), "worktree", "add", "--quiet", "--detach", str(tree), revision], check=True)
         try:
-            command = [sys.executable, str(tree / "tools" / "golden_c.py"), "--dump-only", str(folder.resolve()), *names]
+            command = [sys.executable, str(tree / "tools" / "golden_c.py"), "--dump-only", str(folder.resolve()), *arguments]
             env = {**os.environ, "PYTHONPATH": str(tree), "SANDGRAIN_MODELS": str(emitted.MODELS.resolve())}
-            subprocess.run([*command, *(["--all"] if everything else [])], check=True, env=env)
+            subprocess.run(command, check=True, env=env)
         finally:
             subprocess.run(["git", "-C", str(ROOT), "worktree", "remove", "--force", str(tree)], check=True)
 

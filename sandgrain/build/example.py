@@ -15,7 +15,7 @@ from sandgrain.ir import Array
 from sandgrain.run import emulator_missing, open_emulator
 from sandgrain.scratch import scratch
 from sandgrain.targets import Board
-from sandgrain.toolchain import build_firmware
+from sandgrain.toolchain import Toolchain, build_firmware
 
 if TYPE_CHECKING:
     from sandgrain.build.tasks.base import Task
@@ -100,6 +100,6 @@ def emulated(folder: Path, name: str, board: Board, compiler: str) -> str | None
     with scratch() as work:
         (work / "stdio.h").write_text("int printf(const char *format, ...);\n", "ascii")
         sources = [folder / f"{name}.c", HERE / "printf.c"]
-        elf = build_firmware(sources, [work, folder], board, work / "example.elf", compiler=compiler)
+        elf = build_firmware(sources, [work, folder], board, work / "example.elf", Toolchain(compiler))
         (printed,) = open_emulator(elf, board).infer([b"\0"])
     return printed.rstrip(b"\0").decode("utf-8", "replace")

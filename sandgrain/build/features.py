@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from sandgrain import api
+from sandgrain.base.progress import Progress, silent
 from sandgrain.build.samples import Samples
 from sandgrain.build.store import Store
 from sandgrain.project import inspection, load
@@ -15,7 +15,7 @@ def make_features(
     project: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    progress: Progress = silent,
 ) -> api.Result:
     """Fit the features of a project to its training windows and compile them for its board into folder `out`.
 
@@ -27,5 +27,5 @@ def make_features(
     return api.compile(
         None, features=Samples(found, Store(loaded.work / "build")).front, target=target.board, out=out,
         compiler=target.compiler, optimize=target.optimize, arena=target.arena,
-        progress=lambda done, total: progress("measuring kernels", done, total),
+        progress=progress,
     )  # fmt: skip

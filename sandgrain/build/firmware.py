@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +118,7 @@ def _compile(request: Request, out: Path, progress: Progress) -> Report:
                 max_ram=max_ram,
                 threshold=request.threshold,
                 rule=request.rule,
-                progress=partial(progress, "measuring kernels"),
+                progress=progress,
             ).report
 
         if request.ram is not None:
@@ -144,7 +143,7 @@ def verified(run: Run, task: Task[Any], firmware: Firmware, places: list[int]) -
     with scratch() as work:
         data = work / "test.npz"
         np.savez(data, x=raw, **task.truth(run.found, labels))  # type: ignore[arg-type]
-        verdict = api.verify(firmware.folder, data, progress=partial(run.progress, "running the firmware"))
+        verdict = api.verify(firmware.folder, data, progress=run.progress)
     if verdict.identical:  # a difference is looked at again each time
         samples.store.put(path, verdict.to_json())
     return verdict

@@ -13,6 +13,7 @@ from sandgrain.build.firmware import Request, measured
 from sandgrain.build.samples import Samples
 from sandgrain.build.stages import Run
 from sandgrain.build.store import digest
+from sandgrain.data import kinds
 from sandgrain.errors import SandgrainError
 from sandgrain.features.blocks import Block
 from sandgrain.features.blocks.samples import Decimate
@@ -212,7 +213,7 @@ def settings(blocks: tuple[Block, ...], kind: str) -> Iterator[tuple[str, tuple[
         if bands // 2 >= LEAST_BANDS:
             fewer = {"coefficients": min(block.coefficients, bands // 2)} if hasattr(block, "coefficients") else {}
             yield f"{place} bands = {bands // 2}", _with(blocks, k, bands=bands // 2, **fewer)
-    if kind in ("audio", "motion"):
+    if kinds.of(kind).sampled:
         yield 'a first [[features]] block = "decimate", factor = 2', (Decimate(factor=2), *blocks)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sandgrain.base.progress import Progress
 from sandgrain.build.samples import Samples
 from sandgrain.build.store import digest
 from sandgrain.errors import UsageError
@@ -19,7 +20,7 @@ from sandgrain.features.frontend import FrontEnd
 from sandgrain.ir import Array
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import, and is needed only where something is trained
-    from sandgrain.train.network import Progress, Recipe
+    from sandgrain.train.network import Recipe
 
 NO_VALIDATION = "no validation side: the epoch with the least loss on the training windows was taken"
 

@@ -15,7 +15,7 @@ from sandgrain.build.limits import Check
 from sandgrain.build.result import Built
 from sandgrain.build.samples import Samples
 from sandgrain.build.stages import Stage
-from sandgrain.data import charts, pictures
+from sandgrain.data import charts, kinds
 from sandgrain.report import LayerReport, Report, size
 
 HERE = Path(__file__).parent
@@ -47,9 +47,9 @@ def window_pictures(samples: Samples, places: Sequence[int]) -> dict[int, Any]:
     """Pictures of the test windows at these places, as markup, by place."""
     from markupsafe import Markup
 
-    ordered = sorted(places)
+    ordered, kind = sorted(places), kinds.of(samples.found.kind)
     cuts = zip(ordered, samples.cuts("test", ordered), strict=True)
-    return {place: Markup(pictures.picture(samples.found.kind, cut.x, cut.record.rate)) for place, cut in cuts}
+    return {place: Markup(kind.picture(cut.x, cut.record.rate)) for place, cut in cuts}
 
 
 def _costs(built: Built[Any]) -> list[tuple[str, str]]:
@@ -85,7 +85,7 @@ def _shared(built: Built[Any]) -> dict[str, Any]:
         "build_id": r.build_id,
         "battery": built.battery,
         "sources": sorted(r.sources.items()),
-        "small": found.kind == "image" and max(samples.pipeline.signal.shape[:2]) < 96,
+        "small": kinds.of(found.kind).is_small([samples.pipeline.signal.shape]),
         **_layers(r),
         "checks": [_check(c) for c in built.checks],
         "sentence": built.sentence,

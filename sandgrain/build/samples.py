@@ -12,7 +12,9 @@ import numpy as np
 
 from sandgrain import extract
 from sandgrain.build.store import Store, digest
-from sandgrain.data import augment, ingest
+from sandgrain.data import augment, ingest, kinds
+from sandgrain.data.readers import make_layout
+from sandgrain.data.readers.audio import AudioOptions
 from sandgrain.data.records import Record
 from sandgrain.data.windows import Cut, Windowing, count, stream
 from sandgrain.errors import UsageError
@@ -48,7 +50,7 @@ class Samples:
     def stride(self) -> int:
         """Samples from one result of a stream to the next; 0 for pictures and for features that need the whole window."""
         signal = self.pipeline.signal
-        if signal.kind == "image" or any(getattr(b, "peak", False) for b in self.pipeline.blocks):
+        if not kinds.of(signal.kind).sampled or any(getattr(b, "peak", False) for b in self.pipeline.blocks):
             return 0
         chosen = self.found.loaded.project.data.stride_s
         return max(round((chosen or signal.shape[0] / signal.rate / 4) * signal.rate), 1)
@@ -115,7 +117,8 @@ class Samples:
         data = self.found.loaded.project.data
         if not data.background:
             return []
-        layout = type(data.layout)(kind=data.kind, files=data.background, rate=data.rate, resample=data.resample)
+        audio = data.layout.get(AudioOptions)
+        layout = make_layout(data.kind, files=data.background, rate=data.rate, resample=audio.resample)
         manifest = ingest.ingest(self.found.loaded.root, layout)
         return [ingest.open_record(manifest, r) for r in manifest.records[:most]]
 

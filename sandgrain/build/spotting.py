@@ -113,7 +113,7 @@ def rule_of(project: Project, labels: tuple[str, ...]) -> Rule:
 
 def applies(run: Run, firmware: Firmware) -> bool:
     """Whether the firmware listens to a stream of sound and decides, and the project wants that to be counted."""
-    return run.found.kind == "audio" and run.project.decide.minutes > 0 and firmware.decides
+    return run.found.about.silence_between and run.project.decide.minutes > 0 and firmware.decides
 
 
 def spotted(run: Run, firmware: Firmware) -> Spotted | None:
@@ -250,7 +250,7 @@ def _on_board(driver: _Driver, bundle: proof.Bundle, x: Array) -> Heard | None:
         (work / "spotting.c").write_text(driver.text, "ascii")
         sources = [bundle.code, work / "spotting.c"]
         try:
-            elf = build_firmware(sources, [bundle.folder], board, work / "spotting.elf", compiler=bundle.compiler, opt=bundle.opt)
+            elf = build_firmware(sources, [bundle.folder], board, work / "spotting.elf", bundle.build.toolchain)
         except ToolchainError:
             return None
         cut, lengths = _padded(x, driver)

@@ -6,22 +6,20 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 
+from sandgrain.base.progress import Progress
 from sandgrain.report import Report, size
 from sandgrain.verify import Verdict
 
 _emitted = False
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
-
-
-class Step(Protocol):
-    def __call__(self, done: int, total: int) -> None: ...
 
 
 RUNNERS = {
@@ -57,12 +55,12 @@ def table(
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Step]:
-    """A progress bar on stderr, where a person watches; none where it is not a terminal."""
+def progress(what: str) -> Iterator[Progress]:
+    """A progress bar on stderr that is renamed to what is done; none if it is not a terminal. `what`: its first name."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+    with Bar(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None)
 
 
 def verdict(result: Verdict) -> None:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
-from sandgrain.base.progress import Progress
 from sandgrain.cli import _out
 from sandgrain.errors import BudgetError, MismatchError, UsageError
 from sandgrain.report import size
@@ -46,7 +41,7 @@ def command(
     from sandgrain.project.load import load
 
     loaded = load(project)
-    with _bar() as progress:
+    with _out.progress("reading") as progress:
         built = run.build(loaded, out or loaded.folder / "out", seed=seed, verified=verify, progress=progress)
         if html is not None:
             page.write(built, html, progress)
@@ -73,15 +68,6 @@ def _require() -> None:
     for name in NEEDED:
         if importlib.util.find_spec(name) is None:
             raise UsageError(f"build needs the package {name}; pip install 'sandgrain[train]'")
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    """One bar on stderr that is renamed from stage to stage."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=_out.errors, transient=True, disable=not _out.errors.is_terminal) as bar:
-        task = bar.add_task("reading", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None)
 
 
 def _page(built: Built[Any]) -> None:

@@ -33,8 +33,8 @@ def command(
     """
     from sandgrain.project import api
 
-    with _out.progress("reading") as step:
-        found = api.inspect_data(project, html=html, workers=workers, progress=lambda what, done, total: step(done, total))
+    with _out.progress("reading") as progress:
+        found = api.inspect_data(project, html=html, workers=workers, progress=progress)
     if as_json:
         _out.emit_json({**found.to_json(), "html": None if html is None else str(html)})
         return
@@ -51,7 +51,7 @@ def command(
 def _heading(found: Inspection) -> None:
     from sandgrain.base.text import plain
 
-    parts = [f"{len(found.records):,} {'images' if found.kind == 'image' else 'recordings'}", found.kind]
+    parts = [f"{len(found.records):,} {found.about.noun}", found.kind]
     if found.rates:
         parts[-1] += f" at {', '.join(f'{r:g}' for r in found.rates[:3])} Hz"
     parts.append(f"{len(found.labels)} labels")
@@ -63,7 +63,7 @@ def _heading(found: Inspection) -> None:
 
 def _labels(found: Inspection) -> None:
     counts = sorted(found.counts, key=lambda c: -c.total) if len(found.counts) > MAX_ROWS else list(found.counts)
-    shown, timed = counts[:MAX_ROWS], found.kind != "image"
+    shown, timed = counts[:MAX_ROWS], found.about.sampled
     rows = [_row(c, timed) for c in shown]
     if len(counts) > len(shown):
         rest = counts[MAX_ROWS:]
@@ -98,10 +98,10 @@ def _facts(found: Inspection) -> None:
     from sandgrain.project import features
 
     seconds = found.seconds
-    if found.kind != "image" and len(seconds):
+    if found.about.sampled and len(seconds):
         low, middle, high = float(seconds.min()), float(np.median(seconds)), float(seconds.max())
         _out.line(f"durations  {low:.3g} s to {high:.3g} s, median {middle:.3g} s, {seconds.sum() / 60:.1f} min in all")
-    if found.kind == "image":
+    if not found.about.sampled:
         shapes = sorted({r.shape for r in found.records})
         many = f" and {len(shapes) - 3} more" if len(shapes) > 3 else ""
         _out.line(f"sizes      {', '.join('x'.join(map(str, s)) for s in shapes[:3])}{many}")

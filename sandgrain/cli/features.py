@@ -33,8 +33,8 @@ def command(
         return
     from sandgrain.build.features import make_features
 
-    with _out.progress("features") as step:
-        made = make_features(project, out, progress=lambda what, done, total: step(done, total))
+    with _out.progress("features") as progress:
+        made = make_features(project, out, progress=progress)
     if as_json:
         _out.emit_json({"out": str(out), **made.report.to_json()})
         return

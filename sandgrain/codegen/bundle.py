@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from sandgrain.codegen.figures import Figures
@@ -14,8 +15,13 @@ _INCLUDE = re.compile(r'^#include "([a-z0-9_]+\.h)"', re.MULTILINE)
 
 def kernel_files(source: Source) -> dict[str, str]:
     """File name -> text of every kernel and runtime file that the model uses, and of what those include."""
+    return texts_of(source.files)
+
+
+def texts_of(sources: Iterable[str]) -> dict[str, str]:
+    """File name -> text of the kernel files `sources`, and of what those include."""
     known = headers()
-    wanted = {Path(path).name for path in source.files}
+    wanted = {Path(s).name for s in sources}
     found: dict[str, str] = {}
     while wanted:
         name = wanted.pop()

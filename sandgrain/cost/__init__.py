@@ -10,7 +10,7 @@ from sandgrain.cost.cycles import Cost, Edge, count
 from sandgrain.cost.decode import Decoder, Instruction
 from sandgrain.cost.energy import energy_uj, milliseconds
 from sandgrain.cost.image import Function, Image
-from sandgrain.cost.stack import StackBound, stack_bound
+from sandgrain.cost.stack import Reach, StackBound, reach, stack_bound
 
 __all__: list[str] = [
     "Cost",
@@ -19,9 +19,11 @@ __all__: list[str] = [
     "Function",
     "Image",
     "Instruction",
+    "Reach",
     "StackBound",
     "count",
     "energy_uj",
     "milliseconds",
+    "reach",
     "stack_bound",
 ]

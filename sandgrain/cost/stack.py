@@ -7,6 +7,7 @@ them is refused by name.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -39,11 +40,26 @@ def stack_bound(image: Image, function: str = "sg_infer", features: frozenset[st
     return _Walk(image, features).bound(entry, ())
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What calling a function can lead to: bytes of stack, and every function below it by name -> bytes of code."""
+
+    stack: int
+    below: Mapping[str, int]
+
+
+def reach(image: Image, functions: Iterable[Function], features: frozenset[str] = frozenset()) -> dict[str, Reach]:
+    """Name -> what each of `functions` can lead to. Raises what `stack_bound` raises."""
+    walk = _Walk(image, features)
+    return {f.name: Reach(walk.bound(f, ()).bytes, {g.name: g.size for g in walk.below(f)}) for f in functions}
+
+
 class _Walk:
     def __init__(self, image: Image, features: frozenset[str]) -> None:
         self._image = image
         self._decoder = Decoder(image, features)
         self._done: dict[int, StackBound] = {}
+        self._callees: dict[int, tuple[Function, ...]] = {}
 
     def bound(self, function: Function, callers: tuple[Function, ...]) -> StackBound:
         if function in callers:
@@ -51,6 +67,13 @@ class _Walk:
         if function.address not in self._done:
             self._done[function.address] = self._follow(function, (*callers, function))
         return self._done[function.address]
+
+    def below(self, function: Function) -> set[Function]:
+        """The functions that one whose bound is known can call, directly or not."""
+        found: set[Function] = set()
+        for callee in self._callees[function.address]:
+            found |= {callee} | self.below(callee)
+        return found
 
     def _follow(self, function: Function, callers: tuple[Function, ...]) -> StackBound:
         deepest = 0
@@ -74,6 +97,7 @@ class _Walk:
                 self._refuse(function, address, str(error))
             deepest = max(deepest, after.depth, merged.depth)
             work += [(target, after) for target in self._next(function, address, after, calls)]
+        self._callees[function.address] = tuple(self._callee(function, callee) for callee in calls)
         chain: tuple[tuple[str, int], ...] = ((function.name, deepest),)
         for callee, depth in calls.items():
             inner = self.bound(self._callee(function, callee), callers)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandgrain.data import kinds
 from sandgrain.data.names import clean, escape
 from sandgrain.data.readers import for_suffix, readers
 from sandgrain.data.readers.base import BadFileError, Reader, Sample, check_rate, digest, one_line
@@ -18,7 +19,6 @@ from sandgrain.errors import UsageError
 
 HEAD = 64  # bytes that tell what a file is
 MAX_TEXT = 1 << 25  # bytes of all that is kept of one file's recordings
-EXPECTED = {"audio": "audio", "motion": "a table or recording of samples", "image": "an image"}
 # What is often met under a wrong name: where in the file, the bytes, what it is called.
 FOREIGN = (
     (0, b"ID3", "an MP3 file"), (0, b"\xff\xfb", "an MP3 file"), (0, b"OggS", "an Ogg file"), (0, b"FORM", "an AIFF file"),
@@ -78,7 +78,7 @@ def describe(root: Path, path: str, layout: Layout) -> list[Description]:
 def choose(head: bytes, suffix: str, layout: Layout) -> Reader:
     """Who reads a file that begins with `head`: its content decides, and must be of the kind. Raises BadFileError."""
     usual = for_suffix(suffix)
-    expected = usual.WHAT if usual else EXPECTED[layout.kind]
+    expected = usual.WHAT if usual else kinds.of(layout.kind).expected
     for reader in readers():
         if what := reader.sniff(head):
             if layout.kind not in reader.KINDS or usual not in (None, reader):
@@ -88,7 +88,7 @@ def choose(head: bytes, suffix: str, layout: Layout) -> Reader:
         if head[start : start + len(magic)] == magic and not (usual and _is_text(usual) and magic.isalnum()):
             raise BadFileError(f"is {what}, not {expected}")
     if usual is None or layout.kind not in usual.KINDS:
-        raise BadFileError(f"is not {EXPECTED[layout.kind]} in a format that is read here")
+        raise BadFileError(f"is not {kinds.of(layout.kind).expected} in a format that is read here")
     text = b"\0" not in head and not any(byte < 9 for byte in head)
     if not _is_text(usual):
         raise BadFileError(f"is text, not {expected}" if text else f"is not {expected}: it does not begin as such a file does")

@@ -1,8 +1,8 @@
 """Fingerprints: 256 numbers or fewer that stay almost the same when a recording is copied, and near-duplicates found by them.
 
 A fingerprint is a vector of length 1, so that the product of two is their cosine. Gain and offset change nothing; noise at
-30 dB, a change of rate and back, or JPEG at quality 75 change less than THRESHOLD allows; a shift of 5 ms or of a pixel
-changes more. THRESHOLD lies between such copies and what is alike by nature: in 2,500 spoken digits, 800 strokes in the air,
+30 dB, a change of rate and back, or JPEG at quality 75 change less than `Kind.near` allows; a shift of 5 ms or of a pixel
+changes more. It lies between such copies and what is alike by nature: in 2,500 spoken digits, 800 strokes in the air,
 5,500 photographs and 1,797 handwritten digits the closest two that are not copies have a cosine of 0.991, 0.9994, 0.989 and
 0.994.
 """
@@ -14,15 +14,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from sandgrain.data.records import Kind
 from sandgrain.ir import Array
 
 SIZE = 256  # numbers in a fingerprint, at most
-THRESHOLD: dict[Kind, float] = {
-    "audio": 0.995,
-    "motion": 0.9996,
-    "image": 0.997,
-}  # cosine from which two recordings count as copies
 SLICES, BANDS = 16, 16
 LOW_HZ, HIGH_HZ = 80.0, 3800.0
 FLOOR = 1e-3  # of the loudest cell, -30 dB: what is quieter says little about a recording
@@ -33,21 +27,15 @@ SCREEN = 48  # principal axes by which far rows are told apart
 AT_ONCE = 8  # blocks that one block is compared with at a time
 
 
-def fingerprint(kind: Kind, samples: Array, rate: float) -> Array:
-    """float32 [d], d <= SIZE, of length 1 (0 for a recording that never changes).
-
-    `samples`: int16 [n, channels] or uint8 [height, width, channels], as ingest decodes them; `rate`: Hz, 0 for images.
-    """
-    maker = {"audio": _audio, "motion": _motion, "image": _image}[kind]
-    if samples.size == 0:
-        return np.zeros(0, np.float32)
-    values = maker(samples, rate).astype(np.float64).reshape(-1)
+def normalized(outline: Array) -> Array:
+    """float32 [d]: the numbers less their mean, of length 1 (0 if they are all the same)."""
+    values = outline.astype(np.float64).reshape(-1)
     values -= values.mean()
     length = float(np.sqrt((values * values).sum()))
     return np.asarray(values / length if length > 1e-9 else values * 0, np.float32)
 
 
-def _audio(samples: Array, rate: float) -> Array:
+def of_sound(samples: Array, rate: float) -> Array:
     """Logarithm of the energy in SLICES of the time and BANDS between LOW_HZ and HIGH_HZ, spaced as the ear does."""
     size = int(np.clip(2 ** round(np.log2(max(rate, 1.0) * 0.032)), 16, 4096))
     x = samples[:, 0].astype(np.float32)
@@ -78,14 +66,14 @@ def _mel_edges(low: float, high: float, count: int) -> Array:
     return np.asarray(700 * (10**mel - 1))
 
 
-def _motion(samples: Array, rate: float) -> Array:
+def of_channels(samples: Array) -> Array:
     """Each channel without its mean, averaged down to as many points as fit."""
     points = max(1, min(64, SIZE // samples.shape[1]))
     x = samples[:, :SIZE].astype(np.float64)
     return _averaged(x - x.mean(axis=0), points)
 
 
-def _image(samples: Array, rate: float) -> Array:
+def of_picture(samples: Array) -> Array:
     """A thumbnail: 16x16 where the image is grey, 9x9 where it has colours."""
     x = samples[:, :, :3].astype(np.float64)
     side = int(np.sqrt(SIZE // x.shape[2]))

@@ -14,7 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
-from sandgrain.data import decode, names
+from sandgrain.base.progress import Progress, silent
+from sandgrain.data import decode, kinds, names
 from sandgrain.data.cache import Cache
 from sandgrain.data.labels import read_labels
 from sandgrain.data.manifest import EMPTY, load_manifest, make_manifest, save
@@ -22,8 +23,10 @@ from sandgrain.data.names import Pattern, Place, escape
 from sandgrain.data.opening import open_record
 from sandgrain.data.pool import Reply, decode_all
 from sandgrain.data.readers import suffixes
+from sandgrain.data.readers.audio import AudioOptions
 from sandgrain.data.readers.base import BadFileError, check_rate
 from sandgrain.data.records import BadFile, Layout, Manifest, Record
+from sandgrain.data.tables import Scale, TableOptions
 from sandgrain.data.walk import MAX_FILES, Found, walk
 from sandgrain.errors import UsageError
 
@@ -41,7 +44,7 @@ def ingest(
     *,
     bad: Literal["skip", "refuse"] = "skip",
     workers: int = 2,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
     cache: Path | None = None,
 ) -> Manifest:
     """Read every recording below `root` once, and list it with its hash.
@@ -90,9 +93,10 @@ def ingest(
 
 def check_layout(layout: Layout) -> Pattern | None:
     """The name pattern, compiled. Raises UsageError for a layout that contradicts itself."""
-    if layout.resample and not layout.rate:
+    if layout.get(AudioOptions).resample and not layout.rate:
         raise UsageError("resample needs a rate to resample to; set rate")
-    if layout.segment < 0 or any(not 0 < abs(s) < float("inf") for s in layout.full_scale):
+    scale = layout.get(Scale).full_scale
+    if layout.get(TableOptions).segment < 0 or any(not 0 < abs(s) < float("inf") for s in scale):
         raise UsageError("segment is a number of rows, and full_scale a positive number a channel")
     if layout.rate:
         try:
@@ -120,7 +124,7 @@ def _replies(
     layout: Layout,
     files: list[Found],
     workers: int,
-    progress: Callable[[int, int], None],
+    progress: Progress,
     folder: Path | None,
 ) -> Iterator[tuple[Found, Reply]]:
     """Each file with what is in it, from the cache or from the processes that decode."""
@@ -136,7 +140,7 @@ def _replies(
                     continue
                 done += 1
                 yield file, known
-        progress(done, len(files))
+        progress("reading", done, len(files))
         found = sorted({posixpath.splitext(f.path)[1].lower() for f in left})
         modules = decode.modules(found, layout)
         for file, reply, same_again in decode_all(root, layout, left, modules, workers):
@@ -144,7 +148,7 @@ def _replies(
                 cache.put(file, reply)
             done += 1
             if done % EVERY == 0 or done == len(files):
-                progress(done, len(files))
+                progress("reading", done, len(files))
             yield file, reply
 
 
@@ -169,12 +173,12 @@ def _agreeing(records: list[Record], layout: Layout) -> tuple[list[Record], list
         bad += _files_of((r for r in records if not r.label), lambda r: "has no label, while others have one")
         records = [r for r in records if r.label]
     usual = _most(r.rate for r in records)
-    near = MEASURED * usual if layout.time_column else 0.0
+    near = MEASURED * usual if layout.get(TableOptions).time_column else 0.0
 
     def mixed(r: Record) -> str:
         if not r.rate:
             return f"does not say its sampling rate, most of the data has {usual:g} Hz; set rate"
-        advice = "; set rate and resample" if layout.kind == "audio" else ""
+        advice = kinds.of(layout.kind).rate_advice
         return f"is sampled at {r.rate:g} Hz, most of the data at {usual:g} Hz{advice}"
 
     bad += _files_of((r for r in records if abs(r.rate - usual) > near), mixed)

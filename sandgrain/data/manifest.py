@@ -6,7 +6,6 @@ part of the hash: the same data has the same hash on every machine.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -16,13 +15,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from sandgrain.base import files
+from sandgrain.data import kinds
 from sandgrain.data.names import MAX_LABEL, escape, problem, split_key, unseen
+from sandgrain.data.readers import keys_of, make_layout
 from sandgrain.data.readers.base import MAX_RATE
 from sandgrain.data.records import SPLITS, BadFile, Layout, Manifest, Record
 from sandgrain.errors import UsageError
 
 FORMAT = 1
-KINDS = ("audio", "motion", "image")
 MAX_LINE = 1 << 18  # bytes: a path of 4096 characters, each escaped, and again as what placeholders matched
 MAX_LINES = 1 << 21
 EMPTY: dict[str, str] = {}
@@ -45,8 +45,8 @@ def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
 
 def layout_json(layout: Layout) -> dict[str, Any]:
     """The layout as JSON takes it; a whole number of Hz is written as every other."""
-    found = {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(layout).items()}
-    return found | {"rate": float(layout.rate), "full_scale": [float(v) for v in layout.full_scale]}
+    keys = {k: list(v) if isinstance(v, tuple) else v for k, v in keys_of(layout).items()}
+    return keys | {"rate": float(layout.rate), "full_scale": [float(v) for v in keys["full_scale"]]}
 
 
 def save(manifest: Manifest, path: str | os.PathLike[str]) -> None:
@@ -112,11 +112,10 @@ def _next(stream: IO[bytes]) -> Any:
 
 def layout_of(value: Any) -> Layout:
     """A layout from JSON, every field of its type. Raises ValueError or TypeError."""
-    usual = Layout("audio")
-    names = {f.name for f in dataclasses.fields(Layout)}
-    if not isinstance(value, dict) or not value.keys() <= names or value.get("kind") not in KINDS:
+    usual = keys_of(Layout("audio"))
+    if not isinstance(value, dict) or not value.keys() <= usual.keys() or value.get("kind") not in kinds.names():
         raise ValueError("layout")
-    return Layout(**{name: _typed(name, item, getattr(usual, name)) for name, item in value.items()})
+    return make_layout(**{name: _typed(name, item, usual[name]) for name, item in value.items()})
 
 
 def _typed(name: str, value: Any, usual: Any) -> Any:

@@ -11,14 +11,13 @@ import numpy as np
 
 from sandgrain import __version__
 from sandgrain.base.text import plain
-from sandgrain.data import pictures
+from sandgrain.data import kinds, pictures
 from sandgrain.data.quality import Finding
 from sandgrain.data.records import SPLITS, BadFile, Kind, Record
 from sandgrain.ir import Array
 
 MAX_LABELS = 60  # rows of the table of labels
 MAX_ROWS = 24  # labels that are shown in pictures
-PICTURES = {"audio": 5, "motion": 5, "image": 8}  # a label, the odd ones included
 ODD = 1  # of them are the ones most unlike their label
 MAX_POINTS = 3000  # on the map
 MAX_BAD = 500
@@ -67,20 +66,20 @@ def _head(content: Content) -> dict[str, Any]:
     groups = len({r.group for r in content.records if r.group})
     sides = [sum(counts[k] for _, counts, _ in content.labels) for k in range(len(SPLITS))]
     facts = [
-        (f"{len(content.records):,}", "recordings" if content.kind != "image" else "images"),
+        (f"{len(content.records):,}", kinds.of(content.kind).noun),
         (len(content.labels), "labels"),
     ]
     facts += [(groups, "groups")] if groups else []
-    facts += [(_time(sum(s for *_, s in content.labels)), "in all")] if content.kind != "image" else []
+    facts += [(_time(sum(s for *_, s in content.labels)), "in all")] if kinds.of(content.kind).sampled else []
     facts += [(" / ".join(f"{n:,}" for n in sides), " / ".join(SPLITS)), (f"{len(content.bad):,}", "bad files")]
     rate = f" at {', '.join(f'{r:g}' for r in rates[:3])} Hz" if rates else ""
     shapes = sorted({r.shape for r in content.records})
-    inner = f", {' x '.join(map(str, shapes[0]))}" if content.kind == "image" and len(shapes) == 1 else ""
+    inner = f", {' x '.join(map(str, shapes[0]))}" if not kinds.of(content.kind).sampled and len(shapes) == 1 else ""
     return {
         "title": plain(content.title), "kind": content.kind, "summary": f"{content.kind}{rate}{inner}", "hash": content.sha256,
         "facts": [{"value": v, "name": n} for v, n in facts], "version": __version__,
         "features": plain(content.features, 200), "remarks": [plain(r, 300) for r in content.remarks],
-        "small": content.kind == "image" and max(max(s[:2]) for s in shapes) < 96,
+        "small": kinds.of(content.kind).is_small(shapes),
     }  # fmt: skip
 
 
@@ -105,20 +104,20 @@ def _labels(content: Content) -> dict[str, Any]:
             "label": plain(label) or "(none)", "sides": counts, "total": total, "time": _time(seconds), "bars": bars,
             "width": f"{100 * total / most:.2f}",
         })  # fmt: skip
-    return {"labels": rows, "more_labels": max(0, len(content.labels) - MAX_LABELS), "timed": content.kind != "image"}
+    return {"labels": rows, "more_labels": max(0, len(content.labels) - MAX_LABELS), "timed": kinds.of(content.kind).sampled}
 
 
 def _charts(content: Content) -> dict[str, Any]:
     """Histograms of durations (of images: of longer sides) and of peak levels; where all are alike, a sentence."""
     from markupsafe import Markup
 
-    if content.kind == "image":
+    if not kinds.of(content.kind).sampled:
         charts = [("Longer side", "pixels", np.asarray([float(max(r.shape[:2])) for r in content.records]))]
     elif all(r.rate for r in content.records):
         charts = [("Durations", "seconds", np.asarray([r.shape[0] / r.rate for r in content.records]))]
     else:
         charts = [("Lengths", "samples", np.asarray([float(r.shape[0]) for r in content.records]))]
-    if content.kind != "image":
+    if kinds.of(content.kind).sampled:
         charts.append(("Peaks", "dB of full scale", 20 * np.log10(np.maximum(content.peaks, 1) / 32768)))
     made = []
     for title, unit, values in charts:
@@ -140,19 +139,19 @@ def _examples(content: Content) -> dict[str, Any]:
         own = by_label.get(label, [])
         if not own:
             continue
-        odd = _odd(content.prints[own], own) if len(own) > PICTURES[content.kind] else []
+        odd = _odd(content.prints[own], own) if len(own) > kinds.of(content.kind).shown else []
         rest = [k for k in own if k not in odd]
-        count = min(len(rest), PICTURES[content.kind] - len(odd))
+        count = min(len(rest), kinds.of(content.kind).shown - len(odd))
         shown = [rest[int(k)] for k in np.linspace(0, len(rest) - 1, count)] + odd
         figures = []
         for k in shown:
             record = content.records[k]
-            markup = Markup(pictures.picture(record.kind, content.open_record(record), record.rate))
+            markup = Markup(kinds.of(record.kind).picture(content.open_record(record), record.rate))
             figures.append(
                 {
                     "markup": markup,
                     "key": plain(record.key, 200),
-                    "short": _tail(record.key, 15 if record.kind == "image" else 24),
+                    "short": _tail(record.key, kinds.of(record.kind).shown_name),
                     "odd": k in odd,
                 }
             )

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.data import charts
-from sandgrain.data.records import Kind
 from sandgrain.ir import Array
 
 WIDTH, HEIGHT = 150, 56  # of a curve, pixels
@@ -17,22 +16,11 @@ COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#9
 RANGE_DB = 60.0  # of a spectrogram
 
 
-def picture(kind: Kind, samples: Array, rate: float) -> str:
-    """Markup (an <svg> or <img>) that shows one recording; nothing in it comes from outside but numbers."""
-    if samples.size == 0:
-        return ""
-    if kind == "image":
-        return _png(samples if samples.shape[2] in (1, 3) else samples[:, :, :1])
-    if kind == "motion":
-        return _curves(samples)
-    return _wave(samples[:, 0]) + _spectrogram(samples[:, 0], rate)
-
-
 def _svg(inner: str) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img">{inner}</svg>'
 
 
-def _wave(x: Array) -> str:
+def wave(x: Array) -> str:
     """The envelope, scaled to its own peak: what lies between the smallest and the largest sample of each column."""
     edges = np.unique(np.linspace(0, len(x), min(len(x), WIDTH) + 1).astype(int))[:-1]
     low, high = np.minimum.reduceat(x, edges).astype(float), np.maximum.reduceat(x, edges).astype(float)
@@ -44,7 +32,7 @@ def _wave(x: Array) -> str:
     return _svg(f'<polygon points="{" ".join(top + bottom[::-1])}" fill="{COLOURS[0]}"/>')
 
 
-def _curves(samples: Array) -> str:
+def curves(samples: Array) -> str:
     """Each channel as a line without its mean, all on one scale."""
     x = samples[:, : len(COLOURS)].astype(np.float64)
     steps = np.unique(np.linspace(0, len(x) - 1, min(len(x), WIDTH)).astype(int))
@@ -58,7 +46,7 @@ def _curves(samples: Array) -> str:
     return _svg("".join(lines))
 
 
-def _spectrogram(x: Array, rate: float) -> str:
+def spectrogram(x: Array, rate: float) -> str:
     """Power over time and frequency, RANGE_DB below the loudest."""
     from matplotlib import colormaps
 
@@ -69,10 +57,10 @@ def _spectrogram(x: Array, rate: float) -> str:
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
     level = 10 * np.log10(power / max(float(power.max()), 1e-9) + 1e-12)
     shade = np.clip(1 + level / RANGE_DB, 0, 1).T[::-1]
-    return _png((colormaps["magma"](shade)[:, :, :3] * 255).astype(np.uint8), "spectrum")
+    return photo((colormaps["magma"](shade)[:, :, :3] * 255).astype(np.uint8), "spectrum")
 
 
-def _png(pixels: Array, name: str = "photo") -> str:
+def photo(pixels: Array, name: str = "photo") -> str:
     from PIL import Image
 
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)

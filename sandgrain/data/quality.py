@@ -16,15 +16,12 @@ from typing import Literal
 import numpy as np
 
 from sandgrain.base import files
+from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import plain
-from sandgrain.data import fingerprint
+from sandgrain.data import fingerprint, kinds
 from sandgrain.data.records import Kind, Record
 from sandgrain.ir import Array
 
-SILENT_DBFS = -60.0  # loudest 20 ms of audio, RMS over full scale
-SILENT_RMS = 32768 * 10 ** (SILENT_DBFS / 20)
-STILL = 33  # largest less smallest value of every channel of a motion recording, 0.1 % of full scale
-FLAT = 2.0  # standard deviation of an image, of 255
 CLIPPED = 32700  # a sample beyond this, either way, is at the end of the scale
 RUN = 3  # so many of them in a row are clipping; one alone may be a peak
 SHOWN = 20  # examples of a finding that are kept
@@ -91,7 +88,7 @@ def measure(
     open_record: Callable[[Record], Array],
     *,
     cache: Path | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Facts:
     """The facts about each record, which `open_record` gives the samples of. `cache`: a file that remembers them."""
     known = _load(cache)
@@ -105,11 +102,11 @@ def measure(
         else:
             samples = open_record(record)
             rows[k] = describe(record.kind, samples, record.rate)
-            own = fingerprint.fingerprint(record.kind, samples, record.rate)
+            own = kinds.of(record.kind).fingerprint(samples, record.rate)
             prints[k, : len(own)] = own
             fresh += 1
         if k % 64 == 63 or k + 1 == len(records):
-            progress(k + 1, len(records))
+            progress("checking", k + 1, len(records))
     if cache is not None and fresh:
         _save(cache, records, rows, prints)
     return Facts(rows, prints)
@@ -124,9 +121,9 @@ def describe(kind: Kind, samples: Array, rate: float) -> tuple[int, float, bool,
     still = low == high
     constant = bool(still.all())
     peak = int(max(-int(low.min()), int(high.max())))
-    if kind == "image":
-        return peak, 0.0, bool(samples.std() < FLAT) and not constant, constant, False
-    quiet = _quiet(samples[:, 0], rate) if kind == "audio" else bool((high - low < STILL).all())
+    quiet = kinds.of(kind).is_silent(samples, rate)
+    if not kinds.of(kind).sampled:
+        return peak, 0.0, quiet and not constant, constant, False
     return (
         peak,
         _clipped(samples) if peak >= CLIPPED else 0.0,
@@ -134,14 +131,6 @@ def describe(kind: Kind, samples: Array, rate: float) -> tuple[int, float, bool,
         constant,
         bool(still.any()) and not constant,
     )
-
-
-def _quiet(x: Array, rate: float) -> bool:
-    """Whether no 20 ms of `x` are louder than SILENT_DBFS."""
-    size = max(1, min(len(x), round(rate * 0.02)))
-    steady = x.astype(np.float64) - x.mean()
-    total = np.concatenate([[0.0], np.cumsum(steady * steady)])
-    return bool((total[size:] - total[:-size]).max() < size * SILENT_RMS**2)
 
 
 def _clipped(samples: Array) -> float:
@@ -166,7 +155,7 @@ def judge(records: Sequence[Record], facts: Facts, answers: Mapping[str, str]) -
         return Judgement((), {}, np.zeros((0, 2), np.int32), np.zeros(0, np.int32))
     kind = records[0].kind
     same = _same(records)
-    pairs, cosines = _near(records, facts, same, fingerprint.THRESHOLD[kind])
+    pairs, cosines = _near(records, facts, same, kinds.of(kind).near)
     copies = np.flatnonzero(same != np.arange(len(same)))
     family = fingerprint.groups(len(records), np.concatenate([np.stack([same[copies], copies], axis=1), pairs]))
     clashing = _clashes(records, family)
@@ -198,7 +187,7 @@ def _twins(records: Sequence[Record], kind: Kind, same: Array, copies: Array, pa
     closest = np.argsort(-cosines, kind="stable")[:SHOWN].tolist()
     examples = (Example(tuple(records[i].key for i in pairs[k].tolist()), f"cosine {cosines[k]:.4f}") for k in closest)
     count = len(np.unique(pairs[:, 1])) if len(pairs) else 0
-    rule = f"fingerprints with a cosine of {fingerprint.THRESHOLD[kind]:g} or more"
+    rule = f"fingerprints with a cosine of {kinds.of(kind).near:g} or more"
     yield Finding("near-duplicates", count, 0, rule, tuple(examples))
 
 
@@ -210,18 +199,14 @@ def _doubtful(records: Sequence[Record], kind: Kind, facts: Facts) -> Iterator[F
         examples = tuple(Example((records[k].key,), detail(k)) for k in worst[:SHOWN].tolist())
         return Finding(topic, len(worst), 0, rule, examples)
 
-    if kind != "image":
+    if kinds.of(kind).sampled:
         loud = np.argsort(-rows["clipped"], kind="stable")[: int((rows["clipped"] > 0).sum())]
         rule = f"{RUN} samples or more in a row at the end of the scale"
         yield finding("clipped", loud, rule, lambda k: f"{100 * rows['clipped'][k]:.2g} % of the samples")
-    rule = {
-        "audio": f"loudest 20 ms below {SILENT_DBFS:g} dBFS",
-        "motion": "every channel within 0.1 % of full scale",
-        "image": f"standard deviation below {FLAT:g} of 255",
-    }[kind]
+    rule = kinds.of(kind).silent_rule
     yield finding("silent", np.flatnonzero(rows["silent"]), rule, lambda k: f"peak {rows['peak'][k]}")
     yield finding("constant", np.flatnonzero(rows["constant"]), "no value ever changes", lambda k: f"value {rows['peak'][k]}")
-    if kind == "motion":
+    if kinds.of(kind).channels_alike:
         yield finding("stuck channel", np.flatnonzero(rows["stuck"]), "a channel never changes, another does", lambda k: "")
 
 
@@ -237,7 +222,7 @@ def _near(records: Sequence[Record], facts: Facts, same: Array, threshold: float
     pairs, cosines = fingerprint.near_pairs(facts.prints[use].astype(np.float32), threshold)
     pairs = use[pairs].astype(np.int32) if len(pairs) else pairs
     length = np.asarray([r.shape[0] for r in records], np.float64)
-    if len(pairs) and records[0].kind != "image":
+    if len(pairs) and kinds.of(records[0].kind).sampled:
         ratio = length[pairs[:, 0]] / length[pairs[:, 1]]
         alike = (ratio > 0.9) & (ratio < 1 / 0.9)
         pairs, cosines = pairs[alike], cosines[alike]

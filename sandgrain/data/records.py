@@ -5,50 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, TypeVar
 
-Kind = Literal["audio", "motion", "image"]
+Kind = str  # the name of a kind of data, see data/kinds/
+T = TypeVar("T")
 SPLITS = ("train", "validation", "test")
+
+
+def option(default: T, description: str, **limits: float) -> T:
+    """A field of a reader's options: its default, what it is (for docs/project.md), and limits as pydantic names them (ge=0)."""
+    made: T = field(default=default, metadata={"description": description, **limits})
+    return made
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the files of a data set are to be read. Every field is a key of `[data]` in sandgrain.toml.
+    """How the files of a data set are read: what holds for files of every format, and what single readers are told.
 
-    `kind`: "audio" (int16 [samples, 1] after mixing down), "motion" (any sampled sensor, int16 [samples, channels]) or
-    "image" (uint8 [height, width, channels]). `files`: glob patterns below the root, empty for all of the kind's suffixes.
-    `name`: pattern of the path below the root without its suffix, such as "{label}_{group}_{index}" or
-    "{split}/{label}/{index}"; a placeholder matches anything but "/"; {label}, {group} and {split} have a meaning, others
-    can be used to choose a split. Without it, the label is the first folder's name. `labels`: a CSV file below the root
-    with columns file, label and optionally group and split; it wins over `name`.
-    `rate`: Hz; audio of another rate is resampled when `resample` is set and bad otherwise; a table without a time column
-    is taken to have this rate.
-    Tables (CSV, Parquet, JSON): `columns` are the channels, in order; `label_column`, `group_column`; `time_column` in
-    seconds (checked against `rate`); `segment`: rows a recording, 0 for as many as follow each other with the same label
-    and group. JSON: `records` is the key of the list of recordings ("" when the file is that list, or one recording),
-    `points` the key of a recording's list of points, `label_key` and `group_key` keys of a recording.
-    `full_scale`: the real value, in `units`, that int16 32768 stands for: one a channel, or one for all; needed for tables
-    whose values are not integers already.
-    NPZ: `x` [n, ...] and `y` [n], optionally `group`; a recording an index.
+    Every field, and every field of a reader's options, is a key of `[data]` in sandgrain.toml.
     """
 
-    kind: Kind
-    files: tuple[str, ...] = ()
-    name: str = ""
-    labels: str = ""
-    rate: float = 0.0
-    resample: bool = False
-    columns: tuple[str, ...] = ()
-    label_column: str = ""
-    group_column: str = ""
-    time_column: str = ""
-    segment: int = 0
-    records: str = ""
-    points: str = ""
-    label_key: str = "label"
-    group_key: str = ""
-    full_scale: tuple[float, ...] = ()
-    units: tuple[str, ...] = ()
+    kind: Kind  # sound is int16 [samples, 1], sensors int16 [samples, channels], images uint8 [height, width, channels]
+    files: tuple[str, ...] = ()  # glob patterns below the root; empty: all suffixes of the kind
+    name: str = ""  # pattern of the path without its suffix, see `names.compile_pattern`; "": the label is the first folder
+    labels: str = ""  # CSV file below the root with columns file, label, group, split; it wins over `name`
+    rate: float = 0.0  # Hz; 0: what the files say
+    options: tuple[Any, ...] = ()  # of readers, one of a class at most; a class that is missing has its defaults
+
+    def get(self, options: type[T]) -> T:
+        """The options of this class: those that are set, or the defaults."""
+        return next((o for o in self.options if isinstance(o, options)), options())
 
 
 @dataclass(frozen=True, slots=True)

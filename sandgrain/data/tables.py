@@ -19,8 +19,30 @@ from sandgrain.data.readers.base import (
     check_values,
     to_int16,
 )
-from sandgrain.data.records import Layout
+from sandgrain.data.records import Layout, option
 from sandgrain.ir import Array
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """What readers of tables are told."""
+
+    columns: tuple[str, ...] = option((), "Tables: the columns that are channels, in order. Empty: all that hold numbers.")
+    label_column: str = option("", "Tables: the column with the label.")
+    group_column: str = option("", "Tables: the column with the speaker, subject or device.")
+    time_column: str = option("", "Tables: the column with the time, seconds; it is checked against `rate`.")
+    segment: int = option(0, "Tables: rows per recording. 0: as many as share label and group.", ge=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the values of a table stand for."""
+
+    full_scale: tuple[float, ...] = option(
+        (), "Value, in `units`, that the largest int16 stands for: one per channel, or one for all. Empty: integers as they are."
+    )
+    units: tuple[str, ...] = option((), 'Units of the channels, such as `["g", "deg/s"]`; for the report only.')
+
 
 JITTER = 0.2  # of a step: beyond it, samples were lost or doubled
 RATE_ERROR = 0.05  # how far the measured rate may be from the one that the layout names
@@ -45,8 +67,9 @@ def find_columns(header: Sequence[str], layout: Layout) -> Columns:
     if len(where) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise BadFileError(f"has two columns called {twice[:40]!r}")
-    special = [layout.time_column, layout.label_column, layout.group_column]
-    names = layout.columns or tuple(name for name in header if name not in special)
+    table = layout.get(TableOptions)
+    special = [table.time_column, table.label_column, table.group_column]
+    names = table.columns or tuple(name for name in header if name not in special)
     for name in [*names, *filter(None, special)]:
         if name not in where:
             raise BadFileError(f"has no column {name!r}; it has {', '.join(header)[:80]}")
@@ -58,11 +81,12 @@ def find_columns(header: Sequence[str], layout: Layout) -> Columns:
 
 def check_full_scale(layout: Layout, channels: int) -> Array | None:
     """float64 [channels], or None when values are counts already. Raises BadFileError."""
-    if not layout.full_scale:
+    scale = layout.get(Scale).full_scale
+    if not scale:
         return None
-    if len(layout.full_scale) not in (1, channels):
-        raise BadFileError(f"has {channels} channels, full_scale has {len(layout.full_scale)} values")
-    return np.broadcast_to(np.asarray(layout.full_scale, np.float64), (channels,))
+    if len(scale) not in (1, channels):
+        raise BadFileError(f"has {channels} channels, full_scale has {len(scale)} values")
+    return np.broadcast_to(np.asarray(scale, np.float64), (channels,))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +147,7 @@ class _Open:
 def assemble(blocks: Iterable[Rows], layout: Layout, names: Sequence[str]) -> Iterator[Sample]:
     """The recordings of a table whose channels are `names`, given as blocks of rows. Raises BadFileError."""
     scale, now, made = check_full_scale(layout, len(names)), None, 0
+    segment = layout.get(TableOptions).segment
     for block in blocks:
         start = 0
         while start < len(block.values):
@@ -132,11 +157,11 @@ def assemble(blocks: Iterable[Rows], layout: Layout, names: Sequence[str]) -> It
                 now = None
             now = now or _Open(block.place(start), label, group)
             end = _same_until(block, start)
-            if layout.segment:
-                end = min(end, start + layout.segment - now.rows)
+            if segment:
+                end = min(end, start + segment - now.rows)
             _append(now, block.cut(start, end), scale, names)
             start = end
-            if now.rows == layout.segment:
+            if now.rows == segment:
                 yield _finished(now, layout, made := made + 1)
                 now = None
     if now is not None:
@@ -183,25 +208,24 @@ def _rate(now: _Open, layout: Layout) -> float:
     """Hz: measured where there is a time column (three digits), otherwise the layout's. Raises BadFileError."""
     if math.isnan(now.first) or now.rows < 2:
         return layout.rate
-    step = (now.last - now.first) / (now.rows - 1)
+    step, column = (now.last - now.first) / (now.rows - 1), layout.get(TableOptions).time_column
     if not math.isfinite(step) or max(now.longest / step - 1, 1 - now.shortest / step) > JITTER:
         raise BadFileError(
             f"its times jump: steps of {now.shortest:.4g} to {now.longest:.4g} s where {step:.4g} s are usual (column"
-            f" {layout.time_column}, in seconds)"
+            f" {column}, in seconds)"
         )
     rate = check_rate(1 / step)
     if layout.rate and abs(rate / layout.rate - 1) > RATE_ERROR:
-        raise BadFileError(
-            f"is sampled at {rate:.4g} Hz, the data set at {layout.rate:g} Hz (column {layout.time_column}, in seconds)"
-        )
+        raise BadFileError(f"is sampled at {rate:.4g} Hz, the data set at {layout.rate:g} Hz (column {column}, in seconds)")
     return layout.rate or float(f"{rate:.3g}")
 
 
 def _finished(now: _Open, layout: Layout, index: int) -> Sample:
-    if layout.segment and now.rows != layout.segment:
-        raise BadFileError(f"{now.place}: the recording that begins here has {now.rows} rows, not {layout.segment}")
+    table = layout.get(TableOptions)
+    if table.segment and now.rows != table.segment:
+        raise BadFileError(f"{now.place}: the recording that begins here has {now.rows} rows, not {table.segment}")
     if index > MAX_RECORDS:
         raise BadFileError(f"has more than {MAX_RECORDS} recordings")
-    several = layout.segment or layout.label_column or layout.group_column
+    several = table.segment or table.label_column or table.group_column
     data = np.concatenate(now.blocks)
     return Sample(data, _rate(now, layout), index if several else 0, now.label, now.group, now.clipped)

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Graph, Node, Tensor, View, attrs, with_nodes
 from sandgrain.ops import OPS
 from sandgrain.ops.traits import PadValue
 from sandgrain.ops.transpose_conv import named_paddings
 from sandgrain.ops.windows import explicit_padding, kernel_of
-from sandgrain.quant import INT8_MIN
 
 NONE = (0, 0, 0, 0)
-LEAST: dict[str, float] = {"int8": INT8_MIN, "int16": -(2**15), "float32": float(np.finfo(np.float32).min)}
+LEAST: dict[str, float] = {"int8": INT8.low, "int16": -(2**15), "float32": float(np.finfo(np.float32).min)}
 
 
 def spelled_out(graph: Graph) -> Graph:

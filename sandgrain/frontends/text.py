@@ -91,9 +91,9 @@ def _plain(index: int, node: Node) -> None:
 
 
 def write_any(graph: Graph) -> bytes:
-    """A .tflite where the format has every layer of an int8 graph, otherwise the graph's text. `read_any` takes both."""
+    """The whole of an int8 graph: a .tflite where the format has every layer, otherwise the graph's text. `read_any` takes both."""
     try:
-        return exporter.write(graph)
+        return exporter.write(graph, tflite.CHANNELS_FIRST) if graph.channels_first else exporter.write(graph)
     except UnsupportedError:
         return write(graph)
 

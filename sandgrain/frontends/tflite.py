@@ -39,6 +39,9 @@ MAX_FILE = 16 << 20  # bytes: the largest flash of a microcontroller board, and 
 MAX_CHECKED = 64 << 20  # bytes of constants that all layers together may name, a shared one counted each time
 MAX_NAMED = 5  # layers that one message names
 
+# The format has no place for `Graph.channels_first`: a file that a bundle keeps says it in its description.
+CHANNELS_FIRST = "Sandgrain: the model that this was made from has its channels first"
+
 QUANTIZE, DEQUANTIZE = 114, 6  # BuiltinOperator: where float may meet int8
 FULL_INTEGER = "quantize it to int8 (full integer, with a representative data set)"
 
@@ -71,7 +74,8 @@ def load(path: str | Path) -> Graph:
 
 def read(data: bytes, name: str) -> Graph:
     """The graph of .tflite `data`, legal by `spec.check`. Raises ModelError or UnsupportedError: one line, naming the layer."""
-    return _subgraph(data).graph(name)
+    graph = _subgraph(data).graph(name)
+    return replace(graph, channels_first=root(data, IDENTIFIER).string(3) == CHANNELS_FIRST)
 
 
 def read_float(data: bytes, name: str) -> Graph:

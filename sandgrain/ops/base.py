@@ -276,6 +276,7 @@ class Op(ABC):
     instead: ClassVar[str] = "export the model without it"  # the way out, where no file format has the op
     kernels: ClassVar[tuple[Kernel, ...]] = ()
     is_view: ClassVar[bool] = False  # output 0 is input 0's bytes under another shape: no code, no memory
+    moves: ClassVar[bool] = False  # each output element is an element of an input (or a fill value), whatever its type
     activates: ClassVar[bool] = False  # has the attribute `activation`, and clamps its outputs to it
     reads_caller: ClassVar[bool] = False  # reads a graph input where the caller keeps it, instead of from a copy in the arena
 

@@ -148,7 +148,7 @@ class BatchMatMul(Op):
         left = left.swapaxes(-1, -2) if view.attrs["adj_x"] else left
         right = right.swapaxes(-1, -2) if view.attrs["adj_y"] else right
         scaled = requantize(exact_matmul(left, right), *_multiplier(view)).astype(np.int64)
-        return (np.clip(scaled + view.out.zero_point, -128, 127).astype(np.int8),)
+        return (view.out.dtype.saturated(scaled + view.out.zero_point),)
 
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
         x, y = aligned(view, inputs)

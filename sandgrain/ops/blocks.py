@@ -42,6 +42,7 @@ class Blocks(Op):
 
     same_scale_inputs = FIRST_INPUT
     kernels = (Kernel("gather", _lower),)
+    moves = True
     deepens: ClassVar[bool]  # squares become channels
 
     @staticmethod

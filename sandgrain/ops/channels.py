@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain.ir import Array, Tensor, View
-from sandgrain.quant import INT8_MAX, INT8_MIN, Int64
+from sandgrain.quant import Int64
 
 Mask = npt.NDArray[np.bool_]
 
@@ -48,9 +48,9 @@ def every(count: int) -> Int64:
 
 
 def anything(tensor: Tensor) -> Interval:
-    """Channels that can hold any int8."""
+    """Channels that can hold any value of their type."""
     count = channels_of(tensor)
-    return Interval(np.full(count, INT8_MIN, np.int64), np.full(count, INT8_MAX, np.int64))
+    return Interval(np.full(count, tensor.dtype.low, np.int64), np.full(count, tensor.dtype.high, np.int64))
 
 
 def held(data: Array) -> Interval:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, Fields, In, Kernel, Out, Scratch, i8, i32
 from sandgrain.ops.conv_dsp import is_pointwise, lead
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of
-from sandgrain.quant import INT8_MIN, Int64
+from sandgrain.quant import Int64
 
 SHIFT_BITS = 5  # of a table's first word; the bias has the rest
 BIAS_LIMIT = 1 << (31 - SHIFT_BITS)
@@ -33,7 +34,7 @@ def _table(view: View, rows: Int64) -> Array | None:
     """int32 [channels, 2], as sg_compact.h says, for weights [channels, taps]; None where a channel does not fit."""
     scales = [scale(int(m), int(s)) for m, s in zip(*channel_multipliers(view, len(rows)), strict=True)]
     bias = bias_of(view, len(rows)).astype(np.int64) - view.input(0).zero_point * rows.sum(axis=1)
-    reach = np.abs(bias) - INT8_MIN * np.abs(rows).sum(axis=1)
+    reach = np.abs(bias) - INT8.low * np.abs(rows).sum(axis=1)
     if (np.abs(bias) >= BIAS_LIMIT).any() or (reach >= SUM_LIMIT).any():
         return None
     found = [s for s in scales if s is not None]

@@ -31,6 +31,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 
 class Concatenation(Op):
     name = "concatenation"
+    moves = True
     summary = "tensors joined along one axis"
     same_scale_inputs = ALL_INPUTS
     enlarges = True

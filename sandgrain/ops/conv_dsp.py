@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, In, Kernel, Out, Scratch, i32
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of
-from sandgrain.quant import INT8_MAX, INT8_MIN, Int32, Int64, requantize
+from sandgrain.quant import Int32, Int64, requantize
 
 DSP = frozenset({"dsp"})
 CONV_BLOCK = 4  # output channels of a block of the convolutions
@@ -64,7 +65,7 @@ def channels_of(view: View) -> Channels | None:
 
 def _reach(weights: Int64, bias: Int64) -> tuple[Int64, Int64]:
     """The least and the greatest value of bias + weights . x for int8 x."""
-    down, up = weights * INT8_MIN, weights * INT8_MAX
+    down, up = weights * INT8.low, weights * INT8.high
     return bias + np.minimum(down, up).sum(axis=1), bias + np.maximum(down, up).sum(axis=1)
 
 

@@ -11,7 +11,7 @@ from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, In, Kernel, Out, Scratch
 from sandgrain.ops.conv_dsp import lead
 from sandgrain.ops.weights import bias_of, channel_multipliers, clamp_of
-from sandgrain.quant import INT8_MAX, INT8_MIN, Int32
+from sandgrain.quant import Int32
 
 MVE = frozenset({"mve"})
 GROUP = 8  # output channels
@@ -24,7 +24,7 @@ Fields = dict[str, int | float | tuple[int, ...] | Array]
 def is_exact(view: View) -> bool:
     """Whether a layer needs the kernel that rounds negative halves away from zero and clamps to any range."""
     low, high = clamp_of(view)
-    return not (low >= view.out.zero_point and (low, high) == (INT8_MIN, INT8_MAX))
+    return not (low >= view.out.zero_point and (low, high) == (view.out.dtype.low, view.out.dtype.high))
 
 
 def rescales(view: View, channels: int) -> bool:

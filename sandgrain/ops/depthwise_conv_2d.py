@@ -89,7 +89,7 @@ def _accepts_inplace(view: View) -> bool:
 def _narrow(view: View) -> bool:
     """Twice every accumulator fits 32 bits, after its left shift."""
     weights = np.abs(view.const(1).astype(np.int64)).sum(axis=(0, 1, 2))
-    reach = weights * 255 + np.abs(bias_of(view, len(weights)).astype(np.int64))
+    reach = weights * view.input(0).dtype.span + np.abs(bias_of(view, len(weights)).astype(np.int64))
     left = np.maximum(channel_multipliers(view, len(weights))[1].astype(np.int64), 0)
     return bool((reach << (left + 1) <= INT32_MAX).all())
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Call, In, Kernel, Op, Out
 from sandgrain.ops.broadcast import unrepeated
 from sandgrain.ops.conv_mve import MVE, Fields
 from sandgrain.ops.exact_pairs import VALUES
 from sandgrain.ops.weights import clamp_of
-from sandgrain.quant import INT8_MAX, INT8_MIN, INT32_MAX
+from sandgrain.quant import INT32_MAX
 
 SHIFT = 22  # fraction bits: the kernel narrows by 16 and 6
 HALF = 1 << 15  # that the first of the two adds
@@ -38,7 +39,7 @@ def narrow_plane(slope_a: float, slope_b: float, expected: Array, low: int, high
     least = np.where(wanted <= low, np.iinfo(np.int64).min // 2, wanted << SHIFT)
     most = np.where(wanted >= high, np.iinfo(np.int64).max // 2, ((wanted + 1) << SHIFT) - 1)
     near_a, near_b = round(slope_a * 2.0**SHIFT), round(slope_b * 2.0**SHIFT)
-    if (abs(near_a) + abs(near_b) + 2 * REACH) * -INT8_MIN > INT32_MAX:
+    if (abs(near_a) + abs(near_b) + 2 * REACH) * -INT8.low > INT32_MAX:
         return None
     for step_a, step_b in STEPS:
         a, b = near_a + step_a, near_b + step_b
@@ -47,7 +48,7 @@ def narrow_plane(slope_a: float, slope_b: float, expected: Array, low: int, high
         if lowest > highest:
             continue
         offset = (lowest + highest) // 2
-        reach = (abs(a) + abs(b)) * -INT8_MIN + abs(offset) + HALF
+        reach = (abs(a) + abs(b)) * -INT8.low + abs(offset) + HALF
         if reach <= INT32_MAX:
             return Plane(a, b, offset)
     return None
@@ -71,7 +72,7 @@ def sum_mve(op: Op, sign: int) -> Kernel:
         low, high = clamp_of(view)
         fields: Fields = {
             "a_multiplier": found.multiplier_a, "b_multiplier": found.multiplier_b, "offset": found.offset - HALF,
-            "low": max(low, INT8_MIN), "high": min(high, INT8_MAX), "count": view.out.size,
+            "low": max(low, INT8.low), "high": min(high, INT8.high), "count": view.out.size,
         }  # fmt: skip
         return (Call("helium/add_mve_s8.h", fields, (In(0), In(1), Out(0))),)
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array
-from sandgrain.quant import INT8_MAX, INT8_MIN, INT32_MAX, Int64
+from sandgrain.quant import INT32_MAX, Int64
 
 SHIFT = 21  # fraction bits of the sum: outputs up to +-1023 fit 32 bits
-VALUES = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)  # every int8, in order
+VALUES = INT8.values()  # every int8, in order
 STEPS = (0, 1, -1, 2, -2)  # by which a multiplier may leave its rounded value
 
 
@@ -28,7 +29,7 @@ class Plane:
     offset: int
 
 
-def exact_plane(slope_a: float, slope_b: float, expected: Array, low: int = INT8_MIN, high: int = INT8_MAX) -> Plane | None:
+def exact_plane(slope_a: float, slope_b: float, expected: Array, low: int = INT8.low, high: int = INT8.high) -> Plane | None:
     """The plane that equals `expected` [256, 256] (a, then b, both in order from -128), or None when none is found.
 
     `slope_a`, `slope_b`: outputs a level of either input. `expected` is clamped to `low` .. `high`, and so will the plane be.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from sandgrain.dtypes import INT8
 from sandgrain.errors import ModelError, UnsupportedError
 from sandgrain.ir import Array, Tensor, View
 from sandgrain.ops import scale_dsp
@@ -21,17 +22,7 @@ from sandgrain.ops.lut import Fields
 from sandgrain.ops.rescale import need_multiplier
 from sandgrain.ops.samples import SIZES, draw_quant
 from sandgrain.ops.weights import exact_matmul
-from sandgrain.quant import (
-    INT8_MAX,
-    INT8_MIN,
-    INT32_MAX,
-    Int32,
-    Int64,
-    Quantization,
-    per_tensor,
-    quantize_multiplier,
-    requantize,
-)
+from sandgrain.quant import INT32_MAX, Int32, Int64, Quantization, per_tensor, quantize_multiplier, requantize
 
 ARGUMENT_SCALE, GATE_SCALE = 2.0**-12, 2.0**-15
 STATE = per_tensor(1 / 128, 0)  # of a state: it lies within -1 .. 1, and calibration may not see its small steps
@@ -213,7 +204,7 @@ def check_products(source: Tensor, weights: Tensor, bias: Tensor | None) -> None
     if not quant.per_tensor and (quant.axis != 0 or len(quant.scale) != weights.shape[0]):
         raise ModelError(f"{len(quant.scale)} weight scales along axis {quant.axis} of {list(weights.shape)}")
     assert weights.data is not None
-    reach = np.abs(weights.data.astype(np.int64)).sum(axis=1) * 255
+    reach = np.abs(weights.data.astype(np.int64)).sum(axis=1) * source.dtype.span
     if bias is not None:
         need_dtype(bias, "int32")
         need(bias.data is not None, "a bias is computed at run time; make it a constant")
@@ -236,7 +227,7 @@ def check_sequence(view: View, *flags: str) -> None:
 
 def to_state(x: Int64, real: float, zero_point: int) -> Array:
     """round(x * real) + zero_point as int8."""
-    return np.clip(requantize(x, *quantize_multiplier(real)).astype(np.int64) + zero_point, INT8_MIN, INT8_MAX).astype(np.int8)
+    return INT8.saturated(requantize(x, *quantize_multiplier(real)).astype(np.int64) + zero_point)
 
 
 # --- test cases ------------------------------------------------------------------------------------------------------

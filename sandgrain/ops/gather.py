@@ -53,6 +53,7 @@ class Gather(Op):
     """Attribute `axis`, counted from the front. Inputs: the tensor, and positions of any shape, which takes the axis's place."""
 
     name = "gather"
+    moves = True
     summary = "slices along one axis at int32 positions: embeddings"
     indices_in = (1,)
     same_scale_inputs = FIRST_INPUT

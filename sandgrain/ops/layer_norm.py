@@ -150,7 +150,7 @@ class LayerNorm(Op):
         n = np.clip(requantize(depth * q - total, root, shift).astype(np.int64), -(2**15), 2**15 - 1)
         acc = n * view.const(1).astype(np.int64) + view.const(2)
         y = requantize(acc, *_multiplier(view)).astype(np.int64) + view.out.zero_point
-        return (np.clip(y, -128, 127).astype(np.int8),)
+        return (view.out.dtype.saturated(y),)
 
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
         x = inputs[0].astype(np.float64)

@@ -17,17 +17,16 @@ from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Decoded, Draw, Encoded, In, Kernel, Op, Out, Shape, need, need_inputs, need_per_tensor_int8
 from sandgrain.ops.channels import Interval, Link, through
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
-from sandgrain.quant import INT8_MAX, INT8_MIN, Int64, Quantization, quantize_multiplier, requantize
+from sandgrain.quant import Int64, Quantization, quantize_multiplier, requantize
 
 Fields = dict[str, int | float | tuple[int, ...] | Array]
 Evaluate = Callable[[View, Int64], Array]
-VALUES = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)  # every int8, in order
 MAX_LEFT_SHIFT = 22  # |x - zero_point| <= 255 < 2^8, so a shifted value stays below 2^30
 
 
 def table(evaluate: Evaluate, view: View) -> Array:
-    """int8[256]: the output for each input, the inputs in order -128 .. 127."""
-    return np.clip(evaluate(view, VALUES), INT8_MIN, INT8_MAX).astype(np.int8)
+    """The output for each value of the input's type in rising order: for int8 256 of them, from -128 on."""
+    return view.out.dtype.saturated(evaluate(view, view.input(0).dtype.values()))
 
 
 def _first(view: View) -> tuple[int, ...]:
@@ -101,13 +100,17 @@ class UnaryOp(Op):
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x = inputs[0]
         assert x is not None
-        return (table(self.evaluate, view)[x.astype(np.int64) - INT8_MIN].reshape(view.out.shape),)
+        return (table(self.evaluate, view)[x.astype(np.int64) - view.input(0).dtype.low].reshape(view.out.shape),)
 
     def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
         """The least and the most of the table between the ends, monotone or not."""
-        whole = replace(view, inputs=(replace(view.input(0), shape=(256,)),), outputs=(replace(view.out, shape=(256,)),))
-        values = self.reference(whole, [VALUES.astype(np.int8)])[0].astype(np.int64)
-        pairs = list(zip(known[0].low - INT8_MIN, known[0].high - INT8_MIN, strict=True))
+        dtype = view.input(0).dtype
+        every = dtype.values().astype(dtype.numpy)
+        whole = replace(
+            view, inputs=(replace(view.input(0), shape=every.shape),), outputs=(replace(view.out, shape=every.shape),)
+        )
+        values = self.reference(whole, [every])[0].astype(np.int64)
+        pairs = list(zip(known[0].low - dtype.low, known[0].high - dtype.low, strict=True))
         bounds = {pair: (values[pair[0] : pair[1] + 1].min(), values[pair[0] : pair[1] + 1].max()) for pair in set(pairs)}
         return [Interval(np.array([bounds[p][0] for p in pairs]), np.array([bounds[p][1] for p in pairs]))]
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array, View
 from sandgrain.ops.base import Foreign
 from sandgrain.ops.pooling import POOL_OPTIONS, Pool, pool_kernels
 from sandgrain.ops.real_math import finished
 from sandgrain.ops.traits import PadValue
-from sandgrain.quant import INT8_MIN
 
 
 class MaxPool2D(Pool):
@@ -20,7 +20,7 @@ class MaxPool2D(Pool):
     pad_value = PadValue.LEAST
     foreign = (Foreign("MAX_POOL_2D", 17, 5, POOL_OPTIONS, version=2, int16=True),)
     kernels = pool_kernels("max_pool_2d")
-    fill = INT8_MIN
+    fill = INT8.low
 
     def _reduce(self, taps: Array, counts: Array) -> Array:
         return np.asarray(taps.max(axis=3))

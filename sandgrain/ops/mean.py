@@ -11,7 +11,7 @@ from sandgrain.ops.base import Call, Foreign, In, Kernel, Out, need_per_tensor_i
 from sandgrain.ops.channels import Interval, held
 from sandgrain.ops.elementwise_dsp import mean_dsp
 from sandgrain.ops.reduction import OPTIONS, Reduction, check_sum, loop_fields, reduced_count
-from sandgrain.quant import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
+from sandgrain.quant import quantize_multiplier, requantize
 
 MAX_BROADCAST = 1 << 22  # elements that `interval` may spread its intervals over
 
@@ -49,7 +49,7 @@ class Mean(Reduction):
         assert x is not None
         total = x.astype(np.int64).sum(axis=view.attrs["axes"]) - view.input(0).zero_point * reduced_count(view)
         result = requantize(total, *self.rescale(view)) + view.out.zero_point
-        return (np.clip(result, INT8_MIN, INT8_MAX).astype(np.int8).reshape(view.out.shape),)
+        return (view.out.dtype.saturated(result).reshape(view.out.shape),)
 
     def passes_factors(self, view: View, channels: int) -> bool:
         return len(view.input(0).shape) - 1 not in view.attrs["axes"]

@@ -53,7 +53,7 @@ class Mul(Binary):
         assert a is not None and b is not None
         product = (a.astype(np.int64) - view.input(0).zero_point) * (b.astype(np.int64) - view.input(1).zero_point)
         result = requantize(product, *quantize_multiplier(_ratio(view))) + view.out.zero_point
-        return (np.clip(result, *clamp_of(view)).astype(np.int8),)
+        return (np.clip(result, *clamp_of(view)).astype(view.out.dtype.numpy),)
 
     @staticmethod
     def combined(a: Array, b: Array) -> Array:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array
-from sandgrain.quant import INT8_MAX, INT8_MIN, Int64, requantize
+from sandgrain.quant import Int64, requantize
 
 TRIES = tuple((least, nudge) for nudge in (0, 1, -1, 2, -2) for least in (2, 1, 0))  # k, units of the scaled accumulator
 
@@ -54,7 +55,7 @@ class OneMultiply:
     def __call__(self, acc: Int64) -> Int64:
         """Accumulators [channels, n] to outputs, saturated to int8."""
         wide = (((acc << self.left[:, None]) + self.extra[:, None]) * self.multiplier[:, None]) >> 32
-        return np.asarray(np.clip((wide + self.offset[:, None]) >> self.s, INT8_MIN, INT8_MAX), np.int64)
+        return np.asarray(np.clip((wide + self.offset[:, None]) >> self.s, INT8.low, INT8.high), np.int64)
 
 
 def one_multiply(rule: Rule, s: int) -> OneMultiply:
@@ -105,7 +106,7 @@ def fits(rule: Rule, short: OneMultiply) -> bool:
 
 def equal(rule: Rule, short: OneMultiply) -> npt.NDArray[np.bool_]:
     """[channels]: whether `short` equals `rule` for every accumulator from `lowest` to `highest`."""
-    steps = np.arange(INT8_MIN + 1, INT8_MAX + 1, dtype=np.int64)[None, :]
+    steps = np.arange(INT8.low + 1, INT8.high + 1, dtype=np.int64)[None, :]
     lowest, highest = rule.lowest[:, None], rule.highest[:, None]
     first = _first_at_least(rule, steps)
     rises = (first > highest) | (short(np.minimum(first, highest)) >= steps)
@@ -131,5 +132,5 @@ def accumulator_range(weights: Array, bias: Int64, zero_point: int) -> tuple[Int
     `zero_point` itself is among the x, so padding is covered.
     """
     w = weights.astype(np.int64)
-    below, above = w * (INT8_MIN - zero_point), w * (INT8_MAX - zero_point)
+    below, above = w * (INT8.low - zero_point), w * (INT8.high - zero_point)
     return bias + np.minimum(below, above).sum(axis=1), bias + np.maximum(below, above).sum(axis=1)

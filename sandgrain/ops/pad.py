@@ -75,6 +75,7 @@ def _fill_byte(constant: Tensor) -> int:
 
 class Pad(Op):
     name = "pad"
+    moves = True
     summary = "a constant around a tensor"
     same_scale_inputs = FIRST_INPUT
     enlarges = True

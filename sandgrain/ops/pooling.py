@@ -121,7 +121,7 @@ class Pool(Op):
         inside = win.patches(np.ones((1, *x.shape[1:3], 1), np.int64), a["kernel"], a["stride"], (1, 1), a["padding"], 0)
         n, oh, ow, kh, kw, c = windows.shape
         result = self._reduce(windows.reshape(n, oh, ow, kh * kw, c), inside.sum(axis=(3, 4, 5))[0])
-        return (np.clip(result, *clamp_of(view)).astype(np.int8),)
+        return (np.clip(result, *clamp_of(view)).astype(view.out.dtype.numpy),)
 
     @staticmethod
     def filled(view: View, x: Array, fill: float) -> Array:

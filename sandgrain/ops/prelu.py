@@ -12,7 +12,7 @@ from sandgrain.ops.broadcast import Binary, loop_fields, unrepeated
 from sandgrain.ops.lut import MAX_LEFT_SHIFT
 from sandgrain.ops.mul import MAX_LEFT
 from sandgrain.ops.rescale import need_multiplier, rounding
-from sandgrain.quant import INT8_MAX, INT8_MIN, Quantization, per_tensor, quantize_multiplier, requantize
+from sandgrain.quant import Quantization, per_tensor, quantize_multiplier, requantize
 
 
 def _ratios(view: View) -> tuple[float, float]:
@@ -61,7 +61,7 @@ class Prelu(Binary):
         upper, lower = (quantize_multiplier(r) for r in _ratios(view))
         x, alpha = a.astype(np.int64) - view.input(0).zero_point, b.astype(np.int64) - view.input(1).zero_point
         result = np.where(x >= 0, requantize(np.maximum(x, 0), *upper), requantize(np.minimum(x, 0) * alpha, *lower))
-        return (np.clip(result + view.out.zero_point, INT8_MIN, INT8_MAX).astype(np.int8),)
+        return (view.out.dtype.saturated(result + view.out.zero_point),)
 
     @staticmethod
     def combined(a: Array, b: Array) -> Array:

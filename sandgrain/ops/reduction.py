@@ -56,7 +56,7 @@ def check_sum(view: View, left: int) -> None:
     """A sum of all that is reduced, shifted `left`, fits 32 bits, and scales are in a sane ratio."""
     need_multiplier(view.input(0).scale / view.out.scale)
     count = reduced_count(view)
-    need(count * 255 << max(left, 0) <= INT32_MAX, f"a sum of {count} elements can exceed 32 bits; split it")
+    need(count * view.input(0).dtype.span << max(left, 0) <= INT32_MAX, f"a sum of {count} elements can exceed 32 bits; split it")
 
 
 class Reduction(Op):

@@ -7,12 +7,12 @@ import numpy as np
 from sandgrain.ir import Array, Attrs, View
 from sandgrain.ops.base import Foreign, same_quant
 from sandgrain.ops.lut import UnaryOp, clamp_kernel, lut_kernel, rescale, split_multiplier
-from sandgrain.quant import INT8_MAX, Int64
+from sandgrain.quant import Int64
 
 
 def _evaluate(view: View, x: Int64) -> Array:
     pair = split_multiplier(view.input(0).scale / view.out.scale)
-    return (rescale(x - view.input(0).zero_point, pair) + view.out.zero_point).clip(view.out.zero_point, INT8_MAX)
+    return (rescale(x - view.input(0).zero_point, pair) + view.out.zero_point).clip(view.out.zero_point, view.out.dtype.high)
 
 
 def _keeps_quant(view: View) -> bool:
@@ -27,7 +27,7 @@ class Relu(UnaryOp):
     foreign = (Foreign("RELU", 19, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
     kernels = (
-        clamp_kernel(lambda view: (view.out.zero_point, INT8_MAX), accepts=_keeps_quant),
+        clamp_kernel(lambda view: (view.out.zero_point, view.out.dtype.high), accepts=_keeps_quant),
         lut_kernel(_evaluate),
     )
 

@@ -19,6 +19,7 @@ from sandgrain.ops.traits import FIRST_INPUT
 
 class Reshape(Op):
     name = "reshape"
+    moves = True
     summary = "the same elements under another shape (no code)"
     foreign = (Foreign("RESHAPE", 22, 17, int16=True), Foreign("SQUEEZE", 43, int16=True), Foreign("EXPAND_DIMS", 70, int16=True))
     is_view = True

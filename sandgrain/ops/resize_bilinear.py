@@ -83,7 +83,7 @@ class ResizeBilinear(Resize):
         assert x is not None
         rows, columns = (shares(*side) for side in per_side(view))
         total = _mixed(_mixed(x.astype(np.int64), 1, *rows), 2, *columns)
-        return (rounding_shift(total, 20).astype(np.int8),)
+        return (rounding_shift(total, 20).astype(view.out.dtype.numpy),)
 
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
         rows, columns = (real_weights(*side).astype(np.float32) for side in per_side(view))

@@ -37,6 +37,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 
 class ResizeNearestNeighbor(Resize):
     name = "resize_nearest_neighbor"
+    moves = True
     summary = "nearest-neighbour resize of height and width"
     foreign = (
         Foreign(

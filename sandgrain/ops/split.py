@@ -26,6 +26,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 
 class Split(Op):
     name = "split"
+    moves = True
     summary = "equal parts along one axis"
     same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("SPLIT", 49, 35, (Option("num_splits", 0, "i32"),), version=2, int16=True),)

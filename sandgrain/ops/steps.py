@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array
-from sandgrain.quant import INT8_MAX, INT8_MIN, INT32_MAX, Int32, Int64, requantize
+from sandgrain.quant import INT32_MAX, Int32, Int64, requantize
 
 NUDGES = 1 << 20  # the greatest that is used
 MAX_RIGHT = 16  # right shifts that are taken on: keeps `add` in 24 bits and every product here in 63
@@ -52,8 +53,8 @@ def find_steps(
     `weights`: [channels, taps]. `multiplier`, `shift`: as quant.requantize takes them. `clamp`: the output's, within int8.
     """
     w = weights.astype(np.int64)
-    lowest = bias + np.minimum(w * INT8_MIN, w * INT8_MAX).sum(axis=1)
-    highest = bias + np.maximum(w * INT8_MIN, w * INT8_MAX).sum(axis=1)
+    lowest = bias + np.minimum(w * INT8.low, w * INT8.high).sum(axis=1)
+    highest = bias + np.maximum(w * INT8.low, w * INT8.high).sum(axis=1)
     for away in (clamp[0] < zero_point, True):
         found = []
         for m, s, least, most in zip(multiplier, shift, lowest, highest, strict=True):

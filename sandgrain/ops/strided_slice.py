@@ -58,6 +58,7 @@ def _pick(extent: int, index: int) -> tuple[int, int, int]:
 
 class StridedSlice(Op):
     name = "strided_slice"
+    moves = True
     summary = "every stride-th element of a range, axis by axis"
     same_scale_inputs = FIRST_INPUT
     foreign = (

@@ -52,7 +52,7 @@ class Sum(Binary):
         total = _scaled(a, view.input(0).zero_point, ratios.a) + self.sign * _scaled(b, view.input(1).zero_point, ratios.b)
         multiplier, shift = quantize_multiplier(ratios.out)
         result = rounding_shift(high_mul(total, multiplier), -shift) + view.out.zero_point
-        return (np.clip(result, *clamp_of(view)).astype(np.int8),)
+        return (np.clip(result, *clamp_of(view)).astype(view.out.dtype.numpy),)
 
 
 def _scaled(x: Array, zero_point: int, ratio: float) -> Int32:

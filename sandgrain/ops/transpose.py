@@ -24,6 +24,7 @@ def _lower(view: View) -> tuple[Call, ...]:
 
 class Transpose(Op):
     name = "transpose"
+    moves = True
     summary = "permuted axes, up to 5"
     same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("TRANSPOSE", 39, version=2, int16=True),)

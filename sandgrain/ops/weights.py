@@ -34,7 +34,9 @@ def check_weights(view: View, channel_axis: int) -> None:
         if bias.size != channels:
             raise ModelError(f"{bias.size} biases for {channels} output channels")
     axes = tuple(a for a in range(len(weights.shape)) if a != channel_axis % len(weights.shape))
-    reach = np.abs(view.const(1).astype(np.int64)).sum(axis=axes) * 255 + np.abs(bias_of(view, channels).astype(np.int64))
+    reach = np.abs(view.const(1).astype(np.int64)).sum(axis=axes) * view.input(0).dtype.span + np.abs(
+        bias_of(view, channels).astype(np.int64)
+    )
     need(int(reach.max(initial=0)) <= INT32_MAX, "an accumulator can exceed 32 bits; the bias or the layer is too large")
 
 
@@ -53,9 +55,9 @@ def channel_multipliers(view: View, channels: int) -> tuple[Int32, npt.NDArray[n
 
 
 def finish(view: View, acc: npt.NDArray[np.int64], multiplier: Int32, shift: Array) -> Array:
-    """Accumulators [..., channels] to int8: requantize, add the zero point, clamp to the fused activation."""
+    """Accumulators [..., channels] to the output's type: requantize, add the zero point, clamp to the fused activation."""
     low, high = clamp_of(view)
-    return np.clip(requantize(acc, multiplier, shift) + view.out.zero_point, low, high).astype(np.int8)
+    return np.clip(requantize(acc, multiplier, shift) + view.out.zero_point, low, high).astype(view.out.dtype.numpy)
 
 
 def clamp_of(view: View) -> tuple[int, int]:

@@ -1,6 +1,6 @@
-"""What each channel of each int8 tensor can hold, whatever the model is given: an interval that is never too small.
+"""What each channel of each tensor of small integers can hold, whatever the model is given: an interval that is never too small.
 
-A channel is an index of the last axis. Each op says what its outputs can hold (`Op.interval`); where it does not, any int8.
+A channel is an index of the last axis. Each op says what its outputs can hold (`Op.interval`); where it does not, any value of its type.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from sandgrain.ir import Graph
 from sandgrain.ops import OPS
 from sandgrain.ops.channels import Interval, anything, held
 
+MAX_BITS = 16  # of types whose values are tried one by one
+
 
 def channel_ranges(graph: Graph) -> dict[int, Interval]:
-    """Tensor index -> `Interval`, for the int8 tensors."""
+    """Tensor index -> `Interval`, for the tensors of integers of at most 16 bits."""
     known: dict[int, Interval] = {}
     for index, tensor in enumerate(graph.tensors):
-        if tensor.dtype == "int8":
+        if not tensor.dtype.is_float and tensor.dtype.bits <= MAX_BITS:
             known[index] = anything(tensor) if tensor.data is None else held(tensor.data)
     for node in graph.nodes:
         if all(i in known for i in (*node.inputs[:1], *node.outputs)):

@@ -9,7 +9,8 @@ import numpy as np
 from sandgrain.ir import Graph, Node, attrs, with_nodes
 from sandgrain.ops import OPS
 from sandgrain.ops.base import same_quant
-from sandgrain.quant import INT8_MAX, INT8_MIN
+
+MAX_BITS = 16  # of types whose values are tried one by one
 
 
 def fuse_activations(graph: Graph) -> Graph:
@@ -30,7 +31,7 @@ def fuse_activations(graph: Graph) -> Graph:
         clamp = _clamp(graph, node)
         if clamp is None:
             continue
-        low, high = before.attrs.get("clamp", (INT8_MIN, INT8_MAX))
+        low, high = before.attrs.get("clamp", clamp)
         fused = (max(low, clamp[0]), min(high, clamp[1]))
         if fused[0] > fused[1]:
             continue
@@ -43,10 +44,11 @@ def fuse_activations(graph: Graph) -> Graph:
 def _clamp(graph: Graph, node: Node) -> tuple[int, int] | None:
     """(low, high) when the activation does nothing but clamp its input."""
     view = graph.view(node)
-    if view.input(0).dtype != "int8" or not same_quant(view.input(0), view.out):
+    x, dtype = view.input(0), view.input(0).dtype
+    if dtype.is_float or dtype.bits > MAX_BITS or not same_quant(x, view.out):
         return None
-    every = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int8)
-    flat = replace(view, inputs=(replace(view.input(0), shape=(256,)),), outputs=(replace(view.out, shape=(256,)),))
+    every = dtype.values().astype(dtype.numpy)
+    flat = replace(view, inputs=(replace(x, shape=every.shape),), outputs=(replace(view.out, shape=every.shape),))
     (table,) = OPS[node.op].reference(flat, [every])
     low, high = int(table.min()), int(table.max())
     return (low, high) if np.array_equal(table, np.clip(every, low, high)) else None

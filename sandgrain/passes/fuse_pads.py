@@ -8,7 +8,6 @@ from sandgrain.ir import Graph, Node, attrs, with_nodes
 from sandgrain.ops import OPS, Op
 from sandgrain.ops.base import same_quant
 from sandgrain.ops.traits import PadValue
-from sandgrain.quant import INT8_MIN
 
 
 def fuse_pads(graph: Graph) -> Graph:
@@ -48,10 +47,10 @@ def _only_space(graph: Graph, pad: Node, reader: Op) -> bool:
     view = graph.view(pad)
     x = view.input(0)
     batch, _, _, channels = pad.attrs["paddings"]
-    whole = x.quant is not None and x.data is None and x.dtype == "int8"
+    whole = x.quant is not None and x.data is None
     return (
         whole
         and not any((*batch, *channels))
         and same_quant(x, view.out)
-        and pad.attrs["value"] == (INT8_MIN if reader.pad_value is PadValue.LEAST else x.zero_point)
+        and pad.attrs["value"] == (x.dtype.low if reader.pad_value is PadValue.LEAST else x.zero_point)
     )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandgrain.base import files
+from sandgrain.base.progress import Progress, silent
 from sandgrain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def inspect_data(
     *,
     html: str | os.PathLike[str] | None = None,
     workers: int | None = None,
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    progress: Progress = silent,
 ) -> Inspection:
     """Read, check and split the data of a project file (or of the `sandgrain.toml` in a folder).
 

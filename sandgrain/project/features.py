@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from sandgrain import extract
-from sandgrain.data import ingest
+from sandgrain.data import ingest, kinds
 from sandgrain.data.records import Record
 from sandgrain.data.windows import Windowing, count, cut, windows_of
 from sandgrain.errors import SandgrainError, UsageError
@@ -26,7 +26,7 @@ def windowing_of(data: Data, rate: float) -> Windowing | None:
         return None
     if not rate > 0:
         raise UsageError("[data] window_s needs a sampling rate; set rate, in Hz")
-    return Windowing.of(data.window_s, data.stride_s, rate, data.pad, "zero" if data.kind == "audio" else "edge")
+    return Windowing.of(data.window_s, data.stride_s, rate, data.pad, kinds.of(data.kind).padding)
 
 
 def signal_of(records: Sequence[Record], data: Data) -> Signal:
@@ -36,9 +36,7 @@ def signal_of(records: Sequence[Record], data: Data) -> Signal:
     shapes = {r.shape for r in records} if windowing is None else {(windowing.length, *records[0].shape[1:])}
     if len(shapes) == 1:
         return Signal(data.kind, shapes.pop(), rate)
-    if data.kind == "image":
-        raise UsageError("[data]: the images differ in size; bring them to one size first, a board's camera has one")
-    raise UsageError("[data]: the recordings differ in length; set window_s, in seconds")
+    raise UsageError(f"[data]: {kinds.of(data.kind).unlike_advice}")
 
 
 def pipeline_of(found: Inspection) -> Pipeline:
@@ -55,7 +53,7 @@ def describe(found: Inspection) -> str:
     names = ", ".join(block.name() for block in found.loaded.blocks) or "raw"
     shape = pipeline.shape
     windows = count(found.records, windowing_of(found.loaded.project.data, found.records[0].rate))
-    what = "images" if found.kind == "image" else "windows"
+    what = kinds.of(found.kind).windows
     return f"{windows:,} {what}, {names}: {' x '.join(map(str, shape))} = {int(np.prod(shape)):,} values each"
 
 

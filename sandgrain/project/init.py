@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sandgrain.base import files
 from sandgrain.base.text import plain
+from sandgrain.data import kinds
 from sandgrain.data.augment import from_tables
 from sandgrain.errors import UsageError
 from sandgrain.project.load import parse, parse_blocks
@@ -77,25 +78,14 @@ def _data(found: Look, path: str) -> list[str]:
         lines += ["# The label is the first folder's name." if not found.table else "", *_comment_labels(found)]
     for key, value in found.table:
         lines.append(f"{key} = {_value(value)}{_SAYS.get(key, '')}")
-    if found.kind == "audio":
-        lines.append(f"rate = {found.rate:g}  # Hz" if found.rate else "# rate = 16000  # Hz")
-        if found.resample:
-            lines.append("resample = true  # some files have another rate")
-    if found.kind == "motion":
-        lines.append(
-            f"rate = {found.rate:g}  # Hz"
-            if found.rate
-            else f"rate = {GUESSED_RATE:g}  # Hz; a guess, for the files do not say: set it right"
-        )
+    lines += kinds.of(found.kind).rate_lines(found.rate, found.resample, GUESSED_RATE)
     lines += _window(found)
     lines += [
         'bad = "skip"  # files that cannot be read: "skip" or "refuse"',
         'duplicates = "keep"  # copies and near-copies: "keep" or "drop"',
     ]
-    if found.kind == "image":
-        lines.append(
-            f"# The first image is {found.shape[0]} x {found.shape[1]}, {found.shape[2]} channel(s)." if found.shape else ""
-        )
+    if found.shape:
+        lines.append(f"# The first image is {found.shape[0]} x {found.shape[1]}, {found.shape[2]} channel(s).")
     return [line for line in lines if line]
 
 
@@ -118,7 +108,7 @@ def _comment_labels(found: Look) -> list[str]:
 
 def _window(found: Look) -> list[str]:
     """Whole recordings where they are short; windows that overlap by half where they are long."""
-    if found.kind == "image":
+    if not kinds.of(found.kind).sampled:
         return []
     rate = found.rate or GUESSED_RATE
     seconds = found.seconds or tuple(n / rate for n in found.points)
@@ -168,34 +158,17 @@ def _split(found: Look) -> list[str]:
 
 
 def _features(found: Look) -> list[str]:
-    rate = found.rate or GUESSED_RATE
-    if found.kind == "audio":
-        bands, window, hop = (40, 30, 20) if rate >= 16_000 else (32, 32, 16)
-        return ["[[features]]", 'block = "log-mel"', f"window_ms = {window}", f"hop_ms = {hop}", f"bands = {bands}"]
-    if found.kind == "motion":
-        if rate >= 400:
-            return ["[[features]]", 'block = "vibration"']
-        return ["[[features]]", 'block = "raw"  # the samples themselves; "statistics" and "vibration" need less of the model']
-    small = max(found.shape[:2], default=0) <= 96
-    if small:
-        return ["[[features]]", 'block = "raw"  # the pixels themselves']
-    return ["[[features]]", 'block = "resize"', "height = 96", "width = 96", 'method = "area"']
+    return kinds.of(found.kind).first_block(found.rate or GUESSED_RATE, found.shape)
 
 
 def _augment(found: Look) -> list[str]:
     """One variation that does no harm to any data of the kind."""
-    kind, options, why = {
-        "audio": ("time-shift", "share = 0.1", "earlier or later; noise and gain are others"),
-        "motion": ("scaling", "factor = [0.9, 1.1]", "stronger or weaker; rotation, jitter and speed are others"),
-        "image": ("crop", "share = 0.125", "moved a little; flip, brightness and contrast are others"),
-    }[found.kind]
+    kind, options, why = kinds.of(found.kind).variation
     return [f"[[augment]]  # what training sees is varied: {why}", f"kind = {quoted(kind)}", options]
 
 
 def _rest(found: Look, board: str) -> list[str]:
-    model = {"audio": "dscnn", "motion": "cnn1d", "image": "resnet8"}[found.kind]
-    if found.kind == "image" and max(found.shape[:2], default=32) < 16:
-        model = "dscnn"
+    model = kinds.of(found.kind).first_model(found.shape)
     return [
         "[model]", f"name = {quoted(model)}", "# width = 16  # channels: more are more accurate, slower and bigger", "",
         "[train]", "epochs = 60", "seed = 0", "",

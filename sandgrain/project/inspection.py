@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import plain
-from sandgrain.data import ingest, quality, split
-from sandgrain.data.records import SPLITS, Kind, Manifest, Record
+from sandgrain.data import ingest, kinds, quality, split
+from sandgrain.data.records import SPLITS, Manifest, Record
 from sandgrain.errors import UsageError
 from sandgrain.project.load import Loaded
 from sandgrain.project.schema import Data
 
-Progress = Callable[[str, int, int], None]  # what is done, how many, of how many
 MAX_LIST_FILE = 64 << 20  # bytes of a file of names
 LISTED = 100  # bad files and leaks that JSON holds
 
@@ -62,8 +62,13 @@ class Inspection:
         return self.loaded.file.resolve().parent.name or "data"
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> str:
         return self.manifest.layout.kind
+
+    @property
+    def about(self) -> kinds.Kind:
+        """What is true of every data set of this kind."""
+        return kinds.of(self.kind)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -115,11 +120,11 @@ class Inspection:
             "labels": {c.label: {**dict(zip(SPLITS, c.sides, strict=True)), "total": c.total, "seconds": round(c.seconds, 3)} for c in self.counts},
             "groups": self.groups,
             "rates_hz": list(self.rates),
-            "seconds": None if self.kind == "image" or not len(seconds) else {
+            "seconds": None if not self.about.sampled or not len(seconds) else {
                 "total": round(float(seconds.sum()), 3), "smallest": round(float(seconds.min()), 4),
                 "median": round(float(np.median(seconds)), 4), "largest": round(float(seconds.max()), 4),
             },
-            "shapes": {"x".join(map(str, shape)): n for shape, n in shapes.most_common(10)} if self.kind == "image" else {},
+            "shapes": {"x".join(map(str, shape)): n for shape, n in shapes.most_common(10)} if not self.about.sampled else {},
             "balance": None if self.balance is None else round(self.balance, 3),
             "checks": [
                 {"topic": f.topic, "count": f.count, "dropped": f.dropped, "rule": f.rule,
@@ -135,7 +140,7 @@ class Inspection:
         }  # fmt: skip
 
 
-def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = lambda what, done, total: None) -> Inspection:
+def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = silent) -> Inspection:
     """Read, judge and split the data of a project; the manifest and what was measured are kept in `loaded.work`.
 
     Raises UsageError where there is no data, nothing can be read, a file is bad and `bad = "refuse"`, or a split cannot
@@ -144,7 +149,7 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
     data, root = loaded.project.data, loaded.root  # a project without data leaves nothing behind
     work = prepare(loaded.work)
     manifest = ingest.ingest(
-        root, data.layout, bad=data.bad, workers=workers or os.cpu_count() or 1, cache=work / "ingest", progress=partial(progress, "reading"),
+        root, data.layout, bad=data.bad, workers=workers or os.cpu_count() or 1, cache=work / "ingest", progress=progress,
     )  # fmt: skip
     if not manifest.records:
         first = (
@@ -159,9 +164,7 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
         raise UsageError(
             f"[data] classes: no recording has one of these labels; there are {plain(', '.join(manifest.labels), 200)}"
         )
-    facts = quality.measure(
-        records, partial(ingest.open_record, manifest), cache=work / "facts.npz", progress=partial(progress, "checking")
-    )
+    facts = quality.measure(records, partial(ingest.open_record, manifest), cache=work / "facts.npz", progress=progress)
     judgement = quality.judge(
         records, facts, data.model_dump(include={"duplicates", "conflicts", "silent", "constant", "clipped"})
     )

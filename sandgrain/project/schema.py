@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 from sandgrain.budget import Limits, parse_size, parse_time
-from sandgrain.data.records import Kind, Layout
+from sandgrain.data import kinds
+from sandgrain.data.readers import keys_of, make_layout, option_classes
+from sandgrain.data.records import Layout
 from sandgrain.decide import MAX_HOLD, MAX_MARGIN, MAX_SMOOTHING, Rule
 from sandgrain.errors import SandgrainError
 
@@ -28,6 +30,11 @@ def _tuple(value: object) -> object:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_tuple), Field(max_length=MAX_LIST)]
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_tuple), Field(max_length=MAX_LIST)]
+if TYPE_CHECKING:
+    KindName = str
+else:
+    KindName = Literal[kinds.names()]
+IN_TOML: dict[Any, Any] = {tuple[str, ...]: Words, tuple[float, ...]: Numbers}  # a type of Python -> the one of a field
 Tables = Annotated[tuple[T, ...], BeforeValidator(_tuple), Field(max_length=MAX_LIST)]
 
 
@@ -79,15 +86,15 @@ class Split(Section):
 Answer = Literal["keep", "drop"]
 
 
-class Data(Section):
-    """Where the recordings are, how their files are read, how they are cut and split, and what is done about doubtful ones."""
+class Files(Section):
+    """Where the recordings are, and how files of every format are read."""
 
     path: str = Field(
         ".",
         min_length=1,
         description="Folder, relative to this file; looked for below $SANDGRAIN_DATA when it is not there.",
     )
-    kind: Kind = Field(description="`audio`, `motion` (any sampled sensor) or `image`.")
+    kind: KindName = Field(description="`audio`, `motion` (any sampled sensor) or `image`.")
     files: Words = Field((), description='Patterns below `path`, such as `["*.wav"]`; empty: every file of this kind.')
     name: str = Field(
         "",
@@ -96,23 +103,21 @@ class Data(Section):
     )
     labels: str = Field("", description="CSV file below `path` with columns file, label and, if you like, group and split.")
     rate: float = Field(0.0, ge=0, le=1e7, description="Sampling rate, Hz. 0: the files' own.")
-    resample: bool = Field(False, description="Resample audio of another rate; otherwise such a file is bad.")
-    columns: Words = Field((), description="Tables: the columns that are channels, in order. Empty: all that hold numbers.")
-    label_column: str = Field("", description="Tables: the column with the label.")
-    group_column: str = Field("", description="Tables: the column with the speaker, subject or device.")
-    time_column: str = Field("", description="Tables: the column with the time, seconds; it is checked against `rate`.")
-    segment: int = Field(0, ge=0, description="Tables: rows a recording. 0: as many as share label and group.")
-    records: str = Field(
-        "", description="JSON: key of the list of recordings; empty when the file is that list, or one recording."
-    )
-    points: str = Field("", description="JSON: key of a recording's list of points.")
-    label_key: str = Field("label", description="JSON: key of a recording's label.")
-    group_key: str = Field("", description="JSON: key of a recording's group.")
-    full_scale: Numbers = Field(
-        (),
-        description="Value, in `units`, that the largest int16 stands for: one a channel, or one for all. Empty: integers as they are.",
-    )
-    units: Words = Field((), description='Units of the channels, such as `["g", "deg/s"]`; for the report only.')
+
+
+def with_options(base: type[Section]) -> type[Section]:
+    """`base` and a field for each of the readers' options, with its default, description and limits."""
+    added: dict[str, Any] = {}
+    for options in option_classes():
+        types = get_type_hints(options)
+        for f in fields(options):
+            added[f.name] = (IN_TOML.get(types[f.name], types[f.name]), Field(f.default, **f.metadata))
+    return create_model("ReadFiles", __base__=base, **added)
+
+
+class Data(with_options(Files)):  # type: ignore[misc]
+    """Where the recordings are, how their files are read, how they are cut and split, and what is done about doubtful ones."""
+
     classes: Words = Field((), description="Labels that are taken, in the order of the model's outputs. Empty: all, sorted.")
     rest: str = Field("", description="Label for recordings whose label is not in `classes`. Empty: they are left out.")
     window_s: float = Field(0.0, ge=0, le=3600, description="Length of a window, seconds. 0: the whole recording.")
@@ -135,12 +140,12 @@ class Data(Section):
     @property
     def layout(self) -> Layout:
         """The part that says how files are read."""
-        return Layout(**{f.name: getattr(self, f.name) for f in fields(Layout)})
+        return make_layout(**{name: getattr(self, name) for name in keys_of(Layout("audio"))})
 
     @model_validator(mode="after")
     def _fits(self) -> Data:
-        if self.kind == "image" and (self.window_s or self.stride_s):
-            raise ValueError("window_s and stride_s do not go with images")
+        if not kinds.of(self.kind).sampled and (self.window_s or self.stride_s):
+            raise ValueError(f"window_s and stride_s do not go with {kinds.of(self.kind).noun}")
         if self.stride_s and not self.window_s:
             raise ValueError("stride_s needs window_s")
         if any(not scale > 0 for scale in self.full_scale):

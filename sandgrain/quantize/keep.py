@@ -17,12 +17,13 @@ from dataclasses import replace
 import numpy as np
 
 from sandgrain import spec
+from sandgrain.dtypes import INT8
 from sandgrain.errors import UnsupportedError, printable
 from sandgrain.ir import Array, Graph, Node, Tensor
 from sandgrain.ops import OPS
 from sandgrain.ops.broadcast import Binary
 from sandgrain.ops.lut import UnaryOp
-from sandgrain.quant import INT8_MAX, INT8_MIN, Quantization, dequantize
+from sandgrain.quant import Quantization, dequantize
 from sandgrain.quantize import floats
 from sandgrain.quantize.calibrate import hull, span
 from sandgrain.quantize.convert import Quantized, Scales, activations, build
@@ -117,7 +118,7 @@ def _bounded(graph: Graph, known: dict[int, Quantization]) -> bool:
 
 def _image(graph: Graph, node: Node, sources: Mapping[int, Quantization]) -> Quantization:
     """A scale for all that an element-wise op can give: a single input takes each of its values, several their corners."""
-    levels = [np.arange(INT8_MIN, INT8_MAX + 1)] if len(sources) == 1 else np.meshgrid(*[[INT8_MIN, INT8_MAX]] * len(sources))
+    levels = [np.arange(INT8.low, INT8.high + 1)] if len(sources) == 1 else np.meshgrid(*[[INT8.low, INT8.high]] * len(sources))
     values = {i: t.data for i, t in enumerate(graph.tensors) if t.data is not None}
     for (index, quant), level in zip(sources.items(), levels, strict=True):
         # One element stands for all: where a constant differs from element to element, it broadcasts.

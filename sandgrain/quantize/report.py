@@ -126,7 +126,8 @@ class _Probe:
                 if tensor is None or tensor.data is not None:
                     given.append(None if tensor is None else tensor.data)
                 else:
-                    given.append(to_integers(self.exact[node.inputs[k]][s], q.scales[node.inputs[k]], tensor.dtype))
+                    real, scale = self.exact[node.inputs[k]][s], q.scales.get(node.inputs[k])
+                    given.append(real if scale is None else to_integers(real, scale, tensor.dtype))  # indices have no scale
             rows.append(dequantize(OPS[twin.op].reference(view, given)[0], q.scales[node.outputs[0]]))
         return np.stack(rows)
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Graph, Node, Tensor, attrs
 from sandgrain.ops import OPS
 from sandgrain.ops.traits import ALL_INPUTS
-from sandgrain.quant import INT8_MAX, INT8_MIN, Quantization, per_tensor
+from sandgrain.quant import Quantization, per_tensor
 from sandgrain.quantize import floats
 from sandgrain.quantize.calibrate import Range
 
@@ -193,11 +194,11 @@ def affine(r: Range) -> Quantization:
     """255 steps from `r.low` to `r.high`, the zero point moved to the nearest integer (Jacob et al. 2017, section 3)."""
     scale = (r.high - r.low) / 255.0
     if not scale > TINY:
-        return per_tensor(1.0 / 255.0 if r.high == r.low else TINY, INT8_MIN if r.low == 0 else 0)
-    zero_point = round(INT8_MIN - r.low / scale)
-    return per_tensor(scale, min(max(zero_point, INT8_MIN), INT8_MAX))
+        return per_tensor(1.0 / 255.0 if r.high == r.low else TINY, INT8.low if r.low == 0 else 0)
+    zero_point = round(INT8.low - r.low / scale)
+    return per_tensor(scale, min(max(zero_point, INT8.low), INT8.high))
 
 
 def limits(q: Quantization) -> Range:
     """The least and the greatest real value that `q` can hold."""
-    return Range(q.scale[0] * (INT8_MIN - q.zero_point[0]), q.scale[0] * (INT8_MAX - q.zero_point[0]))
+    return Range(q.scale[0] * (INT8.low - q.zero_point[0]), q.scale[0] * (INT8.high - q.zero_point[0]))

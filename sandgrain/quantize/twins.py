@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array, Graph
 from sandgrain.ops import OPS
-from sandgrain.quant import INT8_MAX, INT8_MIN, Quantization
+from sandgrain.quant import Quantization
 from sandgrain.quantize.convert import Quantized
 from sandgrain.quantize.weights import dequantized
 
@@ -21,7 +22,7 @@ def fake(values: Array, quant: Quantization | None) -> Array:
     scale, zero_point = np.float32(quant.scale[0]), quant.zero_point[0]
     real = values / scale
     nearest = np.copysign(np.floor(np.abs(real) + np.float32(0.5)), real)  # halves away from zero, as quant.quantize
-    steps = np.clip(nearest, INT8_MIN - zero_point, INT8_MAX - zero_point)
+    steps = np.clip(nearest, INT8.low - zero_point, INT8.high - zero_point)
     return np.asarray(steps * scale, np.float32)
 
 

@@ -10,12 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sandgrain.codegen import bundle
-from sandgrain.codegen.model import Source, harness
 from sandgrain.errors import RunError, UsageError
 from sandgrain.ir import Array, Graph, Tensor
 from sandgrain.scratch import folder as temporary_folder
-from sandgrain.scratch import scratch
 from sandgrain.toolchain import build_shared
 
 # Loops and tracing around `sg_infer`; `samples` inferences, each port's samples one after another.
@@ -73,13 +70,6 @@ class HostModel:
         flags = ["-include", str(work / "trace.h")] if trace else []
         build_shared([code, work / "harness.c", work / "driver.c"], library, flags, include_dirs=[code.parent])
         self._library = ctypes.CDLL(str(library))
-
-    @classmethod
-    def from_source(cls, source: Source) -> HostModel:
-        """Compile generated text without a bundle on disk."""
-        with scratch() as folder:
-            bundle.write(source, folder)
-            return cls(folder / source.options.c_file, source.plan.graph, harness(source))
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Every sample: inputs [n, *shape] in the graph's dtypes, outputs [n, *shape]."""

@@ -36,10 +36,9 @@ class Core:
     summary: str = field(compare=False)
     arch: str = field(compare=False)  # "thumb", "riscv" or "host"
     features: frozenset[str] = field(compare=False)  # what kernels may need: "dsp", "fpu", "mve", "div", ...
-    zig_target: str = field(compare=False)  # -target, "" on the host
-    zig_cpu: str = field(compare=False)  # -mcpu, "" on the host
-    gcc_prefix: str = field(compare=False)  # "arm-none-eabi-"; "" when GCC is not offered for this core
-    gcc_flags: tuple[str, ...] = field(compare=False)
+    compilers: Mapping[str, Mapping[str, Any]] = field(
+        compare=False
+    )  # by compiler: how it is told of this core; empty on the host
     emulator: str = field(compare=False)  # "unicorn", "qemu" or "host"
     cpu_model: str = field(compare=False)  # the emulator's name for the core
     machine: str = field(compare=False)  # QEMU's machine, "" elsewhere
@@ -136,7 +135,7 @@ def load_core(name: str) -> Core:
     raw = _read("cores", name)
     cycles = raw.pop("cycles", {})
     source = str(cycles.pop("source", ""))
-    zig, gcc = raw.pop("zig", {}), raw.pop("gcc", {})
+    compilers = raw.pop("compiler", {})
     emulator, features = raw.pop("emulator"), frozenset(raw.pop("features"))
     core: Core = _build(
         Core,
@@ -144,10 +143,7 @@ def load_core(name: str) -> Core:
         raw,
         name=name,
         features=features,
-        zig_target=zig.get("target", ""),
-        zig_cpu=zig.get("cpu", ""),
-        gcc_prefix=gcc.get("prefix", ""),
-        gcc_flags=tuple(gcc.get("flags", ())),
+        compilers=MappingProxyType({k: MappingProxyType(v) for k, v in compilers.items()}),
         emulator=emulator["kind"],
         cpu_model=emulator.get("cpu", ""),
         machine=emulator.get("machine", ""),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +17,6 @@ from sandgrain.toolchain import gcc, zig
 from sandgrain.toolchain.process import compile_in
 
 FIRMWARE = Path(__file__).parent / "firmware"
-COMPILERS: Mapping[str, ModuleType] = {"zig": zig, "gcc": gcc}
 MIN_STACK = 512  # bytes: linking fails when static memory leaves less than this to the stack
 
 # No contraction of a*b+c, so floats round as on the host; sections for --gc-sections; no jump tables, so that the stack
@@ -37,6 +39,47 @@ HOST_ONLY = ("-fno-slp-vectorize",)
 LINK = ("-Wl,-z,max-page-size=16", "-Wl,--gc-sections", "-Wl,--build-id=none")
 
 
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """The compiler that builds the C, and its optimization flags.
+
+    `compiler`: a name in COMPILERS. `opt`: one or more flags ("-O2", "-Os -flto").
+    """
+
+    compiler: str = "zig"
+    opt: str = "-O2"
+
+
+DEFAULT = Toolchain()
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a firmware may have beside its sources. `main` replaces `firmware/main.c`; `timeout`: seconds, for the whole build."""
+
+    defines: Mapping[str, str | int] = field(default_factory=dict)
+    main: Path | None = None
+    timeout: float = 300.0
+
+
+NO_EXTRAS = Extras()
+
+
+def _find_compilers() -> dict[str, ModuleType]:
+    """Every module beside this one that names a compiler (NAME), the default first.
+
+    Such a module has `available(core)`, `command(core)`, `flags(core)`, `host_command()`, NO_LOOP_CALLS, LINK and LIBS, and reads what
+    it needs of a core from the table [compiler.NAME] of the core's TOML.
+    """
+    names = (info.name for info in pkgutil.iter_modules(sys.modules["sandgrain.toolchain"].__path__) if info.name != "build")
+    modules = [importlib.import_module(f"sandgrain.toolchain.{name}") for name in names]
+    found = {module.NAME: module for module in modules if hasattr(module, "NAME")}
+    return dict(sorted(found.items(), key=lambda item: (item[0] != DEFAULT.compiler, item[0])))
+
+
+COMPILERS: Mapping[str, ModuleType] = _find_compilers()
+
+
 def available_compilers(board: Board | None = None) -> tuple[str, ...]:
     """The compilers that are installed and can build for `board` (for any board when it is None), default first."""
     return tuple(name for name, compiler in COMPILERS.items() if compiler.available(None if board is None else board.core))
@@ -47,20 +90,14 @@ def build_firmware(
     include_dirs: Sequence[Path],
     board: Board,
     out_elf: Path,
-    *,
-    compiler: str = "zig",
-    opt: str = "-O2",
-    defines: Mapping[str, str | int] | None = None,
-    main: Path | None = None,
-    timeout: float = 300.0,
+    toolchain: Toolchain = DEFAULT,
+    extras: Extras = NO_EXTRAS,
 ) -> Path:
     """Compile and link `sources` with Sandgrain's startup code into `out_elf`, laid out for `board`.
 
     The sources must define `int sg_infer(void)` and the sg_input / sg_output tables (see `firmware/main.c` and
     `sandgrain.run.elf`). Symbols are kept and debug information is not, so the bytes of the ELF depend on the sources
-    and the compiler alone. `opt` is one or more flags ("-O2", "-Os -flto"). `main` replaces `firmware/main.c` (for
-    cores that run in QEMU, `firmware/main_semihosting.c`).
-    `timeout` is in seconds, for the whole build; the first build for a core also compiles Zig's runtime (about 10 s).
+    and the compiler alone. The first build for a core also compiles Zig's runtime (about 10 s).
 
     Returns `out_elf`. Raises UsageError for a compiler that cannot build for this board, ToolchainError with the
     compiler's first error otherwise.
@@ -68,24 +105,35 @@ def build_firmware(
     core = board.core
     if not core.runs_firmware:
         raise UsageError("the host runs a shared library, not firmware; choose a board with a microcontroller")
-    chosen = _compiler(compiler, board)
+    chosen = _compiler(toolchain.compiler, board)
     program = "main_semihosting.c" if core.emulator == "qemu" else "main.c"
-    startup = [FIRMWARE / f"startup_{core.arch}.c", main or FIRMWARE / program]
+    startup = [FIRMWARE / f"startup_{core.arch}.c", extras.main or FIRMWARE / program]
     with scratch() as work:
         script = work / "link.ld"
         script.write_text(link_script(board), encoding="utf-8")
-        common = [*chosen.flags(core), *FLAGS, *(f"-D{k}={v}" for k, v in (defines or {}).items())]
+        common = [*chosen.flags(core), *FLAGS, *(f"-D{k}={v}" for k, v in extras.defines.items())]
         memops = work / "memops.o"
         alone = ["-O2", "-fno-builtin", *chosen.NO_LOOP_CALLS, "-c", str(FIRMWARE / "memops.c"), "-o", str(memops)]
-        compile_in(work, [*chosen.command(core), *common, *alone], timeout)
+        compile_in(work, [*chosen.command(core), *common, *alone], extras.timeout)
         includes = [f"-I{path.resolve()}" for path in include_dirs]
         files = [str(path.resolve()) for path in [*startup, *sources]]
         link = [*LINK, *chosen.LINK, "-T", str(script), "-Wl,-e,sg_reset"]
         elf = work / "out.elf"
         compile_in(
             work,
-            [*chosen.command(core), *common, *opt.split(), *includes, *files, str(memops), *link, *chosen.LIBS, "-o", str(elf)],
-            timeout,
+            [
+                *chosen.command(core),
+                *common,
+                *toolchain.opt.split(),
+                *includes,
+                *files,
+                str(memops),
+                *link,
+                *chosen.LIBS,
+                "-o",
+                str(elf),
+            ],
+            extras.timeout,
         )
         out_elf.parent.mkdir(parents=True, exist_ok=True)
         out_elf.write_bytes(elf.read_bytes())
@@ -97,16 +145,14 @@ def build_object(
     include_dirs: Sequence[Path],
     board: Board,
     out: Path,
-    *,
-    compiler: str = "zig",
-    opt: str = "-O2",
+    toolchain: Toolchain = DEFAULT,
     timeout: float = 120.0,
 ) -> Path:
     """Compile one source for `board`'s core into an object file, as `build_firmware` would. Same errors."""
-    chosen = _compiler(compiler, board)
+    chosen = _compiler(toolchain.compiler, board)
     out.parent.mkdir(parents=True, exist_ok=True)
     includes = [f"-I{path.resolve()}" for path in include_dirs]
-    flags = [*chosen.flags(board.core), *FLAGS, *opt.split(), *includes]
+    flags = [*chosen.flags(board.core), *FLAGS, *toolchain.opt.split(), *includes]
     files = ["-c", str(source.resolve()), "-o", str(out.resolve())]
     compile_in(out.parent, [*chosen.command(board.core), *flags, *files], timeout)
     return out
@@ -120,7 +166,6 @@ def build_shared(
     include_dirs: Sequence[Path] = (),
     opt: str = "-O2",
     compiler: str | None = None,
-    timeout: float = 300.0,
 ) -> Path:
     """Compile `sources` into a shared library for this computer, for ctypes.
 
@@ -140,7 +185,7 @@ def build_shared(
         includes = [f"-I{path.resolve()}" for path in include_dirs]
         files = [str(path.resolve()) for path in sources]
         arguments = ["-std=c99", "-shared", *pic, opt, "-ffp-contract=off", *extra, *includes, *flags, *files]
-        compile_in(folder, [*command, *arguments, "-o", str(built)], timeout)
+        compile_in(folder, [*command, *arguments, "-o", str(built)], NO_EXTRAS.timeout)
         out_so.write_bytes(built.read_bytes())
     return out_so
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sandgrain.targets import Core
 
+NAME = "zig"  # a core's TOML says in [compiler.zig]: target (-target) and cpu (-mcpu)
 # Zig instruments C with UBSan traps unless told otherwise.
 _PLAIN = ("-fno-sanitize=all", "-Wno-unused-command-line-argument")
 NO_LOOP_CALLS: tuple[str, ...] = ()  # -fno-builtin is enough for clang
@@ -27,12 +28,13 @@ def binary() -> Path | None:
 
 
 def available(core: Core | None) -> bool:
-    return binary() is not None and (core is None or bool(core.zig_target))
+    return binary() is not None and (core is None or NAME in core.compilers)
 
 
 def command(core: Core) -> list[str]:
-    """The compiler and the core's selection."""
-    return [str(binary()), "cc", "-target", core.zig_target, f"-mcpu={core.zig_cpu}"]
+    """The compiler and what selects the core. Raises KeyError for a core whose TOML does not name this compiler."""
+    told = core.compilers[NAME]
+    return [str(binary()), "cc", "-target", told["target"], f"-mcpu={told['cpu']}"]
 
 
 def flags(core: Core) -> list[str]:

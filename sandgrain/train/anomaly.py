@@ -15,18 +15,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sandgrain import spec
-from sandgrain.codegen.model import Options as CodeOptions
-from sandgrain.codegen.model import generate
+from sandgrain import on_host, spec
+from sandgrain.dtypes import INT8
 from sandgrain.errors import ModelError, UsageError, printable
 from sandgrain.ir import Array, Graph, Node, Tensor, View, attrs
 from sandgrain.ops import OPS
 from sandgrain.ops.detect.whitened_distance import MAX_DEPTH
 from sandgrain.ops.lut import UnaryOp
 from sandgrain.passes import optimize
-from sandgrain.plan import plan
 from sandgrain.printer import dump, parse
-from sandgrain.quant import INT8_MIN, Quantization, per_tensor
+from sandgrain.quant import Quantization, per_tensor
 from sandgrain.run.host import HostModel
 from sandgrain.train import scores as measures
 from sandgrain.train.detector_graphs import Converted, Mixture, Rows, convert, reconstruction
@@ -94,7 +92,7 @@ class Detector:
 
     @cached_property
     def _host(self) -> HostModel:
-        return HostModel.from_source(generate(plan(self.graph, ()), CodeOptions("detector")))
+        return on_host.compiled(self.graph)
 
     def scores(self, x: Array) -> Array:
         """int32 [n] of int8 features [n, *shape]: the emitted C, run on this computer."""
@@ -208,7 +206,7 @@ def layout(features: Array, quant: Quantization, options: Options) -> Rows:
     ends = ((-128 - quant.zero_point[0]) * quant.scale[0], (127 - quant.zero_point[0]) * quant.scale[0])
     low, high = max(low - room, ends[0]), min(high + room, ends[1])
     scale = max((high - low) / 255, quant.scale[0] / 64)
-    return Rows(shape, frame, frame, per_tensor(scale, int(np.clip(round(INT8_MIN - low / scale), -128, 127))), mean=True)
+    return Rows(shape, frame, frame, per_tensor(scale, int(np.clip(round(INT8.low - low / scale), -128, 127))), mean=True)
 
 
 def rows_of(features: Array, quant: Quantization, rows: Rows) -> Array:

@@ -13,13 +13,14 @@ from typing import Literal
 import numpy as np
 
 from sandgrain import spec
+from sandgrain.dtypes import INT8
 from sandgrain.errors import UsageError
 from sandgrain.ir import Array, Attrs, Graph, Node, Tensor, attrs
 from sandgrain.ops import OPS
 from sandgrain.ops.detect import squared_error, weighted_distance, whitened_distance
 from sandgrain.ops.detect.base import MAX_BIAS, SUM_LIMIT
 from sandgrain.ops.detect.base import rows_of as count_rows
-from sandgrain.quant import INT8_MAX, INT8_MIN, INT32_MAX, Quantization, per_tensor
+from sandgrain.quant import INT32_MAX, Quantization, per_tensor
 
 Reduce = Literal["sum", "max"]
 HEADROOM = 64  # the largest normal score fits so often into the range of a score before it saturates
@@ -118,7 +119,7 @@ class _Distance:
 
 def _integer_means(model: Mixture, quant: Quantization) -> Array:
     """Means in units of the features' integers; beyond int8 nothing can come near them anyway."""
-    return np.clip(model.means / quant.scale[0] + quant.zero_point[0], INT8_MIN, INT8_MAX)
+    return np.clip(model.means / quant.scale[0] + quant.zero_point[0], INT8.low, INT8.high)
 
 
 def _weighted(model: Mixture, rows: Rows) -> _Distance:

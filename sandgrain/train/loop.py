@@ -10,7 +10,6 @@ import copy
 import math
 import os
 import random
-from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,11 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from sandgrain.base import files
+from sandgrain.base.progress import Progress, silent
 from sandgrain.errors import UsageError
 from sandgrain.ir import Array
 
 THREADS = 2  # of PyTorch: a constant, since sums depend on how they are split between threads
-Progress = Callable[[int, int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def train(
     data: Data,
     options: Options,
     checkpoint: Path | None = None,
-    progress: Progress = lambda done, total, figures: None,
+    progress: Progress = silent,
     teacher: nn.Module | None = None,
 ) -> Trained:
     """Train `module` in place; with `checkpoint`, go on from there and keep it up to date.
@@ -95,6 +94,7 @@ def train(
     if teacher is not None:
         teacher.to(device).eval()
     state = _State.new(module, options, teacher is not None)
+    name = "training" if teacher is None else "training in int8"  # an int8 twin is what has a teacher
     if checkpoint is not None:
         state.load(checkpoint)
     inputs, targets = data.validation()
@@ -111,7 +111,7 @@ def train(
             state.epoch += 1
             if checkpoint is not None:
                 state.save(checkpoint)
-            progress(state.epoch, options.epochs, {"loss": state.history.loss[-1], **_last(state.history.accuracy)})
+            progress(f"{name} ({_last(state.history)})", state.epoch, options.epochs)
     module.load_state_dict(state.best_weights)
     for one in (module, teacher) if teacher is not None else (module,):
         one.to("cpu").eval()
@@ -226,8 +226,10 @@ def _validate(
     return loss / count, right / count if options.loss == "cross-entropy" else None
 
 
-def _last(values: list[float]) -> dict[str, float]:
-    return {"accuracy": values[-1]} if values else {}
+def _last(history: History) -> str:
+    """The figures of the last epoch, for people."""
+    accuracy = f", accuracy {history.accuracy[-1]:.3f}" if history.accuracy else ""
+    return f"loss {history.loss[-1]:.3f}{accuracy}"
 
 
 # --- what a checkpoint holds -------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sandgrain.base.progress import Progress
 from sandgrain.errors import UnsupportedError, UsageError, printable
 from sandgrain.frontends import text
 from sandgrain.frontends.torch.convert import convert
@@ -26,7 +27,6 @@ from sandgrain.train.qat import Twin
 CALIBRATION = 256  # training windows that ranges are found on
 QAT_SHARE = 0.2  # of the epochs are trained again with the int8 twin, at
 QAT_RATE = 0.05  # of the learning rate
-Progress = Callable[[str, int, int], None]  # what, done, of how many
 Features = Callable[[int], tuple[Array, Array]]  # an epoch's int8 features [n, *shape] and labels
 
 
@@ -94,7 +94,7 @@ def make(recipe: Recipe, feed: Feed, quant: Quantization, checkpoints: tuple[Pat
     loop.prepare(recipe.training.seed)
     module = build(recipe)
     parameters = sum(p.numel() for p in module.parameters())
-    trained = loop.train(module, feed, recipe.training, checkpoints[0], _told(progress, "training"))
+    trained = loop.train(module, feed, recipe.training, checkpoints[0], progress)
     graph, given = floats_of(module, recipe.shape, quant)
     seen = _picked(feed.train(0)[0])
     history, note = {"training": trained.history}, ""
@@ -107,9 +107,7 @@ def make(recipe: Recipe, feed: Feed, quant: Quantization, checkpoints: tuple[Pat
             note = f"quantized after training, not trained with it: {error}"
         else:
             progress("training in int8", 0, 1)
-            history["qat"] = loop.train(
-                twin, feed, tuned(recipe.training), checkpoints[1], _told(progress, "training in int8"), teacher=module
-            ).history
+            history["qat"] = loop.train(twin, feed, tuned(recipe.training), checkpoints[1], progress, teacher=module).history
             model = text.write_any(twin.finish().graph)
     return Network(model, after, module, quant, history, parameters, note)
 
@@ -167,11 +165,3 @@ def _picked(x: Array) -> Array:
     """Some samples, spread over all, each a batch of one: float32 [n, 1, *shape]."""
     rows: Array = x[np.linspace(0, len(x) - 1, min(len(x), CALIBRATION)).astype(int)][:, np.newaxis]
     return rows
-
-
-def _told(progress: Progress, what: str) -> loop.Progress:
-    def tell(done: int, total: int, figures: Mapping[str, Any]) -> None:
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
-        progress(f"{what} ({shown})", done, total)
-
-    return tell

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from sandgrain import interp, pipeline, targets
+from sandgrain import interp, on_host, pipeline, targets
 from sandgrain.codegen import bundle
 from sandgrain.codegen.model import Options, Source, generate
 from sandgrain.ir import Graph
 from sandgrain.plan import plan
 from sandgrain.quant import dequantize, per_tensor
-from sandgrain.run.host import HostModel
 from sandgrain.toolchain.build import build_object
 from tests.c.programs import STRICT, driver, flat, host_compilers, mixed_graph, run_compiler, run_program, unary, write
 from tests.conftest import ROOT
@@ -59,7 +58,7 @@ def test_float_and_int8_inputs_and_outputs_go_through_buffers(arena: str, tmp_pa
 
 def test_float_and_int8_inputs_and_outputs_go_through_slots() -> None:
     inputs = random_inputs(mixed_graph(), 6, 3)
-    got = HostModel.from_source(made(mixed_graph())).run(inputs)
+    got = on_host.loaded(made(mixed_graph())).run(inputs)
     for s in range(3):
         assert flat([y[s] for y in got]) == flat(interp.run(mixed_graph(), [x[s] for x in inputs]))
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from sandgrain import interp
+from sandgrain import interp, on_host
 from sandgrain.codegen import bundle, ctext
 from sandgrain.codegen.model import Options
 from sandgrain.errors import UsageError
-from sandgrain.run.host import HostModel
 from sandgrain.toolchain import zig
 from tests.c.bundles import digits, kinds, main_text
 from tests.c.programs import STRICT, driver, flat, host_compilers, run_compiler, run_program
+from tests.conftest import ROOT
 from tests.draws import random_inputs
 
 STANDARD = """
@@ -81,6 +81,12 @@ def test_two_models_in_one_folder_each_give_their_own_answers(tmp_path: Path) ->
     assert run_program(tmp_path / "program", b"".join(map(flat, inputs))) == expected
 
 
+def test_a_kernels_file_name_says_which_file_it_is() -> None:
+    """Bundles share kernels/, where files of all folders lie side by side."""
+    names = [path.name for path in (ROOT / "sandgrain" / "kernels").rglob("*.h")]
+    assert len(names) == len({name.lower() for name in names}) > 100
+
+
 def test_every_header_that_the_c_library_includes_is_known(tmp_path: Path) -> None:
     """As the compiler of this computer lists them: those that are looked for in a folder with a model."""
     (tmp_path / "all.c").write_text("".join(f"#include <{name}.h>\n" for name in STANDARD.split()))
@@ -103,4 +109,4 @@ def test_no_model_hides_a_header_of_the_c_library(name: str) -> None:
 def test_a_model_may_be_called_as_a_file_of_the_harness(name: str) -> None:
     source = digits(Options(name))
     inputs = [x[:1] for x in random_inputs(source.plan.graph, 1, 1)]
-    assert flat(HostModel.from_source(source).run(inputs)) == flat(interp.run(source.plan.graph, [inputs[0][0]]))
+    assert flat(on_host.loaded(source).run(inputs)) == flat(interp.run(source.plan.graph, [inputs[0][0]]))

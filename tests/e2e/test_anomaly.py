@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sandgrain import on_host
 from sandgrain.codegen.model import Options, generate
 from sandgrain.features.blocks import parse
 from sandgrain.features.frontend import join
@@ -23,7 +24,6 @@ from sandgrain.ir import Array, Graph
 from sandgrain.passes import optimize
 from sandgrain.plan import plan
 from sandgrain.quant import Quantization
-from sandgrain.run.host import HostModel
 from sandgrain.train import scores
 from tests.conftest import ROOT
 from tests.signals import check_everywhere, emulated
@@ -81,12 +81,12 @@ def sound() -> Sound:
     parts = windows()
     pipeline = Pipeline(Signal("audio", (SAMPLES, 1), float(RATE)), parse(BLOCKS))
     assert pipeline.raw is not None
-    raw = HostModel.from_source(generate(plan(pipeline.raw, ()), Options("raw"))).run([parts[0]])[0]
+    raw = on_host.loaded(generate(plan(pipeline.raw, ()), Options("raw"))).run([parts[0]])[0]
     moments = Moments(raw.shape[-1], per_column=pipeline.per_column)
     moments.add(raw.reshape(-1, raw.shape[-1]))
     norm = moments.normalization(pipeline.scales(), 4.0)
     front = pipeline.graph(norm)
-    host = HostModel.from_source(generate(plan(front, ()), Options("front")))
+    host = on_host.loaded(generate(plan(front, ()), Options("front")))
     features = [host.run([part])[0][:, 0] for part in parts]
     return Sound(front, norm.quant, parts[2], *features)
 

@@ -27,9 +27,9 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from sandgrain.data.ingest import ingest
-from sandgrain.data.records import Layout
+from sandgrain.data.readers import make_layout
 root, layout, cache = json.loads(sys.argv[1])
-m = ingest(Path(root), Layout(**{k: tuple(v) if isinstance(v, list) else v for k, v in layout.items()}), cache=Path(cache))
+m = ingest(Path(root), make_layout(**{k: tuple(v) if isinstance(v, list) else v for k, v in layout.items()}), cache=Path(cache))
 print(json.dumps({"records": len(m.records), "bad": [[b.path, b.reason] for b in m.bad], "labels": m.labels}))
 """
 

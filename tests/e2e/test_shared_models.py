@@ -11,15 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from sandgrain import api, datafile, interp, pipeline, proof, targets
-from sandgrain.codegen import bundle
+from sandgrain import api, datafile, interp, on_host, pipeline, proof, targets
 from sandgrain.codegen.model import Options
 from sandgrain.errors import UnsupportedError
 from sandgrain.ir import Array
-from sandgrain.measure import firmware, measure_folder
+from sandgrain.measure import Build, firmware, measure
 from sandgrain.pipeline import Compiled
 from sandgrain.report import Report
-from sandgrain.run.host import HostModel
 from tests.firmware import EMULATED
 from tests.oracle import needs_tflm, tflm_run
 from tests.shared import MODELS, shared_data, shared_model
@@ -63,9 +61,7 @@ def measured_portable(name: str) -> Report:
     board = targets.load("nucleo-l4r5zi")
     plain = replace(board, core=replace(board.core, features=frozenset()))
     made = pipeline.compile_bytes(shared_model(name), plain, Options("model"))
-    with tempfile.TemporaryDirectory() as folder:
-        bundle.write(made.source, Path(folder))
-        return measure_folder(Path(folder), made, board, "zig", "-O2", name, run=True)
+    return measure(Build(made, board, title=name), run=True)
 
 
 def tflm(name: str, samples: list[list[Array]]) -> list[list[Array]]:
@@ -80,10 +76,8 @@ def random_samples(name: str, count: int, seed: int) -> list[list[Array]]:
 def emulated(name: str, target: str, samples: list[list[Array]]) -> list[list[bytes]]:
     """Each sample's outputs from the firmware on its core."""
     made = compiled(name, target)
-    with tempfile.TemporaryDirectory() as folder:
-        bundle.write(made.source, Path(folder))
-        with firmware(Path(folder), made.source, targets.load(target), "zig", "-O2") as core:
-            return [core.infer([np.ascontiguousarray(x).tobytes() for x in sample]) for sample in samples]
+    with firmware(Build(made, targets.load(target))) as core:
+        return [core.infer([np.ascontiguousarray(x).tobytes() for x in sample]) for sample in samples]
 
 
 def flat(outputs: list[list[Array]]) -> list[list[bytes]]:
@@ -102,7 +96,7 @@ def test_the_firmware_equals_tflm_on_every_emulated_core(name: str, target: str)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_host_build_equals_tflm_on_a_hundred_random_inputs(name: str) -> None:
     samples = random_samples(name, 100, seed=1)
-    ours = HostModel.from_source(compiled(name).source).run([np.stack(x) for x in zip(*samples, strict=True)])
+    ours = on_host.loaded(compiled(name).source).run([np.stack(x) for x in zip(*samples, strict=True)])
     for k, theirs in enumerate(zip(*tflm(name, samples), strict=True)):
         assert np.array_equal(ours[k].reshape(100, -1), np.stack(theirs).reshape(100, -1))
 
@@ -120,7 +114,7 @@ def test_all_thousand_real_keyword_inputs_equal_tflm_on_the_host_at_90_percent_a
     stored = np.load(shared_data("kws01.npz"))
     x, y = stored["x"], stored["y"]
     assert x.shape == (1000, 49, 10, 1)
-    ours = HostModel.from_source(compiled("kws_ref_model").source).run([x[:, None]])[0].reshape(1000, -1)
+    ours = on_host.loaded(compiled("kws_ref_model").source).run([x[:, None]])[0].reshape(1000, -1)
     theirs = np.stack([sample[0].reshape(-1) for sample in tflm("kws_ref_model", [[image[None]] for image in x])])
     assert np.array_equal(ours, theirs)
     assert np.mean(ours.argmax(axis=1) == y) == pytest.approx(0.901)

@@ -1,6 +1,6 @@
 """The emitted C is what it was: of the shared models on five cores with three settings, and of every op with every kernel.
 
-A change on purpose refreshes the golden files with `python tools/golden_c.py --write`, and its commit says what changed.
+A change on purpose refreshes the golden files with `python tools/golden_c.py --write` (--all for the measured ones), and its commit says what changed.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 
 from tests.golden import emitted
-from tests.golden.emitted import BUNDLES, FEW, OPS_GOLDEN, SEEDS, Golden
+from tests.golden.emitted import BUNDLES, FEW, MEASURED, OPS_GOLDEN, SEEDS, Golden
 
-REFRESH = "where this is meant: python tools/golden_c.py --write"
+REFRESH = "where this is meant: python tools/golden_c.py --write, with --all for the measured ones"
 
 
 def check_model(golden: Golden, name: str) -> None:
@@ -30,6 +30,12 @@ def check_op(op: str, *counts: int) -> None:
 @pytest.mark.parametrize("name", BUNDLES.read())
 def test_models(name: str) -> None:
     check_model(BUNDLES, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MEASURED.read())
+def test_models_with_measured_kernels(name: str) -> None:
+    check_model(MEASURED, name)
 
 
 @pytest.mark.parametrize("op", OPS_GOLDEN.read())

@@ -25,7 +25,7 @@ from sandgrain.ops import OPS
 from sandgrain.ops.base import Draw
 from sandgrain.plan import Choice, plan
 from sandgrain.run import open_emulator
-from sandgrain.toolchain import build_firmware
+from sandgrain.toolchain import Toolchain, build_firmware
 from tests.draws import SeededDraw, random_inputs
 from tests.kernels import shapes
 
@@ -146,7 +146,7 @@ def run(batch: Sequence[Case], core: str, compiler: str, opt: str = "-O1") -> Ou
     with tempfile.TemporaryDirectory(prefix="sandgrain-emulated-") as folder:
         work = Path(folder)
         (work / "all.c").write_text(_text(batch, sources, ins, outs, in_bytes, out_bytes, work), "ascii")
-        elf = build_firmware([work / "all.c"], [work], board, work / "all.elf", compiler=compiler, opt=opt)
+        elf = build_firmware([work / "all.c"], [work], board, work / "all.elf", Toolchain(compiler, opt))
         try:
             answer = open_emulator(elf, board).infer([bytes(block)])[0]
         except RunError as error:

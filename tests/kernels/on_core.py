@@ -15,7 +15,7 @@ from sandgrain.codegen.model import Options, generate
 from sandgrain.ir import Array, Graph
 from sandgrain.plan import plan
 from sandgrain.run import open_emulator
-from sandgrain.toolchain import build_firmware
+from sandgrain.toolchain import Toolchain, build_firmware
 
 
 def run_on_core(
@@ -44,7 +44,7 @@ def run_on_core(
             parts.append(f"void *const sg_{kind}s[] = {{{', '.join(name for name, _ in found)}}};")
         parts.append("int sg_infer(void);\nint sg_infer(void)\n{\n" + "\n".join(calls) + "\n    return 0;\n}\n")
         (work / "all.c").write_text("\n".join(parts), "ascii")
-        elf = build_firmware([work / "all.c"], [work], board, work / "all.elf", compiler=compiler, opt=opt)
+        elf = build_firmware([work / "all.c"], [work], board, work / "all.elf", Toolchain(compiler, opt))
         results = iter(open_emulator(elf, board).infer([np.ascontiguousarray(x).tobytes() for sample in inputs for x in sample]))
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import numpy as np
@@ -15,12 +14,11 @@ from sandgrain.ops.base import Draw
 from sandgrain.ops.conv_dsp import channels_of, lead, stream_of
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.weights import draw_weights
-from tests.draws import SeededDraw, new_seed, random_inputs
+from tests.draws import CASES, SeededDraw, new_seed, random_inputs
 from tests.firmware import compilers
 from tests.kernels.on_core import run_on_core
 from tests.ops.batch import SANITIZE, Batch
 
-CASES = int(os.environ.get("SANDGRAIN_OP_CASES", "200"))
 BATCH = 50
 KERNELS = {"conv_pointwise_dsp", "conv_window_dsp", "fully_connected_dsp"}
 

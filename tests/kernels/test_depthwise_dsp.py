@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import numpy as np
@@ -18,12 +17,11 @@ from sandgrain.ops.weights import draw_weights
 from sandgrain.ops.windows import output_extent
 from sandgrain.plan import plan
 from sandgrain.quant import per_tensor
-from tests.draws import SeededDraw, new_seed, random_inputs
+from tests.draws import CASES, SeededDraw, new_seed, random_inputs
 from tests.firmware import compilers
 from tests.kernels.on_core import run_on_core
 from tests.ops.batch import SANITIZE, Batch
 
-CASES = int(os.environ.get("SANDGRAIN_OP_CASES", "200"))
 BATCH = 50
 KERNEL = "depthwise_3x3_dsp_s8"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import numpy as np
@@ -14,12 +13,11 @@ from sandgrain.ir import Array, Graph
 from sandgrain.ops import OPS
 from sandgrain.ops.exact_pairs import SHIFT, VALUES, exact_plane
 from sandgrain.plan import plan
-from tests.draws import SeededDraw, new_seed, random_inputs
+from tests.draws import CASES, SeededDraw, new_seed, random_inputs
 from tests.firmware import compilers
 from tests.kernels.on_core import run_on_core
 from tests.ops.batch import SANITIZE, Batch
 
-CASES = int(os.environ.get("SANDGRAIN_OP_CASES", "200"))
 BATCH = 50  # cases in one compiler run
 CORE_BATCH = 25  # in one firmware, which has at most 64 buffers
 # What part of each op's random cases the kernel takes, at least: the others broadcast, have few channels, or have ties.

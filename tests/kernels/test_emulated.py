@@ -1,13 +1,12 @@
 """Every kernel of every op, on the cores that it is for: the emulated core's bytes equal the numpy reference's.
 
 Ops and kernels come from the registry, so a new one is tested the day it is added. SANDGRAIN_OP_CASES sets how many cases
-a kernel gets (200 by default): portable kernels share them out to M0+, M3 and RV32 (and, where they make use of DSP, get half as
+a kernel gets (100 by default): portable kernels share them out to M0+, M3 and RV32 (and, where they make use of DSP, get half as
 many on M4); kernels for the DSP extension run all of them on M4 and an eighth on M7 and M33; those for vectors run on M55.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import Any
 
@@ -18,11 +17,10 @@ from sandgrain.ops import OPS, Kernel
 from sandgrain.ops.signal.base import SignalOp
 from sandgrain.plan import Plan, plan
 from sandgrain.run import emulator_missing
-from tests.draws import new_seed
+from tests.draws import CASES, new_seed
 from tests.firmware import compilers
 from tests.kernels.emulated import Case, cases, run
 
-CASES = int(os.environ.get("SANDGRAIN_OP_CASES", "200"))
 SECOND = 8  # another compiler, or another core of the same kind, gets one case in this many
 BATCH = 400  # cases in one firmware at most: they must fit the flash of QEMU's board
 KINDS = frozenset({"dsp", "mve"})  # the features that make another kind of core

@@ -1,11 +1,9 @@
 """Every op in the registry: the C equals the numpy reference, and the reference equals TensorFlow Lite Micro.
 
-Cases come in batches (one compiler run each), new ones in every run. SANDGRAIN_OP_CASES sets how many cases an op gets (200 by default).
+Cases come in batches (one compiler run each), new ones in every run. SANDGRAIN_OP_CASES sets how many cases an op gets (100 by default).
 """
 
 from __future__ import annotations
-
-import os
 
 import numpy as np
 import pytest
@@ -17,11 +15,10 @@ from sandgrain.exporters import tflite
 from sandgrain.ir import Array, Graph
 from sandgrain.ops import OPS
 from sandgrain.ops.signal.base import SignalOp
-from tests.draws import HypothesisDraw, SeededDraw, new_seed, random_inputs
+from tests.draws import CASES, HypothesisDraw, SeededDraw, new_seed, random_inputs
 from tests.ops.batch import SANITIZE, Batch
 from tests.oracle import needs_tflm, tflm_run
 
-CASES = int(os.environ.get("SANDGRAIN_OP_CASES", "200"))
 BATCH = 50
 SAMPLES = 2
 IN_FILES = [name for name, op in OPS.items() if op.foreign]

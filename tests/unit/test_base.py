@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sandgrain import tune
 from sandgrain.base import cache, files, text
 from sandgrain.errors import UsageError
 from sandgrain.toolchain import process
+from tests.conftest import ROOT
 
 
 def names(folder: Path) -> list[str]:
@@ -93,3 +95,10 @@ def test_text_is_cut_and_made_harmless() -> None:
     assert text.printable("a*/b") == "a?/b" and text.ascii_line("a*/ü") == "a*/?" and text.plain("a*/ü\n") == "a*/ü?"
     for shown in (text.printable("x" * 99, 10), text.ascii_line("x" * 99, 10), text.plain("x" * 99, 10)):
         assert shown == "xxxxxxx..."
+
+
+def test_progress_has_one_meaning_everywhere() -> None:
+    """Whoever is told how far work is is told what is done, too: one protocol, no alias of a callable beside it."""
+    aliases = re.compile(r"Callable\[\[(?:str, )?int, int[^]]*\], None\]|^(?:Progress|Step) = ", re.MULTILINE)
+    hits = [p.name for p in (ROOT / "sandgrain").rglob("*.py") if aliases.search(p.read_text("utf-8"))]
+    assert hits == []

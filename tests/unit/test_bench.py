@@ -29,7 +29,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
         return importlib.import_module(name)
 
     yield load
-    for name in ("bars", "jobs", "page", "peers", "results", "run", "torch_models", "torch_peers"):
+    for name in ("bars", "felt", "jobs", "page", "peers", "results", "run", "torch_models", "torch_peers"):
         sys.modules.pop(name, None)
 
 
@@ -203,3 +203,20 @@ def test_module_samples_and_weights_repeat(bench: Any) -> None:
     assert (first.calibration == again.calibration).all() and (first.held_out == again.held_out).all()
     assert (first.module(first.held_out) == again.module(again.held_out)).all()
     assert len({tuple(y.tolist()) for y in first.module(first.held_out)}) == 3
+
+
+def test_the_figures_that_users_feel_are_measured(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    felt = bench("felt")
+    monkeypatch.setattr(felt, "RUNS", 1)
+    assert felt.import_seconds() > 0 and felt.help_seconds() > 0
+    monkeypatch.setattr(felt, "IMPORT", felt.IMPORT.replace("import sandgrain", "import nothing_of_this_name"))
+    with pytest.raises(felt.subprocess.CalledProcessError):
+        felt.import_seconds()
+
+
+def test_the_emulators_rate_leaves_out_what_verify_does_once(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    felt = bench("felt")
+    report = type("Report", (), {"instructions": 1_000_000})
+    monkeypatch.setattr(felt.sandgrain, "compile", lambda *args, **options: type("Result", (), {"report": report}))
+    monkeypatch.setattr(felt, "_verify", lambda folder, count: 7.0 + 0.5 * count)  # 7 s of building, 0.5 s per sample
+    assert felt.verify_rate() == pytest.approx(2_000_000)

@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
 from torch import nn  # noqa: E402
 
-from sandgrain import passes  # noqa: E402
+from sandgrain import on_host, passes  # noqa: E402
 from sandgrain.codegen import model as generator  # noqa: E402
 from sandgrain.errors import UsageError  # noqa: E402
 from sandgrain.frontends import text  # noqa: E402
@@ -23,7 +23,6 @@ from sandgrain.ops import OPS  # noqa: E402
 from sandgrain.plan import plan  # noqa: E402
 from sandgrain.quant import dequantize, per_tensor  # noqa: E402
 from sandgrain.quantize import floats, quantize  # noqa: E402
-from sandgrain.run.host import HostModel  # noqa: E402
 from sandgrain.train import network  # noqa: E402
 from sandgrain.train.loop import Options  # noqa: E402
 from sandgrain.train.models import CATALOGUE, build, describe, load_user_module  # noqa: E402
@@ -109,7 +108,7 @@ def test_known_sizes() -> None:
 def host_outputs(graph: Graph, x: Any) -> Any:
     """What the generated C gives for int8 samples [n, *shape]."""
     optimized = passes.optimize(graph)
-    return HostModel.from_source(generator.generate(plan(optimized, frozenset()), generator.Options("m"))).run([x])[0]
+    return on_host.loaded(generator.generate(plan(optimized, frozenset()), generator.Options("m"))).run([x])[0]
 
 
 @pytest.mark.parametrize("name", ["conv_autoencoder", "resnet8", "tcresnet", "transformer"])

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from sandgrain import targets, tune
-from sandgrain.codegen import bundle
-from sandgrain.codegen.model import Options, generate
+from sandgrain.codegen.model import Options
 from sandgrain.ir import Graph, Tensor, View
-from sandgrain.measure import build
+from sandgrain.measure import Build
 from sandgrain.ops import OPS
 from sandgrain.ops.compact import BIAS_LIMIT, DENSE_COMPACT, scale
-from sandgrain.pipeline import compile_bytes, planned
+from sandgrain.pipeline import compile_bytes, emit
 from sandgrain.plan import Choice, candidates
 from sandgrain.quant import quantize_multiplier, requantize
 from sandgrain.run.elf import sections
@@ -92,11 +91,9 @@ def digits() -> Graph:
 
 
 def flash_and_ram(graph: Graph, choice: Choice) -> int:
-    source = generate(planned(graph, M4.core.features, choice), Options("m"))
+    build = Build(emit(graph, graph, M4, Options("m"), choice), M4, tune.toolchain_for("zig", "size"))
     with tempfile.TemporaryDirectory() as folder:
-        bundle.write(source, Path(folder))
-        elf = build(Path(folder), source, M4, "zig", tune.FLAGS["size"], Path(folder) / "firmware.elf")
-        return sum(sections(elf).values())
+        return sum(sections(build.link(Path(folder) / "firmware.elf")).values())
 
 
 def test_only_size_looks_at_them_and_finds_no_smaller_set() -> None:

@@ -16,6 +16,7 @@ import pytest
 from sandgrain.data import ingest as module
 from sandgrain.data import pool
 from sandgrain.data.ingest import ingest, load_manifest, open_record, save
+from sandgrain.data.readers import make_layout
 from sandgrain.data.readers.base import digest
 from sandgrain.data.records import Layout, Manifest
 from sandgrain.errors import UsageError
@@ -48,7 +49,7 @@ def reasons(manifest: Manifest) -> dict[str, str]:
 
 def test_the_first_folder_is_the_label_and_records_are_in_order(words: Path) -> None:
     told: list[tuple[int, int]] = []
-    found = ingest(words, AUDIO, progress=lambda done, total: told.append((done, total)))
+    found = ingest(words, AUDIO, progress=lambda what, done, total: told.append((done, total)))
     assert [r.key for r in found.records] == [f"{w}/anna_{k}.wav" for w, s in (("no", 0), ("yes", 1)) for k in range(s, 6, 2)]
     assert found.labels == ("no", "yes") and not found.bad
     first = found.records[0]
@@ -116,7 +117,7 @@ def test_mixed_rates_are_bad_unless_they_are_resampled(words: Path) -> None:
     why = reasons(ingest(words, AUDIO))
     assert why == {"no/odd.wav": "is sampled at 16000 Hz, most of the data at 8000 Hz; set rate and resample"}
     assert "16000 Hz" in reasons(ingest(words, Layout("audio", rate=8000)))["no/odd.wav"]
-    found = ingest(words, Layout("audio", rate=8000, resample=True))
+    found = ingest(words, make_layout("audio", rate=8000, resample=True))
     assert not found.bad and {r.rate for r in found.records} == {8000.0}
     assert next(r for r in found.records if r.key == "no/odd.wav").shape == (50, 1)
 
@@ -135,12 +136,12 @@ def test_refusing_names_the_count_and_the_first_files(words: Path) -> None:
     ("layout", "match"),
     [
         (Layout("image"), r"no image files \(.jpeg, .jpg, .npz, .png\)"),
-        (Layout("audio", resample=True), "set rate"),
+        (make_layout("audio", resample=True), "set rate"),
         (Layout("audio", rate=1e9), "rate"),
         (Layout("audio", name="{label}{group}"), "between"),
         (Layout("audio", name="{label}_{label}"), "twice"),
         (Layout("audio", name="{Label"), "placeholder"),
-        (Layout("motion", full_scale=(0.0,)), "full_scale"),
+        (make_layout("motion", full_scale=(0.0,)), "full_scale"),
     ],
 )
 def test_a_layout_that_cannot_be_used_is_one_line(layout: Layout, match: str, words: Path) -> None:
@@ -362,13 +363,13 @@ def test_recordings_of_one_file_open_in_any_order(tmp_path: Path) -> None:
         ),
         (
             "magic_wand",
-            Layout("motion", records="strokes", points="strokePoints", columns=("x", "y"), full_scale=(2.0,)),
+            make_layout("motion", records="strokes", points="strokePoints", columns=("x", "y"), full_scale=(2.0,)),
             800,
             tuple("0123456789"),
         ),
         (
             "gestures",
-            Layout(
+            make_layout(
                 "motion", name="{label}", rate=119, segment=119, columns=("aX", "aY", "aZ", "gX", "gY", "gZ"),
                 full_scale=(4, 4, 4, 2000, 2000, 2000),
             ),

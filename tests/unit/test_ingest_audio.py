@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sandgrain.data.decode import decode, describe
-from sandgrain.data.readers import audio
+from sandgrain.data.readers import audio, make_layout
 from sandgrain.data.readers.base import BadFileError, Sample
 from sandgrain.data.records import Layout
 from sandgrain.ir import Array
@@ -115,7 +115,7 @@ def test_resampling_in_blocks_is_resampling_as_a_whole(old: int, new: int, count
 def test_a_tone_keeps_its_pitch_and_level(tmp_path: Path) -> None:
     pytest.importorskip("scipy.signal")
     tone = np.rint(10000 * np.sin(2 * np.pi * 440 * np.arange(44100) / 44100)).astype("<i2")
-    sample = read(tmp_path, riff(tone.tobytes(), 1, 1, 16, 44100), Layout("audio", rate=16000, resample=True))
+    sample = read(tmp_path, riff(tone.tobytes(), 1, 1, 16, 44100), make_layout("audio", rate=16000, resample=True))
     expected = 10000 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
     assert sample.rate == 16000 and sample.data.shape == (16000, 1)
     assert np.abs(sample.data[100:-100, 0] - expected[100:-100]).max() < 30
@@ -124,12 +124,12 @@ def test_a_tone_keeps_its_pitch_and_level(tmp_path: Path) -> None:
 def test_rates_that_cannot_be_reached_are_refused(tmp_path: Path) -> None:
     content = riff(bytes(2000), 1, 1, 16, 44099)
     assert "44099 Hz, the data set at 16000 Hz" in refused(tmp_path, content, Layout("audio", rate=16000))
-    assert "large terms" in refused(tmp_path, content, Layout("audio", rate=16000, resample=True))
-    slow = Layout("audio", rate=1e6, resample=True)
+    assert "large terms" in refused(tmp_path, content, make_layout("audio", rate=16000, resample=True))
+    slow = make_layout("audio", rate=1e6, resample=True)
     assert "too long" in refused(tmp_path, riff(bytes(1 << 19), 1, 1, 16, 1000), slow)
 
 
-@pytest.mark.parametrize("layout", [AUDIO, Layout("audio", rate=4000, resample=True), Layout("motion")])
+@pytest.mark.parametrize("layout", [AUDIO, make_layout("audio", rate=4000, resample=True), Layout("motion")])
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 11, 12, 13, 20, 36, 43, 44, 45, 100, 243])
 def test_a_file_cut_anywhere_is_refused(size: int, layout: Layout, tmp_path: Path) -> None:
     whole = riff(np.arange(100, dtype="<i2").tobytes(), 1, 1, 16)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sandgrain.data.decode import decode
+from sandgrain.data.readers import make_layout
 from sandgrain.data.readers.base import BadFileError, Sample
 from sandgrain.data.records import Kind, Layout
 
@@ -64,14 +65,14 @@ def test_csv_is_read_however_it_is_written(text: str, tmp_path: Path) -> None:
 
 
 def test_columns_are_chosen_by_name_and_in_order(tmp_path: Path) -> None:
-    (sample,) = read(tmp_path, "note,x,y,z\nhello,1,2,3\n,4,5,6\n", Layout("motion", columns=("z", "x")))
+    (sample,) = read(tmp_path, "note,x,y,z\nhello,1,2,3\n,4,5,6\n", make_layout("motion", columns=("z", "x")))
     assert sample.data.tolist() == [[3, 1], [6, 4]]
-    assert refused(tmp_path, "x,y\n1,2\n", Layout("motion", columns=("z",))) == "has no column 'z'; it has x, y"
+    assert refused(tmp_path, "x,y\n1,2\n", make_layout("motion", columns=("z",))) == "has no column 'z'; it has x, y"
     assert refused(tmp_path, "x,x\n1,2\n") == "has two columns called 'x'"
 
 
 def test_units_become_counts_and_what_is_clipped_is_counted(tmp_path: Path) -> None:
-    layout = Layout("motion", full_scale=(4.0, 2000.0))
+    layout = make_layout("motion", full_scale=(4.0, 2000.0))
     (sample,) = read(tmp_path, "a,g\n1,-2000\n-4,1000\n4,3000\n0.00006104,0.0305\n", layout)
     assert sample.data.tolist() == [[8192, -32768], [-32768, 16384], [32767, 32767], [1, 0]]
     assert sample.clipped == 2
@@ -81,7 +82,7 @@ def test_units_become_counts_and_what_is_clipped_is_counted(tmp_path: Path) -> N
 
 
 def test_one_table_holds_many_recordings(tmp_path: Path) -> None:
-    layout = Layout("motion", label_column="what", group_column="who")
+    layout = make_layout("motion", label_column="what", group_column="who")
     text = "x,what,who\n1,up,a\n2,up,a\n3,up,b\n4,down,b\n5,up,a\n"
     found = read(tmp_path, text, layout)
     assert [(s.index, s.label, s.group, s.data[:, 0].tolist()) for s in found] == [
@@ -99,13 +100,13 @@ def test_one_table_holds_many_recordings(tmp_path: Path) -> None:
 def test_recordings_reach_over_the_blocks_that_are_read(rows: int, tmp_path: Path) -> None:
     values = np.arange(10_000) % 1000
     content = "x,k\n" + "\n".join(f"{v},{k // rows}" for k, v in enumerate(values))
-    found = read(tmp_path, content, Layout("motion", label_column="k"))
+    found = read(tmp_path, content, make_layout("motion", label_column="k"))
     assert [len(s.data) for s in found] == [min(rows, 10_000 - at) for at in range(0, 10_000, rows)]
     assert np.array_equal(np.concatenate([s.data for s in found])[:, 0], values)
 
 
 def test_segments_are_of_one_length(tmp_path: Path) -> None:
-    layout = Layout("motion", segment=3)
+    layout = make_layout("motion", segment=3)
     found = read(tmp_path, "x\n" + "\n".join(map(str, range(9))), layout)
     assert [(s.index, s.data[:, 0].tolist()) for s in found] == [(1, [0, 1, 2]), (2, [3, 4, 5]), (3, [6, 7, 8])]
     why = refused(tmp_path, "x\n" + "\n".join(map(str, range(8))), layout)
@@ -117,13 +118,13 @@ def timed(times: list[float]) -> str:
 
 
 def test_times_give_the_rate_and_are_checked(tmp_path: Path) -> None:
-    layout = Layout("motion", time_column="t")
+    layout = make_layout("motion", time_column="t")
     steady = [1e9 + k * 0.01 for k in range(9000)]
     (sample,) = read(tmp_path, timed(steady), layout)
     assert sample.rate == 100 and sample.data.shape == (9000, 1)
-    known = Layout("motion", time_column="t", rate=101)
+    known = make_layout("motion", time_column="t", rate=101)
     assert read(tmp_path, timed(steady), known)[0].rate == 101
-    assert "100 Hz, the data set at 200 Hz" in refused(tmp_path, timed(steady), Layout("motion", time_column="t", rate=200))
+    assert "100 Hz, the data set at 200 Hz" in refused(tmp_path, timed(steady), make_layout("motion", time_column="t", rate=200))
     assert "jump" in refused(tmp_path, timed([*steady[:50], *steady[51:]]), layout)
     assert refused(tmp_path, timed([0.0, 0.1, 0.1, 0.2]), layout) == "line 4: the time does not grow"
     assert "does not grow" in refused(tmp_path, timed([0.0, 0.1, 0.05]), layout)
@@ -185,8 +186,8 @@ def test_a_cut_parquet_is_refused(size: int, tmp_path: Path) -> None:
     [
         ([[1, 2], [3, 4]], MOTION),
         ([{"x": 1, "y": 2}, {"y": 4, "x": 3}], MOTION),
-        ({"p": [{"y": 2, "x": 1, "z": 9}, {"x": 3, "y": 4}]}, Layout("motion", points="p", columns=("x", "y"))),
-        ({"payload": {"values": [[1, 2], [3.0, 4]]}}, Layout("motion", points="payload.values")),
+        ({"p": [{"y": 2, "x": 1, "z": 9}, {"x": 3, "y": 4}]}, make_layout("motion", points="p", columns=("x", "y"))),
+        ({"payload": {"values": [[1, 2], [3.0, 4]]}}, make_layout("motion", points="payload.values")),
     ],
 )
 def test_json_of_one_recording(document: Any, layout: Layout, tmp_path: Path) -> None:
@@ -196,12 +197,12 @@ def test_json_of_one_recording(document: Any, layout: Layout, tmp_path: Path) ->
 
 def test_json_of_many_recordings_of_any_length(tmp_path: Path) -> None:
     many = [{"p": [{"x": k}] * (k + 1), "label": k, "who": "anna"} for k in range(3)]
-    layout = Layout("motion", records="r", points="p", group_key="who")
+    layout = make_layout("motion", records="r", points="p", group_key="who")
     found = read(tmp_path, json.dumps({"r": many}), layout, "a.json")
     assert [(s.index, s.label, s.group, s.data[:, 0].tolist()) for s in found] == [
         (1, "0", "anna", [0]), (2, "1", "anna", [1, 1]), (3, "2", "anna", [2, 2, 2]),
     ]  # fmt: skip
-    same = read(tmp_path, json.dumps(many), Layout("motion", points="p", group_key="who"), "a.json")
+    same = read(tmp_path, json.dumps(many), make_layout("motion", points="p", group_key="who"), "a.json")
     assert [s.data.tolist() for s in same] == [s.data.tolist() for s in found]
 
 
@@ -232,7 +233,7 @@ def test_json_of_many_recordings_of_any_length(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_json_says_where(text: str, why: str, tmp_path: Path) -> None:
-    assert refused(tmp_path, text, Layout("motion", records="r", points="p"), "a.json") == why
+    assert refused(tmp_path, text, make_layout("motion", records="r", points="p"), "a.json") == why
 
 
 def test_a_long_json_is_refused_before_it_is_parsed(tmp_path: Path) -> None:

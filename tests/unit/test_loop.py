@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from sandgrain.base.progress import Progress
 from sandgrain.errors import UsageError
 from sandgrain.train import loop
 
@@ -60,8 +61,8 @@ def trained(options: loop.Options = OPTIONS, **how: Any) -> tuple[nn.Module, loo
     return net, loop.train(net, how.pop("data", Blobs()), options, **how)
 
 
-def killed_after(epochs: int) -> loop.Progress:
-    def progress(done: int, total: int, figures: Any) -> None:
+def killed_after(epochs: int) -> Progress:
+    def progress(what: str, done: int, total: int, /) -> None:
         if done == epochs:
             raise Killed
 

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sandgrain.data.records import Layout
+from sandgrain.data import manifest, readers
+from sandgrain.data.readers import csv, keys_of, make_layout
+from sandgrain.data.records import Layout, option
 from sandgrain.errors import UsageError
-from sandgrain.project import api, init
+from sandgrain.project import api, init, schema
 from sandgrain.project.load import MAX_BYTES, Loaded, load
 from sandgrain.project.look import look
 from sandgrain.project.schema import Data, Project, parse_energy
@@ -70,9 +72,41 @@ def test_what_is_no_energy_is_refused(text: str) -> None:
 
 
 def test_data_has_every_field_of_a_layout_with_its_default() -> None:
-    own = {f.name: f.default for f in dataclasses.fields(Layout) if f.default is not dataclasses.MISSING}
-    assert {name: Data.model_fields[name].default for name in own} == own
+    own = keys_of(Layout("audio"))
+    assert {name: Data.model_fields[name].default for name in own if name != "kind"} | {"kind": "audio"} == own
     assert Data(kind="image").layout == Layout("image")
+
+
+def test_what_a_reader_can_be_told_is_a_key_of_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option that is added beside its reader reaches the file, the layout and the manifest; nothing else names it."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Gain:
+        """Of an imagined format."""
+
+        gain_db: float = option(0.0, "Gain of the recording, dB.", ge=-60, le=60)
+
+    monkeypatch.setattr(csv, "OPTIONS", (*csv.OPTIONS, Gain))
+    readers.option_classes.cache_clear()
+    try:
+        made = schema.with_options(schema.Files)
+        field = made.model_fields["gain_db"]
+        assert (field.default, field.description) == (0.0, "Gain of the recording, dB.")
+        with pytest.raises(ValueError, match="less than or equal to 60"):
+            made(kind="motion", gain_db=61.0)
+        layout = make_layout("motion", gain_db=6.0, segment=3)
+        assert layout.get(Gain).gain_db == 6.0 and manifest.layout_of(manifest.layout_json(layout)) == layout
+        with pytest.raises(TypeError):
+            make_layout("motion", gain=6.0)
+    finally:
+        monkeypatch.undo()
+        readers.option_classes.cache_clear()
+
+
+def test_the_hash_of_a_data_set_does_not_depend_on_where_options_stand() -> None:
+    """As it was when one class held all of them."""
+    layout = make_layout("motion", columns=("x",), full_scale=(4,), rate=100)
+    assert manifest.manifest_hash(layout, ()) == "9ba2e7426fabb66c545c0e3a7a17610f6cc1de721132375e3774ebd8b2c99586"
 
 
 def test_every_key_is_described() -> None:
@@ -97,7 +131,7 @@ def test_every_key_is_described() -> None:
         (AUDIO + "epochs = 1", "it belongs in [train]"),
         (AUDIO + "[data.split]\nsed = 1", "[data.split]: there is no key 'sed'; did you mean 'seed'?"),
         (AUDIO + "[modle]", "did you mean 'model'?"),
-        ('[data]\nkind = "audi"', "[data] kind: should be 'audio', 'motion' or 'image'"),
+        ('[data]\nkind = "audi"', "[data] kind: should be 'audio', 'image' or 'motion'"),
         (AUDIO + 'rate = "16000"', "[data] rate: should be a number"),
         (AUDIO + "rate = true", "[data] rate: should be a number"),
         (AUDIO + "rate = nan", "finite"),

@@ -12,29 +12,36 @@ import pytest
 from sandgrain import pipeline, proof, targets
 from sandgrain.codegen.model import Options
 from sandgrain.errors import RunError, UsageError
+from sandgrain.measure import Build
+from sandgrain.toolchain import Toolchain
 from tests.conftest import ROOT
 
 DIGITS = (ROOT / "sandgrain" / "demo" / "digits.tflite").read_bytes()
 BOARD = targets.load("cortex-m0plus")
 
 
-def save(out: Path, measure: object = lambda folder: None, labels: tuple[str, ...] = ()) -> None:
+def save(out: Path, measure: object = lambda build: None, labels: tuple[str, ...] = ()) -> None:
     compiled = pipeline.compile_bytes(DIGITS, BOARD, Options("digits"), labels)
-    proof.save(compiled, proof.Origin(DIGITS), BOARD, "zig", "-O2", "digits.tflite", out, measure)  # type: ignore[arg-type]
+    proof.save(Build(compiled, BOARD, title="digits.tflite"), proof.Origin(DIGITS), out, measure)  # type: ignore[arg-type]
 
 
 def test_a_bundle_reads_back_as_it_was_written(tmp_path: Path) -> None:
     save(tmp_path / "a" / "b", labels=("null", "eins", 'q"'))
     again = proof.load_bundle(tmp_path / "a" / "b")
-    assert (again.board, again.compiler, again.opt, again.model, again.edited) == (BOARD, "zig", "-O2", "digits.tflite", False)
+    assert (again.board, again.build.toolchain, again.build.title, again.edited) == (
+        BOARD,
+        Toolchain("zig", "-O2"),
+        "digits.tflite",
+        False,
+    )
     assert again.compiled.graph.labels == ("null", "eins", 'q"')
     assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == sorted(["digits.c", "digits.h", "kernels", "proof"])
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["b"]
 
 
 def test_nothing_is_left_when_the_measurement_refuses(tmp_path: Path) -> None:
-    def refuse(folder: Path) -> None:
-        assert (folder / "digits.c").is_file()
+    def refuse(build: Build) -> None:
+        assert build.folder is not None and (build.folder / "digits.c").is_file()
         raise RunError("no")
 
     with pytest.raises(RunError):
@@ -43,7 +50,7 @@ def test_nothing_is_left_when_the_measurement_refuses(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
-    def interrupt(folder: Path) -> None:
+    def interrupt(build: Build) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sandgrain.base.text import plain
-from sandgrain.data import fingerprint, page, pictures, quality
+from sandgrain.data import fingerprint, kinds, page, pictures, quality
 from sandgrain.data.records import BadFile, Kind, Record
 from sandgrain.ir import Array
 
@@ -52,7 +52,7 @@ def stroke(seed: int) -> Array:
 
 
 def cosine(kind: Kind, a: Array, b: Array, rate: float = RATE, other: float = RATE) -> float:
-    return float(fingerprint.fingerprint(kind, a, rate) @ fingerprint.fingerprint(kind, b, other))
+    return float(kinds.of(kind).fingerprint(a, rate) @ kinds.of(kind).fingerprint(b, other))
 
 
 # --- fingerprints --------------------------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def test_a_copy_of_sound_is_found_though_gain_noise_and_rate_changed(seed: int) 
     noise = np.random.default_rng(99).normal(0, x.std() * 10 ** (-30 / 20), x.shape)
     twice = np.interp(np.arange(2 * len(x) - 1) / 2, np.arange(len(x)), x[:, 0])
     for copy, rate in ((whole(x * 0.5), RATE), (whole(x + noise), RATE), (whole(twice)[:, None], 2 * RATE)):
-        assert cosine("audio", x, copy, RATE, rate) >= fingerprint.THRESHOLD["audio"]
+        assert cosine("audio", x, copy, RATE, rate) >= kinds.of("audio").near
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -72,34 +72,34 @@ def test_a_copy_of_an_image_is_found_though_it_was_compressed_and_brightened(see
     x, stream = photo(seed), io.BytesIO()
     Image.fromarray(x).save(stream, "JPEG", quality=75)
     for copy in (np.asarray(Image.open(stream)), (x * 0.8 + 20).astype(np.uint8)):
-        assert cosine("image", x, copy) >= fingerprint.THRESHOLD["image"]
+        assert cosine("image", x, copy) >= kinds.of("image").near
 
 
 @pytest.mark.parametrize(("kind", "make"), [("audio", voice), ("image", photo), ("motion", stroke)])
 def test_different_recordings_are_not_copies(kind: Kind, make: object) -> None:
     assert callable(make)
-    prints = np.stack([fingerprint.fingerprint(kind, make(k), RATE) for k in range(40)])
-    assert (np.triu(prints @ prints.T, 1) < fingerprint.THRESHOLD[kind]).all()
+    prints = np.stack([kinds.of(kind).fingerprint(make(k), RATE) for k in range(40)])
+    assert (np.triu(prints @ prints.T, 1) < kinds.of(kind).near).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 1), (15, 1), (17, 1), (300, 1)])
 def test_short_sound_has_a_fingerprint(shape: tuple[int, int]) -> None:
     x = np.arange(shape[0], dtype=np.int16)[:, None] * 100
-    made = fingerprint.fingerprint("audio", x, RATE)
+    made = kinds.of("audio").fingerprint(x, RATE)
     assert made.shape == (fingerprint.SIZE,) and np.isfinite(made).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 7, 3), (5, 3, 4), (16, 16, 1), (17, 33, 3)])
 def test_images_of_any_size_have_a_fingerprint(shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    made = fingerprint.fingerprint("image", x, 0)
+    made = kinds.of("image").fingerprint(x, 0)
     assert made.size <= fingerprint.SIZE and np.isfinite(made).all()
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 6, 256, 1000])
 def test_motion_of_many_channels_has_a_fingerprint(channels: int) -> None:
     x = np.random.default_rng(0).integers(-99, 99, (50, channels)).astype(np.int16)
-    assert 0 < fingerprint.fingerprint("motion", x, 50).size <= fingerprint.SIZE
+    assert 0 < kinds.of("motion").fingerprint(x, 50).size <= fingerprint.SIZE
 
 
 @given(st.integers(0, 400), st.integers(2, 12), st.floats(0.5, 0.9999), st.integers(0, 2**32 - 1))
@@ -295,7 +295,7 @@ def test_the_page_holds_no_markup_from_outside_and_loads_nothing(kind: Kind, mak
     assert callable(make)
     text = rendered({f"{EVIL}{k}": make(k) for k in range(12)} | {EVIL: make(0)}, kind, EVIL)
     assert "<script" not in text and "7*7" in text and "\u202e" not in text
-    assert text.count("<circle ") == 13 and text.count("<figure") == page.PICTURES[kind]
+    assert text.count("<circle ") == 13 and text.count("<figure") == kinds.of(kind).shown
     outside = [part for part in text.split("http")[1:] if not part.startswith(("://www.w3.org/", "-equiv"))]
     assert outside == [] and text.count("src=") == text.count('src="data:image/png')
 
@@ -308,7 +308,7 @@ def test_the_page_is_the_same_each_time() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (3, 1), (151, 1), (1000, 1)])
 def test_short_recordings_have_pictures(shape: tuple[int, int]) -> None:
     x = np.arange(shape[0], dtype=np.int16)[:, None]
-    assert "<svg" in pictures.picture("audio", x, RATE) and "<svg" in pictures.picture("motion", x, 50)
+    assert "<svg" in kinds.of("audio").picture(x, RATE) and "<svg" in kinds.of("motion").picture(x, 50)
 
 
 def test_many_labels_have_many_colours() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sandgrain import interp, passes, spec
+from sandgrain.dtypes import INT32
 from sandgrain.errors import UnsupportedError, UsageError
 from sandgrain.exporters import tflite as writer
 from sandgrain.frontends import tflite
@@ -428,3 +429,14 @@ def test_kept_scales_of_inputs_that_are_compared_are_brought_to_the_outputs(op: 
     x = net.samples(1)
     exact, whole = floats.outputs(graph, x)[0][0], interp.run(made.graph, [to_int8(x[0], scales[0])])[0]
     assert np.abs(dequantize(whole, scales[graph.outputs[0]]) - np.clip(exact, -2.5, 2.6)).max() < 0.04
+
+
+def test_an_embedding_has_an_error_too() -> None:
+    """Its index has no scale; before, the report of errors ended in a KeyError."""
+    net = Net((1, 3))
+    net.tensors[0] = replace(net.tensors[0], dtype=INT32)
+    table = net.constant(net.rng.standard_normal((10, 4)))
+    graph = net.graph(net.node("gather", (table, 0), (1, 3, 4), axis=0))
+    x = net.rng.integers(0, 10, (SAMPLES, 1, 3)).astype(np.int32)
+    (error,) = layer_errors(quantize(graph, [x]), [x])
+    assert error.op == "gather" and 30 < error.snr_db < 70

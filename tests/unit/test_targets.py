@@ -43,7 +43,7 @@ def test_a_core_says_where_its_cycles_come_from(name: str) -> None:
         return
     assert set(core.cycles) == targets.cycle_classes(core.arch, core.features)
     assert "Technical Reference Manual" in core.cycles_source or core.cycles_source.startswith("approximation")
-    assert core.zig_target and core.zig_cpu
+    assert core.compilers["zig"]["target"] and core.compilers["zig"]["cpu"]
 
 
 def test_the_cortex_m4_follows_its_reference_manual() -> None:

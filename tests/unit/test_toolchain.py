@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,9 @@ def test_two_builds_give_the_same_bytes(board: str, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     copy = tmp_path / "elsewhere" / "harness.c"
     copy.write_bytes(firmware.TOY.read_bytes())
-    again = toolchain.build_firmware([copy], [], targets.load(board), tmp_path / "again.elf", defines={"ROUNDS": 1})
+    again = toolchain.build_firmware(
+        [copy], [], targets.load(board), tmp_path / "again.elf", extras=toolchain.Extras({"ROUNDS": 1})
+    )
     assert again.read_bytes() == firmware.toy(board).read_bytes()
     assert str(tmp_path).encode() not in again.read_bytes()
 
@@ -58,7 +61,7 @@ def test_a_compiler_error_is_one_line(tmp_path: Path) -> None:
     source.write_text("int sg_infer(void) { return missing_name; }\n")
     for compiler in firmware.compilers("cortex-m4"):
         with pytest.raises(ToolchainError, match="missing_name") as caught:
-            toolchain.build_firmware([source], [], targets.load("cortex-m4"), tmp_path / "x.elf", compiler=compiler)
+            toolchain.build_firmware([source], [], targets.load("cortex-m4"), tmp_path / "x.elf", toolchain.Toolchain(compiler))
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "x.elf").exists()
 
@@ -68,14 +71,14 @@ def test_a_program_too_large_for_the_board_says_so(tmp_path: Path) -> None:
     source.write_text("char sg_big[1 << 20]; int sg_infer(void) { return sg_big[0]; }\n")
     for compiler in firmware.compilers("microbit-v2"):
         with pytest.raises(ToolchainError, match="does not fit the board's memory"):
-            toolchain.build_firmware([source], [], targets.load("microbit-v2"), tmp_path / "x.elf", compiler=compiler)
+            toolchain.build_firmware([source], [], targets.load("microbit-v2"), tmp_path / "x.elf", toolchain.Toolchain(compiler))
 
 
 def test_a_missing_compiler_is_named() -> None:
     with pytest.raises(ToolchainError, match="no-such-compiler could not be started"):
         compile_in(Path(), ["./no-such-compiler"], 5)
     with pytest.raises(UsageError, match="no compiler called 'tcc'"):
-        toolchain.build_firmware([], [], targets.load("cortex-m4"), Path("x"), compiler="tcc")
+        toolchain.build_firmware([], [], targets.load("cortex-m4"), Path("x"), toolchain.Toolchain("tcc"))
     with pytest.raises(UsageError, match="not firmware"):
         toolchain.build_firmware([], [], targets.load("host"), Path("x"))
 
@@ -122,3 +125,20 @@ def test_the_memory_functions_do_what_the_c_standard_says(tmp_path: Path) -> Non
             filled[to : to + size] = b"\xc3" * size
             library.sg_memset(ctypes.c_void_p(base + to), 0x1C3, ctypes.c_size_t(size))
             assert data == filled
+
+
+def test_a_compiler_is_a_module_that_names_itself_and_a_table_of_each_core() -> None:
+    modules = {p.stem for p in Path(build.__file__).parent.glob("*.py") if "\nNAME = " in p.read_text("utf-8")}
+    assert set(build.COMPILERS) == modules >= {"zig", "gcc"}
+    for name in firmware.COMPILED:
+        assert set(targets.load_core(name).compilers) <= modules
+    assert targets.load_core("host").compilers == {}
+
+
+def test_a_third_compiler_is_one_more_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "another_cc.py").write_text('NAME = "another_cc"\n')
+    monkeypatch.setattr(toolchain, "__path__", [*toolchain.__path__, str(tmp_path)])
+    try:
+        assert list(build._find_compilers()) == ["zig", "another_cc", "gcc"]
+    finally:
+        sys.modules.pop("sandgrain.toolchain.another_cc", None)

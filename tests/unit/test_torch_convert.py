@@ -234,6 +234,7 @@ def test_pools_of_any_attributes(axes: int) -> None:
             nn.AdaptiveAvgPool2d((None, 1)),
             nn.AdaptiveMaxPool2d(1),
             nn.AdaptiveMaxPool2d((9, 4)),
+            nn.AdaptiveMaxPool2d((8, 5)),  # windows of one size along the first axis, of two along the second
         ]
     )
     whole: list[Any] = [lambda x: x.mean(1), lambda x: x.mean(-1, keepdim=True), lambda x: x.amax(2), lambda x: x.sum(1)]

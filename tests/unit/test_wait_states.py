@@ -29,7 +29,7 @@ def planned(board: targets.Board) -> Report:
 
 def emulated(board: targets.Board) -> Report:
     trace = Trace([], {0: Cost(70, 100.0), 1: Cost(200, 300.0)}, Cost(10, 20.0), {}, 16)
-    return measure._emulated(planned(board), trace, board)
+    return measure.with_trace(planned(board), trace, board)
 
 
 def test_the_factor_is_in_cycles_time_and_energy() -> None:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from sandgrain.data import kinds
 from sandgrain.data.readers.base import (
     BadFileError,
     Sample,
@@ -25,12 +26,22 @@ from sandgrain.data.readers.base import (
     one_line,
     to_int16,
 )
-from sandgrain.data.records import Layout
+from sandgrain.data.records import Layout, option
 from sandgrain.ir import Array
 
 KINDS = ("audio", "motion")
 SUFFIXES = (".flac", ".wav")
 WHAT = "audio"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioOptions:
+    """What is done about other rates."""
+
+    resample: bool = option(False, "Resample audio of another rate; otherwise such a file is bad.")
+
+
+OPTIONS = (AudioOptions,)
 
 BLOCK = 1 << 16  # frames at a time
 MAX_CHUNKS = 64  # of a RIFF file before its samples
@@ -54,7 +65,7 @@ class Wave:
 
 def needs(suffix: str, layout: Layout) -> tuple[str, ...]:
     """See `base.Reader`."""
-    return (("soundfile",) if suffix == ".flac" else ()) + (("scipy.signal",) if layout.resample else ())
+    return (("soundfile",) if suffix == ".flac" else ()) + (("scipy.signal",) if layout.get(AudioOptions).resample else ())
 
 
 def sniff(head: bytes) -> str:
@@ -173,7 +184,7 @@ def _flac_blocks(sound: Any) -> Iterator[Array]:
 def _sample(rate: float, frames: int, channels: int, blocks: Iterator[Array], layout: Layout) -> Sample:
     """The recording: mixed down for audio, at the layout's rate."""
     change = _change(rate, layout)
-    kept = 1 if layout.kind == "audio" else channels
+    kept = 1 if kinds.of(layout.kind).mono else channels
     if change != 1:
         check_values(math.ceil(frames * change), kept)
         data, clipped = resampled(_joined(blocks, frames, kept), change)
@@ -190,7 +201,7 @@ def _change(rate: float, layout: Layout) -> Fraction:
     """New samples for each old one. Raises BadFileError where the rate is not the data set's and may not be changed."""
     if not layout.rate or rate == layout.rate:
         return Fraction(1)
-    if not layout.resample:
+    if not layout.get(AudioOptions).resample:
         raise BadFileError(f"is sampled at {rate:g} Hz, the data set at {layout.rate:g} Hz; set resample = true")
     change = Fraction(layout.rate).limit_denominator(1000) / Fraction(rate).limit_denominator(1000)
     if max(change.numerator, change.denominator) > MAX_RATIO:

@@ -62,6 +62,7 @@ class Reader(Protocol):
     KINDS: tuple[str, ...]
     SUFFIXES: tuple[str, ...]
     WHAT: str  # "a CSV table"
+    OPTIONS: tuple[type, ...]  # dataclasses of `records.option` fields: what it can be told
 
     def needs(self, suffix: str, layout: Layout) -> tuple[str, ...]:
         """Modules beyond numpy that files of this suffix are read with."""

@@ -14,11 +14,12 @@ import numpy as np
 
 from sandgrain.data.readers.base import MAX_CHANNELS, MAX_LINE, MAX_ROWS, BadFileError, Sample
 from sandgrain.data.records import Layout
-from sandgrain.data.tables import Columns, Rows, assemble, find_columns
+from sandgrain.data.tables import Columns, Rows, Scale, TableOptions, assemble, find_columns
 
 KINDS = ("motion",)
 SUFFIXES = (".csv", ".tsv")
 WHAT = "a CSV table"
+OPTIONS = (TableOptions, Scale)
 
 BLOCK = 4096  # rows at a time
 BOM = b"\xef\xbb\xbf"

@@ -15,6 +15,7 @@ from sandgrain.ir import Array
 KINDS = ("image",)
 SUFFIXES = (".jpeg", ".jpg", ".png")
 WHAT = "a PNG or JPEG image"
+OPTIONS = ()
 
 FORMATS = ("PNG", "JPEG")  # no other decoder of Pillow is reached
 

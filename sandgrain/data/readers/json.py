@@ -8,19 +8,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from sandgrain.data.readers.base import MAX_CHANNELS, MAX_JSON, MAX_RECORDS, BadFileError, Sample, check_values
-from sandgrain.data.records import Layout
-from sandgrain.data.tables import Rows, check_full_scale, to_counts
+from sandgrain.data.records import Layout, option
+from sandgrain.data.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
 from sandgrain.ir import Array
 
 KINDS = ("motion",)
 SUFFIXES = (".json",)
 WHAT = "JSON"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonOptions:
+    """Where things are in a document."""
+
+    records: str = option("", "JSON: key of the list of recordings; empty if the file is that list, or one recording.")
+    points: str = option("", "JSON: key of a recording's list of points.")
+    label_key: str = option("label", "JSON: key of a recording's label.")
+    group_key: str = option("", "JSON: key of a recording's group.")
+
+
+OPTIONS = (TableOptions, Scale, JsonOptions)
 
 
 def needs(suffix: str, layout: Layout) -> tuple[str, ...]:
@@ -35,11 +49,11 @@ def sniff(head: bytes) -> str:
 
 def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
     """See `base.Reader`."""
-    document = _parsed(stream)
-    found = _follow(document, layout.records, "records") if layout.records else document
-    several = isinstance(found, list) and (bool(layout.records) or _holds_recordings(found, layout))
-    if layout.records and not several:
-        raise BadFileError(f"{layout.records!r} is not a list of recordings")
+    document, where = _parsed(stream), layout.get(JsonOptions)
+    found = _follow(document, where.records, "records") if where.records else document
+    several = isinstance(found, list) and (bool(where.records) or _holds_recordings(found, where))
+    if where.records and not several:
+        raise BadFileError(f"{where.records!r} is not a list of recordings")
     recordings = found if several else [found]
     if not recordings:
         raise BadFileError("it holds no recordings")
@@ -74,35 +88,35 @@ def _follow(value: Any, path: str, what: str) -> Any:
     return value
 
 
-def _holds_recordings(found: list[Any], layout: Layout) -> bool:
+def _holds_recordings(found: list[Any], options: JsonOptions) -> bool:
     """Whether a file that is a list is one of recordings, or the points of one."""
-    if layout.points:
+    if options.points:
         return True
     return bool(found) and isinstance(found[0], list) and bool(found[0]) and isinstance(found[0][0], (list, dict))
 
 
 def _sample(recording: Any, index: int, layout: Layout) -> Sample:
-    where = f"recording {index}: " if index else ""
-    points = _follow(recording, layout.points, f"{where}points") if layout.points else recording
+    where, keys = f"recording {index}: " if index else "", layout.get(JsonOptions)
+    points = _follow(recording, keys.points, f"{where}points") if keys.points else recording
     if not isinstance(points, list) or not points:
         raise BadFileError(f"{where}it has no list of points")
     rows, names = _matrix(points, layout, where)
     check_values(*rows.shape)
     block = Rows(rows, f"{where}point", range(1, len(rows) + 1))
     data, clipped = to_counts(block, check_full_scale(layout, len(names)), names)
-    label, group = (_text(recording, key, where) for key in (layout.label_key, layout.group_key))
+    label, group = (_text(recording, key, where) for key in (keys.label_key, keys.group_key))
     return Sample(data, layout.rate, index, label, group, clipped)
 
 
 def _matrix(points: list[Any], layout: Layout, where: str) -> tuple[Array, tuple[str, ...]]:
     """float64 [points, channels] and the channels' names."""
-    first = points[0]
+    first, columns = points[0], layout.get(TableOptions).columns
     if isinstance(first, dict):
-        names = layout.columns or tuple(first)
+        names = columns or tuple(first)
         keys: tuple[Any, ...] = names
     else:
         width = len(first) if isinstance(first, list) else 1
-        names = layout.columns or tuple(str(k + 1) for k in range(width))
+        names = columns or tuple(str(k + 1) for k in range(width))
         keys = tuple(range(width))
         if len(names) != width:
             raise BadFileError(f"{where}points have {width} values, columns has {len(names)} names")

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sandgrain import datafile
+from sandgrain.data import kinds
 from sandgrain.data.readers.base import (
     MAX_CHANNELS,
     MAX_PIXELS,
@@ -26,12 +26,14 @@ from sandgrain.data.readers.base import (
     one_line,
 )
 from sandgrain.data.records import Layout
-from sandgrain.data.tables import Rows, check_full_scale, to_counts
+from sandgrain.data.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
 from sandgrain.ir import Array
+from sandgrain.npy import READ_ERRORS, read_body, read_header
 
 KINDS = ("audio", "image", "motion")
 SUFFIXES = (".npz",)
 WHAT = "an .npz file"
+OPTIONS = (TableOptions, Scale)
 
 MAX_MEMBERS = 1024  # of the archive
 MAX_LABEL = 200  # characters of a fixed-width text in `y`, `group` or `labels`
@@ -60,7 +62,7 @@ def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
                 yield Sample(data, rate, k + 1, _at(labels, k, "y"), _at(groups, k, "group"), clipped)
     except (BadFileError, MemoryError):
         raise
-    except datafile.READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise BadFileError(f"cannot be decoded ({one_line(error)})") from None
 
 
@@ -77,7 +79,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[Array]:
     """x[0], x[1], ... in its own dtype; only one is held, unless the array lies in Fortran order."""
     with archive.open(info) as stream:
-        head = datafile.read_header(stream, info)
+        head = read_header(stream, info)
         if len(head.shape) < 2 or head.dtype.kind not in "iuf":
             raise BadFileError(f"x is {head.dtype} {head.shape}; give numbers, [recordings, ...]")
         if not 0 < head.shape[0] <= MAX_RECORDS:
@@ -86,27 +88,27 @@ def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[Array]:
         if head.fortran:
             if head.size > SMALL:
                 raise BadFileError(f"x lies in Fortran order and takes {head.size} bytes; save it in C order")
-            yield from datafile.read_body(stream, info, head)
+            yield from read_body(stream, info, head)
             return
         for _ in range(head.shape[0]):
-            yield datafile.read_body(stream, info, head.row)
+            yield read_body(stream, info, head.row)
 
 
 def _samples(row: Array, index: int, layout: Layout) -> tuple[Array, int]:
-    if layout.kind == "image":
+    kind = kinds.of(layout.kind)
+    if not kind.sampled:
         return _image(row), 0
-    if row.ndim > 2 or (layout.kind == "audio" and row.size != len(row)):
-        raise BadFileError(
-            f"x has recordings of {row.shape}; {layout.kind} takes [samples{', channels' * (layout.kind == 'motion')}]"
-        )
+    if row.ndim > 2 or (kind.mono and row.size != len(row)):
+        raise BadFileError(f"x has recordings of {row.shape}; {layout.kind} takes [samples{'' if kind.mono else ', channels'}]")
     row = row.reshape(len(row), -1)
     check_values(*row.shape)
-    if row.dtype == np.int16 and not layout.full_scale:
+    if row.dtype == np.int16 and not layout.get(Scale).full_scale:
         return row, 0
     scale = check_full_scale(layout, row.shape[1])
-    if scale is None and layout.kind == "audio" and row.dtype.kind == "f":
+    if scale is None and kind.mono and row.dtype.kind == "f":
         scale = np.ones(1)
-    names = layout.columns if len(layout.columns) == row.shape[1] else tuple(str(k + 1) for k in range(row.shape[1]))
+    columns = layout.get(TableOptions).columns
+    names = columns if len(columns) == row.shape[1] else tuple(str(k + 1) for k in range(row.shape[1]))
     return to_counts(Rows(row.astype(np.float64), f"recording {index}, row", range(1, len(row) + 1)), scale, names)
 
 
@@ -131,10 +133,10 @@ def _column(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name:
     if name not in members:
         return None
     with archive.open(members[name]) as stream:
-        head = datafile.read_header(stream, members[name])
+        head = read_header(stream, members[name])
         if head.dtype.kind not in "iuU" or head.dtype.itemsize > 4 * MAX_LABEL or np.prod(head.shape) > MAX_RECORDS:
             raise BadFileError(f"{name} is {head.dtype} {head.shape}; give integers or short text, one a recording")
-        return [str(value) for value in datafile.read_body(stream, members[name], head).reshape(-1).tolist()]
+        return [str(value) for value in read_body(stream, members[name], head).reshape(-1).tolist()]
 
 
 def _labels(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> list[str] | None:
@@ -148,10 +150,11 @@ def _labels(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> li
 
 def _rate(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], layout: Layout) -> float:
     texts = _column(archive, members, "rate")
-    rate = float(texts[0]) if texts and layout.kind != "image" else 0.0
+    sampled = kinds.of(layout.kind).sampled
+    rate = float(texts[0]) if texts and sampled else 0.0
     if rate and layout.rate and rate != layout.rate:
         raise BadFileError(f"is sampled at {rate:g} Hz, the data set at {layout.rate:g} Hz")
-    return rate or (layout.rate if layout.kind != "image" else 0.0)
+    return rate or (layout.rate if sampled else 0.0)
 
 
 def _at(texts: list[str] | None, k: int, name: str) -> str | None:

@@ -17,12 +17,13 @@ from sandgrain.data.readers.base import (
     one_line,
 )
 from sandgrain.data.records import Layout
-from sandgrain.data.tables import Columns, Rows, assemble, find_columns
+from sandgrain.data.tables import Columns, Rows, Scale, TableOptions, assemble, find_columns
 from sandgrain.ir import Array
 
 KINDS = ("motion",)
 SUFFIXES = (".parquet",)
 WHAT = "a Parquet table"
+OPTIONS = (TableOptions, Scale)
 
 BATCH = 4096  # rows at a time
 MAX_META = 1 << 22  # bytes of the description at the file's end, of each text in it, and entries of its lists

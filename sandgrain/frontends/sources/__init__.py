@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from sandgrain import spec
-from sandgrain.errors import ModelError, SandgrainError, UnsupportedError, UsageError, printable
+from sandgrain.dtypes import FLOAT32, INT32
+from sandgrain.errors import ModelError, UnsupportedError, UsageError, printable
 from sandgrain.frontends.sources.base import contents
-from sandgrain.ir import Graph
+from sandgrain.ir import Graph, Node, Tensor
+from sandgrain.ops import OPS
 
 HEAD = 16  # bytes that tell a file's kind
 MAX_KEPT = 1 << 30  # bytes of a file that `load` has read already
@@ -48,6 +50,7 @@ def load(model: Any, name: str, example_input: Any = None) -> Graph:
     Raises ModelError or UnsupportedError for what cannot be read or converted, UsageError for a missing framework or input.
     """
     if isinstance(model, Graph):
+        spec.check(model, "float" if is_float(model) else "imported")
         return model
     if isinstance(model, str | os.PathLike):
         return source_of(Path(model)).load(Path(model), name, example_input)
@@ -98,12 +101,20 @@ def own_shape(shape: Sequence[int], channels_first: bool) -> tuple[int, ...]:
 
 
 def is_float(graph: Graph) -> bool:
-    """Whether a graph is still to be quantized: Sandgrain's int8 ops cannot compute it as it is."""
-    try:
-        spec.check(graph)
-    except SandgrainError:
-        return True
-    return False
+    """Whether a graph has to be quantized before it can be compiled: it computes floats, and nothing else but indices.
+
+    A graph that only moves floats (a reshape, a transpose) computes nothing and can be compiled as it is.
+    """
+    computed = [t for n in graph.nodes for t in _computed(graph, n)]
+    if any(t.quant is not None or t.dtype not in (FLOAT32, INT32) for t in computed):
+        return False
+    return any(t.dtype.is_float for n in graph.nodes if n.op in OPS and not OPS[n.op].moves for t in _computed(graph, n))
+
+
+def _computed(graph: Graph, node: Node) -> list[Tensor]:
+    """The tensors of a node that are not constants; indices that name no tensor are for the rules to refuse."""
+    named = (graph.tensors[i] for i in (*node.inputs, *node.outputs) if 0 <= i < len(graph.tensors))
+    return [t for t in named if t.data is None]
 
 
 def _known() -> str:

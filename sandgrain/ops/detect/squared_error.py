@@ -15,7 +15,7 @@ from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Draw, In, Kernel, Out, Shape, need, need_dtype, need_inputs, need_per_tensor_int8
 from sandgrain.ops.detect.base import DetectOp
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
-from sandgrain.quant import INT8_MAX, INT8_MIN, INT32_MAX, Quantization
+from sandgrain.quant import INT32_MAX, Quantization
 
 SHARE_BITS = 14
 MAX_SIZE = 1 << 15  # differences < 2^24, so the sum stays below 2^63
@@ -31,7 +31,11 @@ def _multipliers(a: Tensor, b: Tensor) -> tuple[int, int]:
 def _shift(a: Tensor, b: Tensor) -> int:
     """So much that the largest sum fits int32, rounding included."""
     m, n = _multipliers(a, b)
-    spans = [abs(m * (p - a.zero_point) - n * (q - b.zero_point)) for p in (INT8_MIN, INT8_MAX) for q in (INT8_MIN, INT8_MAX)]
+    spans = [
+        abs(m * (p - a.zero_point) - n * (q - b.zero_point))
+        for p in (a.dtype.low, a.dtype.high)
+        for q in (b.dtype.low, b.dtype.high)
+    ]
     bound = max(spans) ** 2 * a.size
     return next(s for s in range(64) if (bound + (1 << s) // 2) >> s <= INT32_MAX)
 

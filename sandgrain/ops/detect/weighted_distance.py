@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sandgrain.dtypes import INT8
 from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Draw, In, Kernel, Out, Shape, need, need_inputs
 from sandgrain.ops.detect.base import SUM_LIMIT, DetectOp, check_distance, constant, distance_shape, energy, rows
@@ -34,7 +35,7 @@ def reach(centroids: Array, factors: Array | None, drop: int) -> int:
 
 
 def _ends(centroids: Array, factors: Array | None, drop: int) -> Int64:
-    ends = np.stack([(np.int64(x) << FRACTION) - centroids.astype(np.int64) for x in (-128, 127)])
+    ends = np.stack([(np.int64(x) << FRACTION) - centroids.astype(np.int64) for x in (INT8.low, INT8.high)])
     if factors is not None:
         ends = ends * factors.astype(np.int64) >> drop
     largest: Int64 = np.abs(ends).max(axis=0)

@@ -18,7 +18,7 @@ from sandgrain.errors import ModelError
 from sandgrain.ir import Array, Tensor, View
 from sandgrain.ops.base import Op, need, need_dtype, need_per_tensor_int8
 from sandgrain.ops.rescale import need_multiplier
-from sandgrain.quant import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
+from sandgrain.quant import quantize_multiplier, requantize
 
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
 
@@ -83,8 +83,8 @@ def finish(op: SignalOp, view: View, fixed: Array) -> Array:
     The shape becomes that of `view.out`. The C is `kernels/signal/sg_finish.h`.
     """
     if view.out.dtype == "int16":
-        return np.clip(fixed, INT16_MIN, INT16_MAX).astype(np.int16).reshape(view.out.shape)
+        return view.out.dtype.saturated(fixed).reshape(view.out.shape)
     fields = finish_fields(op, view)
     centred = np.asarray(fixed, np.int64) - fields["mean"]
     whole = requantize(centred, fields["multiplier"], fields["shift"]).astype(np.int64) + fields["out_zero_point"]
-    return np.clip(whole, INT8_MIN, INT8_MAX).astype(np.int8).reshape(view.out.shape)
+    return view.out.dtype.saturated(whole).reshape(view.out.shape)

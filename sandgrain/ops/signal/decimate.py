@@ -93,7 +93,7 @@ class Decimate(SignalOp):
         late = np.concatenate([np.zeros((len(taps) - 1, x.shape[2]), np.int64), x[0].astype(np.int64)])
         windows = np.lib.stride_tricks.sliding_window_view(late, len(taps), axis=0)[factor - 1 :: factor]
         total = (windows @ taps + (1 << (Q15 - 1))) >> Q15
-        return (np.clip(total, INT16_MIN, INT16_MAX).astype(np.int16).reshape(view.out.shape),)
+        return (view.out.dtype.saturated(total).reshape(view.out.shape),)
 
     def macs(self, view: View) -> int:
         return (_history(view) + 1) * view.out.size

@@ -18,7 +18,7 @@ from sandgrain.ops.base import Call, Draw, In, Kernel, Out, need, need_per_tenso
 from sandgrain.ops.lut import Fields
 from sandgrain.ops.samples import activation_tensor, draw_quant, one_op
 from sandgrain.ops.signal.image import CHANNELS, WHITE, ImageOp, draw_image
-from sandgrain.quant import INT8_MAX, INT8_MIN, per_tensor
+from sandgrain.quant import per_tensor
 
 FRACTION = 22  # bits
 LIMIT = 1 << 30  # of |x * factor + offset|
@@ -83,7 +83,7 @@ class ImageNormalize(ImageOp):
         assert x is not None
         factors, offsets, shift = _affine(view)
         level = x.astype(np.int64) * np.array(factors) + np.array(offsets) >> shift
-        return (np.clip(level, INT8_MIN, INT8_MAX).astype(np.int8),)
+        return (view.out.dtype.saturated(level),)
 
     def macs(self, view: View) -> int:
         return view.out.size

@@ -17,7 +17,7 @@ from sandgrain.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.ops.base import Call, Draw, In, Kernel, Out, Shape, need, need_dtype, need_inputs, need_per_tensor_int8
 from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.ops.signal.base import SignalOp
-from sandgrain.quant import INT8_MAX, INT8_MIN, Quantization, quantize_multiplier, requantize
+from sandgrain.quant import Quantization, quantize_multiplier, requantize
 
 FRACTION = 8  # bits of the offset below the column's unit
 MAX_OFFSET = 1 << 24  # |256 x - offset| < 2^25, which leaves room for a left shift by MAX_SHIFT
@@ -82,7 +82,7 @@ class Standardize(SignalOp):
         assert x is not None
         centred = (x.astype(np.int64) << FRACTION) - np.array(a["offset"], np.int64)
         level = requantize(centred, np.array(a["multiplier"]), np.array(a["shift"])).astype(np.int64) + view.out.zero_point
-        return (np.clip(level, INT8_MIN, INT8_MAX).astype(np.int8),)
+        return (view.out.dtype.saturated(level),)
 
     def macs(self, view: View) -> int:
         return view.out.size

@@ -95,14 +95,16 @@ def _adaptive(op: str) -> Handler:
         if math.prod(wanted) == 1:
             axes = tuple(range(2, rank + 2))
             return mean(b, x, axes, True) if op == "average_pool_2d" else largest(b, x, axes, True)
-        for k in range(rank):  # one axis after another, unless one pool does it all
-            windows = [_windows(n, w) for n, w in zip(x.shape[2:], wanted, strict=True)]
-            if all(map(_even, windows)):
-                kernel, stride = zip(*map(_even, windows), strict=True)
-                return _pool(b, Arguments("", {"input": x, "kernel_size": kernel, "stride": stride}, a.shape), op, (0, 0))
-            if not _even(windows[k]):
-                x = _pieced(b, x, k + 2, windows[k], op)
-        return x
+        for k in range(rank):
+            windows = _windows(size[k], wanted[k])
+            if not _even(windows):
+                x = _pieced(b, x, k + 2, windows, op)
+        if x.shape[2:] == wanted:
+            return x
+        # What is left are axes with windows of one size, which one pool takes; those done above have windows of one element.
+        even = [_even(_windows(n, w)) for n, w in zip(x.shape[2:], wanted, strict=True)]
+        kernel, stride = zip(*(pair for pair in even if pair), strict=True)
+        return _pool(b, Arguments("", {"input": x, "kernel_size": kernel, "stride": stride}, a.shape), op, (0, 0))
 
     return handle
 
