@@ -16,6 +16,7 @@ from sandgrain import verify as verification
 from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import printable
 from sandgrain.codegen.ctext import identifier
+from sandgrain.codegen.figures import Figures
 from sandgrain.codegen.model import Options, harness
 from sandgrain.decide import Rule
 from sandgrain.errors import ToolchainError, UsageError
@@ -86,6 +87,7 @@ class CompileRequest:
     labels: str | os.PathLike[str] | tuple[str, ...] | None = None  # class names, or a text file with one label per line
     arena: str = "static"  # "static" or "caller": who owns the working memory
     section: str | None = None  # linker section of a static arena
+    weights_section: str | None = None  # linker section of the constant tables
     threshold: int | None = None  # for a model with one int32 score: the C says which scores are anomalies
     rule: Rule | None = None  # how the scores of a stream become decisions: the macros of NAME_decide
     compiler: str = "zig"  # the compiler that the figures are for
@@ -121,7 +123,7 @@ class CompileRequest:
     def options(self) -> Options:
         """How the C is written."""
         name = self.name or identifier(self.path.stem)
-        return Options(name, self.arena, self.section, self.rule or Rule(), self.threshold)
+        return Options(name, self.arena, self.section, self.rule or Rule(), self.threshold, self.weights_section)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -144,6 +146,7 @@ def compile(
     labels: str | os.PathLike[str] | tuple[str, ...] | None = None,
     arena: str = "static",
     section: str | None = None,
+    weights_section: str | None = None,
     threshold: int | None = None,
     rule: Rule | None = None,
     compiler: str = "zig",
@@ -179,13 +182,14 @@ def _compile(request: CompileRequest) -> Result:
         compiled = emit(imported, optimized, board, options, choice, front.stride if front else 0)
     build = Build(compiled, board, tune.toolchain_for(request.compiler, request.optimize), title)
     build, cost = _fitted_to_ram(build, limits, measure=request.measure)
+    origin = proof.Origin(None if brought is None else brought.data, front)
     reports: list[Report] = []
-    proof.save(
-        build,
-        proof.Origin(None if brought is None else brought.data, front),
-        request.folder,
-        lambda b: reports.append(_accept(b, limits, request)),
-    )
+
+    def accept(written: Build) -> Figures:
+        reports.append(_accept(written, limits, request))
+        return _figures(written, reports[0], proof.command(origin, options, request.target, request.optimize, request.compiler))
+
+    proof.save(build, origin, request.folder, accept)
     report = replace(reports[0], notes=(*reports[0].notes, cost)) if cost else reports[0]
     return Result(request.folder, report, dump(build.compiled.graph), None if brought is None else brought.snr_db)
 
@@ -196,6 +200,21 @@ def _fitted_to_ram(build: Build, limits: budget.Limits, *, measure: bool) -> tup
     if ram is None or build.compiled.source.plan.arena_bytes <= ram - AMPLE:
         return build, ""
     return fit.fit(build, ram, measure=measure)
+
+
+def _figures(build: Build, report: Report, command: str) -> Figures:
+    """What the header says of a report."""
+    return Figures(
+        model=build.title,
+        target=build.board.name,
+        core=build.board.core.name,
+        compiler=f"{build.toolchain.compiler} {build.toolchain.opt}",
+        ram_bytes=report.ram_bytes,
+        flash_bytes=report.flash_bytes,
+        stack_bytes=report.stack_bound_bytes,
+        instructions=report.instructions,
+        command=command,
+    )
 
 
 def _accept(build: Build, limits: budget.Limits, request: CompileRequest) -> Report:
