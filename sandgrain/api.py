@@ -187,7 +187,7 @@ def _compile(request: CompileRequest) -> Result:
 
     def accept(written: Build) -> Figures:
         reports.append(_accept(written, limits, request))
-        return _figures(written, reports[0], proof.command(origin, options, request.target, request.optimize, request.compiler))
+        return _figures(written, reports[0], proof.command(written, origin, request.optimize))
 
     proof.save(build, origin, request.folder, accept)
     report = replace(reports[0], notes=(*reports[0].notes, cost)) if cost else reports[0]

@@ -154,11 +154,13 @@ def _to_facts(build: Build) -> dict[str, Any]:
     }
 
 
-def command(origin: Origin, options: Options, target: str, optimize: str = "balanced", compiler: str = "zig") -> str:
-    """What makes a bundle again in its own folder, where its proof lies; labels come from a file that is not kept."""
+def command(build: Build, origin: Origin, optimize: str) -> str:
+    """What makes a bundle again in its own folder, where its proof lies. LABELS: a file with the labels that build.json holds."""
+    options, compiler = build.compiled.source.options, build.toolchain.compiler
     model = "" if origin.model is None else f" proof/{TEXT if text.is_text(origin.model) else TFLITE}"
     more = [
         (origin.front is not None, "--features proof/features.json"),
+        (bool(build.compiled.imported.labels), "--labels LABELS"),
         (options.arena == "caller", "--arena caller"),
         (options.section is not None, f"--arena-section {options.section}"),
         (options.weights_section is not None, f"--weights-section {options.weights_section}"),
@@ -166,8 +168,8 @@ def command(origin: Origin, options: Options, target: str, optimize: str = "bala
         (optimize != "balanced", f"--optimize {optimize}"),
         (compiler != "zig", f"--compiler {compiler}"),
     ]
-    words = [f"sandgrain compile{model} --target {target} --name {options.name}", *(word for given, word in more if given)]
-    return " ".join([*words, "-o again"])
+    words = [f"sandgrain compile{model} --target {build.board.name} --name {options.name}"]
+    return " ".join([*words, *(word for given, word in more if given), "-o again"])
 
 
 def _prefix(folder: Path) -> str:
