@@ -127,10 +127,10 @@ def logistic_regression(project: Path) -> float:
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 
-    from sandgrain.build.samples import Samples
-    from sandgrain.build.store import Store
     from sandgrain.project import inspection
-    from sandgrain.project.load import load
+    from sandgrain.project.build.samples import Samples
+    from sandgrain.project.build.store import Store
+    from sandgrain.project.file.load import load
 
     loaded = load(project)
     samples = Samples(inspection.inspect(loaded), Store(loaded.work / "build"), 0)

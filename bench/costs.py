@@ -1,4 +1,4 @@
-"""How often the costs of a graph can be asked for: calls per second of `sandgrain.costs.cost`.
+"""How often the costs of a graph can be asked for: calls per second of `sandgrain.bundle.costs.cost`.
 
     python bench/costs.py MODEL.tflite [--target cortex-m4]
 
@@ -13,9 +13,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sandgrain import costs, passes, targets
-from sandgrain.frontends import text
-from sandgrain.ir import Graph
+from sandgrain.bundle import costs
+from sandgrain.compiler import passes
+from sandgrain.device import targets
+from sandgrain.formats import text
+from sandgrain.graph.ir import Graph
 
 
 def rate(call: Callable[[], object], seconds: float = 3.0) -> float:

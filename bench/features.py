@@ -15,17 +15,18 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from sandgrain import measure, targets
-from sandgrain.codegen.model import Options, Source
-from sandgrain.features.blocks import parse
-from sandgrain.features.frontend import FrontEnd
-from sandgrain.features.pipeline import Normalization, Pipeline
-from sandgrain.features.signal import Signal
-from sandgrain.ir import Array
-from sandgrain.pipeline import emit
-from sandgrain.plan import Choice
-from sandgrain.run import emulator_missing
-from sandgrain.toolchain import Toolchain
+from sandgrain.base.arrays import Array
+from sandgrain.bundle import measure
+from sandgrain.compiler.emit.model import Options, Source
+from sandgrain.compiler.pipeline import emit
+from sandgrain.compiler.plan import Choice
+from sandgrain.device import targets
+from sandgrain.device.run import emulator_missing
+from sandgrain.device.toolchain import Toolchain
+from sandgrain.frontend.blocks import parse
+from sandgrain.frontend.frontend import FrontEnd
+from sandgrain.frontend.pipeline import Normalization, Pipeline
+from sandgrain.frontend.signal import Signal
 
 CORES = tuple(c for c in targets.cores() if c != "host" and not emulator_missing(targets.load(c)))
 AUDIO = Signal("audio", (16000, 1), 16000.0)

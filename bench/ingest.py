@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.data.ingest import ingest, save
-from sandgrain.data.records import Layout, Manifest
-from sandgrain.data.split import assign
+from sandgrain.dataset.ingest import ingest, save
+from sandgrain.dataset.records import Layout, Manifest
+from sandgrain.dataset.split import assign
 
 LABELS, SPEAKERS = 10, 100
 LAYOUT = Layout("audio", name="{label}/{group}_{index}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sandgrain
-from sandgrain.errors import SandgrainError
+from sandgrain.base.errors import SandgrainError
 
 HERE = Path(__file__).parent
 MODELS = Path(os.environ.get("SANDGRAIN_MODELS", HERE.parents[1] / "shared" / "models"))

@@ -21,17 +21,18 @@ import numpy as np
 from jobs import model_path
 
 import sandgrain
-from sandgrain import datafile, targets, tune
-from sandgrain.errors import SandgrainError
-from sandgrain.exporters import tflite as exporter
-from sandgrain.frontends import tflite
-from sandgrain.ir import Array, Graph, Node, attrs, with_nodes
-from sandgrain.measure import EMPTY, firmware
-from sandgrain.proof import load_bundle
-from sandgrain.run import open_emulator
-from sandgrain.run.elf import sections
-from sandgrain.run.trace import Trace
-from sandgrain.toolchain import Toolchain, available_compilers, build_firmware
+from sandgrain.base.errors import SandgrainError
+from sandgrain.bundle import samples, tune
+from sandgrain.bundle.measure import EMPTY, firmware
+from sandgrain.bundle.store import load_bundle
+from sandgrain.device import targets
+from sandgrain.device.run import open_emulator
+from sandgrain.device.run.elf import sections
+from sandgrain.device.run.trace import Trace
+from sandgrain.device.toolchain import Toolchain, available_compilers, build_firmware
+from sandgrain.formats.tflite import read
+from sandgrain.formats.tflite import write as exporter
+from sandgrain.graph.ir import Array, Graph, Node, attrs, with_nodes
 
 CORE = "cortex-m4"
 PEERS = ("bakenn", "emlearn")
@@ -88,8 +89,8 @@ def measure(models: Sequence[str], compilers: Sequence[str]) -> list[Row]:
 def _rows(model: str, peer: str, compilers: Sequence[str]) -> Iterator[Row]:
     label = f"{peer} {version(peer)}"
     try:
-        graph = narrowed(tflite.read(model_path(model).read_bytes(), model))
-        inputs = [np.ascontiguousarray(x[0]) for x in datafile.random(graph, 1).inputs]
+        graph = narrowed(read.read(model_path(model).read_bytes(), model))
+        inputs = [np.ascontiguousarray(x[0]) for x in samples.random(graph, 1).inputs]
         variants = _bakenn(graph) if peer == "bakenn" else _emlearn(graph)
         for compiler in compilers:
             ours, answer = _ours(graph, inputs, compiler)

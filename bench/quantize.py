@@ -23,13 +23,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sandgrain import evaluate
-from sandgrain.frontends import tflite
-from sandgrain.ir import Array
-from sandgrain.quant import Quantization, dequantize
-from sandgrain.quantize import METHODS, Calibration, Options, floats, quantize
-from sandgrain.quantize.report import snr_db
-from sandgrain.quantize.scales import limits
+from sandgrain.api import compare
+from sandgrain.base.arrays import Array
+from sandgrain.formats.tflite import read
+from sandgrain.graph import reals
+from sandgrain.graph.quantization import Quantization, dequantize
+from sandgrain.quantization import METHODS, Calibration, Options, quantize
+from sandgrain.quantization.report import snr_db
+from sandgrain.quantization.scales import limits
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = Path(os.environ.get("SANDGRAIN_MODELS", ROOT.parent / "shared" / "models"))
@@ -104,18 +105,18 @@ def sounds(test: bool) -> Array:
 def rows(model: str, recipes: dict[str, Options] = RECIPES) -> Iterator[Row]:
     """The int8 file of others, then every recipe."""
     float_name, int8_name = PAIRS[model]
-    graph = tflite.read_float((MODELS / f"{float_name}.tflite").read_bytes(), float_name)
-    theirs = tflite.read((MODELS / f"{int8_name}.tflite").read_bytes(), int8_name)
+    graph = read.read_float((MODELS / f"{float_name}.tflite").read_bytes(), float_name)
+    theirs = read.read((MODELS / f"{int8_name}.tflite").read_bytes(), int8_name)
     given = theirs.tensors[theirs.inputs[0]].quant
     assert given is not None
     seen, test, labels = samples(model, given)
-    exact = floats.outputs(graph, test)[0]
-    best = evaluate.accuracy(exact, labels)
+    exact = reals.outputs(graph, test)[0]
+    best = compare.accuracy(exact, labels)
     made = {"theirs": theirs}
     made |= {name: quantize(graph, [seen], how, {graph.inputs[0]: given}).graph for name, how in recipes.items()}
     for name, int8 in made.items():
-        found = evaluate.int8_outputs(int8, [test])[0]
-        yield Row(model, name, snr_db(exact, found), evaluate.accuracy(found, labels), best)
+        found = compare.int8_outputs(int8, [test])[0]
+        yield Row(model, name, snr_db(exact, found), compare.accuracy(found, labels), best)
 
 
 def main() -> None:

@@ -27,10 +27,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from sandgrain import targets
-from sandgrain.errors import SandgrainError
-from sandgrain.run import emulator_missing
-from sandgrain.toolchain import available_compilers
+from sandgrain.base.errors import SandgrainError
+from sandgrain.device import targets
+from sandgrain.device.run import emulator_missing
+from sandgrain.device.toolchain import available_compilers
 
 CORES = tuple(c for c in targets.cores() if c != "host")
 INGESTED = 100_000  # one-second recordings of 16 kHz: 3.2 GB, written for a while

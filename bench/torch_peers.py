@@ -24,14 +24,16 @@ from rich.console import Console
 from rich.table import Table
 
 import sandgrain
-from sandgrain import datafile, targets, tune
-from sandgrain.errors import SandgrainError
-from sandgrain.ir import Array
-from sandgrain.proof import load_bundle
-from sandgrain.quant import dequantize
-from sandgrain.quantize.report import snr_db
-from sandgrain.run import open_emulator
-from sandgrain.toolchain import available_compilers
+from sandgrain.base.arrays import Array
+from sandgrain.base.errors import SandgrainError
+from sandgrain.bundle import samples as datafile
+from sandgrain.bundle import tune
+from sandgrain.bundle.store import load_bundle
+from sandgrain.device import targets
+from sandgrain.device.run import open_emulator
+from sandgrain.device.toolchain import available_compilers
+from sandgrain.graph.quantization import dequantize
+from sandgrain.quantization.report import snr_db
 
 NEEDED = {"bakenn": "BakeNN", "torch": "PyTorch"}
 INSTALL = "pip install -e '.[train,bench]'"

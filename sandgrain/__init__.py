@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
-
-from sandgrain.api import Result, compile, inspect, profile, verify
-from sandgrain.errors import (
+from sandgrain.api.compile import Result, compile, inspect, profile, verify
+from sandgrain.api.inspect import Survey
+from sandgrain.base.errors import (
     BudgetError,
     MismatchError,
     ModelError,
@@ -15,9 +14,9 @@ from sandgrain.errors import (
     UnsupportedError,
     UsageError,
 )
-from sandgrain.report import LayerReport, Report
-from sandgrain.survey import Survey
-from sandgrain.verify import Difference, Verdict
+from sandgrain.base.version import __version__
+from sandgrain.bundle.report import LayerReport, Report
+from sandgrain.bundle.verify import Difference, Verdict
 
 __all__ = [
     "BudgetError",

@@ -11,7 +11,7 @@ import hypothesis.core
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.draws import RUN_SEED
+from tests.support.draws import RUN_SEED
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("SANDGRAIN_DATA", "SANDGRAIN_MODELS")  # where files lie; the other variables change what a run covers

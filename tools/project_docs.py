@@ -36,8 +36,8 @@ range that is drawn from. Validation and test are never varied.
 
 def render() -> str:
     """The whole page."""
-    from sandgrain.features.blocks import BLOCKS
-    from sandgrain.project.schema import Project
+    from sandgrain.frontend.blocks import BLOCKS
+    from sandgrain.project.file.schema import Project
 
     parts = [HEAD]
     for name, field in Project.model_fields.items():
@@ -63,7 +63,7 @@ def _section(name: str, model: type[BaseModel]) -> Iterator[str]:
 
 
 def _augment() -> Iterator[str]:
-    from sandgrain.data.augment import STEPS
+    from sandgrain.dataset.augment import STEPS
 
     yield AUGMENT
     shared = "`probability` (default `1`) is how often a window is varied so, 0 to 1."

@@ -26,12 +26,12 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor as TorchTensor
 from torch import nn
 
-from sandgrain.dtypes import INT8
-from sandgrain.exporters.tflite import write
-from sandgrain.interp import run
-from sandgrain.ir import Attrs, Graph, Node, Tensor, attrs
-from sandgrain.ops import windows
-from sandgrain.quant import Quantization, per_tensor, quantize
+from sandgrain.formats.tflite.write import write
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.interpret import run
+from sandgrain.graph.ir import Attrs, Graph, Node, Tensor, attrs
+from sandgrain.graph.ops.conv import windows
+from sandgrain.graph.quantization import Quantization, per_tensor, quantize
 
 DEMO = Path(__file__).resolve().parents[1] / "sandgrain" / "demo"
 HELD_OUT, SEED = 360, 0

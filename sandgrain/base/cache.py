@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sandgrain import scratch
+from sandgrain.base import scratch
 
 
 def folder() -> Path:

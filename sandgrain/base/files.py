@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain, printable
-from sandgrain.errors import UsageError
 
 DRAFT = ".sandgrain-"  # how the names of files begin that are being written
 DAY = 86_400.0  # seconds

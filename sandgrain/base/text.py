@@ -6,7 +6,7 @@ tools, `plain` for tables and pages, which show every script.
 
 from __future__ import annotations
 
-from sandgrain.errors import printable as printable
+from sandgrain.base.errors import printable as printable
 
 
 def plain(text: object, limit: int = 60) -> str:

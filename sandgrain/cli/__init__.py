@@ -11,8 +11,8 @@ from typing import NoReturn
 import typer
 
 import sandgrain
+from sandgrain.base.errors import SandgrainError
 from sandgrain.cli import _out
-from sandgrain.errors import SandgrainError
 
 app = typer.Typer(
     name="sandgrain",

@@ -14,8 +14,8 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from sandgrain.base.progress import Progress
-from sandgrain.report import Report, size
-from sandgrain.verify import Verdict
+from sandgrain.bundle.report import Report, size
+from sandgrain.bundle.verify import Verdict
 
 _emitted = False
 console = Console(highlight=False)

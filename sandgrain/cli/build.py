@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sandgrain.base.errors import BudgetError, MismatchError, UsageError
+from sandgrain.bundle.report import size
 from sandgrain.cli import _out
-from sandgrain.errors import BudgetError, MismatchError, UsageError
-from sandgrain.report import size
 
 if TYPE_CHECKING:
-    from sandgrain.build.result import Built
-    from sandgrain.build.text import Line
+    from sandgrain.project.build.result import Built
+    from sandgrain.project.build.text import Line
 
 EXAMPLE = "Example: sandgrain build examples/gestures -o gestures/ --html gestures.html"
 NEEDED = ("torch", "jinja2", "matplotlib", "PIL")
@@ -37,8 +37,8 @@ def command(
     differs from its reference; 5 a tool failed.
     """
     _require()
-    from sandgrain.build import page, run
-    from sandgrain.project.load import load
+    from sandgrain.project.build import page, run
+    from sandgrain.project.file.load import load
 
     loaded = load(project)
     with _out.progress("reading") as progress:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sandgrain import api
+from sandgrain.api import compile
 from sandgrain.cli import _out
-from sandgrain.frontends.sources import SUFFIXES
+from sandgrain.formats.sources import SUFFIXES
 
 EXAMPLE = "Example: sandgrain compile kws.tflite --target arduino-nano-33-ble-sense --max-ram 64K -o kws/"
 
@@ -48,7 +48,7 @@ def command(
     """
     folder = out or Path(model.stem or "model")
     with _out.progress("measuring kernels") as step:
-        result = api.compile(
+        result = compile.compile(
             model, features=features, target=target, out=folder, name=name, calibration=calibration, labels=labels, arena=arena,
             section=arena_section,
             weights_section=weights_section, threshold=threshold, compiler=compiler, optimize=optimize, max_ram=max_ram, max_flash=max_flash,

@@ -31,7 +31,7 @@ def command(
 
     Exit codes: 0 done; 2 the project file or its data cannot be used.
     """
-    from sandgrain.project import api
+    from sandgrain.api import project as api
 
     with _out.progress("reading") as progress:
         found = api.inspect_data(project, html=html, workers=workers, progress=progress)

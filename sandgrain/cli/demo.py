@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from sandgrain import api
+from sandgrain.api import compile
+from sandgrain.base.errors import MismatchError, UsageError
 from sandgrain.cli import _out, build
-from sandgrain.errors import MismatchError, UsageError
 
 EXAMPLE = "Example: sandgrain demo -o digits-demo/"
 FOLDER = resources.files("sandgrain") / "demo"
@@ -59,9 +59,9 @@ def _project(folder: Path) -> None:
 
 def _compile(out: Path, as_json: bool) -> None:
     with resources.as_file(FOLDER / "digits.tflite") as model, resources.as_file(FOLDER / "digits.npz") as data:
-        result = api.compile(model, target="arduino-nano-33-ble-sense", out=out, labels=tuple("0123456789"))
+        result = compile.compile(model, target="arduino-nano-33-ble-sense", out=out, labels=tuple("0123456789"))
         with _out.progress("running the firmware") as step:
-            verdict = api.verify(out, data, on="emulator", progress=step)
+            verdict = compile.verify(out, data, on="emulator", progress=step)
     if as_json:
         _out.emit_json({"out": str(out), "verify": verdict.to_json(), **result.report.to_json()})
     else:

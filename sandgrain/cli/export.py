@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from sandgrain.api.export import KINDS, WRITERS, export_model
 from sandgrain.cli import _out
-from sandgrain.export_file import KINDS, WRITERS, export_model
-from sandgrain.frontends.sources import SUFFIXES
+from sandgrain.formats.sources import SUFFIXES
 
 EXAMPLE = "Example: sandgrain export kws.pt2 --calibration kws.npz -o kws.tflite"
 

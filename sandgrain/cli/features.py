@@ -22,7 +22,7 @@ def command(
 
     The C takes raw samples and gives the network's int8 input. `sandgrain verify` holds it to the reference.
     """
-    from sandgrain.features.blocks import BLOCKS
+    from sandgrain.frontend.blocks import BLOCKS
 
     if blocks:
         rows = [[name, ", ".join(cls.kinds), cls.summary] for name, cls in BLOCKS.items()]
@@ -31,7 +31,7 @@ def command(
         else:
             _out.table("", ["block", "signals", ""], rows, fixed=(0, 1))
         return
-    from sandgrain.build.features import make_features
+    from sandgrain.project.build.features import make_features
 
     with _out.progress("features") as progress:
         made = make_features(project, out, progress=progress)

@@ -23,10 +23,10 @@ def command(
 
     Exit codes: 0 done; 2 there is nothing to read, or the file exists.
     """
+    from sandgrain.api import project
     from sandgrain.base.text import plain
-    from sandgrain.project import api
 
-    found = api.init_project(data, out=out, board=board, force=force)
+    found = project.init_project(data, out=out, board=board, force=force)
     place = out / "sandgrain.toml" if out.is_dir() else out
     if as_json:
         _out.emit_json({

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from sandgrain import api
+from sandgrain.api import compile
+from sandgrain.api.inspect import End, Layer, Survey
+from sandgrain.base.errors import UnsupportedError
+from sandgrain.bundle.report import size
 from sandgrain.cli import _out
-from sandgrain.errors import UnsupportedError
-from sandgrain.frontends.sources import SUFFIXES
-from sandgrain.report import size
-from sandgrain.survey import End, Layer, Survey
+from sandgrain.formats.sources import SUFFIXES
 
 EXAMPLE = "Example: sandgrain inspect kws.tflite"
 HEIGHT = 8  # lines of the picture
@@ -30,7 +30,7 @@ def command(
     (exit code 2). Nothing is written.
     """
     try:
-        found = api.inspect(model)
+        found = compile.inspect(model)
     except UnsupportedError as error:
         if len(error.faults) > 1 and not as_json:
             _out.line(f"{len(error.faults)} pieces of {model.name} cannot be compiled:")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sandgrain.cli import _out
-from sandgrain.ops import OPS
+from sandgrain.graph.ops import OPS
 
 EXAMPLE = "Example: sandgrain ops --json"
 

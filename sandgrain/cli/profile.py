@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sandgrain import api
+from sandgrain.api import compile
 from sandgrain.cli import _out
 
 EXAMPLE = "Example: sandgrain profile kws/"
@@ -23,7 +23,7 @@ def command(
 
     Instructions, RAM and stack are emulated; cycles, milliseconds and energy are estimated from them.
     """
-    report = api.profile(folder, target=target, compiler=compiler)
+    report = compile.profile(folder, target=target, compiler=compiler)
     if as_json:
         _out.emit_json(report.to_json())
         return

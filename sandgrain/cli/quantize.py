@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from sandgrain.api.quantize import SAMPLES, QuantizeReport, quantize_model
 from sandgrain.cli import _out
-from sandgrain.frontends.sources import SUFFIXES
-from sandgrain.quantize import METHODS, Calibration, Options
-from sandgrain.quantize_file import SAMPLES, QuantizeReport, quantize_model
+from sandgrain.formats.sources import SUFFIXES
+from sandgrain.quantization import METHODS, Calibration, Options
 
 EXAMPLE = "Example: sandgrain quantize kws_float.tflite --calibration kws.npz -o kws_int8.tflite"
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from sandgrain import targets
+from sandgrain.bundle.report import size
 from sandgrain.cli import _out
-from sandgrain.report import size
+from sandgrain.device import targets
 
 EXAMPLE = "Example: sandgrain targets"
 

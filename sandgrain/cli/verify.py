@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sandgrain import api
+from sandgrain.api import compile
+from sandgrain.base.errors import MismatchError
 from sandgrain.cli import _out
-from sandgrain.errors import MismatchError
 
 EXAMPLE = "Example: sandgrain verify kws/ --data kws01.npz --limit 100"
 
@@ -30,7 +30,7 @@ def command(
     must agree. Where they do not, the first layer that differs is named and the exit code is 4.
     """
     with _out.progress("verify") as step:
-        verdict = api.verify(folder, data, limit=limit, on=on, oracle=oracle, progress=step)
+        verdict = compile.verify(folder, data, limit=limit, on=on, oracle=oracle, progress=step)
     if as_json:
         _out.emit_json(verdict.to_json())
     else:

@@ -7,17 +7,17 @@ from functools import partial
 
 import numpy as np
 
-from sandgrain import extract
-from sandgrain.data import ingest, kinds
-from sandgrain.data.records import Record
-from sandgrain.data.windows import Windowing, count, cut, windows_of
-from sandgrain.errors import SandgrainError, UsageError
-from sandgrain.features.frontend import FrontEnd
-from sandgrain.features.pipeline import Pipeline
-from sandgrain.features.signal import Signal
-from sandgrain.ir import Array
+from sandgrain.base.arrays import Array
+from sandgrain.base.errors import SandgrainError, UsageError
+from sandgrain.bundle import features_in_c
+from sandgrain.dataset import ingest, kinds
+from sandgrain.dataset.records import Record
+from sandgrain.dataset.windows import Windowing, count, cut, windows_of
+from sandgrain.frontend.frontend import FrontEnd
+from sandgrain.frontend.pipeline import Pipeline
+from sandgrain.frontend.signal import Signal
+from sandgrain.project.file.schema import Data
 from sandgrain.project.inspection import Inspection
-from sandgrain.project.schema import Data
 
 
 def windowing_of(data: Data, rate: float) -> Windowing | None:
@@ -69,8 +69,8 @@ def vectors(found: Inspection, most: int) -> tuple[tuple[int, ...], Array] | Non
         whole = [k for k, r in enumerate(records) if windows_of(r.shape, windowing)]
         rows = [whole[int(k)] for k in np.unique(np.linspace(0, len(whole) - 1, min(len(whole), most)).astype(int))]
         windows = partial(_windows, found, [records[k] for k in rows], windowing)
-        norm = extract.fit(pipeline, windows())
-        return tuple(rows), extract.extract(FrontEnd(pipeline, norm), windows()).reshape(len(rows), -1)
+        norm = features_in_c.fit(pipeline, windows())
+        return tuple(rows), features_in_c.extract(FrontEnd(pipeline, norm), windows()).reshape(len(rows), -1)
     except SandgrainError:
         return None
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import plain
-from sandgrain.data import ingest, kinds, quality, split
-from sandgrain.data.records import SPLITS, Manifest, Record
-from sandgrain.errors import UsageError
-from sandgrain.project.load import Loaded
-from sandgrain.project.schema import Data
+from sandgrain.dataset import ingest, kinds, quality, split
+from sandgrain.dataset.records import SPLITS, Manifest, Record
+from sandgrain.project.file.load import Loaded
+from sandgrain.project.file.schema import Data
 
 MAX_LIST_FILE = 64 << 20  # bytes of a file of names
 LISTED = 100  # bad files and leaks that JSON holds

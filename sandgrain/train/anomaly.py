@@ -15,17 +15,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sandgrain import on_host, spec
-from sandgrain.dtypes import INT8
-from sandgrain.errors import ModelError, UsageError, printable
-from sandgrain.ir import Array, Graph, Node, Tensor, View, attrs
-from sandgrain.ops import OPS
-from sandgrain.ops.detect.whitened_distance import MAX_DEPTH
-from sandgrain.ops.lut import UnaryOp
-from sandgrain.passes import optimize
-from sandgrain.printer import dump, parse
-from sandgrain.quant import Quantization, per_tensor
-from sandgrain.run.host import HostModel
+from sandgrain.base.errors import ModelError, UsageError, printable
+from sandgrain.bundle import on_host
+from sandgrain.compiler.passes import optimize
+from sandgrain.device.run.host import HostModel
+from sandgrain.graph import rules
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.ir import Array, Graph, Node, Tensor, View, attrs
+from sandgrain.graph.ops import OPS
+from sandgrain.graph.ops.detect.whitened_distance import MAX_DEPTH
+from sandgrain.graph.ops.table.unary import UnaryOp
+from sandgrain.graph.quantization import Quantization, per_tensor
+from sandgrain.graph.text import dump, parse
 from sandgrain.train import scores as measures
 from sandgrain.train.detector_graphs import Converted, Mixture, Rows, convert, reconstruction
 
@@ -114,7 +115,7 @@ class Detector:
     def from_json(cls, raw: Mapping[str, Any]) -> Detector:
         """Raises ModelError for a graph that is none; KeyError, TypeError or ValueError for anything else."""
         graph = parse(str(raw["graph"]))
-        spec.check(graph)
+        rules.check(graph)
         if len(graph.outputs) != 1 or graph.tensors[graph.outputs[0]].dtype != "int32":
             raise ModelError("not a detector: its output is no int32 score")
         return cls(graph, int(raw["threshold"]), float(raw["unit"]), float(raw["offset"]), dict(raw["facts"]))
@@ -373,5 +374,5 @@ def over_rows(graph: Graph, rows: Rows) -> Graph:
     first = graph.inputs[0]
     join = Node("reshape", "rows", (len(tensors),), (first,), attrs(shape=tensors[first].shape))
     made = replace(graph, tensors=(*tensors, outside), nodes=(join, *nodes), inputs=(len(tensors),))
-    spec.check(made)
+    rules.check(made)
     return made

@@ -12,15 +12,15 @@ from typing import Literal
 
 import numpy as np
 
-from sandgrain import spec
-from sandgrain.dtypes import INT8
-from sandgrain.errors import UsageError
-from sandgrain.ir import Array, Attrs, Graph, Node, Tensor, attrs
-from sandgrain.ops import OPS
-from sandgrain.ops.detect import squared_error, weighted_distance, whitened_distance
-from sandgrain.ops.detect.base import MAX_BIAS, SUM_LIMIT
-from sandgrain.ops.detect.base import rows_of as count_rows
-from sandgrain.quant import INT32_MAX, Quantization, per_tensor
+from sandgrain.base.errors import UsageError
+from sandgrain.graph import rules
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.ir import Array, Attrs, Graph, Node, Tensor, attrs
+from sandgrain.graph.ops import OPS
+from sandgrain.graph.ops.detect import squared_error, weighted_distance, whitened_distance
+from sandgrain.graph.ops.detect.base import MAX_BIAS, SUM_LIMIT
+from sandgrain.graph.ops.detect.base import rows_of as count_rows
+from sandgrain.graph.quantization import INT32_MAX, Quantization, per_tensor
 
 Reduce = Literal["sum", "max"]
 HEADROOM = 64  # the largest normal score fits so often into the range of a score before it saturates
@@ -221,7 +221,7 @@ def _chain(
     tensors.append(Tensor("score", (1,), "int32", per_tensor(unit, 0)))
     nodes.append(Node("least", "score", (len(tensors) - 2,), (len(tensors) - 1,), least))
     graph = Graph(name, tuple(tensors), tuple(nodes), (0,), (len(tensors) - 1,))
-    spec.check(graph)
+    rules.check(graph)
     return graph
 
 
@@ -233,11 +233,11 @@ def reconstruction(model: Graph) -> Converted:
     source, made = model.inputs[0], model.outputs[0]
     a, b = model.tensors[source], model.tensors[made]
     OPS["squared_error"].shapes((a, b), attrs())
-    spec.check(model)
+    rules.check(model)
     quantized = all(t.quant is not None and t.quant.per_tensor for t in (a, b)) and a.dtype == b.dtype == "int8"
     unit = squared_error.unit(a, b) / a.size if quantized else 1.0
     score = Tensor("score", (1,), "int32", per_tensor(unit, 0))
     node = Node("squared_error", "score", (source, made), (len(model.tensors),))
     graph = Graph(model.name, (*model.tensors, score), (*model.nodes, node), model.inputs, (len(model.tensors),), model.labels)
-    spec.check(graph)
+    rules.check(graph)
     return Converted(graph, unit, 0.0)

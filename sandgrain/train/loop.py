@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from sandgrain.base import files
+from sandgrain.base.arrays import Array
+from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
-from sandgrain.errors import UsageError
-from sandgrain.ir import Array
 
 THREADS = 2  # of PyTorch: a constant, since sums depend on how they are split between threads
 

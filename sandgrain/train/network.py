@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from sandgrain.base.errors import UnsupportedError, UsageError, printable
 from sandgrain.base.progress import Progress
-from sandgrain.errors import UnsupportedError, UsageError, printable
-from sandgrain.frontends import text
-from sandgrain.frontends.torch.convert import convert
-from sandgrain.ir import Array, Graph
-from sandgrain.quant import Quantization
-from sandgrain.quantize import post
-from sandgrain.quantize.calibrate import Calibration, calibrate
-from sandgrain.quantize.convert import Quantized
-from sandgrain.quantize.scales import prepare
+from sandgrain.formats import text
+from sandgrain.formats.torch.convert import convert
+from sandgrain.graph.ir import Array, Graph
+from sandgrain.graph.quantization import Quantization
+from sandgrain.quantization import post
+from sandgrain.quantization.calibrate import Calibration, calibrate
+from sandgrain.quantization.convert import Quantized
+from sandgrain.quantization.scales import prepare
 from sandgrain.train import loop, models
 from sandgrain.train.qat import Twin
 

@@ -18,17 +18,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from sandgrain import ir
-from sandgrain.errors import UnsupportedError
-from sandgrain.ir import Array, Graph, View
-from sandgrain.ops import OPS
-from sandgrain.ops.resize_bilinear import real_weights
-from sandgrain.ops.resizing import per_side
-from sandgrain.ops.weights import bias_of, channel_multipliers, finish
-from sandgrain.quant import ACTIVATIONS, Quantization, quantize
-from sandgrain.quantize.calibrate import Range
-from sandgrain.quantize.convert import Quantized, convert_with_ranges
-from sandgrain.quantize.scales import prepare
+from sandgrain.base.errors import UnsupportedError
+from sandgrain.graph import ir
+from sandgrain.graph.ir import Array, Graph, View
+from sandgrain.graph.ops import OPS
+from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, finish
+from sandgrain.graph.ops.layout.resize_bilinear import real_weights
+from sandgrain.graph.ops.layout.resizing import per_side
+from sandgrain.graph.quantization import ACTIVATIONS, Quantization, quantize
+from sandgrain.quantization.calibrate import Range
+from sandgrain.quantization.convert import Quantized, convert_with_ranges
+from sandgrain.quantization.scales import prepare
 
 Gradient = Callable[[View, list[Tensor]], Tensor]
 EXACT = 1 << 24  # below this, sums of integers are exact in single precision

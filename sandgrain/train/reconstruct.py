@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sandgrain.frontends.torch import convert
-from sandgrain.ir import Array, Graph
-from sandgrain.quant import Quantization
-from sandgrain.quantize import Calibration, floats, quantize
-from sandgrain.quantize import Options as QuantizeOptions
+from sandgrain.formats.torch import convert
+from sandgrain.graph import reals
+from sandgrain.graph.ir import Array, Graph
+from sandgrain.graph.quantization import Quantization
+from sandgrain.quantization import Calibration, quantize
+from sandgrain.quantization import Options as QuantizeOptions
 from sandgrain.train import loop
 from sandgrain.train.models import build
 
@@ -52,6 +53,6 @@ def trained(
     made = quantize(graph, [calibration], options, {graph.inputs[0]: quant})
 
     def run(x: Array) -> Array:
-        return floats.outputs(graph, x.reshape(-1, *graph.tensors[graph.inputs[0]].shape))[0]
+        return reals.outputs(graph, x.reshape(-1, *graph.tensors[graph.inputs[0]].shape))[0]
 
     return made.graph, run

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sandgrain.errors import UsageError
-from sandgrain.ir import Array
+from sandgrain.base.arrays import Array
+from sandgrain.base.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)

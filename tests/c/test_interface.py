@@ -11,17 +11,21 @@ import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from sandgrain import api, interp, on_host, pipeline, targets
-from sandgrain.codegen import bundle
-from sandgrain.codegen.model import Options, Source, generate
-from sandgrain.ir import Graph
-from sandgrain.plan import plan
-from sandgrain.quant import dequantize, per_tensor
-from sandgrain.toolchain.build import build_object
-from tests.c.programs import STRICT, driver, flat, host_compilers, mixed_graph, run_compiler, run_program, unary, write
+from sandgrain.api import compile
+from sandgrain.bundle import on_host
+from sandgrain.compiler import pipeline
+from sandgrain.compiler.emit import bundle
+from sandgrain.compiler.emit.model import Options, Source, generate
+from sandgrain.compiler.plan import plan
+from sandgrain.device import targets
+from sandgrain.device.toolchain.build import build_object
+from sandgrain.graph import interpret
+from sandgrain.graph.ir import Graph
+from sandgrain.graph.quantization import dequantize, per_tensor
 from tests.conftest import ROOT
-from tests.draws import random_inputs
-from tests.integers import to_int8
+from tests.support.c_programs import STRICT, driver, flat, host_compilers, mixed_graph, run_compiler, run_program, unary, write
+from tests.support.draws import random_inputs
+from tests.support.integers import to_int8
 
 DIGITS = (ROOT / "sandgrain" / "demo" / "digits.tflite").read_bytes()
 SANITIZE = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
@@ -53,20 +57,20 @@ def run_one(source: Source, place: Path, inputs: list[np.ndarray]) -> bytes:
 def test_float_and_int8_inputs_and_outputs_go_through_buffers(arena: str, tmp_path: Path) -> None:
     source = made(mixed_graph(), "mixed", arena)
     inputs = [x[0] for x in random_inputs(source.plan.graph, 5, 1)]
-    assert run_one(source, tmp_path, inputs) == flat(interp.run(mixed_graph(), inputs))
+    assert run_one(source, tmp_path, inputs) == flat(interpret.run(mixed_graph(), inputs))
 
 
 def test_float_and_int8_inputs_and_outputs_go_through_slots() -> None:
     inputs = random_inputs(mixed_graph(), 6, 3)
     got = on_host.loaded(made(mixed_graph())).run(inputs)
     for s in range(3):
-        assert flat([y[s] for y in got]) == flat(interp.run(mixed_graph(), [x[s] for x in inputs]))
+        assert flat([y[s] for y in got]) == flat(interpret.run(mixed_graph(), [x[s] for x in inputs]))
 
 
 def test_an_input_may_be_an_output_too(tmp_path: Path) -> None:
     graph = replace(unary(0.1, 4), outputs=(1, 0))
     x = np.array([[-128, 3, 4, 127]], np.int8)
-    assert run_one(made(graph), tmp_path, [x]) == flat(interp.run(graph, [x]))
+    assert run_one(made(graph), tmp_path, [x]) == flat(interpret.run(graph, [x]))
 
 
 CALLER = """
@@ -105,14 +109,14 @@ def test_two_models_share_an_arena_of_the_callers(tmp_path: Path) -> None:
     models = [made(graph, "one", "caller"), made(graph, "two", "caller")]
     x = np.load(ROOT / "sandgrain" / "demo" / "digits.npz")["x"][:1]
     main = '#include "all.c"\n' + CALLER % {"arena": "ONE_ARENA_BYTES"}
-    assert run_program(program(tmp_path, main, models), x.tobytes()) == flat(interp.run(graph, [x]))
+    assert run_program(program(tmp_path, main, models), x.tobytes()) == flat(interpret.run(graph, [x]))
 
 
 def test_two_models_with_static_arenas_do_not_disturb_each_other(tmp_path: Path) -> None:
     graph = pipeline.compile_bytes(DIGITS, targets.load("host"), Options("x")).graph
     models = [made(graph, "one"), made(mixed_graph(), "two"), made(graph, "three")]
     inputs = [[x[0] for x in random_inputs(s.plan.graph, k, 1)] for k, s in enumerate(models)]
-    expected = b"".join(flat(interp.run(s.plan.graph, x)) for s, x in zip(models, inputs, strict=True))
+    expected = b"".join(flat(interpret.run(s.plan.graph, x)) for s, x in zip(models, inputs, strict=True))
     assert run_program(program(tmp_path, driver(models), models), b"".join(map(flat, inputs))) == expected
 
 
@@ -149,7 +153,7 @@ def test_the_tables_lie_in_the_section_that_the_user_names(target: str, tmp_path
 
 def test_tables_in_a_section_count_as_flash_and_not_as_ram(tmp_path: Path) -> None:
     plain, kept = (
-        api.compile(
+        compile.compile(
             ROOT / "sandgrain" / "demo" / "digits.tflite", out=tmp_path / name, optimize="speed", weights_section=section
         ).report
         for name, section in (("plain", None), ("kept", ".ext_flash"))

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from sandgrain import interp, on_host
-from sandgrain.codegen import bundle, ctext
-from sandgrain.codegen.model import Options
-from sandgrain.errors import UsageError
-from sandgrain.toolchain import zig
-from tests.c.bundles import digits, kinds, main_text
-from tests.c.programs import STRICT, driver, flat, host_compilers, run_compiler, run_program
+from sandgrain.base.errors import UsageError
+from sandgrain.bundle import on_host
+from sandgrain.compiler.emit import bundle, ctext
+from sandgrain.compiler.emit.model import Options
+from sandgrain.device.toolchain import zig
+from sandgrain.graph import interpret
 from tests.conftest import ROOT
-from tests.draws import random_inputs
+from tests.support.c_bundles import digits, kinds, main_text
+from tests.support.c_programs import STRICT, driver, flat, host_compilers, run_compiler, run_program
+from tests.support.draws import random_inputs
 
 STANDARD = """
 assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool stddef stdint stdio stdlib string
@@ -77,7 +78,7 @@ def test_two_models_in_one_folder_each_give_their_own_answers(tmp_path: Path) ->
     (tmp_path / "main.c").write_text(driver(models, headers), "ascii")
     assert run_compiler([*c_compiler(), "-std=c99", "main.c", *parts, "-o", "program"], tmp_path) == ""
     inputs = [[x[0] for x in random_inputs(s.plan.graph, k, 1)] for k, s in enumerate(models)]
-    expected = b"".join(flat(interp.run(s.plan.graph, x)) for s, x in zip(models, inputs, strict=True))
+    expected = b"".join(flat(interpret.run(s.plan.graph, x)) for s, x in zip(models, inputs, strict=True))
     assert run_program(tmp_path / "program", b"".join(map(flat, inputs))) == expected
 
 
@@ -109,4 +110,4 @@ def test_no_model_hides_a_header_of_the_c_library(name: str) -> None:
 def test_a_model_may_be_called_as_a_file_of_the_harness(name: str) -> None:
     source = digits(Options(name))
     inputs = [x[:1] for x in random_inputs(source.plan.graph, 1, 1)]
-    assert flat(on_host.loaded(source).run(inputs)) == flat(interp.run(source.plan.graph, [inputs[0][0]]))
+    assert flat(on_host.loaded(source).run(inputs)) == flat(interpret.run(source.plan.graph, [inputs[0][0]]))

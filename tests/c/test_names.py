@@ -13,14 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandgrain import pipeline, targets
-from sandgrain.codegen import bundle, ctext
-from sandgrain.codegen.model import Options
-from sandgrain.errors import UsageError
-from sandgrain.frontends import tflite as reader
-from sandgrain.ir import Graph
-from tests.c.programs import STRICT, as_file, host_compilers, mixed_graph, run_compiler, run_program
+from sandgrain.base.errors import UsageError
+from sandgrain.compiler import pipeline
+from sandgrain.compiler.emit import bundle, ctext
+from sandgrain.compiler.emit.model import Options
+from sandgrain.device import targets
+from sandgrain.formats.tflite import read as reader
+from sandgrain.graph.ir import Graph
 from tests.conftest import ROOT
+from tests.support.c_programs import STRICT, as_file, host_compilers, mixed_graph, run_compiler, run_program
 
 DIGITS = (ROOT / "sandgrain" / "demo" / "digits.tflite").read_bytes()
 HOSTILE = (
@@ -127,8 +128,8 @@ def test_two_runs_give_the_same_bytes() -> None:
 
 def test_another_process_with_another_hash_seed_gives_the_same_bytes() -> None:
     script = (
-        "import hashlib, sys; from sandgrain import pipeline, targets; from sandgrain.codegen import bundle; "
-        "from sandgrain.codegen.model import Options; "
+        "import hashlib, sys; from sandgrain.compiler import pipeline; from sandgrain.device import targets; from sandgrain.compiler.emit import bundle; "
+        "from sandgrain.compiler.emit.model import Options; "
         "c = pipeline.compile_bytes(sys.stdin.buffer.read(), targets.load('cortex-m4'), Options('model')); "
         "print(hashlib.sha256(repr(sorted(bundle.files(c.source).items())).encode()).hexdigest())"
     )

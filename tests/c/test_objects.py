@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from sandgrain import targets
-from sandgrain.codegen import bundle
-from sandgrain.codegen.model import Options, generate, harness
-from sandgrain.cost import Image, stack_bound
-from sandgrain.plan import plan
-from sandgrain.toolchain import build_firmware
-from sandgrain.toolchain.build import build_object
-from tests.c.programs import mixed_graph, sources, write
+from sandgrain.compiler.emit import bundle
+from sandgrain.compiler.emit.model import Options, generate, harness
+from sandgrain.compiler.plan import plan
+from sandgrain.device import targets
+from sandgrain.device.cost import Image, stack_bound
+from sandgrain.device.toolchain import build_firmware
+from sandgrain.device.toolchain.build import build_object
+from tests.support.c_programs import mixed_graph, sources, write
 
 # What a compiler may call on its own: memory functions, and arithmetic that a core has no instruction for.
 HELPERS = re.compile(

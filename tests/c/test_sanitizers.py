@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sandgrain import interp
-from tests.c.programs import DRIVER, driver, flat, run_compiler, run_program, sources, write
-from tests.draws import random_inputs
+from sandgrain.graph import interpret
+from tests.support.c_programs import DRIVER, driver, flat, run_compiler, run_program, sources, write
+from tests.support.draws import random_inputs
 
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-std=c99", "-ffp-contract=off")
 ROUNDS = 2
@@ -34,7 +34,7 @@ def test_every_op_and_model_runs_clean_and_right(compiler: str, opt: str, arena:
     program = build(tmp_path, compiler, opt)
     for round_ in range(ROUNDS):
         inputs = [[x[0] for x in random_inputs(s.plan.graph, k + 1000 * round_, 1)] for k, s in enumerate(made)]
-        expected = [interp.run(s.plan.graph, x) for s, x in zip(made, inputs, strict=True)]
+        expected = [interpret.run(s.plan.graph, x) for s, x in zip(made, inputs, strict=True)]
         answer = run_program(program, b"".join(map(flat, inputs)))
         at = 0
         for source, outputs in zip(made, expected, strict=True):

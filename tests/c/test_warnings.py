@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from sandgrain import targets
-from sandgrain.toolchain import available_compilers
-from sandgrain.toolchain.build import COMPILERS
-from tests.c.programs import STRICT, host_compilers, run_compiler, sources, write
-from tests.firmware import COMPILED
+from sandgrain.device import targets
+from sandgrain.device.toolchain import available_compilers
+from sandgrain.device.toolchain.build import COMPILERS
+from tests.support.c_programs import STRICT, host_compilers, run_compiler, sources, write
+from tests.support.toy_firmware import COMPILED
 
 OPT = ("-O0", "-O2", "-Os")
 

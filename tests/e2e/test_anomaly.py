@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sandgrain import on_host
-from sandgrain.codegen.model import Options, generate
-from sandgrain.features.blocks import parse
-from sandgrain.features.frontend import join
-from sandgrain.features.pipeline import Moments, Pipeline
-from sandgrain.features.signal import Signal
-from sandgrain.ir import Array, Graph
-from sandgrain.passes import optimize
-from sandgrain.plan import plan
-from sandgrain.quant import Quantization
+from sandgrain.bundle import on_host
+from sandgrain.compiler.emit.model import Options, generate
+from sandgrain.compiler.passes import optimize
+from sandgrain.compiler.plan import plan
+from sandgrain.frontend.blocks import parse
+from sandgrain.frontend.frontend import join
+from sandgrain.frontend.pipeline import Moments, Pipeline
+from sandgrain.frontend.signal import Signal
+from sandgrain.graph.ir import Array, Graph
+from sandgrain.graph.quantization import Quantization
 from sandgrain.train import scores
 from tests.conftest import ROOT
-from tests.signals import check_everywhere, emulated
+from tests.support.feature_windows import check_everywhere, emulated
 
 pytest.importorskip("sklearn", reason="needs scikit-learn: pip install 'sandgrain[train]'")
 from sandgrain.train.anomaly import Detector, fit

@@ -26,8 +26,8 @@ GIB = 1 << 30
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from sandgrain.data.ingest import ingest
-from sandgrain.data.readers import make_layout
+from sandgrain.dataset.ingest import ingest
+from sandgrain.dataset.readers import make_layout
 root, layout, cache = json.loads(sys.argv[1])
 m = ingest(Path(root), make_layout(**{k: tuple(v) if isinstance(v, list) else v for k, v in layout.items()}), cache=Path(cache))
 print(json.dumps({"records": len(m.records), "bad": [[b.path, b.reason] for b in m.bad], "labels": m.labels}))
@@ -265,7 +265,7 @@ def test_bad_files_are_all_listed_and_nothing_else_happens(tmp_path: Path) -> No
     seconds = time.monotonic() - start
 
     listed = dict(found["bad"])  # type: ignore[call-overload]
-    from sandgrain.data.names import escape
+    from sandgrain.dataset.names import escape
 
     for name, (_, part) in bad.items():
         reason = listed.pop(escape(name), None)

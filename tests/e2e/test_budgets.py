@@ -8,20 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from sandgrain import api, budget, targets
-from sandgrain.budget import Limits
-from sandgrain.errors import BudgetError
-from sandgrain.report import Report
-from sandgrain.targets import Board
-from tests.command import sandgrain, tree
+from sandgrain.api import compile
+from sandgrain.base.errors import BudgetError
+from sandgrain.bundle import budget
+from sandgrain.bundle.budget import Limits
+from sandgrain.bundle.report import Report
+from sandgrain.device import targets
+from sandgrain.device.targets import Board
 from tests.conftest import ROOT
+from tests.support.command import sandgrain, tree
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return api.compile(DIGITS, target="microbit-v2", out=tmp_path_factory.mktemp("budget") / "out").report
+    return compile.compile(DIGITS, target="microbit-v2", out=tmp_path_factory.mktemp("budget") / "out").report
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_firmware_that_does_not_fit_its_board_exits_with_3(
     board, load = small(ram, flash), targets.load
     monkeypatch.setattr(targets, "load", lambda name: board if name == board.name else load(name))
     with pytest.raises(BudgetError, match=rf"^{what} .*small-board") as caught:
-        api.compile(DIGITS, target="small-board", out=tmp_path / "out")
+        compile.compile(DIGITS, target="small-board", out=tmp_path / "out")
     assert caught.value.exit_code == 3 and "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 

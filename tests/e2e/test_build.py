@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import environment, sandgrain, tree
-from tests.waves import project
+from tests.support.command import environment, sandgrain, tree
+from tests.support.sensor_project import project
 
 KILLS = 20
 

@@ -15,15 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sandgrain import __version__, datafile
-from sandgrain.errors import UsageError
-from sandgrain.exporters import tflite
-from sandgrain.frontends import tflite as reader
-from sandgrain.ir import Graph, Node, Tensor
-from sandgrain.ops import OPS
-from sandgrain.targets import boards, cores
-from tests.command import environment, sandgrain, tree
+from sandgrain import __version__
+from sandgrain.base.errors import UsageError
+from sandgrain.bundle import samples
+from sandgrain.device.targets import boards, cores
+from sandgrain.formats.tflite import read as reader
+from sandgrain.formats.tflite import write
+from sandgrain.graph.ir import Graph, Node, Tensor
+from sandgrain.graph.ops import OPS
 from tests.conftest import ROOT
+from tests.support.command import environment, sandgrain, tree
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 IMAGES = ROOT / "sandgrain" / "demo" / "digits.npz"
@@ -51,7 +52,7 @@ def place(tmp_path: Path) -> Path:
 
 def float_model() -> bytes:
     tensors = (Tensor("x", (1, 4), "float32"), Tensor("y", (1, 4), "float32"))
-    return tflite.write(Graph("float", tensors, (Node("relu", "r", (0,), (1,), {}),), (0,), (1,)))
+    return write.write(Graph("float", tensors, (Node("relu", "r", (0,), (1,), {}),), (0,), (1,)))
 
 
 # --- one object ----------------------------------------------------------------------------------------------------
@@ -304,7 +305,7 @@ def digits_graph() -> Graph:
 def test_hostile_data_is_refused_in_one_line(kind: str, digits_graph: Graph, tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(DATA[kind])
     with pytest.raises(UsageError) as caught:
-        datafile.load(tmp_path / "x.npz", digits_graph)
+        samples.load(tmp_path / "x.npz", digits_graph)
     assert "\n" not in str(caught.value) and str(caught.value).isprintable()
 
 

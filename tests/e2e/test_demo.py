@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import sandgrain
+from tests.support.command import sandgrain
 
 # PyTorch's sums as on a processor of 2008, without AVX and FMA: the training ends in other weights.
 PLAIN = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"}

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from sandgrain.errors import SandgrainError
-from sandgrain.frontends import sources
-from sandgrain.frontends.keras.hdf5 import Hdf5
-from tests.command import sandgrain
-from tests.hostile import SECONDS, Trap, complaint, members, packed, tried
-from tests.hostile_keras import made, mutant
-from tests.keras_models import keras, kl, saved
-from tests.mutate import MUTATIONS
+from sandgrain.base.errors import SandgrainError
+from sandgrain.formats import sources
+from sandgrain.formats.keras.hdf5 import Hdf5
+from tests.support.command import sandgrain
+from tests.support.hostile_archives import SECONDS, Trap, complaint, members, packed, tried
+from tests.support.hostile_keras import made, mutant
+from tests.support.keras_models import keras, kl, saved
+from tests.support.tflite_mutants import MUTATIONS
 
 MUTANTS = int(os.environ.get("SANDGRAIN_MUTANTS", "150"))
 MIB = 512
@@ -35,13 +35,13 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, ...]:
 
 
 def test_a_mutant_gives_a_model_or_one_line(seeds: tuple[bytes, ...], tmp_path: Path) -> None:
-    tried("tests.hostile_keras", seeds, 0, MUTANTS, tmp_path, MIB)
+    tried("tests.support.hostile_keras", seeds, 0, MUTANTS, tmp_path, MIB)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", range(4))
 def test_thousands_of_mutants(seeds: tuple[bytes, ...], group: int, tmp_path: Path) -> None:
-    tried("tests.hostile_keras", seeds, 10_000 + 1250 * group, 1250, tmp_path, MIB)
+    tried("tests.support.hostile_keras", seeds, 10_000 + 1250 * group, 1250, tmp_path, MIB)
 
 
 def test_the_files_that_are_mutated_are_legal(seeds: tuple[bytes, ...], tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_whole_models_in_hdf5_are_told_the_way_out(tmp_path: Path) -> None:
 
 def test_a_file_needs_neither_keras_nor_another_framework(seeds: tuple[bytes, ...], tmp_path: Path) -> None:
     (tmp_path / "m.keras").write_bytes(seeds[0])
-    script = "import sys; from sandgrain.frontends import sources; from pathlib import Path; sources.load(Path('m.keras'), 'm')"
+    script = "import sys; from sandgrain.formats import sources; from pathlib import Path; sources.load(Path('m.keras'), 'm')"
     check = "print(sorted({'keras', 'torch', 'tensorflow', 'h5py', 'jax'} & sys.modules.keys()))"
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(

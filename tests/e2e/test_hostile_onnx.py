@@ -16,27 +16,27 @@ onnx = pytest.importorskip("onnx", reason="needs ONNX: pip install 'sandgrain[on
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which makes the models that are mutated")
 from onnx import helper  # noqa: E402
 
-from sandgrain.errors import ModelError, SandgrainError  # noqa: E402
-from sandgrain.frontends import sources  # noqa: E402
-from sandgrain.frontends.onnx import child  # noqa: E402
-from sandgrain.frontends.onnx.checked import Checker  # noqa: E402
-from tests.command import sandgrain  # noqa: E402
-from tests.hostile import SECONDS, complaint, tried  # noqa: E402
-from tests.hostile_onnx import mutant, seeds  # noqa: E402
-from tests.onnx_net import Net  # noqa: E402
+from sandgrain.base.errors import ModelError, SandgrainError  # noqa: E402
+from sandgrain.formats import sources  # noqa: E402
+from sandgrain.formats.onnx import child  # noqa: E402
+from sandgrain.formats.onnx.checked import Checker  # noqa: E402
+from tests.support.command import sandgrain  # noqa: E402
+from tests.support.hostile_archives import SECONDS, complaint, tried  # noqa: E402
+from tests.support.hostile_onnx import mutant, seeds  # noqa: E402
+from tests.support.onnx_builder import Net  # noqa: E402
 
 MUTANTS = int(os.environ.get("SANDGRAIN_MUTANTS", "150"))
 MIB = 512  # resident; the child process that runs the onnx package has a limit of its own
 
 
 def test_a_mutant_gives_a_model_or_one_line(tmp_path: Path) -> None:
-    tried("tests.hostile_onnx", seeds(), 0, MUTANTS, tmp_path, MIB)
+    tried("tests.support.hostile_onnx", seeds(), 0, MUTANTS, tmp_path, MIB)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", range(4))
 def test_thousands_of_mutants(group: int, tmp_path: Path) -> None:
-    tried("tests.hostile_onnx", seeds(), 10_000 + 1250 * group, 1250, tmp_path, MIB)
+    tried("tests.support.hostile_onnx", seeds(), 10_000 + 1250 * group, 1250, tmp_path, MIB)
 
 
 def test_the_files_that_are_mutated_are_legal(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ import pytest
 
 pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
 
-from sandgrain.errors import SandgrainError
-from sandgrain.frontends import sources
-from tests.command import sandgrain
-from tests.hostile import SECONDS, Trap, complaint, members, packed, tried
-from tests.hostile_pt2 import mutant, seeds
+from sandgrain.base.errors import SandgrainError
+from sandgrain.formats import sources
+from tests.support.command import sandgrain
+from tests.support.hostile_archives import SECONDS, Trap, complaint, members, packed, tried
+from tests.support.hostile_pt2 import mutant, seeds
 
 MUTANTS = int(os.environ.get("SANDGRAIN_MUTANTS", "150"))
 MIB = 512  # resident; PyTorch alone takes some 280 of them
@@ -26,13 +26,13 @@ Parts = dict[str, bytes]
 
 
 def test_a_mutant_gives_a_model_or_one_line(tmp_path: Path) -> None:
-    tried("tests.hostile_pt2", seeds(), 0, MUTANTS, tmp_path, MIB)
+    tried("tests.support.hostile_pt2", seeds(), 0, MUTANTS, tmp_path, MIB)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", range(4))
 def test_thousands_of_mutants(group: int, tmp_path: Path) -> None:
-    tried("tests.hostile_pt2", seeds(), 10_000 + 1250 * group, 1250, tmp_path, MIB)
+    tried("tests.support.hostile_pt2", seeds(), 10_000 + 1250 * group, 1250, tmp_path, MIB)
 
 
 def test_the_files_that_are_mutated_are_legal(tmp_path: Path) -> None:

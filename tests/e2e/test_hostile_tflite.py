@@ -13,12 +13,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from sandgrain import interp, pipeline, targets
-from sandgrain.codegen import bundle
-from sandgrain.codegen.model import Options
-from sandgrain.errors import SandgrainError, UnsupportedError
-from sandgrain.frontends import tflite
-from tests.mutate import MODELS, mutant, seeds
+from sandgrain.base.errors import SandgrainError, UnsupportedError
+from sandgrain.compiler import pipeline
+from sandgrain.compiler.emit import bundle
+from sandgrain.compiler.emit.model import Options
+from sandgrain.device import targets
+from sandgrain.formats.tflite import read
+from sandgrain.graph import interpret
+from tests.support.tflite_mutants import MODELS, mutant, seeds
 
 MUTANTS = int(os.environ.get("SANDGRAIN_MUTANTS", "400"))
 GROUPS = 8  # so that the work spreads over test processes
@@ -41,13 +43,13 @@ def consume(data: bytes) -> str:
         return str(error)
     except SandgrainError as error:
         with pytest.raises(type(error)):  # or a pass broke the graph of a file that is legal
-            tflite.read(data, "mutant")
+            read.read(data, "mutant")
         return str(error)
     graph, optimized = compiled.imported, compiled.graph
     assert all(text.isascii() for text in bundle.files(compiled.source).values())
     if sum(t.size for t in graph.tensors) <= SMALL:
         inputs = [np.full(graph.tensors[i].shape, 1, graph.tensors[i].dtype) for i in graph.inputs]
-        for before, after in zip(interp.run(graph, inputs), interp.run(optimized, inputs), strict=True):
+        for before, after in zip(interpret.run(graph, inputs), interpret.run(optimized, inputs), strict=True):
             assert np.array_equal(before, after, equal_nan=before.dtype.kind == "f"), "a pass changed the meaning"
     return ""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sandgrain import targets
-from sandgrain.cost import Decoder, Image, stack_bound
-from sandgrain.errors import RunError, UsageError
-from sandgrain.run import qemu
-from sandgrain.run.qemu import QemuEmulator
-from tests import firmware
+from sandgrain.base.errors import RunError, UsageError
+from sandgrain.device import targets
+from sandgrain.device.cost import Decoder, Image, stack_bound
+from sandgrain.device.run import qemu
+from sandgrain.device.run.qemu import QemuEmulator
+from tests.support import toy_firmware
 
 SAMPLES = np.random.default_rng(7).integers(-128, 128, (3, 64)).astype(np.int8)
 HELIUM = """
@@ -27,14 +27,14 @@ HELIUM_BODY = """
 """
 
 needs_qemu = pytest.mark.skipif(not qemu.available(), reason="qemu-system-arm is not installed")
-EVERY_BUILD = [(board, compiler) for board in ("corstone-300", "cortex-m55") for compiler in firmware.compilers(board)]
+EVERY_BUILD = [(board, compiler) for board in ("corstone-300", "cortex-m55") for compiler in toy_firmware.compilers(board)]
 
 
 @needs_qemu
 @pytest.mark.parametrize(("board", "compiler"), EVERY_BUILD)
 def test_the_core_computes_what_the_source_says(board: str, compiler: str) -> None:
-    core = QemuEmulator(firmware.toy(board, compiler), targets.load(board))
-    expected = [[firmware.toy_reference(x)] for x in SAMPLES]
+    core = QemuEmulator(toy_firmware.toy(board, compiler), targets.load(board))
+    expected = [[toy_firmware.toy_reference(x)] for x in SAMPLES]
     assert core.infer_all([[x] for x in SAMPLES]) == expected
     assert core.infer([SAMPLES[1].tobytes()]) == expected[1]
     trace = core.profile([SAMPLES[0]])
@@ -47,14 +47,14 @@ def test_the_core_computes_what_the_source_says(board: str, compiler: str) -> No
 
 @needs_qemu
 def test_memory_can_be_read_after_a_layer() -> None:
-    core = QemuEmulator(firmware.toy("cortex-m55"), targets.load("cortex-m55"))
+    core = QemuEmulator(toy_firmware.toy("cortex-m55"), targets.load("cortex-m55"))
     arena, output = core.image.symbols["toy_arena"], core.outputs[0].address
     found = core.trace([SAMPLES[0]], {0: [(arena, 128), (output, 64)], 1: [(output, 64)]})
     x = SAMPLES[0].astype(int)
     sums = 100 + sum(np.roll(x, -k) * w for k, w in enumerate((1, -2, 3, -4, 5, -6, 7, -8)))
     assert np.array_equal(np.frombuffer(found[0][0], "<i2"), np.where(sums & 1, sums + 3, sums))
     assert found[0][1] == bytes(64)
-    assert found[1] == [firmware.toy_reference(SAMPLES[0])]
+    assert found[1] == [toy_firmware.toy_reference(SAMPLES[0])]
     with pytest.raises(UsageError, match="no layer 9"):
         core.trace([SAMPLES[0]], {9: []})
 
@@ -63,14 +63,14 @@ def test_memory_can_be_read_after_a_layer() -> None:
 def test_instructions_grow_by_a_round_of_the_loop() -> None:
     board = targets.load("cortex-m55")
     one, two, three = (
-        QemuEmulator(firmware.toy("cortex-m55", rounds=n), board).profile([SAMPLES[0]]).layers[0].instructions
+        QemuEmulator(toy_firmware.toy("cortex-m55", rounds=n), board).profile([SAMPLES[0]]).layers[0].instructions
         for n in (101, 102, 103)
     )
     assert two - one == three - two > 64 * 8
 
 
 def test_helium_is_decoded_as_vector_instructions() -> None:
-    image = Image(firmware.program("cortex-m55", HELIUM_BODY, before=HELIUM))
+    image = Image(toy_firmware.program("cortex-m55", HELIUM_BODY, before=HELIUM))
     function = image.function("sg_infer")
     assert function is not None
     kinds = [i.kind for i in Decoder(image, targets.load_core("cortex-m55").features).function(function)]
@@ -79,13 +79,13 @@ def test_helium_is_decoded_as_vector_instructions() -> None:
 
 @needs_qemu
 def test_helium_runs() -> None:
-    trace = QemuEmulator(firmware.program("cortex-m55", HELIUM_BODY, before=HELIUM), targets.load("cortex-m55")).profile([])
+    trace = QemuEmulator(toy_firmware.program("cortex-m55", HELIUM_BODY, before=HELIUM), targets.load("cortex-m55")).profile([])
     assert trace.opcodes["vldr.q"] == 4 and trace.opcodes["vstr.q"] == 4
 
 
 @needs_qemu
 def test_a_fault_names_the_function() -> None:
-    path = firmware.program("cortex-m55", "return *(volatile int *)0x08000000;")
+    path = toy_firmware.program("cortex-m55", "return *(volatile int *)0x08000000;")
     with pytest.raises(RunError, match=r"sg_infer.*0x08000000"):
         QemuEmulator(path, targets.load("cortex-m55")).infer([])
 
@@ -93,18 +93,18 @@ def test_a_fault_names_the_function() -> None:
 @needs_qemu
 def test_a_status_of_the_model_is_an_error() -> None:
     with pytest.raises(RunError, match="sg_infer returned -3"):
-        QemuEmulator(firmware.program("cortex-m55", "return -3;"), targets.load("cortex-m55")).infer([])
+        QemuEmulator(toy_firmware.program("cortex-m55", "return -3;"), targets.load("cortex-m55")).infer([])
 
 
 @needs_qemu
 def test_a_loop_without_end_is_stopped() -> None:
-    path = firmware.program("cortex-m55", "for (;;) { x++; }", before="extern volatile int x; volatile int x;")
+    path = toy_firmware.program("cortex-m55", "for (;;) { x++; }", before="extern volatile int x; volatile int x;")
     with pytest.raises(RunError, match="did not end in 1 s"):
         QemuEmulator(path, targets.load("cortex-m55"), timeout_s=1).infer([])
 
 
 def test_a_missing_qemu_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = firmware.toy("cortex-m55")
+    path = toy_firmware.toy("cortex-m55")
     monkeypatch.setattr(qemu.shutil, "which", lambda name: None)
     with pytest.raises(UsageError, match="qemu-system-arm, which is not installed"):
         QemuEmulator(path, targets.load("cortex-m55"))

@@ -10,25 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sandgrain import evaluate, interp, passes
-from sandgrain.errors import SandgrainError
-from sandgrain.exporters import tflite as writer
-from sandgrain.frontends import tflite
-from sandgrain.ir import Array, Graph
-from sandgrain.ops import OPS
-from sandgrain.quant import dequantize, per_tensor
-from sandgrain.quantize import METHODS, Calibration, Options, floats, quantize
-from sandgrain.quantize.equalize import CRITERIA
-from sandgrain.quantize.report import layer_errors
-from sandgrain.quantize_file import quantize_model
-from tests.command import Done, sandgrain, tree
+from sandgrain.api import compare
+from sandgrain.api.quantize import quantize_model
+from sandgrain.base.errors import SandgrainError
+from sandgrain.compiler import passes
+from sandgrain.formats.tflite import read
+from sandgrain.formats.tflite import write as writer
+from sandgrain.graph import interpret, reals
+from sandgrain.graph.ir import Array, Graph
+from sandgrain.graph.ops import OPS
+from sandgrain.graph.quantization import dequantize, per_tensor
+from sandgrain.quantization import METHODS, Calibration, Options, quantize
+from sandgrain.quantization.equalize import CRITERIA
+from sandgrain.quantization.report import layer_errors
 from tests.conftest import ROOT
-from tests.draws import SeededDraw
-from tests.floating import floated, small
-from tests.integers import to_int8
-from tests.mutate import mutant
-from tests.oracle import skip_without_tflm, tflm_run
-from tests.shared import MODELS, shared_data, shared_model
+from tests.support.command import Done, sandgrain, tree
+from tests.support.draws import SeededDraw
+from tests.support.float_graphs import floated, small
+from tests.support.integers import to_int8
+from tests.support.shared_files import MODELS, shared_data, shared_model
+from tests.support.tflite_mutants import mutant
+from tests.support.tflm_oracle import skip_without_tflm, tflm_run
 
 MUTANTS = int(os.environ.get("SANDGRAIN_MUTANTS", "400"))
 SMALL = 50_000  # elements of a damaged model that is quantized
@@ -42,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     net, graph = small()
     x = net.samples(40)
     (place / "net.tflite").write_bytes(writer.write(graph))
-    y = floats.outputs(graph, x)[0].reshape(40, -1).argmax(axis=1)
+    y = reals.outputs(graph, x)[0].reshape(40, -1).argmax(axis=1)
     np.savez(place / "net.npz", x=x.astype(np.float64), y=y)
     return place
 
@@ -136,7 +138,7 @@ def test_int8_samples_are_read_by_the_given_scale(folder: Path, tmp_path: Path) 
     given = per_tensor(0.03, 5)
     np.savez(tmp_path / "whole.npz", x=to_int8(x, given))
     quantize_model(folder / "net.tflite", tmp_path / "whole.npz", tmp_path / "y.tflite", input_scale=0.03, input_zero_point=5)
-    made = tflite.read((tmp_path / "y.tflite").read_bytes(), "y")
+    made = read.read((tmp_path / "y.tflite").read_bytes(), "y")
     assert made.tensors[made.inputs[0]].quant == given
 
 
@@ -149,7 +151,7 @@ def test_a_damaged_float_file_is_quantized_or_refused_in_a_line(folder: Path) ->
     legal, refusals = 0, []
     for seed in range(MUTANTS):
         try:
-            graph = tflite.read_float(mutant(models, seed), "mutant")
+            graph = read.read_float(mutant(models, seed), "mutant")
             if sum(t.size for t in graph.tensors) > SMALL:
                 continue
             shapes = [graph.tensors[i].shape for i in graph.inputs]
@@ -185,16 +187,16 @@ def test_keyword_spotting_keeps_its_accuracy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["kws_ref_model_float32", "pretrainedResnet", "vww_96_float", "ad01_fp32", "hello_world_float"])
 def test_files_of_others_become_int8_files_that_tensorflow_lite_micro_runs_alike(name: str) -> None:
     skip_without_tflm()
-    graph = tflite.read_float(shared_model(name), name)
+    graph = read.read_float(shared_model(name), name)
     rng = np.random.default_rng(0)
     x = rng.standard_normal((8, *graph.tensors[graph.inputs[0]].shape)).astype(np.float32)
     made = quantize(graph, [x])
-    again = tflite.read(writer.write(made.graph), name)
-    whole = evaluate.int8_outputs(again, [x])[0]
+    again = read.read(writer.write(made.graph), name)
+    whole = compare.int8_outputs(again, [x])[0]
     np.testing.assert_array_equal(whole[:1], reference(again, x[:1]))
     rows = [[to_int8(row, made.scales[made.floats.inputs[0]])] for row in x[:2]]
     theirs = [y[0] for y in tflm_run(writer.write(made.graph), rows)]
-    ours = [interp.run(again, row)[0].reshape(y.shape) for row, y in zip(rows, theirs, strict=True)]
+    ours = [interpret.run(again, row)[0].reshape(y.shape) for row, y in zip(rows, theirs, strict=True)]
     np.testing.assert_array_equal(ours, theirs)
 
 
@@ -203,7 +205,7 @@ def reference(graph: Graph, x: Array) -> Array:
     source, out = graph.tensors[graph.inputs[0]].quant, graph.tensors[graph.outputs[0]].quant
     assert source is not None and out is not None
     run = passes.optimize(graph)
-    return np.stack([dequantize(interp.run(run, [to_int8(row, source)])[0], out) for row in x])
+    return np.stack([dequantize(interpret.run(run, [to_int8(row, source)])[0], out) for row in x])
 
 
 @pytest.mark.slow

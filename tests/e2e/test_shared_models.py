@@ -11,16 +11,21 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from sandgrain import api, datafile, interp, on_host, pipeline, proof, targets
-from sandgrain.codegen.model import Options
-from sandgrain.errors import UnsupportedError
-from sandgrain.ir import Array
-from sandgrain.measure import Build, firmware, measure
-from sandgrain.pipeline import Compiled
-from sandgrain.report import Report
-from tests.firmware import EMULATED
-from tests.oracle import needs_tflm, tflm_run
-from tests.shared import MODELS, shared_data, shared_model
+from sandgrain.api import compile
+from sandgrain.base.arrays import Array
+from sandgrain.base.errors import UnsupportedError
+from sandgrain.bundle import on_host, store
+from sandgrain.bundle import samples as datafile
+from sandgrain.bundle.measure import Build, firmware, measure
+from sandgrain.bundle.report import Report
+from sandgrain.compiler import pipeline
+from sandgrain.compiler.emit.model import Options
+from sandgrain.compiler.pipeline import Compiled
+from sandgrain.device import targets
+from sandgrain.graph import interpret
+from tests.support.shared_files import MODELS, shared_data, shared_model
+from tests.support.tflm_oracle import needs_tflm, tflm_run
+from tests.support.toy_firmware import EMULATED
 
 
 class Tflm(NamedTuple):
@@ -52,7 +57,7 @@ def compiled(name: str, target: str = "cortex-m4") -> Compiled:
 def measured(name: str) -> Report:
     shared_model(name)
     with tempfile.TemporaryDirectory() as folder:
-        return api.compile(MODELS / f"{name}.tflite", target="nucleo-l4r5zi", out=Path(folder) / "out").report
+        return compile.compile(MODELS / f"{name}.tflite", target="nucleo-l4r5zi", out=Path(folder) / "out").report
 
 
 @cache
@@ -106,7 +111,7 @@ def test_the_passes_keep_every_output_byte(name: str) -> None:
     for target in ("cortex-m0plus", "cortex-m4"):
         made = compiled(name, target)
         for sample in random_samples(name, 2, seed=2):
-            assert flat([interp.run(made.imported, sample)]) == flat([interp.run(made.graph, sample)])
+            assert flat([interpret.run(made.imported, sample)]) == flat([interpret.run(made.graph, sample)])
 
 
 @needs_tflm
@@ -124,8 +129,8 @@ def test_real_keyword_inputs_equal_everywhere_on_the_emulated_m4(tmp_path: Path)
     """32 inputs: reference, host build, emulated firmware and, where its wheel is installed, TFLM."""
     data = shared_data("kws01.npz")
     shared_model("kws_ref_model")
-    api.compile(MODELS / "kws_ref_model.tflite", target="nucleo-l4r5zi", out=tmp_path / "kws", measure=False)
-    verdict = api.verify(tmp_path / "kws", data, limit=32, on="emulator")
+    compile.compile(MODELS / "kws_ref_model.tflite", target="nucleo-l4r5zi", out=tmp_path / "kws", measure=False)
+    verdict = compile.verify(tmp_path / "kws", data, limit=32, on="emulator")
     assert verdict.identical and verdict.samples == 32
     assert verdict.compared["emulator"] == verdict.compared["host"] == 32
     assert verdict.accuracy is not None and verdict.accuracy >= 0.85  # 32 inputs: each is 3 %
@@ -171,8 +176,8 @@ def test_layers_add_up_to_the_total(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_of_a_shared_model_reads_back_unedited(name: str, tmp_path: Path) -> None:
     shared_model(name)
-    api.compile(MODELS / f"{name}.tflite", target="cortex-m7", out=tmp_path / "out", measure=False)
-    again = proof.load_bundle(tmp_path / "out")
+    compile.compile(MODELS / f"{name}.tflite", target="cortex-m7", out=tmp_path / "out", measure=False)
+    again = store.load_bundle(tmp_path / "out")
     assert not again.edited
     assert again.compiled.source.build_id in (again.folder / again.compiled.source.options.h_file).read_text()
 

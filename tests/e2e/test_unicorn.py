@@ -11,24 +11,24 @@ import numpy as np
 import pytest
 import unicorn
 
-from sandgrain import targets
-from sandgrain.errors import RunError, UsageError
-from sandgrain.run.unicorn_core import Emulator
-from tests import firmware
+from sandgrain.base.errors import RunError, UsageError
+from sandgrain.device import targets
+from sandgrain.device.run.unicorn_core import Emulator
+from tests.support import toy_firmware
 
 SAMPLES = np.random.default_rng(7).integers(-128, 128, (3, 64)).astype(np.int8)
-EVERY_BUILD = [(core, compiler) for core in firmware.EMULATED for compiler in firmware.compilers(core)]
+EVERY_BUILD = [(core, compiler) for core in toy_firmware.EMULATED for compiler in toy_firmware.compilers(core)]
 
 
 def emulator(target: str, compiler: str = "zig", **options: Any) -> Emulator:
-    return Emulator(firmware.toy(target, compiler), targets.load(target), **options)
+    return Emulator(toy_firmware.toy(target, compiler), targets.load(target), **options)
 
 
 @pytest.mark.parametrize(("core", "compiler"), EVERY_BUILD)
 def test_the_core_computes_what_the_source_says(core: str, compiler: str) -> None:
     core_ = emulator(core, compiler)
     for x in SAMPLES:
-        expected = [firmware.toy_reference(x)]
+        expected = [toy_firmware.toy_reference(x)]
         assert core_.infer([x]) == expected
         assert core_.profile([x]).outputs == expected
         assert core_.infer([x.tobytes()]) == expected
@@ -36,7 +36,7 @@ def test_the_core_computes_what_the_source_says(core: str, compiler: str) -> Non
 
 @pytest.mark.parametrize("board", [b for b in targets.boards() if targets.load(b).core.emulator == "unicorn"])
 def test_every_board_boots(board: str) -> None:
-    assert emulator(board).infer([SAMPLES[0]]) == [firmware.toy_reference(SAMPLES[0])]
+    assert emulator(board).infer([SAMPLES[0]]) == [toy_firmware.toy_reference(SAMPLES[0])]
 
 
 @pytest.mark.parametrize(("core", "compiler"), EVERY_BUILD)
@@ -83,7 +83,7 @@ def test_profiling_twice_counts_the_same() -> None:
     assert first == core.profile([SAMPLES[0]])
 
 
-@pytest.mark.parametrize("core", firmware.EMULATED)
+@pytest.mark.parametrize("core", toy_firmware.EMULATED)
 def test_memory_can_be_read_after_a_layer(core: str) -> None:
     core_ = emulator(core)
     arena = core_.address("toy_arena")
@@ -91,8 +91,8 @@ def test_memory_can_be_read_after_a_layer(core: str) -> None:
     x = SAMPLES[0].astype(int)
     sums = 100 + sum(np.roll(x, -k) * w for k, w in enumerate((1, -2, 3, -4, 5, -6, 7, -8)))
     assert np.array_equal(np.frombuffer(found[0][0], "<i2"), np.where(sums & 1, sums + 3, sums))
-    assert found[1][0] == firmware.toy_reference(SAMPLES[0])
-    assert core_.infer([SAMPLES[1]]) == [firmware.toy_reference(SAMPLES[1])]
+    assert found[1][0] == toy_firmware.toy_reference(SAMPLES[0])
+    assert core_.infer([SAMPLES[1]]) == [toy_firmware.toy_reference(SAMPLES[1])]
 
 
 def test_a_sample_of_the_wrong_size_is_refused() -> None:
@@ -109,13 +109,13 @@ LAYER = "__attribute__((noinline)) void m_layer_3(void);\n__attribute__((noinlin
 HELPER = "int helper(volatile int *p) { return *p = *p + 1; }\nvoid m_layer_3(void) { helper((volatile int *)ADDRESS); }\n"
 
 
-@pytest.mark.parametrize("core", firmware.EMULATED)
+@pytest.mark.parametrize("core", toy_firmware.EMULATED)
 @pytest.mark.parametrize("where", ["past the RAM", "flash", "null"])
 def test_a_stray_access_names_function_layer_and_address(core: str, where: str) -> None:
     board = targets.load(core)
     address = {"past the RAM": board.ram_base + board.ram_bytes, "flash": board.flash_base + 64, "null": 0}[where]
     before = LAYER + HELPER.replace("ADDRESS", hex(address))
-    path = firmware.program(core, "m_layer_3(); return 0;", before=before)
+    path = toy_firmware.program(core, "m_layer_3(); return 0;", before=before)
     with pytest.raises(RunError, match=rf"helper.*|m_layer_3.*{address:#010x}") as caught:
         Emulator(path, board).infer([])
     message = str(caught.value)
@@ -129,7 +129,7 @@ def test_ram_that_ends_inside_a_page_ends_there(core: str) -> None:
     end = board.ram_base + board.ram_bytes
     for address, outside in ((end - 0x400, False), (end, True), (end + 0x800, True)):
         before = LAYER + HELPER.replace("ADDRESS", hex(address))
-        core_ = Emulator(firmware.program(board, "m_layer_3(); return 0;", before=before), board)
+        core_ = Emulator(toy_firmware.program(board, "m_layer_3(); return 0;", before=before), board)
         if outside:
             with pytest.raises(RunError, match=rf"read of {address:#010x}, which is outside the memory"):
                 core_.infer([])
@@ -146,11 +146,11 @@ def test_ram_that_ends_inside_a_page_ends_there(core: str) -> None:
         ("vadd.f32 s0, s1, s2", {"cortex-m0plus", "cortex-m3"}),
     ],
 )
-@pytest.mark.parametrize("core", [name for name in firmware.EMULATED if name.startswith("cortex")])
+@pytest.mark.parametrize("core", [name for name in toy_firmware.EMULATED if name.startswith("cortex")])
 def test_an_instruction_that_the_core_lacks_stops_the_run(core: str, instruction: str, missing: set[str]) -> None:
     # Thumb-1 startup code, so that every core gets as far as the instruction; its bytes come from the Cortex-M4's assembler.
     words = {"sdiv": "0xf0f1fb90", "movw": "0x40d2f240", "uxta": "0xf081fa30", "vadd": "0x0a81ee30"}[instruction[:4]]
-    path = firmware.program("cortex-m0plus", f'__asm volatile(".word {words}" ::: "r0"); return 0;', before="/* aligned */")
+    path = toy_firmware.program("cortex-m0plus", f'__asm volatile(".word {words}" ::: "r0"); return 0;', before="/* aligned */")
     emulated = Emulator(path, targets.load(core))
     if core in missing:
         with pytest.raises(RunError, match=f"sg_infer.*{core} cannot execute this instruction"):
@@ -160,21 +160,21 @@ def test_an_instruction_that_the_core_lacks_stops_the_run(core: str, instruction
 
 
 def test_a_loop_without_end_is_stopped() -> None:
-    path = firmware.program("cortex-m4", "for (;;) { x++; }", before="extern volatile int x; volatile int x;")
+    path = toy_firmware.program("cortex-m4", "for (;;) { x++; }", before="extern volatile int x; volatile int x;")
     with pytest.raises(RunError, match=r"not reached in 0.2 s, the core is at sg_infer"):
         Emulator(path, targets.load("cortex-m4"), timeout_s=0.2).infer([])
 
 
 def test_a_status_of_the_model_is_an_error() -> None:
     with pytest.raises(RunError, match="sg_infer returned -3"):
-        Emulator(firmware.program("cortex-m4", "return -3;"), targets.load("cortex-m4")).infer([])
+        Emulator(toy_firmware.program("cortex-m4", "return -3;"), targets.load("cortex-m4")).infer([])
 
 
 def test_a_stack_that_runs_into_static_memory_is_an_error() -> None:
     board = targets.load("microbit-v2")
     before = "__attribute__((noinline)) int deep(int n);\nint deep(int n) { volatile char a[3000]; for (int i = 0; i < 3000; ++i) a[i] = 1; return a[n] - 1; }"
     size = board.ram_bytes - 2048
-    path = firmware.program(
+    path = toy_firmware.program(
         "microbit-v2",
         "fill[5] = 1; return deep(5);",
         before=f"extern volatile char fill[]; volatile char fill[{size}];\n" + before,
@@ -185,8 +185,8 @@ def test_a_stack_that_runs_into_static_memory_is_an_error() -> None:
 
 def test_firmware_for_another_board_is_refused() -> None:
     with pytest.raises(RunError, match="build it for this board"):
-        Emulator(firmware.toy("microbit-v2"), targets.load("nucleo-l4r5zi"))
+        Emulator(toy_firmware.toy("microbit-v2"), targets.load("nucleo-l4r5zi"))
     with pytest.raises(RunError, match="another kind of core"):
-        Emulator(firmware.toy("rv32imc"), targets.load("cortex-m4"))
+        Emulator(toy_firmware.toy("rv32imc"), targets.load("cortex-m4"))
     with pytest.raises(UsageError, match="does not run in Unicorn"):
-        Emulator(firmware.toy("cortex-m55"), targets.load("cortex-m55"))
+        Emulator(toy_firmware.toy("cortex-m55"), targets.load("cortex-m55"))

@@ -14,16 +14,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sandgrain import targets, tune
-from sandgrain.codegen import bundle
-from sandgrain.codegen.model import Options, generate
-from sandgrain.errors import SandgrainError
-from sandgrain.frontends import text
-from sandgrain.ops import OPS
-from sandgrain.pipeline import emit, planned, read
-from sandgrain.plan import Choice, candidates
-from tests.draws import SeededDraw
-from tests.shared import MODELS
+from sandgrain.base.errors import SandgrainError
+from sandgrain.bundle import tune
+from sandgrain.compiler.emit import bundle
+from sandgrain.compiler.emit.model import Options, generate
+from sandgrain.compiler.pipeline import emit, planned, read
+from sandgrain.compiler.plan import Choice, candidates
+from sandgrain.device import targets
+from sandgrain.formats import text
+from sandgrain.graph.ops import OPS
+from tests.support.draws import SeededDraw
+from tests.support.shared_files import MODELS
 
 HERE = Path(__file__).resolve().parent
 MODEL_CORES = ("host", "cortex-m0plus", "cortex-m4", "cortex-m55", "rv32imc")

@@ -7,17 +7,17 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from sandgrain import interp
-from sandgrain.ir import Array, Graph, View, attrs
-from sandgrain.ops import OPS
-from sandgrain.ops.base import Draw
-from sandgrain.ops.conv_dsp import channels_of, lead, stream_of
-from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
-from sandgrain.ops.weights import draw_weights
-from tests.draws import CASES, SeededDraw, new_seed, random_inputs
-from tests.firmware import compilers
-from tests.kernels.on_core import run_on_core
-from tests.ops.batch import SANITIZE, Batch
+from sandgrain.graph import interpret
+from sandgrain.graph.ir import Array, Graph, View, attrs
+from sandgrain.graph.ops import OPS
+from sandgrain.graph.ops.base import Draw
+from sandgrain.graph.ops.conv.weights import draw_weights
+from sandgrain.graph.ops.conv_dsp import channels_of, lead, stream_of
+from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs
+from tests.support.host_batch import SANITIZE, Batch
+from tests.support.on_core import run_on_core
+from tests.support.toy_firmware import compilers
 
 BATCH = 50
 KERNELS = {"conv_pointwise_dsp", "conv_window_dsp", "fully_connected_dsp"}
@@ -52,7 +52,7 @@ def cases(kind: str, start: int, count: int) -> tuple[list[Graph], list[list[Arr
     """Graphs, one sample each, and what the reference answers."""
     graphs = [SAMPLES[kind](SeededDraw(new_seed(seed))) for seed in range(start, start + count)]
     inputs = [[x[0] for x in random_inputs(graph, new_seed(start + k), 1)] for k, graph in enumerate(graphs)]
-    return graphs, inputs, [interp.run(graph, x) for graph, x in zip(graphs, inputs, strict=True)]
+    return graphs, inputs, [interpret.run(graph, x) for graph, x in zip(graphs, inputs, strict=True)]
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
@@ -132,7 +132,7 @@ def test_a_channel_that_cannot_vary_needs_no_weights() -> None:
     channels = channels_of(still.view(node))
     assert channels is not None
     sample = [x[0] for x in random_inputs(still, 1, 1)]
-    value = interp.run(still, sample)[0][..., 0].reshape(-1)[0]
+    value = interpret.run(still, sample)[0][..., 0].reshape(-1)[0]
     assert channels.doubled[0] == 0 and channels.bias[0] == 4 * (int(value) - view.out.zero_point)
 
 
@@ -155,7 +155,7 @@ def test_a_widening_pointwise_layer_lies_over_its_own_input() -> None:
     assert batch.sources[0].plan.arena_bytes == 6 * 6 * 16 + 2 * 2 * 8  # the output, and two pixels of 16-bit inputs
     graph = batch.sources[0].plan.graph
     sample = [v[0] for v in random_inputs(graph, 5, 1)]
-    assert np.array_equal(batch.run(0, sample)[0], interp.run(graph, sample)[0])
+    assert np.array_equal(batch.run(0, sample)[0], interpret.run(graph, sample)[0])
 
 
 @pytest.mark.parametrize("kernel", [(9, 5), (9, 4), (10, 4), (3, 9)])
@@ -170,4 +170,4 @@ def test_a_window_larger_than_the_image_is_right_on_the_host(kernel: tuple[int, 
     graph = one_op("conv_2d", (x, weights, bias), (y,), a)
     batch, (sample,) = Batch([graph], features=("dsp",), flags=("-O2",)), random_inputs(graph, 0, 1)
     assert batch.sources[0].layers[0].kernel == "conv_window_dsp"
-    assert np.array_equal(interp.run(graph, [sample[0]])[0], batch.run(0, [sample[0]])[0])
+    assert np.array_equal(interpret.run(graph, [sample[0]])[0], batch.run(0, [sample[0]])[0])

@@ -10,13 +10,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from sandgrain.ir import Graph, View
-from sandgrain.ops import OPS, conv_portable, steps
-from sandgrain.ops.base import Draw
-from sandgrain.quant import requantize
-from tests.draws import SeededDraw
-from tests.firmware import compilers
-from tests.kernels.emulated import cases, run
+from sandgrain.graph.ir import Graph, View
+from sandgrain.graph.ops import OPS, conv_portable, steps
+from sandgrain.graph.ops.base import Draw
+from sandgrain.graph.quantization import requantize
+from tests.support.draws import SeededDraw
+from tests.support.emulated_graphs import cases, run
+from tests.support.toy_firmware import compilers
 
 CORES = {"cortex-m0plus": frozenset[str](), "cortex-m3": frozenset({"div"}), "rv32imc": frozenset({"div"})}
 

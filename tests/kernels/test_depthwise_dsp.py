@@ -7,20 +7,20 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from sandgrain import interp
-from sandgrain.codegen.model import Options, generate
-from sandgrain.ir import Array, Graph, View, attrs
-from sandgrain.ops import depthwise_dsp, one_multiply
-from sandgrain.ops.base import Draw
-from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
-from sandgrain.ops.weights import draw_weights
-from sandgrain.ops.windows import output_extent
-from sandgrain.plan import plan
-from sandgrain.quant import per_tensor
-from tests.draws import CASES, SeededDraw, new_seed, random_inputs
-from tests.firmware import compilers
-from tests.kernels.on_core import run_on_core
-from tests.ops.batch import SANITIZE, Batch
+from sandgrain.compiler.emit.model import Options, generate
+from sandgrain.compiler.plan import plan
+from sandgrain.graph import interpret
+from sandgrain.graph.ir import Array, Graph, View, attrs
+from sandgrain.graph.ops import depthwise_dsp, one_multiply
+from sandgrain.graph.ops.base import Draw
+from sandgrain.graph.ops.conv.weights import draw_weights
+from sandgrain.graph.ops.conv.windows import output_extent
+from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.graph.quantization import per_tensor
+from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs
+from tests.support.host_batch import SANITIZE, Batch
+from tests.support.on_core import run_on_core
+from tests.support.toy_firmware import compilers
 
 BATCH = 50
 KERNEL = "depthwise_3x3_dsp_s8"
@@ -47,7 +47,7 @@ def cases(start: int) -> tuple[list[Graph], list[list[Array]], list[Array]]:
     """Graphs, one sample each, and what the reference answers."""
     graphs = [sample(SeededDraw(new_seed(seed))) for seed in range(start, start + BATCH)]
     inputs = [[x[0] for x in random_inputs(graph, new_seed(start + k), 1)] for k, graph in enumerate(graphs)]
-    return graphs, inputs, [interp.run(graph, x)[0] for graph, x in zip(graphs, inputs, strict=True)]
+    return graphs, inputs, [interpret.run(graph, x)[0] for graph, x in zip(graphs, inputs, strict=True)]
 
 
 def test_the_kernel_equals_the_reference_on_this_computer() -> None:

@@ -7,16 +7,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from sandgrain import interp
-from sandgrain.codegen.model import Options, generate
-from sandgrain.ir import Array, Graph
-from sandgrain.ops import OPS
-from sandgrain.ops.exact_pairs import SHIFT, VALUES, exact_plane
-from sandgrain.plan import plan
-from tests.draws import CASES, SeededDraw, new_seed, random_inputs
-from tests.firmware import compilers
-from tests.kernels.on_core import run_on_core
-from tests.ops.batch import SANITIZE, Batch
+from sandgrain.compiler.emit.model import Options, generate
+from sandgrain.compiler.plan import plan
+from sandgrain.graph import interpret
+from sandgrain.graph.ir import Array, Graph
+from sandgrain.graph.ops import OPS
+from sandgrain.graph.ops.exact_pairs import SHIFT, VALUES, exact_plane
+from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs
+from tests.support.host_batch import SANITIZE, Batch
+from tests.support.on_core import run_on_core
+from tests.support.toy_firmware import compilers
 
 BATCH = 50  # cases in one compiler run
 CORE_BATCH = 25  # in one firmware, which has at most 64 buffers
@@ -28,7 +28,7 @@ def cases(op: str, start: int, count: int) -> tuple[list[Graph], list[list[Array
     """Graphs, one sample each, and what the reference answers."""
     graphs = [OPS[op].sample(SeededDraw(new_seed(seed))) for seed in range(start, start + count)]
     inputs = [[x[0] for x in random_inputs(graph, new_seed(start + k), 1)] for k, graph in enumerate(graphs)]
-    return graphs, inputs, [interp.run(graph, x)[0] for graph, x in zip(graphs, inputs, strict=True)]
+    return graphs, inputs, [interpret.run(graph, x)[0] for graph, x in zip(graphs, inputs, strict=True)]
 
 
 @pytest.mark.parametrize("op", SHARE)

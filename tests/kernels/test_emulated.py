@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from sandgrain import targets
-from sandgrain.ops import OPS, Kernel
-from sandgrain.ops.signal.base import SignalOp
-from sandgrain.plan import Plan, plan
-from sandgrain.run import emulator_missing
-from tests.draws import CASES, new_seed
-from tests.firmware import compilers
-from tests.kernels.emulated import Case, cases, run
+from sandgrain.compiler.plan import Plan, plan
+from sandgrain.device import targets
+from sandgrain.device.run import emulator_missing
+from sandgrain.graph.ops import OPS, Kernel
+from sandgrain.graph.ops.signal.base import SignalOp
+from tests.support.draws import CASES, new_seed
+from tests.support.emulated_graphs import Case, cases, run
+from tests.support.toy_firmware import compilers
 
 SECOND = 8  # another compiler, or another core of the same kind, gets one case in this many
 BATCH = 400  # cases in one firmware at most: they must fit the flash of QEMU's board
@@ -51,7 +51,7 @@ def groups() -> list[tuple[str, tuple[str, ...]]]:
         room = 0
         for op in OPS:
             count = sum(homes(kernel).get(core, 0) for kernel in OPS[op].kernels)
-            if not count or isinstance(OPS[op], SignalOp):  # tests/features emulates those, on real windows
+            if not count or isinstance(OPS[op], SignalOp):  # tests/frontend emulates those, on real windows
                 continue
             if count > room:
                 found.append((core, ()))
@@ -113,6 +113,6 @@ def test_a_kernel_that_writes_behind_its_arena_is_caught(monkeypatch: pytest.Mon
         made = plan(*args)
         return replace(made, arena_bytes=made.arena_bytes - 4)
 
-    monkeypatch.setattr("tests.kernels.emulated.plan", too_small)
+    monkeypatch.setattr("tests.support.emulated_graphs.plan", too_small)
     [failure] = run(list(cases("logistic", "lut_s8", frozenset(), 1, 1)), "cortex-m3", compilers("cortex-m3")[0]).failures
     assert failure.startswith("wrote behind its arena: logistic by lut_s8")

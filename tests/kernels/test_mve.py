@@ -7,20 +7,21 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from sandgrain import interp, targets
-from sandgrain.ir import Array, Graph, attrs
-from sandgrain.ops import OPS
-from sandgrain.ops import windows as win
-from sandgrain.ops.base import Draw
-from sandgrain.ops.elementwise_mve import SHIFT, narrow_plane
-from sandgrain.ops.exact_pairs import VALUES
-from sandgrain.ops.samples import SIZES, activation_tensor, draw_quant, one_op
-from sandgrain.ops.weights import draw_weights
-from sandgrain.run import emulator_missing
-from tests.draws import CASES, RUN_SEED, SeededDraw, new_seed, random_inputs
-from tests.firmware import compilers
-from tests.kernels.on_core import run_on_core
-from tests.ops.batch import SANITIZE, Batch
+from sandgrain.device import targets
+from sandgrain.device.run import emulator_missing
+from sandgrain.graph import interpret
+from sandgrain.graph.ir import Array, Graph, attrs
+from sandgrain.graph.ops import OPS
+from sandgrain.graph.ops.base import Draw
+from sandgrain.graph.ops.conv import windows as win
+from sandgrain.graph.ops.conv.weights import draw_weights
+from sandgrain.graph.ops.elementwise_mve import SHIFT, narrow_plane
+from sandgrain.graph.ops.exact_pairs import VALUES
+from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from tests.support.draws import CASES, RUN_SEED, SeededDraw, new_seed, random_inputs
+from tests.support.host_batch import SANITIZE, Batch
+from tests.support.on_core import run_on_core
+from tests.support.toy_firmware import compilers
 
 BATCH = 32  # two inputs each at most: a firmware takes 64
 ACTIVATIONS = ("none", "relu", "relu6")
@@ -93,7 +94,7 @@ def cases(kind: str, start: int) -> tuple[list[Graph], list[list[Array]], list[l
     """Graphs, one sample each, and what the reference answers."""
     graphs = [KINDS[kind][0](SeededDraw(new_seed(seed))) for seed in range(start, start + BATCH)]
     inputs = [[x[0] for x in random_inputs(graph, new_seed(start + k), 1)] for k, graph in enumerate(graphs)]
-    return graphs, inputs, [interp.run(graph, x) for graph, x in zip(graphs, inputs, strict=True)]
+    return graphs, inputs, [interpret.run(graph, x) for graph, x in zip(graphs, inputs, strict=True)]
 
 
 def mostly(kind: str, used: Counter[str]) -> bool:

@@ -1,4 +1,4 @@
-/* Sandgrain kernel: int8 layer normalization over the last axis, portable C99. The meaning is in sandgrain/ops/layer_norm.py.
+/* Sandgrain kernel: int8 layer normalization over the last axis, portable C99. The meaning is in sandgrain/graph/ops/norm/layer_norm.py.
  *
  * A row is summed before its first output and element i is read before output i is written, so `out` may be `in`.
  */

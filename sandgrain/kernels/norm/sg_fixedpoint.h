@@ -1,5 +1,5 @@
 /* Sandgrain kernels: fixed-point exp and reciprocal, as TensorFlow Lite Micro (gemmlowp) computes them, bit for bit.
- * The same in numpy, with the formats explained, is sandgrain/fixedpoint.py.
+ * The same in numpy, with the formats explained, is sandgrain/graph/fixedpoint.py.
  */
 #ifndef SG_FIXEDPOINT_H
 #define SG_FIXEDPOINT_H

@@ -1,4 +1,4 @@
-/* Sandgrain kernels: one over a square root. The same in numpy is sandgrain/ops/layer_norm.py. */
+/* Sandgrain kernels: one over a square root. The same in numpy is sandgrain/graph/ops/norm/layer_norm.py. */
 #ifndef SG_ROOT_H
 #define SG_ROOT_H
 

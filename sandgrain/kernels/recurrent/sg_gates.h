@@ -1,4 +1,4 @@
-/* Sandgrain kernels: the gates of recurrent layers in 16-bit fixed point. The same in numpy is sandgrain/ops/gates.py.
+/* Sandgrain kernels: the gates of recurrent layers in 16-bit fixed point. The same in numpy is sandgrain/graph/ops/recurrent/gates.py.
  *
  * A gate's argument has 12 fraction bits (Q3.12), its value 15 (Q0.15).
  */

@@ -1,4 +1,4 @@
-/* Sandgrain kernels: a gated recurrent unit over a sequence. Its meaning is in sandgrain/ops/gru.py.
+/* Sandgrain kernels: a gated recurrent unit over a sequence. Its meaning is in sandgrain/graph/ops/recurrent/gru.py.
  *
  * Scratch, with U units padded to a multiple of four: the arguments from x and from the state, int16 [3][U] each, the state
  * in Q0.15, int16 [U], and as the output has it, int8 [U].

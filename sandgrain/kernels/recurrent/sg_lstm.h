@@ -1,6 +1,6 @@
 /* Sandgrain kernels: long short-term memory over a sequence, as TensorFlow Lite Micro computes it (lstm_eval, 8x8_16).
  *
- * The meaning is in sandgrain/ops/lstm.py. Scratch, with U units padded to a multiple of four: the arguments from x and from
+ * The meaning is in sandgrain/graph/ops/recurrent/lstm.py. Scratch, with U units padded to a multiple of four: the arguments from x and from
  * the hidden state, int16 [4][U] each, the cell state int16 [U], the hidden state int8 [U].
  */
 #ifndef SG_LSTM_H

@@ -1,4 +1,4 @@
-/* Sandgrain runtime: from a stream's scores to decisions. The same rule in numpy: sandgrain/decide.py. */
+/* Sandgrain runtime: from a stream's scores to decisions. The same rule in numpy: sandgrain/graph/decisions.py. */
 #ifndef SG_DECIDE_H
 #define SG_DECIDE_H
 

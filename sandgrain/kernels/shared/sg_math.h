@@ -1,4 +1,4 @@
-/* Sandgrain kernels: the one rounding rule, in C. The same rule in numpy is sandgrain/quant.py.
+/* Sandgrain kernels: the one rounding rule, in C. The same rule in numpy is sandgrain/graph/quantization.py.
  *
  * Right shifts of negative values are arithmetic, as on every compiler for the cores we target (C99 leaves it to the
  * implementation); left shifts go through unsigned, so they wrap and are never undefined.

@@ -1,5 +1,5 @@
 /* Sandgrain kernel: statistics, log powers of frequency bands and spectral peaks of each channel of an int16 signal, portable
- * C99. What the columns mean is told in sandgrain/ops/signal/vibration.py.
+ * C99. What the columns mean is told in sandgrain/graph/ops/signal/vibration.py.
  *
  * scratch: the powers of bins 0 to fft / 2, summed over frames, two words each (low, high), fft + 2 words; the first frame is
  * transformed in the same place. Then, with more frames than one, fft words for the others. The host chose `shift` so that the

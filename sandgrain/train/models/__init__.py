@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from sandgrain.errors import UsageError, printable
+from sandgrain.base.errors import UsageError, printable
 from sandgrain.train.models.base import Family, Shape
 from sandgrain.train.models.user import load_user_module
 

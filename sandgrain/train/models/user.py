@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from sandgrain.errors import UsageError, printable
+from sandgrain.base.errors import UsageError, printable
 from sandgrain.train.models.base import Net, Shape
 
 Fed = Literal["channels_first", "channels_last", "image"]

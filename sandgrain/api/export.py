@@ -1,0 +1,192 @@
+"""A model to a file that other tools run: the work behind `sandgrain export`."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sandgrain.api import bring
+from sandgrain.api.bring import Samples
+from sandgrain.base import files
+from sandgrain.base.errors import UsageError, printable
+from sandgrain.bundle import store
+from sandgrain.compiler.emit.ctext import identifier
+from sandgrain.device.run import tflm
+from sandgrain.formats import c_array, sources, text
+from sandgrain.formats.sources.base import require
+from sandgrain.formats.tflite import write
+from sandgrain.graph import reals
+from sandgrain.graph.ir import Array, Graph
+from sandgrain.quantization.int16 import levels, quantize_int16
+from sandgrain.quantization.report import snr_db
+
+KINDS = ("int8", "int16", "float")  # of numbers that a file computes with
+Run = Callable[[bytes, Sequence[Sequence[Array]]], list[list[Array]]]  # .tflite, samples of one array an input -> outputs
+QDQ_NOTE = (
+    "on x86-64 processors without VNNI, ONNX Runtime adds pairs of 8-bit products in 16 bits that saturate, and answers are then off by"
+    " many steps; set the session entry session.x64quantprecision to 1 for exact ones"
+)
+TESTED = 100  # calibration samples, at most, that an int16 model is compared on
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What `export_model` wrote. `kind`: of KINDS. `snr_db`: of each output against the float model over the calibration samples, where
+    something was quantized; None as well for int16 without TensorFlow Lite Micro to run it. `note`: what a user of the file has to know
+    about the program that runs it, or None.
+    """
+
+    model: str
+    kind: str
+    files: tuple[Path, ...]
+    size: int
+    snr_db: tuple[float, ...] | None
+    note: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        snr = None if self.snr_db is None else [v if math.isfinite(v) else None for v in self.snr_db]
+        return {
+            "model": self.model, "kind": self.kind, "files": [str(f) for f in self.files], "bytes": self.size, "snr_db": snr,
+            "note": self.note,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
+    """A graph of the kind that was asked for, and what that cost."""
+
+    graph: Graph
+    snr_db: tuple[float, ...] | None = None
+
+
+def export_model(
+    model: Any,
+    out: str | os.PathLike[str],
+    *,
+    calibration: Samples | None = None,
+    kind: str | None = None,
+    example_input: Any = None,
+) -> ExportReport:
+    """Write a model as .tflite, as ONNX, or as C++ source with a .tflite in it: `out`'s suffix decides.
+
+    `model`: what `sandgrain.compile` takes, or the folder of a bundle. `calibration`: samples for a model of floats. `kind`: int8 (where
+    nothing is said), int16 or float; a quantized model stays int8.
+
+    Raises ModelError or UnsupportedError, which names every layer that the format cannot hold, or UsageError; files are then as they
+    were.
+    """
+    target = Path(out)
+    writer = WRITERS.get(target.suffix.lower())
+    if writer is None:
+        raise UsageError(f"-o {printable(target.name)}: what to write is said by its suffix; use {', '.join(WRITERS)}")
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"--as {printable(kind)}; choose {', '.join(KINDS)}")
+    name = _name(model)
+    graph = _load(model, name, example_input)
+    wanted = kind or "int8"
+    if not sources.is_float(graph):
+        if wanted != "int8":
+            raise UsageError(f"{printable(name)} is int8 already; export it from its model of floats to have it as {wanted}")
+        ready = _Ready(graph)
+    else:
+        ready = MAKERS[wanted](graph, name, calibration)
+    made = writer(ready.graph, target, f"{printable(name)}, {wanted}")
+    files.write_all(made)
+    note = QDQ_NOTE if target.suffix.lower() == ".onnx" and wanted == "int8" else None
+    return ExportReport(printable(name), wanted, tuple(made), sum(len(data) for data in made.values()), ready.snr_db, note)
+
+
+# --- the model ---------------------------------------------------------------------------------------------------------
+
+
+def _name(model: Any) -> str:
+    if isinstance(model, Graph):
+        return model.name
+    return (Path(model).stem if isinstance(model, str | os.PathLike) else type(model).__name__) or "model"
+
+
+def _load(model: Any, name: str, example_input: Any) -> Graph:
+    """The graph of whatever has one; of a bundle, the network that it was compiled from."""
+    if not isinstance(model, str | os.PathLike) or not os.path.isdir(model):  # noqa: PTH112 - a name with a NUL has no Path.is_dir
+        return sources.load(model, name, example_input)
+    bundle = store.load_bundle(Path(model))
+    if bundle.origin.model is None:
+        raise UsageError(f"{printable(name)} computes features and has no network; give a bundle or a file with one")
+    return text.read_any(bundle.origin.model, name)
+
+
+# --- kinds -------------------------------------------------------------------------------------------------------------
+
+
+def _as_float(graph: Graph, name: str, calibration: Samples | None) -> _Ready:
+    return _Ready(graph)
+
+
+def _as_int8(graph: Graph, name: str, calibration: Samples | None) -> _Ready:
+    made = bring.bring(graph, name, calibration=_given(calibration, name))
+    return _Ready(made.graph, made.snr_db)
+
+
+def _as_int16(graph: Graph, name: str, calibration: Samples | None) -> _Ready:
+    inputs = bring.reals(_given(calibration, name), graph)
+    made = quantize_int16(graph, inputs)
+    if not tflm.available():
+        return _Ready(made)
+    with tflm.TflmOracle() as oracle:
+        return _Ready(made, int16_snr(graph, made, [x[:TESTED] for x in inputs], oracle.run))
+
+
+def _given(calibration: Samples | None, name: str) -> Samples:
+    if calibration is None:
+        raise UsageError(f"{printable(name)} computes with floats; give --calibration x.npz to quantize it, or --as float")
+    return calibration
+
+
+MAKERS: dict[str, Callable[[Graph, str, Samples | None], _Ready]] = {"int8": _as_int8, "int16": _as_int16, "float": _as_float}
+
+
+def int16_snr(graph: Graph, made: Graph, inputs: Sequence[Array], run: Run) -> tuple[float, ...]:
+    """How far the 16x8 graph `made` is from the float graph: dB for each output.
+
+    `inputs`: float32 [n, *shape] for each graph input. `run` gives the outputs of a .tflite: TensorFlow Lite Micro's. Raises OracleError.
+    """
+    quants = [made.tensors[i].quant for i in made.inputs]
+    given = [x if q is None else levels(x, q) for x, q in zip(inputs, quants, strict=True)]
+    rows = run(write.write(made), [[x[k] for x in given] for k in range(len(given[0]))])
+    found = []
+    for k, (wanted, index) in enumerate(zip(reals.outputs(graph, inputs), made.outputs, strict=True)):
+        quant = made.tensors[index].quant
+        values = np.stack([row[k] for row in rows])
+        found.append(snr_db(wanted, values if quant is None else values * np.float32(quant.scale[0])))
+    return tuple(found)
+
+
+# --- formats -----------------------------------------------------------------------------------------------------------
+
+
+def _tflite(graph: Graph, target: Path, about: str) -> dict[Path, bytes]:
+    return {target: write.write(graph)}
+
+
+def _onnx(graph: Graph, target: Path, about: str) -> dict[Path, bytes]:
+    if any(t.dtype == "int16" and t.data is None for t in graph.tensors):
+        raise UsageError("--as int16 is for .tflite and .cc; export .onnx as int8 or float")
+    require("onnx", "onnx", "onnx")
+    from sandgrain.formats.onnx import write
+
+    return {target: write.write(graph)}
+
+
+def _c_array(graph: Graph, target: Path, about: str) -> dict[Path, bytes]:
+    header = target.with_suffix(".h")
+    declared, defined = c_array.write(write.write(graph), f"g_{identifier(target.stem)}", f"{about}, as a .tflite", header.name)
+    return {target: defined.encode(), header: declared.encode()}
+
+
+WRITERS: dict[str, Callable[[Graph, Path, str], dict[Path, bytes]]] = {".tflite": _tflite, ".onnx": _onnx, ".cc": _c_array}

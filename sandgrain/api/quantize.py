@@ -1,0 +1,116 @@
+"""A model file of floats to an int8 .tflite, with what it cost: the work behind `sandgrain quantize`."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sandgrain.api import compare
+from sandgrain.api.compare import Comparison
+from sandgrain.base import files
+from sandgrain.base.errors import UnsupportedError, UsageError
+from sandgrain.base.text import printable
+from sandgrain.bundle.samples import DataSet
+from sandgrain.formats import sources
+from sandgrain.formats.tflite import write as writer
+from sandgrain.graph import rules
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.ir import Graph
+from sandgrain.graph.quantization import Quantization, per_tensor
+from sandgrain.quantization import Options, quantize
+from sandgrain.quantization.report import LayerError, layer_errors
+
+SAMPLES = 200  # that calibration takes where no number is given
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizeReport:
+    """What `quantize_model` did. `layers`: worst first. `compared`: on samples that calibration did not see, if there are any;
+    `held_out` says so.
+    """
+
+    model: str
+    out: Path
+    options: Options
+    calibrated: int
+    held_out: bool
+    float_bytes: int
+    int8_bytes: int
+    compared: Comparison
+    layers: tuple[LayerError, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        compared = asdict(self.compared)
+        compared["snr_db"] = [None if v == math.inf else v for v in self.compared.snr_db]
+        return {
+            "model": self.model, "out": str(self.out), **asdict(self.options), "calibrated": self.calibrated,
+            "held_out": self.held_out, "float_bytes": self.float_bytes, "int8_bytes": self.int8_bytes, **compared,
+            "layers": [layer.to_json() for layer in self.layers],
+        }  # fmt: skip
+
+
+def quantize_model(
+    model: str | os.PathLike[str],
+    calibration: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    options: Options | None = None,
+    test: str | os.PathLike[str] | None = None,
+    samples: int | None = None,
+    input_scale: float | None = None,
+    input_zero_point: int = 0,
+) -> QuantizeReport:
+    """Quantize a model file of floats (.tflite, .onnx, .keras, .pt2) to int8 and write it to `out`, a .tflite.
+
+    `calibration`: .npz with x (and y); the first `samples` (200) calibrate, and the others are what float and int8 are
+    compared on, unless `test` names a file for it. `input_scale` and `input_zero_point`: the input's quantization where
+    something before the model decides it; int8 samples are read by it.
+
+    Raises ModelError, UnsupportedError or UsageError; `out` is then as it was.
+    """
+    source, target, options = Path(model), Path(out), options or Options()
+    given = _input_quant(input_scale, input_zero_point)
+    with rules.located(printable(source.name)):
+        graph = sources.load(source, source.stem)
+        if not sources.is_float(graph):
+            raise UnsupportedError("this is not a float model; it is quantized already")
+    if given is not None and len(graph.inputs) > 1:
+        raise UsageError(f"--input-scale is for models of one input; this one has {len(graph.inputs)}")
+    seen = compare.load(Path(calibration), graph, given)
+    count = min(samples or SAMPLES, seen.samples)
+    first, rest = _cut(seen, 0, count), _cut(seen, count, seen.samples)
+    other = compare.load(Path(test), graph, given) if test is not None else (rest if rest.samples else first)
+    with rules.located(printable(source.name)):
+        made = quantize(graph, first.inputs, options, {} if given is None else {graph.inputs[0]: given})
+    compared = compare.compare(graph, made.graph, other)
+    layers = tuple(layer_errors(made, first.inputs))
+    written = writer.write(made.graph)
+    files.write_all({target: written})
+    return QuantizeReport(
+        printable(source.name), target, options, count, other is not first, _weight_bytes(graph), len(written), compared, layers
+    )
+
+
+def _input_quant(scale: float | None, zero_point: int) -> Quantization | None:
+    if scale is None:
+        return None
+    if not (math.isfinite(scale) and np.float32(scale) > 0):
+        raise UsageError(f"--input-scale {scale:g}; give a number above 0")
+    if not INT8.low <= zero_point <= INT8.high:
+        raise UsageError(f"--input-zero-point {zero_point}; give an integer from {INT8.low} to {INT8.high}")
+    return per_tensor(scale, zero_point)
+
+
+def _cut(data: DataSet, first: int, last: int) -> DataSet:
+    labels = None if data.labels is None else data.labels[first:last]
+    return DataSet(tuple(x[first:last] for x in data.inputs), labels)
+
+
+def _weight_bytes(graph: Graph) -> int:
+    """Bytes of the float32 constants."""
+    return sum(t.nbytes for t in graph.tensors if t.data is not None)

@@ -1,0 +1,1 @@
+"""C with its proof and its figures: stored, measured, tuned, made to fit, verified."""

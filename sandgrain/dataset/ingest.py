@@ -1,0 +1,201 @@
+"""From a folder of files to a manifest of hashed recordings.
+
+Nothing is held but the list of what was found: files are decoded by a few processes with limits (`pool`), one recording at a
+time, and each gives back its shape, its rate and its hash. Whatever is wrong with a file becomes a line in `Manifest.bad`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+from sandgrain.base.errors import UsageError
+from sandgrain.base.progress import Progress, silent
+from sandgrain.dataset import decode, kinds, names
+from sandgrain.dataset.cache import Cache
+from sandgrain.dataset.labels import read_labels
+from sandgrain.dataset.manifest import EMPTY, load_manifest, make_manifest, save
+from sandgrain.dataset.names import Pattern, Place, escape
+from sandgrain.dataset.opening import open_record
+from sandgrain.dataset.pool import Reply, decode_all
+from sandgrain.dataset.readers import suffixes
+from sandgrain.dataset.readers.audio import AudioOptions
+from sandgrain.dataset.readers.base import BadFileError, check_rate
+from sandgrain.dataset.records import BadFile, Layout, Manifest, Record
+from sandgrain.dataset.tables import Scale, TableOptions
+from sandgrain.dataset.walk import MAX_FILES, Found, walk
+
+__all__ = ["ingest", "load_manifest", "open_record", "save"]
+
+MAX_RECORDS = MAX_FILES  # of a data set
+NAMED = 3  # bad files that a refusal shows
+MEASURED = 0.05  # how far rates that were measured by time columns may lie apart
+EVERY = 64  # files between two reports of progress
+
+
+def ingest(
+    root: Path,
+    layout: Layout,
+    *,
+    bad: Literal["skip", "refuse"] = "skip",
+    workers: int = 2,
+    progress: Progress = silent,
+    cache: Path | None = None,
+) -> Manifest:
+    """Read every recording below `root` once, and list it with its hash.
+
+    `bad`: "skip" lists the files that cannot be used in `Manifest.bad`; "refuse" raises UsageError when there is one.
+    `workers`: processes that decode. `progress` is told files done and files there are. `cache`: a folder in which results are
+    kept, so that only files that changed are decoded the next time. Raises UsageError for what concerns the whole data set:
+    no folder, no files, a layout that contradicts itself, a package that is not installed.
+    """
+    root = Path(root)
+    pattern = check_layout(layout)
+    if not root.is_dir():
+        raise UsageError(f"{escape(str(root))}: no such folder; name the folder that holds the recordings")
+    if bad not in ("skip", "refuse") or workers < 1:
+        raise UsageError("bad is skip or refuse, and at least one worker is needed")
+    root = root.resolve()
+    listed, wrong = read_labels(root, layout) if layout.labels else (None, [])
+    files, unread = _files(root, layout)
+    wrong += unread
+    if listed is not None:
+        wrong += _missing(listed, files, wrong, layout)
+    places: dict[str, Place] = {}
+    for file in files:
+        try:
+            places[file.path] = names.place_of(file.path, layout, pattern, listed)
+        except BadFileError as error:
+            wrong.append(BadFile(escape(file.path), str(error)))
+    records: list[Record] = []
+    for file, reply in _replies(root, layout, [f for f in files if f.path in places], workers, progress, cache):
+        if isinstance(reply, str):
+            wrong.append(BadFile(escape(file.path), reply))
+        else:
+            records += _records(file, reply, places[file.path], layout)
+        if len(records) > MAX_RECORDS:
+            raise UsageError(f"{escape(str(root))} holds more than {MAX_RECORDS} recordings; take a part with files = [...]")
+    good, outliers = _agreeing(records, layout)
+    wrong += outliers
+    if not good and not wrong:
+        kinds = ", ".join(layout.files or suffixes(layout.kind))
+        raise UsageError(f"{escape(str(root))} holds no {layout.kind} files ({escape(kinds)}); see files in [data]")
+    if wrong and bad == "refuse":
+        shown = "; ".join(f"{b.path}: {b.reason}" for b in sorted(wrong, key=lambda b: b.path)[:NAMED])
+        raise UsageError(f"{len(wrong)} of {len(files) + len(unread)} files cannot be used: {shown}; mend them or skip them")
+    return make_manifest(root, layout, good, wrong)
+
+
+def check_layout(layout: Layout) -> Pattern | None:
+    """The name pattern, compiled. Raises UsageError for a layout that contradicts itself."""
+    if layout.get(AudioOptions).resample and not layout.rate:
+        raise UsageError("resample needs a rate to resample to; set rate")
+    scale = layout.get(Scale).full_scale
+    if layout.get(TableOptions).segment < 0 or any(not 0 < abs(s) < float("inf") for s in scale):
+        raise UsageError("segment is a number of rows, and full_scale a positive number a channel")
+    if layout.rate:
+        try:
+            check_rate(layout.rate)
+        except BadFileError as error:
+            raise UsageError(f"rate: {error}") from None
+    return names.compile_pattern(layout.name) if layout.name else None
+
+
+def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile]]:
+    known = suffixes(layout.kind)
+    return walk(root, lambda path: path != layout.labels and names.wanted(path, layout, known))
+
+
+def _missing(listed: dict[str, Place], files: list[Found], wrong: list[BadFile], layout: Layout) -> Iterator[BadFile]:
+    """What the labels file names and nobody found."""
+    there = {f.path for f in files} | {b.path for b in wrong}
+    for path in listed:
+        if path not in there and escape(path) not in there:
+            yield BadFile(escape(path), f"{escape(layout.labels, 60)} names it, but it is not there")
+
+
+def _replies(
+    root: Path,
+    layout: Layout,
+    files: list[Found],
+    workers: int,
+    progress: Progress,
+    folder: Path | None,
+) -> Iterator[tuple[Found, Reply]]:
+    """Each file with what is in it, from the cache or from the processes that decode."""
+    done, left = 0, files
+    with ExitStack() as stack:
+        cache = stack.enter_context(Cache(folder, root, layout)) if folder else None
+        if cache:
+            left = []
+            for file in files:
+                known = cache.get(file)
+                if known is None:
+                    left.append(file)
+                    continue
+                done += 1
+                yield file, known
+        progress("reading", done, len(files))
+        found = sorted({posixpath.splitext(f.path)[1].lower() for f in left})
+        modules = decode.modules(found, layout)
+        for file, reply, same_again in decode_all(root, layout, left, modules, workers):
+            if cache and same_again:
+                cache.put(file, reply)
+            done += 1
+            if done % EVERY == 0 or done == len(files):
+                progress("reading", done, len(files))
+            yield file, reply
+
+
+def _records(file: Found, reply: list[decode.Description], place: Place, layout: Layout) -> Iterator[Record]:
+    folder = file.path.partition("/")[0] if "/" in file.path else ""
+    fields = dict(place.fields) or EMPTY
+    for d in reply:
+        label = place.label if layout.labels else (d.label if d.label is not None else place.label)
+        if label is None:
+            label = "" if layout.name else names.clean(folder, "label")
+        group = place.group if layout.labels and place.group else (d.group if d.group is not None else place.group)
+        yield Record(
+            names.make_key(file.path, d.index), sys.intern(label), sys.intern(group or ""), layout.kind, d.shape, d.rate,
+            d.sha256, fields, place.split, d.clipped,
+        )  # fmt: skip
+
+
+def _agreeing(records: list[Record], layout: Layout) -> tuple[list[Record], list[BadFile]]:
+    """The records that are like most of them, and the files of the others: without a label, of another rate or width."""
+    bad: list[BadFile] = []
+    if any(r.label for r in records):
+        bad += _files_of((r for r in records if not r.label), lambda r: "has no label, while others have one")
+        records = [r for r in records if r.label]
+    usual = _most(r.rate for r in records)
+    near = MEASURED * usual if layout.get(TableOptions).time_column else 0.0
+
+    def mixed(r: Record) -> str:
+        if not r.rate:
+            return f"does not say its sampling rate, most of the data has {usual:g} Hz; set rate"
+        advice = kinds.of(layout.kind).rate_advice
+        return f"is sampled at {r.rate:g} Hz, most of the data at {usual:g} Hz{advice}"
+
+    bad += _files_of((r for r in records if abs(r.rate - usual) > near), mixed)
+    records = [r for r in records if abs(r.rate - usual) <= near]
+    width = _most(r.shape[-1] for r in records)
+    bad += _files_of(
+        (r for r in records if r.shape[-1] != width), lambda r: f"has {r.shape[-1]} channels, most of the data has {width:g}"
+    )
+    return [r for r in records if r.shape[-1] == width], bad
+
+
+def _most(values: Iterable[float]) -> float:
+    """The most frequent value, the smaller of two; 0 of none."""
+    counts = Counter(values)
+    return min(counts, key=lambda v: (-counts[v], v), default=0)
+
+
+def _files_of(records: Iterable[Record], why: Callable[[Record], str]) -> list[BadFile]:
+    """A bad file for each file, not for each of its records."""
+    return list({(path := names.split_key(r.key)[0]): BadFile(escape(path), why(r)) for r in records}.values())

@@ -1,0 +1,59 @@
+"""Any sampled sensor: int16 [samples, channels]."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.dataset import fingerprint, pictures
+from sandgrain.dataset.kinds.base import Kind
+
+STILL = 33  # largest less smallest value of every channel, 0.1 % of full scale
+FAST = 400  # Hz: from here on it is vibration
+
+
+class Motion(Kind):
+    """See the head of this file."""
+
+    name: ClassVar[str] = "motion"
+    expected: ClassVar[str] = "a table or recording of samples"
+    near: ClassVar[float] = 0.9996
+    silent_rule: ClassVar[str] = "every channel within 0.1 % of full scale"
+    channels_alike: ClassVar[bool] = True
+    variation: ClassVar[tuple[str, str, str]] = (
+        "scaling",
+        "factor = [0.9, 1.1]",
+        "stronger or weaker; rotation, jitter and speed are others",
+    )
+
+    def outline(self, samples: Array, rate: float) -> Array:
+        """See `Kind.outline`."""
+        return fingerprint.of_channels(samples)
+
+    def is_silent(self, samples: Array, rate: float) -> bool:
+        """Whether every channel hardly moves."""
+        low, high = samples.min(axis=0).astype(np.int64), samples.max(axis=0).astype(np.int64)
+        return bool((high - low < STILL).all())
+
+    def draw(self, samples: Array, rate: float) -> str:
+        """Each channel as a line."""
+        return pictures.curves(samples)
+
+    def first_block(self, rate: float, shape: tuple[int, ...]) -> list[str]:
+        """Vibration for fast sensors, else the samples themselves."""
+        if rate >= FAST:
+            return ["[[features]]", 'block = "vibration"']
+        return ["[[features]]", 'block = "raw"  # the samples themselves; "statistics" and "vibration" need less of the model']
+
+    def first_model(self, shape: tuple[int, ...]) -> str:
+        """See `Kind.first_model`."""
+        return "cnn1d"
+
+    def rate_lines(self, rate: float, resample: bool, guess: float) -> list[str]:
+        """See `Kind.rate_lines`."""
+        return [f"rate = {rate:g}  # Hz" if rate else f"rate = {guess:g}  # Hz; a guess, for the files do not say: set it right"]
+
+
+KIND = Motion()

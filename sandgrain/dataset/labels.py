@@ -1,0 +1,58 @@
+"""The labels file: a CSV table with columns file, label and optionally group and split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sandgrain.base.errors import UsageError
+from sandgrain.dataset.names import Place, clean, escape, problem, split_of
+from sandgrain.dataset.readers.base import BadFileError
+from sandgrain.dataset.readers.csv import split_lines
+from sandgrain.dataset.records import BadFile, Layout
+from sandgrain.dataset.walk import MAX_FILES, OUTSIDE, open_inside
+
+COLUMNS = ("file", "label", "group", "split")
+
+
+def read_labels(root: Path, layout: Layout) -> tuple[dict[str, Place], list[BadFile]]:
+    """Path -> what the file says about it, and the lines that cannot be used. Raises UsageError for a file that cannot be read."""
+    found: dict[str, Place] = {}
+    bad: list[BadFile] = []
+    header: list[str] = []
+    try:
+        with open_inside(root, layout.labels) as stream:
+            for number, fields in split_lines(stream, MAX_FILES):
+                if not header:
+                    header = _header(fields)
+                    continue
+                try:
+                    path, place = _line(dict(zip(header, fields, strict=False)), len(fields) == len(header))
+                    if found.setdefault(path, place) != place:
+                        raise BadFileError("is named twice, with different labels")
+                except BadFileError as error:
+                    named = escape(fields[header.index("file")]) if len(fields) > header.index("file") else ""
+                    bad.append(BadFile(named or escape(layout.labels), f"{escape(layout.labels, 60)}, line {number}: {error}"))
+    except BadFileError as error:
+        raise UsageError(f"labels {escape(layout.labels, 80)}: {escape(str(error))}") from None
+    if not header:
+        raise UsageError(f"labels {escape(layout.labels, 80)} is empty; give the columns {', '.join(COLUMNS[:2])}")
+    return found, bad
+
+
+def _header(fields: list[str]) -> list[str]:
+    header = [name.strip().lower() for name in fields]
+    if len(set(header)) < len(header) or not {"file", "label"} <= set(header):
+        raise BadFileError(f"its first line must name the columns file and label, once each, not {','.join(header)[:60]!r}")
+    return header
+
+
+def _line(row: dict[str, str], whole: bool) -> tuple[str, Place]:
+    if not whole:
+        raise BadFileError("has more or fewer fields than the first line")
+    path = row["file"].strip().removeprefix("./")
+    if path.startswith("/") or ".." in path.split("/"):
+        raise BadFileError(OUTSIDE)
+    if why := problem(path) or ("" if path else "no file is named"):
+        raise BadFileError(why)
+    group, split = row.get("group", ""), row.get("split", "").strip()
+    return path, Place(clean(row["label"], "label"), clean(group, "group") or None, split_of(split) if split else None)

@@ -1,0 +1,151 @@
+"""Manifests: hashed, saved as JSON lines, read back with suspicion.
+
+A manifest's file is a head line, then a line for each record, then one for each bad file. Its root is kept as it was, but is no
+part of the hash: the same data has the same hash on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from sandgrain.base import files
+from sandgrain.base.errors import UsageError
+from sandgrain.dataset import kinds
+from sandgrain.dataset.names import MAX_LABEL, escape, problem, split_key, unseen
+from sandgrain.dataset.readers import keys_of, make_layout
+from sandgrain.dataset.readers.base import MAX_RATE
+from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Record
+
+FORMAT = 1
+MAX_LINE = 1 << 18  # bytes: a path of 4096 characters, each escaped, and again as what placeholders matched
+MAX_LINES = 1 << 21
+EMPTY: dict[str, str] = {}
+
+
+def make_manifest(root: Path, layout: Layout, records: Iterable[Record], bad: Iterable[BadFile]) -> Manifest:
+    """The manifest of these records, put in order and hashed."""
+    ordered = tuple(sorted(records, key=lambda r: split_key(r.key)))
+    left_out = tuple(sorted(set(bad), key=lambda b: (b.path, b.reason)))
+    return Manifest(root, layout, ordered, left_out, manifest_hash(layout, ordered))
+
+
+def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
+    """SHA-256 over the layout and, record by record in order, key, label, group, split, rate and sha256."""
+    whole = hashlib.sha256(json.dumps(layout_json(layout), sort_keys=True).encode())
+    for r in records:
+        whole.update(b"\n" + json.dumps([r.key, r.label, r.group, r.split, r.rate, r.sha256]).encode())
+    return whole.hexdigest()
+
+
+def layout_json(layout: Layout) -> dict[str, Any]:
+    """The layout as JSON takes it; a whole number of Hz is written as every other."""
+    keys = {k: list(v) if isinstance(v, tuple) else v for k, v in keys_of(layout).items()}
+    return keys | {"rate": float(layout.rate), "full_scale": [float(v) for v in keys["full_scale"]]}
+
+
+def save(manifest: Manifest, path: str | os.PathLike[str]) -> None:
+    """Write the manifest; the file is there completely or not at all. Raises UsageError."""
+    with files.output(Path(path)) as stream:
+        for line in _lines(manifest):
+            stream.write(json.dumps(line).encode() + b"\n")
+
+
+def _lines(manifest: Manifest) -> Iterator[Any]:
+    yield {
+        "sandgrain_manifest": FORMAT, "root": os.fspath(manifest.root), "layout": layout_json(manifest.layout),
+        "records": len(manifest.records), "bad": len(manifest.bad), "sha256": manifest.sha256,
+    }  # fmt: skip
+    for r in manifest.records:
+        yield [r.key, r.label, r.group, list(r.shape), r.rate, r.sha256, r.split, dict(r.fields), r.clipped]
+    for b in manifest.bad:
+        yield [b.path, b.reason]
+
+
+def load_manifest(path: str | os.PathLike[str], root: Path | None = None) -> Manifest:
+    """Read what `save` wrote; `root`: where the data lies now, if it was moved. Raises UsageError, in one line."""
+    shown = escape(Path(path).name, 80)
+    try:
+        with Path(path).open("rb") as stream:
+            return _loaded(stream, root)
+    except OSError as error:
+        raise UsageError(f"{shown}: the manifest cannot be read ({error.strerror})") from None
+    except (_DamagedError, ValueError, TypeError, KeyError, RecursionError) as error:
+        why = str(error) if isinstance(error, _DamagedError) else "it is damaged"
+        raise UsageError(f"{shown} is not a manifest that can be used: {why}; make it again from the data") from None
+
+
+class _DamagedError(Exception):
+    """Why a manifest is not used."""
+
+
+def _need(fact: object, why: str) -> None:
+    if not fact:
+        raise _DamagedError(why)
+
+
+def _loaded(stream: IO[bytes], root: Path | None) -> Manifest:
+    head = _next(stream)
+    _need(isinstance(head, dict) and "sandgrain_manifest" in head, "it does not begin as one")
+    _need(head["sandgrain_manifest"] == FORMAT, "another version of Sandgrain wrote it")
+    layout = layout_of(head["layout"])
+    counts = (head["records"], head["bad"])
+    _need(all(type(n) is int and 0 <= n <= MAX_LINES for n in counts), "its counts make no sense")
+    _need(isinstance(head["root"], str) and "\0" not in head["root"], "it names no folder")
+    records = tuple(_record(_next(stream), layout) for _ in range(counts[0]))
+    bad = tuple(_bad(_next(stream)) for _ in range(counts[1]))
+    _need(not stream.read(1), "more lines follow than it says")
+    _need(manifest_hash(layout, records) == head["sha256"], "its hash does not fit: it was changed")
+    return Manifest(root or Path(head["root"]), layout, records, bad, head["sha256"])
+
+
+def _next(stream: IO[bytes]) -> Any:
+    line = stream.readline(MAX_LINE + 1)
+    _need(line.endswith(b"\n"), "it is cut short" if len(line) <= MAX_LINE else "a line is too long")
+    return json.loads(line)
+
+
+def layout_of(value: Any) -> Layout:
+    """A layout from JSON, every field of its type. Raises ValueError or TypeError."""
+    usual = keys_of(Layout("audio"))
+    if not isinstance(value, dict) or not value.keys() <= usual.keys() or value.get("kind") not in kinds.names():
+        raise ValueError("layout")
+    return make_layout(**{name: _typed(name, item, usual[name]) for name, item in value.items()})
+
+
+def _typed(name: str, value: Any, usual: Any) -> Any:
+    """`value` when it is of the type of the field's default."""
+    number = (int, float)
+    if isinstance(usual, tuple):
+        each = number if name == "full_scale" else str
+        if not isinstance(value, list) or not all(isinstance(v, each) for v in value):
+            raise ValueError(name)
+        return tuple(value)
+    if type(usual) is float and type(value) in number and math.isfinite(value):
+        return float(value)
+    if type(value) is not type(usual):
+        raise ValueError(name)
+    return value
+
+
+def _record(value: Any, layout: Layout) -> Record:
+    key, label, group, shape, rate, sha256, split, fields, clipped = value
+    path = split_key(key)[0]
+    _need(not path.startswith("/") and ".." not in path.split("/") and not problem(path), "a key leads outside the folder")
+    _need(all(isinstance(t, str) and len(t) <= MAX_LABEL and not unseen(t) for t in (label, group)), "a label is damaged")
+    _need(isinstance(shape, list) and 2 <= len(shape) <= 3 and all(type(n) is int and n > 0 for n in shape), "a shape is damaged")
+    _need(type(rate) in (int, float) and 0 <= rate <= MAX_RATE and type(clipped) is int, "a number is damaged")
+    _need(isinstance(sha256, str) and len(sha256) == 64 and sha256.isalnum() and split in (None, *SPLITS), "a line is damaged")
+    _need(isinstance(fields, dict) and all(isinstance(t, str) for t in fields.values()), "a line is damaged")
+    return Record(key, label, group, layout.kind, tuple(shape), float(rate), sha256, fields or EMPTY, split, clipped)
+
+
+def _bad(value: Any) -> BadFile:
+    path, reason = value
+    _need(isinstance(path, str) and isinstance(reason, str), "a line is damaged")
+    return BadFile(*(t if t.isascii() and t.isprintable() else escape(t, 300) for t in (path, reason)))

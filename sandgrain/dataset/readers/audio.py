@@ -1,0 +1,251 @@
+"""WAV and FLAC. Audio is mixed down to one channel; sensors recorded as WAV (`kind = "motion"`) keep their channels.
+
+WAV is parsed here (Microsoft's "Multimedia Programming Interface and Data Specifications 1.0", and WAVEFORMATEXTENSIBLE), so
+that a header can be held against the bytes that are there. Values are scaled to int16 counts: full scale is 32768, one step
+of 24 bits is 1/256 count, and a float of 1.0 is 32768 counts.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.dataset import kinds
+from sandgrain.dataset.readers.base import BadFileError, Sample, check_rate, check_values, load_package, one_line, to_int16
+from sandgrain.dataset.records import Layout, option
+
+KINDS = ("audio", "motion")
+SUFFIXES = (".flac", ".wav")
+WHAT = "audio"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioOptions:
+    """What is done about other rates."""
+
+    resample: bool = option(False, "Resample audio of another rate; otherwise such a file is bad.")
+
+
+OPTIONS = (AudioOptions,)
+
+BLOCK = 1 << 16  # frames at a time
+MAX_CHUNKS = 64  # of a RIFF file before its samples
+MAX_RATIO = 4096  # of a resampling's terms: the filter has 20 taps for each
+HALO = 32  # input samples (times the larger term) that the filter, 10 on each side, can see
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+WIDTHS = {(PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64)}  # format, bits
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """A WAV header: `code` and `bits` are one of WIDTHS; `frames` of `channels` values each begin at byte `start`."""
+
+    code: int
+    bits: int
+    channels: int
+    rate: int
+    start: int
+    frames: int
+
+
+def needs(suffix: str, layout: Layout) -> tuple[str, ...]:
+    """See `base.Reader`."""
+    return (("soundfile",) if suffix == ".flac" else ()) + (("scipy.signal",) if layout.get(AudioOptions).resample else ())
+
+
+def sniff(head: bytes) -> str:
+    """See `base.Reader`."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return "a WAV file"
+    return "a FLAC file" if head[:4] == b"fLaC" else ""
+
+
+def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
+    """See `base.Reader`. One recording a file."""
+    head = stream.read(4)
+    stream.seek(0)
+    if head == b"RIFF":
+        wave = wave_header(stream, size)
+        yield _sample(wave.rate, wave.frames, wave.channels, _wave_blocks(stream, wave), layout)
+    else:
+        yield _flac(stream, layout)
+
+
+def wave_header(stream: BinaryIO, size: int) -> Wave:
+    """The header of a WAV file of `size` bytes; its samples are all there. Raises BadFileError."""
+    stream.seek(12)
+    form: bytes | None = None
+    for _ in range(MAX_CHUNKS):
+        head = stream.read(8)
+        if len(head) < 8:
+            raise BadFileError("its header is cut short" if form is None else "it has no data chunk")
+        name, length = struct.unpack("<4sI", head)
+        start = stream.tell()
+        if name == b"data":
+            return _wave(form, start, length, size)
+        if name == b"fmt ":
+            form = stream.read(min(length, 64))
+        if start + length > size:
+            raise BadFileError("its header is cut short")
+        stream.seek(start + length + length % 2)  # chunks begin at even places
+    raise BadFileError(f"its header has more than {MAX_CHUNKS} chunks")
+
+
+def _wave(form: bytes | None, start: int, length: int, size: int) -> Wave:
+    if form is None or len(form) < 16:
+        raise BadFileError("its header does not say what the samples are")
+    code, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", form)
+    if code == EXTENSIBLE and len(form) >= 26:
+        code = struct.unpack_from("<H", form, 24)[0]  # the first two bytes of the sub-format's GUID
+    if (code, bits) not in WIDTHS:
+        raise BadFileError(
+            f"its samples are of format {code} with {bits} bits; PCM of 8, 16, 24, 32 and float of 32, 64 are read"
+        )
+    if not channels or align != channels * bits // 8:
+        raise BadFileError(f"its header contradicts itself: {channels} channels of {bits} bits in {align} bytes")
+    if length > size - start:
+        raise BadFileError(f"it is cut short: its header promises {length} bytes of samples, {size - start} are there")
+    if length % align:
+        raise BadFileError("it ends inside a frame")
+    check_rate(rate)
+    check_values(length // align, channels)
+    return Wave(code, bits, channels, rate, start, length // align)
+
+
+def _wave_blocks(stream: BinaryIO, wave: Wave) -> Iterator[Array]:
+    """Blocks [frames, channels]: int16 for 16 bits, otherwise float64 counts."""
+    stream.seek(wave.start)
+    width, left = wave.channels * wave.bits // 8, wave.frames
+    step = max(1, BLOCK // wave.channels)
+    while left:
+        frames = min(left, step)
+        raw = stream.read(frames * width)
+        if len(raw) < frames * width:
+            raise BadFileError("it is cut short")
+        yield _counts(raw, wave.code, wave.bits).reshape(frames, wave.channels)
+        left -= frames
+
+
+def _counts(raw: bytes, code: int, bits: int) -> Array:
+    """Counts: every PCM width is exact in float64."""
+    if code == FLOAT:
+        return np.asarray(np.frombuffer(raw, f"<f{bits // 8}").astype(np.float64) * 32768.0)
+    if bits == 8:
+        return np.asarray((np.frombuffer(raw, np.uint8).astype(np.float64) - 128.0) * 256.0)
+    if bits == 16:
+        return np.frombuffer(raw, "<i2")
+    if bits == 24:
+        wide = np.zeros((len(raw) // 3, 4), np.uint8)
+        wide[:, 1:] = np.frombuffer(raw, np.uint8).reshape(-1, 3)
+        return np.asarray(wide.reshape(-1).view("<i4") / 65536.0)
+    return np.asarray(np.frombuffer(raw, "<i4") / 65536.0)
+
+
+def _flac(stream: BinaryIO, layout: Layout) -> Sample:
+    load_package("soundfile", "FLAC")
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(stream) as sound:
+            if sound.format != "FLAC":
+                raise BadFileError("is not a FLAC file inside")
+            check_rate(sound.samplerate)
+            check_values(sound.frames, sound.channels)
+            return _sample(sound.samplerate, sound.frames, sound.channels, _flac_blocks(sound), layout)
+    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
+        raise BadFileError(f"cannot be decoded ({one_line(error)})") from None
+
+
+def _flac_blocks(sound: Any) -> Iterator[Array]:
+    left, step = sound.frames, max(1, BLOCK // sound.channels)
+    while left:
+        block = sound.read(min(left, step), dtype="int32", always_2d=True)  # shifted up to 32 bits
+        if not len(block):
+            raise BadFileError(f"it is cut short: {left} of its samples are missing")
+        yield np.asarray(block / 65536.0)
+        left -= len(block)
+
+
+def _sample(rate: float, frames: int, channels: int, blocks: Iterator[Array], layout: Layout) -> Sample:
+    """The recording: mixed down for audio, at the layout's rate."""
+    change = _change(rate, layout)
+    kept = 1 if kinds.of(layout.kind).mono else channels
+    if change != 1:
+        check_values(math.ceil(frames * change), kept)
+        data, clipped = resampled(_joined(blocks, frames, kept), change)
+        return Sample(data, layout.rate, clipped=clipped)
+    data, clipped, at = np.empty((frames, kept), np.int16), 0, 0
+    for block in blocks:
+        whole, over = _rounded(_mixed(block, kept), at)
+        data[at : at + len(block)] = whole
+        clipped, at = clipped + over, at + len(block)
+    return Sample(data, float(rate), clipped=clipped)
+
+
+def _change(rate: float, layout: Layout) -> Fraction:
+    """New samples for each old one. Raises BadFileError where the rate is not the data set's and may not be changed."""
+    if not layout.rate or rate == layout.rate:
+        return Fraction(1)
+    if not layout.get(AudioOptions).resample:
+        raise BadFileError(f"is sampled at {rate:g} Hz, the data set at {layout.rate:g} Hz; set resample = true")
+    change = Fraction(layout.rate).limit_denominator(1000) / Fraction(rate).limit_denominator(1000)
+    if max(change.numerator, change.denominator) > MAX_RATIO:
+        raise BadFileError(f"cannot be resampled from {rate:g} Hz to {layout.rate:g} Hz: {change} has large terms")
+    return change
+
+
+def _mixed(block: Array, kept: int) -> Array:
+    return block if block.shape[1] == kept else np.asarray(block.mean(axis=1, keepdims=True, dtype=np.float64))
+
+
+def _rounded(block: Array, at: int) -> tuple[Array, int]:
+    if block.dtype.kind == "i":
+        return block, 0
+    if not np.isfinite(block).all():
+        place = at + int(np.argmin(np.isfinite(block).all(axis=1)))
+        raise BadFileError(f"sample {place} is not a finite number")
+    return to_int16(block)
+
+
+def _joined(blocks: Iterator[Array], frames: int, kept: int) -> Array:
+    """float32 [frames, kept] counts: 24 bits are enough for what becomes 16."""
+    whole, at = np.empty((frames, kept), np.float32), 0
+    for block in blocks:
+        mixed = _mixed(block, kept)
+        _rounded(mixed, at)
+        whole[at : at + len(block)] = mixed
+        at += len(block)
+    return whole
+
+
+def resampled(counts: Array, change: Fraction) -> tuple[Array, int]:
+    """`counts` [n, channels] at `change` times the rate: int16 [ceil(n * change), channels], and how many were clipped.
+
+    A polyphase filter (scipy.signal.resample_poly: a Kaiser window with beta 5 and 10 taps to each side for each term), a
+    block at a time: a block begins where an old and a new sample coincide, and sees as much beyond its ends as the filter does.
+    """
+    load_package("scipy.signal", "audio of another rate")
+    from scipy import signal
+
+    up, down = change.numerator, change.denominator
+    most = max(up, down)
+    window = signal.firwin(20 * most + 1, 1.0 / most, window=("kaiser", 5.0))
+    step = down * max(1, BLOCK // down)
+    halo = down * math.ceil(HALO * most / (up * down))
+    whole, clipped = np.empty((math.ceil(len(counts) * change), counts.shape[1]), np.int16), 0
+    for start in range(0, len(counts), step):
+        first, end = max(0, start - halo), min(len(counts), start + step)
+        seen = counts[first : min(len(counts), end + halo)].astype(np.float64)
+        made = signal.resample_poly(seen, up, down, axis=0, window=window)
+        skip, count = (start - first) // down * up, math.ceil((end - start) * change)
+        at = start // down * up
+        whole[at : at + count], over = to_int16(made[skip : skip + count])
+        clipped += over
+    return whole, clipped

@@ -1,0 +1,127 @@
+"""What a format's reader offers, the limits that all of them keep, and how values become samples.
+
+A reader never trusts what a header says: sizes are compared with these limits, and with the bytes that are there, before
+memory is taken for them. The limits let every legal recording be decoded in under 400 MiB beside the libraries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.base.errors import UsageError
+from sandgrain.dataset.records import Layout
+
+MAX_FILE = 1 << 30  # bytes of a file: a gigabyte of table is read in minutes
+MAX_VALUES = 1 << 25  # of one recording, all channels: 35 minutes at 16 kHz, 64 MiB as int16
+MAX_CHANNELS = 1024  # or columns: no board has that many sensors
+MAX_ROWS = 1 << 26  # of a table, over all its recordings
+MAX_RECORDS = 1 << 17  # in one file: the list of them goes through a pipe
+MAX_PIXELS = 1 << 24  # 16.7 megapixels take 64 MiB while an image is decoded, and as much again while it is turned
+MAX_UNPACKED = 1 << 30  # bytes that a compressed file may give
+MAX_RATIO = 100  # unpacked / packed of more than SMALL bytes; recordings reach 10, a bomb made by deflate 1032
+SMALL = 1 << 26  # bytes: what this little unpacks to harms nobody
+MAX_JSON = 1 << 24  # bytes: a parsed document takes about 20 times its text
+MAX_LINE = 1 << 16  # bytes of a table's line: 1024 columns of 60 characters
+MIN_RATE, MAX_RATE = 0.001, 1e6  # Hz: a value each quarter of an hour, and the fastest converters of microcontrollers
+INT16_MIN, INT16_MAX = -32768, 32767
+
+
+class BadFileError(UsageError):
+    """A file that cannot be taken; the message is the reason, without the file's name."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One decoded recording.
+
+    `data`: int16 [samples, channels] or uint8 [height, width, channels]. `rate`: Hz, 0 where the file does not say or for
+    an image. `index`: 0 when the file is one recording, otherwise its place in the file, from 1. `label`, `group`: what the
+    file itself says, or None. `clipped`: values that int16 could not hold.
+    """
+
+    data: Array
+    rate: float = 0.0
+    index: int = 0
+    label: str | None = None
+    group: str | None = None
+    clipped: int = 0
+
+
+class Reader(Protocol):
+    """A module of this folder."""
+
+    KINDS: tuple[str, ...]
+    SUFFIXES: tuple[str, ...]
+    WHAT: str  # "a CSV table"
+    OPTIONS: tuple[type, ...]  # dataclasses of `records.option` fields: what it can be told
+
+    def needs(self, suffix: str, layout: Layout) -> tuple[str, ...]:
+        """Modules beyond numpy that files of this suffix are read with."""
+
+    def sniff(self, head: bytes) -> str:
+        """What the content is, such as "a WAV file", when its first 64 bytes show that this reader reads it; or ""."""
+
+    def read(self, stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
+        """The recordings of a file of `size` bytes, one after the other. Raises BadFileError."""
+
+
+def digest(data: Array) -> str:
+    """SHA-256 of dtype, shape and samples (little-endian, C order), in hexadecimal."""
+    whole = hashlib.sha256(f"{data.dtype.name} {' '.join(map(str, data.shape))}\n".encode())
+    whole.update(np.ascontiguousarray(data, data.dtype if sys.byteorder == "little" else data.dtype.newbyteorder("<")).data)
+    return whole.hexdigest()
+
+
+def check_rate(rate: float) -> float:
+    """`rate` in Hz when it is one that exists. Raises BadFileError."""
+    if not (math.isfinite(rate) and MIN_RATE <= rate <= MAX_RATE):
+        raise BadFileError(f"its sampling rate is {rate:g} Hz; rates from {MIN_RATE:g} to {MAX_RATE:g} Hz are read")
+    return rate
+
+
+def check_values(rows: int, channels: int) -> None:
+    """Raises BadFileError for a recording that is empty or beyond the limits."""
+    if channels > MAX_CHANNELS:
+        raise BadFileError(f"it has {channels} channels; at most {MAX_CHANNELS} are read")
+    if rows <= 0 or channels <= 0:
+        raise BadFileError("it holds no samples")
+    if rows * channels > MAX_VALUES:
+        raise BadFileError(f"a recording of {rows} x {channels} values is too long; at most {MAX_VALUES} are read")
+
+
+def check_unpacked(unpacked: int, packed: int) -> None:
+    """Raises BadFileError for what grows beyond measure when it is unpacked (both in bytes)."""
+    if unpacked > MAX_UNPACKED or (unpacked > SMALL and unpacked > MAX_RATIO * max(1, packed)):
+        raise BadFileError(f"it unpacks to {unpacked} bytes from {packed}, as no recording does")
+
+
+def to_int16(counts: Array) -> tuple[Array, int]:
+    """Finite float64 counts rounded to int16 (halves to even), and how many had to be clipped."""
+    rounded = np.rint(counts)
+    clipped = int(np.count_nonzero((rounded > INT16_MAX) | (rounded < INT16_MIN)))
+    return np.clip(rounded, INT16_MIN, INT16_MAX).astype(np.int16), clipped
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's message, or its name."""
+    text = re.sub(r"<_io\.\w+ [^>]*>", "it", (str(error).splitlines() or [""])[0]).strip()  # the stream, as decoders name it
+    return text[:120] or type(error).__name__
+
+
+def load_package(name: str, what: str) -> None:
+    """Raises BadFileError, saying what to install, when an optional package is missing."""
+    import importlib
+
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        raise BadFileError(f"reading {what} needs {name.partition('.')[0]}; pip install 'sandgrain[data]'") from None

@@ -1,0 +1,355 @@
+"""Which recordings train, which are watched, which nothing but the last figure sees: deterministic, stable, without leaks.
+
+Recordings that must stay together (copies of one content; with `by = "group"` also everything of a speaker, subject or device)
+form a unit. Units are drawn in the order of a hash of their key and the seed, test from the low end and validation from the
+high end, so that the draw is the same on every machine and new files move only the few that lie at a border.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sandgrain.base.errors import UsageError
+from sandgrain.base.text import plain
+from sandgrain.dataset.records import SPLITS, Record
+
+By = Literal["stratified", "file", "group", "given"]
+DRAWS = 64  # orders of the groups that are tried, until one comes close
+CLOSE = 0.25  # of a side's share: how far off a draw by group may be to be taken at once
+HELD_OUT = ("test", "validation")
+SHOWN = 3  # names in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Recordings that stay together. `name`: the smallest group when drawn by group, otherwise the smallest key."""
+
+    name: str
+    records: tuple[Record, ...]
+    labels: Counter[str]
+
+    @property
+    def size(self) -> int:
+        return len(self.records)
+
+
+def assign(
+    records: Sequence[Record],
+    *,
+    by: By = "stratified",
+    stratify: bool = True,
+    validation: float = 0.15,
+    test: float = 0.15,
+    seed: int = 0,
+    choose: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+) -> dict[str, str]:
+    """The side ("train", "validation" or "test") of every record's key.
+
+    `by`: "file" draws single recordings, label by label where `stratify` is set ("stratified" is that in one word); "group"
+    draws whole groups, the mix of labels as close as can be; "given" takes `Record.split`, and draws a side that is nowhere
+    given from what is not held out. `validation`, `test`: shares of the recordings that are drawn from, 0 for none. `choose`: side -> {field:
+    values}; recordings whose label, group or other field has one of the values (all fields, where there are several) go to
+    that side, whatever `by` is, and nothing is drawn to validation or test that way filled. Copies and, by group, the rest of
+    the group go with them; test comes before validation before train.
+
+    Raises UsageError where the recordings do not allow what is asked for.
+    """
+    _check_shares(validation, test)
+    if by not in ("stratified", "file", "group", "given"):
+        raise UsageError(f"split by {plain(by)}; choose stratified, file, group or given")
+    if not records:
+        raise UsageError("there is nothing to split; add recordings")
+    if by == "group":
+        _need_groups(records)
+    fixed = _fixed(records, by, choose or {})
+    units = _units(records, by == "group")
+    sides: dict[str, str] = {}
+    free: list[Unit] = []
+    for unit in units:
+        given = {fixed[r.key] for r in unit.records if r.key in fixed}
+        side = next((s for s in (*HELD_OUT, "train") if s in given), None)
+        if side is None:
+            free.append(unit)
+        else:
+            sides |= {r.key: side for r in unit.records}
+    if by == "given":  # train as the data gives it is what an ungiven side is drawn from
+        chosen_train = {k for k, s in _chosen(records, choose or {}).items() if s == "train"}
+        free += [u for u in units if sides.get(u.records[0].key) == "train" and not any(r.key in chosen_train for r in u.records)]
+    shares = {"test": test, "validation": validation}
+    shares = {s: share for s, share in shares.items() if share > 0 and s not in sides.values()}
+    if shares and free:
+        drawn = _draw_groups(free, shares, seed) if by == "group" else _draw_files(free, shares, seed, stratify)
+        sides |= {r.key: drawn.get(u.name, "train") for u in free for r in u.records}
+    else:
+        sides = {r.key: "train" for u in free for r in u.records} | sides
+    if "train" not in sides.values():
+        raise UsageError("the split leaves nothing to train with; choose fewer recordings for validation and test")
+    return {r.key: sides[r.key] for r in records}
+
+
+def leave_one_group_out(
+    records: Sequence[Record], *, validation: float = 0.0, seed: int = 0
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """(group, assignment) for every group in turn as the test side, in the order of their names.
+
+    Groups that share a copy of a recording go together. Validation is drawn from the other groups by recording.
+    """
+    _check_shares(validation, 0.0)
+    _need_groups(records)
+    units = _units(records, True)
+    if len(units) < 2:
+        raise UsageError(_few_groups(records, units, 2))
+    for unit in sorted(units, key=lambda u: u.name):
+        out = {r.key for r in unit.records}
+        rest = [r for r in records if r.key not in out]
+        inner = assign(rest, by="stratified", validation=validation, test=0.0, seed=seed)
+        yield unit.name, {r.key: "test" if r.key in out else inner[r.key] for r in records}
+
+
+def leaks(records: Sequence[Record], split: Mapping[str, str]) -> list[str]:
+    """A sentence for everything that lies on both sides of a split: copies, groups, recordings cut from one file.
+
+    Copies are always a fault. Groups and files are one where new speakers, subjects, devices or sessions are what the model
+    will meet; nothing that `assign` draws by group has such a group.
+    """
+    by_content = _crossing(records, split, lambda r: r.sha256)
+    said = [
+        f"{_names([r.key for r in members])} have the same content and are on {_sides(members, split)}"
+        for members in list(by_content.values())[: 2 * SHOWN]
+    ]
+    if len(by_content) > 2 * SHOWN:
+        said.append(f"{len(by_content) - 2 * SHOWN} more contents are on two sides; drop the copies or split again")
+    groups = _crossing(records, split, lambda r: r.group)
+    if groups:
+        count = len({r.group for r in records if r.group})
+        said.append(
+            f'{len(groups)} of {count} groups are on more than one side ({_names(groups)}); split by = "group" where new ones '
+            "are what the model will meet"
+        )
+    files = _crossing(records, split, lambda r: r.key.rpartition("#")[0])
+    if files and not groups:
+        said.append(
+            f"recordings cut from one file are on more than one side ({_names(files)}); neighbours in time may be alike, "
+            'so give them a group and split by = "group"'
+        )
+    return said
+
+
+# --- what is given -----------------------------------------------------------------------------------------------------
+
+
+def _check_shares(validation: float, test: float) -> None:
+    if not (validation >= 0 and test >= 0 and validation + test < 1):
+        raise UsageError(
+            f"shares of {validation:g} for validation and {test:g} for test; give shares from 0 up, together below 1"
+        )
+
+
+def _need_groups(records: Sequence[Record]) -> None:
+    missing = [r.key for r in records if not r.group]
+    if missing:
+        raise UsageError(
+            f"{len(missing)} of {len(records)} recordings have no group ({_names(missing)}); put {{group}} into `name`, name a "
+            'group column, or split by = "file"'
+        )
+
+
+def _value(record: Record, name: str) -> str | None:
+    own = {"label": record.label, "group": record.group, "key": record.key, "split": record.split}
+    return own[name] if name in own else record.fields.get(name)
+
+
+def _chosen(records: Sequence[Record], choose: Mapping[str, Mapping[str, Sequence[str]]]) -> dict[str, str]:
+    """Key -> side for what `choose` names. Raises UsageError where it names nothing, or one recording twice."""
+    found: dict[str, str] = {}
+    for side, wanted in choose.items():
+        if side not in SPLITS:
+            raise UsageError(f"choose.{plain(side)}: there is no such side; use {', '.join(SPLITS)}")
+        if not wanted:
+            continue
+        for name in wanted:
+            if all(_value(r, name) is None for r in records):
+                known = sorted({"label", "group", *(f for r in records for f in r.fields)})
+                raise UsageError(f"choose.{side}: no recording has a {plain(name)}; choose by {plain(', '.join(known), 120)}")
+        taken = [r.key for r in records if all(_value(r, name) in set(values) for name, values in wanted.items())]
+        if not taken:
+            raise UsageError(f"choose.{side}: no recording has {plain(dict(wanted), 120)}; look at the values in use")
+        for key in taken:
+            if key in found:
+                raise UsageError(f"{plain(key)} is chosen for {found[key]} and for {side}; choose it once")
+            found[key] = side
+    return found
+
+
+def _fixed(records: Sequence[Record], by: By, choose: Mapping[str, Mapping[str, Sequence[str]]]) -> dict[str, str]:
+    """Key -> side of every record whose side is given."""
+    found: dict[str, str] = {}
+    if by == "given":
+        for r in records:
+            if r.split is not None:
+                if r.split not in SPLITS:
+                    raise UsageError(f"{plain(r.key)} is given to {plain(r.split)}; there are {', '.join(SPLITS)}")
+                found[r.key] = r.split
+    found |= _chosen(records, choose)
+    if by == "given" and not found:
+        raise UsageError(
+            'split by = "given", but the data gives no side; put {split} into `name`, add a split column or `choose`, or split '
+            'by = "file"'
+        )
+    return found
+
+
+# --- units and draws ---------------------------------------------------------------------------------------------------
+
+
+def _units(records: Sequence[Record], grouped: bool) -> list[Unit]:
+    """Recordings joined by equal content, and by group where `grouped`, in the order of their first record."""
+    home = list(range(len(records)))
+
+    def root(k: int) -> int:
+        while home[k] != k:
+            home[k] = home[home[k]]
+            k = home[k]
+        return k
+
+    first: dict[tuple[str, str], int] = {}
+    for k, r in enumerate(records):
+        for mark in [("content", r.sha256)] + [("group", r.group)] * grouped:
+            other = root(first.setdefault(mark, k))
+            mine = root(k)
+            home[max(other, mine)] = min(other, mine)
+    members: dict[int, list[Record]] = defaultdict(list)
+    for k, r in enumerate(records):
+        members[root(k)].append(r)
+    return [
+        Unit(min(r.group if grouped else r.key for r in part), tuple(part), Counter(r.label for r in part))
+        for part in members.values()
+    ]
+
+
+def _order(units: Sequence[Unit], seed: int, draw: int = 0) -> list[Unit]:
+    """By a hash of seed, draw and name: no other unit has a say in it."""
+
+    def place(unit: Unit) -> bytes:
+        return hashlib.blake2b(f"{seed}/{draw}/{unit.name}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    return sorted(units, key=lambda u: (place(u), u.name))
+
+
+def _draw_files(units: Sequence[Unit], shares: Mapping[str, float], seed: int, stratify: bool) -> dict[str, str]:
+    """Unit name -> held-out side, for those that are held out."""
+    strata: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        strata[min(unit.labels) if stratify else ""].append(unit)
+    found: dict[str, str] = {}
+    for label, members in sorted(strata.items()):
+        if len(members) <= len(shares):
+            what = f"label {plain(label)} has" if stratify else "there are"
+            raise UsageError(
+                f"{what} {len(members)} different recordings, and {' and '.join(shares)} and train need one each; record more"
+                + (", leave the label out, or split with stratify = false" if stratify else "")
+            )
+        found |= _fill(_order(members, seed), shares)
+    return found
+
+
+def _draw_groups(units: Sequence[Unit], shares: Mapping[str, float], seed: int) -> dict[str, str]:
+    """The first draw that is close to the shares with every label in training, or the best of DRAWS."""
+    if len(units) <= len(shares):
+        raise UsageError(_few_groups([r for u in units for r in u.records], units, len(shares) + 1))
+    labels = sum((u.labels for u in units), Counter[str]())
+    best: tuple[tuple[int, int, float], dict[str, str]] | None = None
+    for draw in range(DRAWS):
+        found = _fill(_order(units, seed, draw), shares)
+        cost, close = _cost(units, found, shares, labels)
+        if best is None or cost < best[0]:
+            best = (cost, found)
+        if close:
+            break
+    assert best is not None
+    if best[0][0]:
+        trained = {label for u in units if u.name not in best[1] for label in u.labels}
+        lost = sorted(set(labels) - trained)
+        raise UsageError(
+            f"split by group: {_names(lost)} would be missing from training, because too few groups have it; record it with more "
+            'of them, or split by = "file"'
+        )
+    return best[1]
+
+
+def _fill(ordered: Sequence[Unit], shares: Mapping[str, float]) -> dict[str, str]:
+    """Test from the front, validation from the back: each unit that brings the side nearer to its share.
+
+    A side gets one unit at least, and train keeps one; there are more units than shares.
+    """
+    total = sum(u.size for u in ordered)
+    found: dict[str, str] = {}
+    for n, (side, share) in enumerate(shares.items()):
+        turn = list(ordered if side == "test" else reversed(ordered))
+        taken, wanted = 0, share * total
+        for unit in turn:
+            if len(ordered) - len(found) <= len(shares) - n:  # one for train and for each side to come
+                break
+            if unit.name not in found and abs(taken + unit.size - wanted) < abs(taken - wanted):
+                found[unit.name] = side
+                taken += unit.size
+        if not taken:
+            smallest = min((u for u in turn if u.name not in found), key=lambda u: u.size)
+            found[smallest.name] = side
+    return found
+
+
+def _cost(
+    units: Sequence[Unit], found: Mapping[str, str], shares: Mapping[str, float], labels: Counter[str]
+) -> tuple[tuple[int, int, float], bool]:
+    """((labels missing from training, labels missing from a held-out side, squared distance from the shares), close)."""
+    total = sum(labels.values())
+    counts: dict[str, Counter[str]] = {side: Counter() for side in (*shares, "train")}
+    for unit in units:
+        counts[found.get(unit.name, "train")].update(unit.labels)
+    untrained = sum(not counts["train"][label] for label in labels)
+    unseen = sum(not counts[side][label] for side in shares for label in labels)
+    distance, close = 0.0, untrained == 0 and unseen == 0
+    for side, share in shares.items():
+        off = sum(counts[side].values()) / total - share
+        mix = math.fsum((counts[side][label] / n - share) ** 2 for label, n in labels.items()) / len(labels)
+        distance += off**2 + mix
+        close = close and abs(off) <= CLOSE * share
+    return (untrained, unseen, distance), close
+
+
+# --- sentences ---------------------------------------------------------------------------------------------------------
+
+
+def _few_groups(records: Sequence[Record], units: Sequence[Unit], needed: int) -> str:
+    groups = sorted({r.group for r in records})
+    if len(groups) >= needed:
+        tied = max(units, key=lambda u: len({r.group for r in u.records}))
+        return f"copies of recordings tie the groups {_names(sorted({r.group for r in tied.records}))} together; drop the copies"
+    have = f"there is only one group ({plain(groups[0])})" if len(groups) == 1 else f"there are {len(groups)} groups"
+    return f'{have}, a split by group needs {needed}; record more of them, hold out less, or split by = "file"'
+
+
+def _crossing(records: Sequence[Record], split: Mapping[str, str], mark: Callable[[Record], str]) -> dict[str, list[Record]]:
+    """Mark -> its records, for every mark but "" that lies on more than one side."""
+    found: dict[str, list[Record]] = defaultdict(list)
+    for r in records:
+        if r.key in split and mark(r):
+            found[mark(r)].append(r)
+    return {name: part for name, part in found.items() if len({split[r.key] for r in part}) > 1}
+
+
+def _sides(records: Sequence[Record], split: Mapping[str, str]) -> str:
+    present = {split[r.key] for r in records}
+    return " and ".join(s for s in SPLITS if s in present)
+
+
+def _names(names: Sequence[str] | Mapping[str, object]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+    return ", ".join(plain(n) for n in listed[:SHOWN]) + more

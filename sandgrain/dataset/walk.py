@@ -1,0 +1,153 @@
+"""What lies below a folder, and opening it: never outside, and only plain files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from sandgrain.base.errors import UsageError
+from sandgrain.dataset.names import escape
+from sandgrain.dataset.readers.base import MAX_FILE, BadFileError
+from sandgrain.dataset.records import BadFile
+
+MAX_FILES = 1 << 20  # of a data set: a million records take about a gigabyte
+MAX_DEPTH = 32  # folders within folders
+OUTSIDE = "leads outside the folder"
+SPECIAL = {
+    stat.S_IFIFO: "is a named pipe", stat.S_IFSOCK: "is a socket",
+    stat.S_IFCHR: "is a device", stat.S_IFBLK: "is a device", stat.S_IFDIR: "is a folder",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plain file: its path below the root (posix), its size in bytes, and when it was changed."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def walk(root: Path, wanted: Callable[[str], bool]) -> tuple[list[Found], list[BadFile]]:
+    """The wanted files below `root`, sorted by path, and what was found that cannot be read.
+
+    Names that begin with a dot are passed over. Links are followed when they lead to a file below `root`; links to folders
+    are not followed. Raises UsageError for more than MAX_FILES files.
+    """
+    files: list[Found] = []
+    bad: list[BadFile] = []
+    base, folders = os.path.realpath(root), [""]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(Path(base, folder)) as entries:
+                for entry in entries:
+                    if not entry.name.startswith("."):
+                        _take(entry, folder + entry.name, base, wanted, files, bad, folders)
+        except OSError as error:
+            bad.append(BadFile(escape(folder), f"cannot be listed ({error.strerror})"))
+        if len(files) + len(bad) > MAX_FILES:
+            raise UsageError(f"{escape(str(root))} holds more than {MAX_FILES} files; take a part of them with files = [...]")
+    return sorted(files, key=lambda f: f.path), bad
+
+
+def _take(
+    entry: os.DirEntry[str],
+    path: str,
+    base: str,
+    wanted: Callable[[str], bool],
+    files: list[Found],
+    bad: list[BadFile],
+    folders: list[str],
+) -> None:
+    """Sort one entry into files, bad files, folders to come, or nothing."""
+    if entry.is_dir(follow_symlinks=False):
+        if path.count("/") >= MAX_DEPTH:
+            bad.append(BadFile(escape(path), f"lies more than {MAX_DEPTH} folders deep"))
+        else:
+            folders.append(f"{path}/")
+        return
+    try:
+        if entry.is_symlink():
+            if not (wanted(path) or entry.is_dir()):
+                return
+            if not _inside(os.path.realpath(entry.path), base):
+                raise BadFileError(OUTSIDE)
+        elif not wanted(path):
+            return
+        about = entry.stat()
+        if stat.S_ISDIR(about.st_mode):
+            raise BadFileError("is a link to a folder; such links are not followed")
+        check_plain(about)
+        files.append(Found(path, about.st_size, about.st_mtime_ns))
+    except BadFileError as error:
+        bad.append(BadFile(escape(path), str(error)))
+    except OSError as error:
+        what = "is a link that leads nowhere" if entry.is_symlink() else f"cannot be read ({error.strerror})"
+        bad.append(BadFile(escape(path), what))
+
+
+def check_plain(about: os.stat_result) -> None:
+    """Raises BadFileError for what is not a plain file of a size that can be read."""
+    if not stat.S_ISREG(about.st_mode):
+        raise BadFileError(SPECIAL.get(stat.S_IFMT(about.st_mode), "is no plain file"))
+    if not about.st_size:
+        raise BadFileError("is empty")
+    if about.st_size > MAX_FILE:
+        raise BadFileError(f"has {about.st_size} bytes; at most {MAX_FILE} are read")
+
+
+def _inside(real: str, base: str) -> bool:
+    return real.startswith(base.rstrip("/") + "/")
+
+
+def open_inside(root: Path, path: str) -> BinaryIO:
+    """Open the plain file `path` below `root` for reading. Raises BadFileError; never blocks, never leaves `root`."""
+    parts = path.split("/")
+    if "" in parts or ".." in parts or "\0" in path:
+        raise BadFileError(OUTSIDE)
+    try:
+        try:
+            handle = _descend(root, parts)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+            handle = _descend(root, _resolved(root, path))
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise BadFileError("is not there" if missing else f"cannot be read ({error.strerror})") from None
+    try:
+        check_plain(os.fstat(handle))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _descend(root: Path, parts: list[str]) -> int:
+    """A handle of the file, opened folder by folder; a link on the way is an OSError."""
+    at = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for k, part in enumerate(parts):
+        last = k == len(parts) - 1
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags |= os.O_NONBLOCK | os.O_NOCTTY if last else os.O_DIRECTORY
+        try:
+            below = os.open(part, flags, dir_fd=at)
+        finally:
+            os.close(at)
+        at = below
+    return at
+
+
+def _resolved(root: Path, path: str) -> list[str]:
+    """The parts of what a link below `root` leads to. Raises BadFileError when it is not below `root`."""
+    base = os.path.realpath(root)
+    real = os.path.realpath(Path(base, path))
+    if not _inside(real, base):
+        raise BadFileError(OUTSIDE)
+    return real[len(base.rstrip("/")) + 1 :].split("/")

@@ -1,0 +1,150 @@
+"""Long recordings as windows of one length, streamed from disk one recording at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.base.errors import UsageError
+from sandgrain.base.text import plain
+from sandgrain.dataset.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Windowing:
+    """How a recording is cut along its first axis, all in samples.
+
+    `length` of a window; `stride` from one to the next, 0 for `length`. `pad`: where a recording that is shorter lies in its one
+    window ("center", "end": at the end stands the padding), or "none" to leave it out. `fill`: padding with zeros or with the
+    first and last sample, which suits sensors that do not rest at zero. A longer recording is never padded: samples behind
+    the last whole window are left out, as they would be on the board.
+    """
+
+    length: int
+    stride: int = 0
+    pad: Literal["center", "end", "none"] = "center"
+    fill: Literal["zero", "edge"] = "zero"
+
+    def __post_init__(self) -> None:
+        if self.length < 1 or self.stride < 0:
+            raise UsageError(f"windows of {self.length} samples every {self.stride}; both must be positive")
+        if self.pad not in ("center", "end", "none") or self.fill not in ("zero", "edge"):
+            raise UsageError(f"padding {self.pad} with {self.fill}; use center, end or none, with zero or edge")
+
+    @classmethod
+    def of(
+        cls, seconds: float, stride: float, rate: float, pad: Literal["center", "end", "none"] = "center",
+        fill: Literal["zero", "edge"] = "zero",
+    ) -> Windowing:  # fmt: skip
+        """From seconds, at `rate` Hz. Raises UsageError where a window is shorter than a sample."""
+        length, step = round(seconds * rate), round(stride * rate)
+        if length < 1 or (stride > 0 and step < 1):
+            raise UsageError(f"a window of {seconds:g} s every {stride:g} s is less than a sample at {rate:g} Hz; make it longer")
+        return cls(length, step, pad, fill)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Samples `start` to `stop` of a recording, with so many samples of padding on both sides."""
+
+    start: int
+    stop: int
+    pad_before: int = 0
+    pad_after: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A window of a recording. `index`: which one of it. `x`: [length, channels], or an image; a copy."""
+
+    record: Record
+    index: int
+    x: Array
+
+
+def windows_of(shape: Sequence[int], windowing: Windowing | None) -> list[Window]:
+    """The windows of a recording of `shape` (samples first), in order. Without `windowing` it is one window."""
+    samples = shape[0]
+    if windowing is None:
+        return [Window(0, samples)]
+    length, stride = windowing.length, windowing.stride or windowing.length
+    if samples >= length:
+        return [Window(s, s + length) for s in range(0, samples - length + 1, stride)]
+    if windowing.pad == "none" or samples == 0:
+        return []
+    missing = length - samples
+    before = missing // 2 if windowing.pad == "center" else 0
+    return [Window(0, samples, before, missing - before)]
+
+
+def cut(x: Array, window: Window, fill: Literal["zero", "edge"] = "zero") -> Array:
+    """The window of recording `x` [samples, ...], padded; a copy, of x's dtype."""
+    part = x[window.start : window.stop]
+    if not (window.pad_before or window.pad_after):
+        return np.array(part)
+    sides = [(window.pad_before, window.pad_after)] + [(0, 0)] * (x.ndim - 1)
+    return np.pad(part, sides, mode="edge") if fill == "edge" else np.pad(part, sides)
+
+
+def count(records: Sequence[Record], windowing: Windowing | None) -> int:
+    """How many windows `stream` gives; nothing is loaded."""
+    return sum(len(windows_of(r.shape, windowing)) for r in records)
+
+
+def stream(
+    records: Sequence[Record],
+    load: Callable[[Record], Array],
+    windowing: Windowing | None = None,
+    *,
+    seed: int | None = None,
+    epoch: int = 0,
+    buffer: int = 4096,
+) -> Iterator[Cut]:
+    """Every window of every record once. `load` gives a record's samples, of the shape that the record states.
+
+    One recording is held at a time. Without `seed` windows come in order. With one, recordings come in an order that `seed` and
+    `epoch` decide, and windows are mixed by a buffer: each comes from a random place among `buffer` that wait (their samples
+    are held: that, times a window's bytes, is the memory it takes). The same arguments give the same order.
+    """
+    if seed is None:
+        yield from _in_order(records, load, windowing)
+        return
+    rng = generator(seed, epoch, "order")
+    shuffled = [records[int(k)] for k in rng.permutation(len(records))]
+    waiting: list[Cut] = []
+    for item in _in_order(shuffled, load, windowing):
+        if len(waiting) < max(buffer, 1):
+            waiting.append(item)
+            continue
+        place = int(rng.integers(len(waiting)))
+        ready, waiting[place] = waiting[place], item
+        yield ready
+    for k in rng.permutation(len(waiting)):
+        yield waiting[int(k)]
+
+
+def generator(*parts: object) -> np.random.Generator:
+    """A generator seeded by a hash of `parts` (numbers and strings): the same on every machine, whatever ran before."""
+    text = "\0".join(str(p) for p in parts).encode("utf-8", "surrogatepass")
+    return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")))
+
+
+def _in_order(records: Sequence[Record], load: Callable[[Record], Array], windowing: Windowing | None) -> Iterator[Cut]:
+    fill = "zero" if windowing is None else windowing.fill
+    for record in records:
+        windows = windows_of(record.shape, windowing)
+        if not windows:
+            continue
+        x = load(record)
+        if x.shape != tuple(record.shape):
+            raise UsageError(
+                f"{plain(record.key)}: has the shape {list(x.shape)}, and {list(record.shape)} when it was read first; read the data again"
+            )
+        for index, window in enumerate(windows):
+            yield Cut(record, index, cut(x, window, fill))
+        del x  # before the next one is loaded

@@ -1,1 +1,0 @@
-"""Writers of foreign formats: graph in, bytes out."""

@@ -1,0 +1,64 @@
+"""Blocks that describe a whole window of a sensor by a few numbers."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from sandgrain.base.errors import UsageError
+from sandgrain.frontend.blocks.audio import Fft
+from sandgrain.frontend.blocks.base import Block, Stage, fft_size
+from sandgrain.frontend.build import Builder
+from sandgrain.frontend.signal import Kind
+from sandgrain.graph.ops.signal.vibration import attributes
+
+Statistic = Literal[
+    "mean", "std", "rms", "min", "max", "range", "mean_abs", "skewness", "kurtosis", "zero_crossings", "crest"
+]  # fmt: skip
+
+
+class Statistics(Block):
+    """Numbers that say how a window's samples are distributed."""
+
+    summary: ClassVar[str] = "mean, deviation, extremes and moments of a window, a channel"
+    kinds: ClassVar[tuple[Kind, ...]] = ("audio", "motion")
+    stage: ClassVar[Stage] = "window"
+
+    block: Literal["statistics"] = "statistics"
+    which: tuple[Statistic, ...] = Field(
+        ("mean", "std", "min", "max", "skewness", "kurtosis", "zero_crossings"),
+        min_length=1,
+        description="which of them, in order",
+    )
+
+    def add(self, builder: Builder) -> None:
+        if len(set(self.which)) != len(self.which):
+            raise UsageError("statistics: `which` names one twice; name each once")
+        builder.add("statistics", which=self.which)
+
+
+class Vibration(Block):
+    """Spectral features of vibration and motion."""
+
+    summary: ClassVar[str] = "band powers, peaks, RMS, skewness, kurtosis and zero crossings of a window, a channel"
+    kinds: ClassVar[tuple[Kind, ...]] = ("audio", "motion")
+    stage: ClassVar[Stage] = "window"
+
+    block: Literal["vibration"] = "vibration"
+    fft: Fft | None = Field(None, description="FFT points; by default the next power of two that holds the window, 512 at most")
+    edges: tuple[float, ...] = Field(
+        (), max_length=65, description="band edges in Hz, rising; by default eight bands of equal width"
+    )
+    peaks: int = Field(2, ge=0, le=8, description="how many of the largest peaks are described by frequency and power")
+
+    which: tuple[Statistic, ...] = Field(
+        ("rms", "skewness", "kurtosis", "zero_crossings"), description="statistics of the samples that stand beside the spectrum"
+    )
+
+    def add(self, builder: Builder) -> None:
+        samples = builder.tensor.shape[1]
+        fft = self.fft or min(512, fft_size(samples, None))
+        half = builder.rate / 2
+        edges = self.edges or tuple(half * k / 8 for k in range(9))
+        builder.add("vibration", **attributes(samples, builder.rate, fft=fft, edges=edges, peaks=self.peaks, which=self.which))

@@ -1,0 +1,74 @@
+"""A graph that grows by one node at a time: what the blocks are given to add themselves to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sandgrain.frontend.signal import Signal
+from sandgrain.graph import rules
+from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.ir import Graph, Node, Tensor, View, attrs
+from sandgrain.graph.ops import OPS
+from sandgrain.graph.ops.signal.base import SignalOp
+from sandgrain.graph.quantization import Quantization, per_tensor
+
+
+class Builder:
+    """A chain of nodes from one signal. `rate` (Hz) follows decimation; `mean` and `std` are None until they are known."""
+
+    def __init__(self, signal: Signal) -> None:
+        self.signal = signal
+        self.rate = signal.rate
+        self._tensors = [signal.tensor()]
+        self.nodes: list[Node] = []
+
+    @property
+    def tensor(self) -> Tensor:
+        """What the next node reads."""
+        return self._tensors[-1]
+
+    def add(
+        self,
+        op: str,
+        shape: Sequence[int] | None = None,
+        dtype: str = "int16",
+        quant: Quantization | None = None,
+        **values: Any,
+    ) -> None:
+        """Append `op` with attributes `values`; the output's shape is computed by the op unless it is given."""
+        options = attrs(**values)
+        found = tuple(shape) if shape is not None else OPS[op].shapes((self.tensor,), options)[0]
+        name = f"{op}_{len(self.nodes)}"
+        self._tensors.append(Tensor(name, found, dtype, quant))
+        last = len(self._tensors) - 1
+        self.nodes.append(Node(op, name, (last - 1,), (last,), options))
+        kind = OPS[op]
+        if dtype == "int16" and (step := kind.step(self.view())) is not None and step.takes == "samples":
+            self._tensors[-1] = replace(self._tensors[-1], quant=self._tensors[-2].quant)
+        if dtype == "int16" and isinstance(kind, SignalOp) and kind.finishes:
+            self._tensors[-1] = replace(self._tensors[-1], quant=per_tensor(kind.fixed_scale(self.view()), 0))
+
+    def view(self) -> View:
+        """The last node with its tensors."""
+        return View(self.nodes[-1], (self._tensors[-2],), (self._tensors[-1],))
+
+    def replace_last(self, quant: Quantization, **values: Any) -> None:
+        """Let the last node write int8 with `quant`; `values` are added to its attributes."""
+        node = self.nodes[-1]
+        self.nodes[-1] = replace(node, attrs=attrs(**{**node.attrs, **values}))
+        self._tensors[-1] = replace(self._tensors[-1], dtype=INT8, quant=quant)
+
+    def graph(self, name: str = "features") -> Graph:
+        """The checked graph. Raises ModelError where options do not fit the signal."""
+        made = Graph(name, tuple(self._tensors), tuple(self.nodes), (0,), (len(self._tensors) - 1,))
+        rules.check(made)
+        return made
+
+
+def fixed(real: float, scale: float) -> int:
+    """`real` in units of `scale`, rounded."""
+    return int(np.floor(real / scale + 0.5))

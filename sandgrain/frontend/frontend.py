@@ -1,0 +1,81 @@
+"""A front end: a pipeline whose normalization is known. It is saved beside a model, and joined to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sandgrain.base.errors import ModelError
+from sandgrain.frontend.blocks import parse
+from sandgrain.frontend.pipeline import Normalization, Pipeline
+from sandgrain.frontend.signal import Signal
+from sandgrain.graph.ir import Graph, Node, Tensor, attrs
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """Raw samples to a model's input. `stride`: samples from one result of a stream to the next, 0: no stream."""
+
+    pipeline: Pipeline
+    normalization: Normalization
+    stride: int = 0
+
+    def graph(self) -> Graph:
+        """Raw samples in, int8 features out."""
+        return self.pipeline.graph(self.normalization)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object that `from_json` takes back."""
+        signal = self.pipeline.signal
+        return {
+            "signal": {"kind": signal.kind, "shape": list(signal.shape), "rate": signal.rate},
+            "blocks": [block.model_dump(mode="json") for block in self.pipeline.blocks],
+            "normalization": self.normalization.to_json(),
+            "stride": self.stride,
+        }
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> FrontEnd:
+        """Raises KeyError, TypeError or ValueError for what is none, UsageError or ModelError for what cannot be."""
+        raw = facts["signal"]
+        if raw["kind"] not in ("audio", "motion", "image"):
+            raise ValueError("an unknown kind of signal")
+        signal = Signal(raw["kind"], tuple(int(d) for d in raw["shape"]), float(raw["rate"]))
+        return cls(
+            Pipeline(signal, parse(facts["blocks"])), Normalization.from_json(facts["normalization"]), int(facts["stride"])
+        )
+
+
+def join(front: Graph, model: Graph) -> Graph:
+    """One graph from raw samples to the model's outputs.
+
+    The model has one int8 input with as many elements as the front's output and the same quantization; another shape of it is
+    bridged by a reshape, which costs nothing. Raises ModelError otherwise.
+    """
+    if len(model.inputs) != 1:
+        raise ModelError(f"the model has {len(model.inputs)} inputs; features feed one")
+    given, taken = front.tensors[front.outputs[0]], model.tensors[model.inputs[0]]
+    if taken.dtype != given.dtype or taken.size != given.size:
+        raise ModelError(
+            f"features are {given.dtype} {list(given.shape)}, the model takes {taken.dtype} {list(taken.shape)}; train it on them"
+        )
+    if taken.quant is None or given.quant is None or taken.quant != given.quant:
+        raise ModelError(
+            f"features are quantized by {given.quant}, the model's input by {taken.quant}; train it on these features"
+        )
+    tensors: list[Tensor] = list(front.tensors)
+    nodes: list[Node] = list(front.nodes)
+    index: dict[int, int] = {model.inputs[0]: front.outputs[0]}
+    if given.shape != taken.shape:
+        tensors.append(replace(taken, name="features"))
+        index[model.inputs[0]] = len(tensors) - 1
+        nodes.append(Node("reshape", "features", (front.outputs[0],), (len(tensors) - 1,), attrs(shape=taken.shape)))
+    for k, tensor in enumerate(model.tensors):
+        if k not in index:
+            index[k] = len(tensors)
+            tensors.append(tensor)
+    for node in model.nodes:
+        ins, outs = (tuple(index[i] if i >= 0 else i for i in ends) for ends in (node.inputs, node.outputs))
+        nodes.append(replace(node, inputs=ins, outputs=outs))
+    return Graph(model.name, tuple(tensors), tuple(nodes), front.inputs, tuple(index[i] for i in model.outputs), model.labels)

@@ -1,0 +1,1 @@
+"""From one data type or scale to another."""

@@ -1,0 +1,63 @@
+"""float32 to int8, or int8 to int8 under another scale and zero point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.base import Call, Draw, Foreign, In, Kernel, Out, need_dtype, need_per_tensor_int8
+from sandgrain.graph.ops.samples import activation_tensor, draw_quant, one_op
+from sandgrain.graph.ops.table.unary import UnaryOp, draw_shape, lut_kernel, rescale, split_multiplier
+from sandgrain.graph.quantization import Int64, quantize
+
+
+def _evaluate(view: View, x: Int64) -> Array:
+    pair = split_multiplier(view.input(0).scale / view.out.scale)
+    return rescale(x - view.input(0).zero_point, pair) + view.out.zero_point
+
+
+def _from_int8(view: View) -> bool:
+    return view.input(0).dtype == "int8"
+
+
+def _from_float(view: View) -> bool:
+    return view.input(0).dtype == "float32"
+
+
+def _lower_float(view: View) -> tuple[Call, ...]:
+    fields = {"scale": view.out.scale, "zero_point": view.out.zero_point, "count": view.out.size}
+    return (Call("portable/quantize_f32_s8.h", fields, (In(0), Out(0))),)
+
+
+class Quantize(UnaryOp):
+    name = "quantize"
+    summary = "float32 or int8 to int8 under another scale and zero point"
+    foreign = (Foreign("QUANTIZE", 114, version=2, int16=True),)
+    evaluate = staticmethod(_evaluate)
+    kernels = (
+        lut_kernel(_evaluate, accepts=_from_int8),
+        Kernel("quantize_f32_s8", _lower_float, accepts=_from_float, in_place=lambda view: (0,)),
+    )
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = x  # to another scale, which real numbers do not have
+        return result
+
+    def check(self, view: View) -> None:
+        need_dtype(view.input(0), "int8", "float32")
+        if _from_int8(view):
+            super().check(view)
+        else:
+            need_per_tensor_int8(view.out)
+
+    def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+        x, quant = inputs[0], view.out.quant
+        assert x is not None and quant is not None
+        return super().reference(view, inputs) if _from_int8(view) else (quantize(x, quant, view.out.dtype),)
+
+    def sample(self, draw: Draw) -> Graph:
+        if draw.choice((True, False)):
+            return super().sample(draw)
+        x = Tensor("x", draw_shape(draw), "float32")
+        return one_op(self.name, (x,), (activation_tensor("y", x.shape, draw_quant(draw)),), attrs())

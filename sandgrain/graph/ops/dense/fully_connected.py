@@ -1,0 +1,189 @@
+"""Fully connected layer: rows of `units` weights, one multiplier in all or one a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sandgrain.base.errors import ModelError
+from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.base import (
+    Call,
+    Decoded,
+    Draw,
+    Encoded,
+    Foreign,
+    In,
+    Kernel,
+    Op,
+    Option,
+    Out,
+    Shape,
+    i32,
+    need,
+    need_inputs,
+)
+from sandgrain.graph.ops.channels import Interval, Link, Mask
+from sandgrain.graph.ops.compact import DENSE_COMPACT
+from sandgrain.graph.ops.conv import windows as win
+from sandgrain.graph.ops.conv.weights import (
+    bias_of,
+    channel_multipliers,
+    check_weights,
+    clamp_of,
+    draw_weights,
+    exact_matmul,
+    finish,
+)
+from sandgrain.graph.ops.conv_dsp import DENSE_KERNELS
+from sandgrain.graph.ops.conv_mve import DENSE_KERNELS as MVE_KERNELS
+from sandgrain.graph.ops.dense_portable import DENSE_BLOCKS
+from sandgrain.graph.ops.elementwise.rescale import need_activation, need_multiplier
+from sandgrain.graph.ops.real_math import bias_or_zero, finished, thinned
+from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.graph.ops.sum_bounds import dense_interval
+from sandgrain.graph.ops.traits import Weight
+from sandgrain.graph.quantization import Int32, quantize_multiplier
+
+BLOCK = 4  # units that the portable kernel computes at once
+
+
+def _multipliers(view: View, units: int) -> tuple[Int32, npt.NDArray[np.int8]]:
+    """Per unit (multiplier, shift). All in double precision."""
+    if len(view.input(1).quant.scale) > 1:  # type: ignore[union-attr]
+        return channel_multipliers(view, units)
+    multiplier, shift = quantize_multiplier(_single_ratio(view))
+    return np.full(units, multiplier, np.int32), np.full(units, shift, np.int8)
+
+
+def _single_ratio(view: View) -> float:
+    return view.input(0).scale * view.input(1).scale / view.out.scale
+
+
+def _pack(weights: Array) -> Array:
+    """[units, depth] in the order they are read: blocks of 4 units interleaved, then the last rows one by one."""
+    units, depth = weights.shape
+    blocks = units - units % BLOCK
+    interleaved = weights[:blocks].reshape(-1, BLOCK, depth).transpose(0, 2, 1)
+    return np.concatenate([interleaved.reshape(-1), weights[blocks:].reshape(-1)])
+
+
+def _lower_portable(view: View) -> tuple[Call, ...]:
+    x, weights = view.input(0), view.const(1)
+    units, depth = weights.shape
+    multiplier, shift = _multipliers(view, units)
+    # Every input is read, so the zero point's share is a constant: fold it into the bias.
+    bias = bias_of(view, units).astype(np.int64) - x.zero_point * weights.astype(np.int64).sum(axis=1)
+    low, high = clamp_of(view)
+    fields: dict[str, int | float | tuple[int, ...] | Array] = {
+        "weights": _pack(weights), "bias": i32(bias), "multiplier": multiplier, "shift": shift,
+        "batch": x.size // depth, "depth": depth, "units": units,
+        "out_zero_point": view.out.zero_point, "low": low, "high": high,
+    }  # fmt: skip
+    return (Call("portable/fully_connected_s8.h", fields, (In(0), Out(0))),)
+
+
+class FullyConnected(Op):
+    name = "fully_connected"
+    summary = "fully connected layer with a fused activation"
+    activates = True
+    weights = (Weight(),)
+    foreign = (
+        Foreign(
+            "FULLY_CONNECTED", 9, 8,
+            (Option(win.ACTIVATION_OPTION, 0, "i8"), Option("weights_format", 1, "i8"), Option("keep_num_dims", 2, "bool")),
+            version=4, int16=True,
+        ),
+    )  # fmt: skip
+    kernels = (*MVE_KERNELS, *DENSE_KERNELS, DENSE_BLOCKS, Kernel("fully_connected_s8", _lower_portable), DENSE_COMPACT)
+
+    def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
+        need_inputs(inputs, 2, 3)
+        x, weights = inputs[0], inputs[1]
+        assert x is not None and weights is not None
+        if len(weights.shape) != 2 or weights.size == 0:
+            raise ModelError(f"weights of shape {weights.shape}; they must be [units, depth], neither 0")
+        units, depth = weights.shape
+        if attrs["keep_num_dims"]:
+            if not x.shape or x.shape[-1] != depth:
+                raise ModelError(f"input {x.shape} does not end in the {depth} columns of the weights")
+            return ((*x.shape[:-1], units),)
+        if x.size % depth:
+            raise ModelError(f"{x.size} inputs are not a multiple of the {depth} columns of the weights")
+        return ((x.size // depth, units),)
+
+    def check(self, view: View) -> None:
+        check_weights(view, self.weights[0].channel_axis)
+        scales = view.input(1).quant.scale  # type: ignore[union-attr]
+        need(
+            len(scales) == 1 or len(view.out.shape) == 2,
+            "one scale a unit on an input of more than 2 dimensions; reshape the input to [batch, depth] first",
+        )
+        for scale in scales:
+            need_multiplier(view.input(0).scale * scale / view.out.scale)
+        if len(scales) == 1:
+            need_multiplier(_single_ratio(view))
+        need_activation(view.out, view.attrs["activation"])
+
+    def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+        x, weights = inputs[0], view.const(1)
+        assert x is not None
+        units, depth = weights.shape
+        rows = x.reshape(-1, depth).astype(np.int16) - view.input(0).zero_point
+        acc = exact_matmul(rows, weights.T) + bias_of(view, units)
+        return (finish(view, acc, *_multipliers(view, units)).reshape(view.out.shape),)
+
+    def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
+        weights = view.const(1)
+        return finished(view, len(inputs[0]), inputs[0].reshape(-1, weights.shape[1]) @ weights.T + bias_or_zero(view))
+
+    def taps(self, view: View) -> tuple[Mask, Mask] | None:
+        return np.array([True]), np.array([False])
+
+    def interval(self, view: View, known: Sequence[Interval]) -> Sequence[Interval] | None:
+        taps = self.taps(view)
+        return None if taps is None else [dense_interval(view, taps, known[0])]
+
+    def links(self, view: View) -> Sequence[Link] | None:
+        return []  # every output reads all input channels, and can go alone
+
+    def columns(self, view: View, x: Array, limit: int) -> Array | None:
+        return thinned(x.reshape(-1, view.const(1).shape[1]), limit)[None].astype(np.float64)
+
+    def macs(self, view: View) -> int:
+        return view.out.size * view.input(1).shape[1]
+
+    def decode(
+        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
+    ) -> Decoded:
+        need_inputs(inputs, 2, 3)
+        need(
+            options["weights_format"] == 0, f"weights format {options['weights_format']} is not supported; use the default format"
+        )
+        # Some converters keep the dimensions without saying so; the output's rank tells.
+        keep = bool(options["keep_num_dims"]) or (len(outputs) == 1 and len(outputs[0].shape) > 2)
+        activation = win.activation(options[win.ACTIVATION_OPTION])
+        return Decoded(attrs(activation=activation, keep_num_dims=keep), tuple(range(len(inputs))))
+
+    def encode(self, view: View) -> Encoded:
+        options = {
+            win.ACTIVATION_OPTION: win.ACTIVATION_CODE[view.attrs["activation"]],
+            "weights_format": 0, "keep_num_dims": view.attrs["keep_num_dims"],
+        }  # fmt: skip
+        return Encoded("FULLY_CONNECTED", options, tuple(range(len(view.inputs))))
+
+    def sample(self, draw: Draw) -> Graph:
+        units, depth = draw.choice(SIZES), draw.choice((*SIZES, 33, 64, 100))
+        outer = draw.choice(((1,), (1,), (2,), (3,), (1, 1), (2, 3), (1, 2, 2), ()))
+        x = activation_tensor("x", (*outer, depth), draw_quant(draw))
+        assert x.quant is not None
+        weights, bias, out_quant = draw_weights(draw, (units, depth), 0, x.quant)
+        assert weights.quant is not None
+        keep = len(outer) == 1 or (weights.quant.per_tensor and outer != () and draw.choice((True, False)))
+        activation = draw.choice(("none", "relu", "relu6", "relu_n1_to_1"))
+        a = attrs(activation=activation, keep_num_dims=keep)
+        y = activation_tensor("y", self.shapes((x, weights), a)[0], out_quant)
+        return one_op(self.name, (x, weights, draw.choice((bias, None))), (y,), a)

@@ -1,0 +1,1 @@
+"""One output element from one element of each input, by arithmetic."""

@@ -1,0 +1,44 @@
+"""What maximum and minimum share: bytes are compared, so inputs and output have one scale and zero point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sandgrain.graph.ir import Array, Graph, View
+from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, need, same_quant
+from sandgrain.graph.ops.elementwise.broadcast import Binary, loop_fields, unrepeated
+from sandgrain.graph.ops.table.unary import Fields
+from sandgrain.graph.ops.traits import ALL_INPUTS
+
+
+def extreme_kernel(*, larger: bool) -> Kernel:
+    """The portable kernel."""
+
+    def lower(view: View) -> tuple[Call, ...]:
+        fields: Fields = {**loop_fields(view.input(0), view.input(1)), "larger": int(larger)}
+        return (Call("portable/extreme_s8.h", fields, (In(0), In(1), Out(0))),)
+
+    return Kernel("extreme_s8", lower, in_place=unrepeated)
+
+
+class Extreme(Binary):
+    """maximum or minimum."""
+
+    activates = False
+    same_scale_inputs = ALL_INPUTS
+
+    def check(self, view: View) -> None:
+        super().check(view)
+        alike = same_quant(view.input(0), view.out) and same_quant(view.input(1), view.out)
+        need(alike, "inputs and output are quantized differently, and bytes are compared; add QUANTIZE layers")
+
+    def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+        a, b = inputs
+        assert a is not None and b is not None
+        return (self.combined(a, b),)
+
+    def sample(self, draw: Draw) -> Graph:
+        graph = super().sample(draw)
+        quant = graph.tensors[graph.inputs[0]].quant
+        return replace(graph, tensors=tuple(replace(t, quant=quant) for t in graph.tensors))

@@ -1,0 +1,1 @@
+"""Elements that move, are repeated or interpolated."""

@@ -1,0 +1,31 @@
+"""x / (1 + exp(-x)), also called swish (Elfwing et al. 2017)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sandgrain.graph.ir import Array, Attrs, View
+from sandgrain.graph.ops.table.smooth import Curve, Reals, rounded
+from sandgrain.graph.ops.table.unary import lut_kernel
+from sandgrain.graph.quantization import Int64
+
+
+def silu(x: Reals) -> Reals:
+    result: Reals = 0.5 * x * (1.0 + np.tanh(0.5 * x))
+    return result
+
+
+def _evaluate(view: View, x: Int64) -> Array:
+    return rounded(silu)(view, x)
+
+
+class Silu(Curve):
+    name = "silu"
+    summary = "x / (1 + exp(-x))"
+    evaluate = staticmethod(_evaluate)
+    kernels = (lut_kernel(_evaluate),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = silu(x)
+        return result

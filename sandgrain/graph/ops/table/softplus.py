@@ -1,0 +1,31 @@
+"""log(1 + exp(x)), a smooth relu."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sandgrain.graph.ir import Array, Attrs, View
+from sandgrain.graph.ops.table.smooth import Curve, Reals, rounded
+from sandgrain.graph.ops.table.unary import lut_kernel
+from sandgrain.graph.quantization import Int64
+
+
+def softplus(x: Reals) -> Reals:
+    result: Reals = np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+    return result
+
+
+def _evaluate(view: View, x: Int64) -> Array:
+    return rounded(softplus)(view, x)
+
+
+class Softplus(Curve):
+    name = "softplus"
+    summary = "log(1 + exp(x))"
+    evaluate = staticmethod(_evaluate)
+    kernels = (lut_kernel(_evaluate),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = softplus(x)
+        return result

@@ -1,0 +1,41 @@
+"""tanh(x): the output's quantization is fixed, scale 1/128 and zero point 0."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sandgrain.graph import fixedpoint
+from sandgrain.graph.ir import Array, Attrs, View
+from sandgrain.graph.ops.base import Draw, Foreign, need
+from sandgrain.graph.ops.table.sigmoids import INPUT_BITS, input_in_q4
+from sandgrain.graph.ops.table.unary import UnaryOp, lut_kernel
+from sandgrain.graph.quantization import Int64, Quantization, per_tensor, rounding_shift
+
+OUTPUT = per_tensor(1 / 128, 0)
+
+
+def _evaluate(view: View, x: Int64) -> Array:
+    raw, low, high = input_in_q4(view.input(0), x)
+    values = rounding_shift(fixedpoint.tanh(raw, INPUT_BITS), 31 - 7)
+    return np.where(low, -128, np.where(high, 127, values))
+
+
+class Tanh(UnaryOp):
+    name = "tanh"
+    summary = "tanh(x)"
+    fixed_output = OUTPUT
+    foreign = (Foreign("TANH", 28, version=2, int16=True),)
+    evaluate = staticmethod(_evaluate)
+    kernels = (lut_kernel(_evaluate),)
+
+    @staticmethod
+    def curve(x: Array, options: Attrs) -> Array:
+        result: Array = np.tanh(x)
+        return result
+
+    def check(self, view: View) -> None:
+        super().check(view)
+        need(view.out.quant == OUTPUT, "output not quantized with scale 1/128 and zero point 0; quantize the model again")
+
+    def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
+        return OUTPUT

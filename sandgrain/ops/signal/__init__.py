@@ -1,1 +1,0 @@
-"""Ops on raw signals: what stands between a sensor and a model. No model file holds them; `sandgrain.features` makes them."""

@@ -1,0 +1,119 @@
+"""The project's network: trained once for the same data, model, options and seed, and then read from the store."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.base.errors import UsageError
+from sandgrain.base.progress import Progress
+from sandgrain.frontend.frontend import FrontEnd
+from sandgrain.project.build.samples import Samples
+from sandgrain.project.build.store import digest
+
+if TYPE_CHECKING:  # PyTorch takes seconds to import, and is needed only where something is trained
+    from sandgrain.train.network import Recipe
+
+NO_VALIDATION = "no validation side: the epoch with the least loss on the training windows was taken"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """`model`: the int8 network, a .tflite or a graph's text; `after_training`: as they were before training in int8. `scores`: the float network's outputs on
+    the test features, float32 [n, classes]. `history`: training -> figure -> a value an epoch.
+    """
+
+    model: bytes
+    after_training: bytes
+    scores: Array
+    history: Mapping[str, Mapping[str, list[float]]]
+    parameters: int
+    notes: tuple[str, ...] = ()
+
+
+def trained(samples: Samples, seed: int, progress: Progress) -> Trained:
+    """The network of a project. Checkpoints and the result are kept in the store: a killed run goes on where it was."""
+    if len(samples.found.labels) < 2:
+        raise UsageError(f"[data]: {len(samples.found.labels)} label; a classifier needs two")
+    project, store = samples.found.loaded.project, samples.store
+    facts = [samples.key, list(project.augment), project.model, project.train, seed, _own_module(samples)]
+    key = digest("network", *facts)
+    made = store.arrays("network", key, lambda: _make(samples, seed, key, progress))
+    facts = json.loads(made["facts"].tobytes())
+    return Trained(
+        made["model"].tobytes(),
+        made["after_training"].tobytes(),
+        made["scores"],
+        facts["history"],
+        facts["parameters"],
+        tuple(facts["notes"]),
+    )
+
+
+def _make(samples: Samples, seed: int, key: str, progress: Progress) -> dict[str, Array]:
+    from sandgrain.train import network as nets
+
+    quant, store = samples.front.normalization.quant, samples.store
+    watched = bool(samples.records("validation"))
+    feed = nets.Feed(samples.varied, samples.features("validation") if watched else None, quant)
+    checkpoints = store.checkpoint("training", key), store.checkpoint("qat", key)
+    net = nets.make(recipe(samples, seed), feed, quant, checkpoints, progress)
+    facts = {
+        "history": {name: asdict(h) for name, h in net.history.items()},
+        "parameters": net.parameters,
+        "notes": [note for note in (net.note, "" if watched else NO_VALIDATION) if note],
+    }
+    text = json.dumps(facts).encode()
+    return {
+        "model": np.frombuffer(net.model, np.uint8), "after_training": np.frombuffer(net.after_training, np.uint8),
+        "scores": net.floats(samples.features("test")[0]), "facts": np.frombuffer(text, np.uint8),
+    }  # fmt: skip
+
+
+def recipe(samples: Samples, seed: int, front: FrontEnd | None = None, width: int | None = None) -> Recipe:
+    """What is trained; `front` and `width`: other features or another width than the project's."""
+    from sandgrain.train.loop import Options
+    from sandgrain.train.network import Recipe
+
+    loaded = samples.found.loaded
+    m, t = loaded.project.model, loaded.project.train
+    options = Options(
+        epochs=t.epochs, batch=t.batch, lr=t.lr, schedule=t.schedule, weight_decay=t.weight_decay, patience=t.patience,
+        label_smoothing=t.label_smoothing, class_weights=t.class_weights, seed=seed,
+    )  # fmt: skip
+    shape = (front or samples.front).pipeline.shape
+    return Recipe(
+        m.name, shape, len(samples.found.labels), channels(m.name, m.width) if width is None else width, m.options, options,
+        t.qat, loaded.folder,
+    )  # fmt: skip
+
+
+def channels(name: str, width: int) -> int | None:
+    """The width in channels; 0 is the family's own. None for a user's module."""
+    from sandgrain.train import models, network
+
+    if ":" in name:
+        return None
+    return width or models.CATALOGUE[network.family(name)].width
+
+
+def _own_module(samples: Samples) -> str:
+    """A hash of the file of a user's module, so that an edit trains it again; what it imports is not looked at."""
+    loaded = samples.found.loaded
+    module, colon, _ = loaded.project.model.name.partition(":")
+    if not colon:
+        return ""
+    beside = loaded.folder.joinpath(*module.split(".")).with_suffix(".py")
+    try:
+        spec: Any = None if beside.is_file() else importlib.util.find_spec(module)
+        return hashlib.sha256((beside if spec is None else Path(spec.origin)).read_bytes()).hexdigest()
+    except (ImportError, AttributeError, TypeError, ValueError, OSError):
+        return ""  # whoever imports it will say what is wrong

@@ -1,0 +1,156 @@
+"""A project's windows as a network sees them: features of each side, and varied ones for training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.base.errors import UsageError
+from sandgrain.bundle import features_in_c
+from sandgrain.dataset import augment, ingest, kinds
+from sandgrain.dataset.readers import make_layout
+from sandgrain.dataset.readers.audio import AudioOptions
+from sandgrain.dataset.records import Record
+from sandgrain.dataset.windows import Cut, Windowing, count, stream
+from sandgrain.frontend.frontend import FrontEnd
+from sandgrain.frontend.pipeline import Normalization, Pipeline
+from sandgrain.project.build.store import Store, digest
+from sandgrain.project.features import pipeline_of, windowing_of
+from sandgrain.project.inspection import Inspection
+
+VARIANTS = 8  # versions of the training set: epoch e sees number e % VARIANTS
+HELD = 1 << 29  # bytes of varied training sets that stay in memory; of larger ones the last
+BACKGROUND = 64  # background recordings at most that are held in memory
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """`found`: the project's data, read and split. Features are computed once and kept in `store`."""
+
+    found: Inspection
+    store: Store
+    seed: int = 0
+    _memory: dict[Any, Any] = field(default_factory=dict)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        return pipeline_of(self.found)
+
+    @cached_property
+    def windowing(self) -> Windowing | None:
+        return windowing_of(self.found.loaded.project.data, self.found.records[0].rate)
+
+    @cached_property
+    def stride(self) -> int:
+        """Samples from one result of a stream to the next; 0 for pictures and for features that need the whole window."""
+        signal = self.pipeline.signal
+        if not kinds.of(signal.kind).sampled or any(getattr(b, "peak", False) for b in self.pipeline.blocks):
+            return 0
+        chosen = self.found.loaded.project.data.stride_s
+        return max(round((chosen or signal.shape[0] / signal.rate / 4) * signal.rate), 1)
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of the data, how it is split and cut, and what is computed from it."""
+        project = self.found.loaded.project
+        sides = sorted(self.found.sides.items())
+        return digest(self.found.manifest.sha256, project.data, sides, list(self.found.loaded.blocks))
+
+    @cached_property
+    def front(self) -> FrontEnd:
+        """The features, with the mean and deviation of the training windows."""
+        facts = self.store.json("normalization", self.key, lambda: self._fit().to_json())
+        return FrontEnd(self.pipeline, Normalization.from_json(facts), self.stride)
+
+    def _fit(self) -> Normalization:
+        return features_in_c.fit(self.pipeline, (cut.x for cut in self.windows("train")))
+
+    def records(self, side: str) -> list[Record]:
+        return [r for r in self.found.records if self.found.sides[r.key] == side]
+
+    def windows(self, side: str) -> Iterator[Cut]:
+        """Every window of a side, in order."""
+        return stream(self.records(side), self.opened, self.windowing)
+
+    def opened(self, record: Record) -> Array:
+        """A recording's samples."""
+        return ingest.open_record(self.found.manifest, record)
+
+    def features(self, side: str) -> tuple[Array, Array]:
+        """int8 [n, *feature shape] and int64 labels [n]. Raises UsageError where the side has no window."""
+        made = self.store.arrays(f"features_{side}", self.key, lambda: self._features(side, None, 0))
+        if not len(made["y"]):
+            raise UsageError(f"[data.split]: no window for {side}; give it a share")
+        return made["x"], made["y"]
+
+    def varied(self, epoch: int) -> tuple[Array, Array]:
+        """The training side of an epoch: as it is in epoch 0, varied as `[[augment]]` says in the others."""
+        steps = self.augmentation
+        if not steps.steps:
+            return self.features("train")
+        variant = epoch % VARIANTS
+        if variant not in self._memory:
+            key = digest(self.key, list(self.found.loaded.project.augment), self.seed, variant)
+            made = self.store.arrays("varied", key, lambda: self._features("train", steps, variant))
+            if made["x"].nbytes * VARIANTS > HELD:
+                self._memory.clear()
+            self._memory[variant] = made["x"], made["y"]
+        x, y = self._memory[variant]
+        masks = steps.on("features")
+        if masks.steps:
+            x = np.stack([masks.apply(row, str(k), epoch, self.seed) for k, row in enumerate(x)])
+        return x, y
+
+    @cached_property
+    def augmentation(self) -> augment.Augmentation:
+        project = self.found.loaded.project
+        return augment.from_tables(project.augment, project.data.kind, self.background())
+
+    def background(self, most: int = BACKGROUND) -> list[Array]:
+        """The recordings of `[data] background`, `most` of them."""
+        data = self.found.loaded.project.data
+        if not data.background:
+            return []
+        audio = data.layout.get(AudioOptions)
+        layout = make_layout(data.kind, files=data.background, rate=data.rate, resample=audio.resample)
+        manifest = ingest.ingest(self.found.loaded.root, layout)
+        return [ingest.open_record(manifest, r) for r in manifest.records[:most]]
+
+    def _features(self, side: str, steps: augment.Augmentation | None, variant: int) -> dict[str, Array]:
+        names = {label: k for k, label in enumerate(self.found.labels)}
+        labels: list[int] = []
+        raw = steps.on("signal") if steps is not None and variant else None
+
+        def windows() -> Iterator[Array]:
+            for cut in self.windows(side):
+                labels.append(names[cut.record.label])
+                yield cut.x if raw is None else raw.apply(cut.x, f"{cut.record.key}/{cut.index}", variant, self.seed)
+
+        x = features_in_c.extract(self.front, windows())
+        return {"x": x, "y": np.array(labels, np.int64)}
+
+    def count(self, side: str) -> int:
+        """Windows of a side; nothing is read."""
+        return count(self.records(side), self.windowing)
+
+    def spread(self, side: str, most: int) -> list[int]:
+        """The places of at most `most` windows, spread over the side."""
+        total = self.count(side)
+        return [int(k) for k in np.unique(np.linspace(0, total - 1, min(total, most)).astype(int))]
+
+    def cuts(self, side: str, places: Sequence[int]) -> list[Cut]:
+        """These windows of a side, in the order of their places."""
+        chosen, last = set(places), max(places, default=-1)
+        return [cut for k, cut in enumerate(islice(self.windows(side), last + 1)) if k in chosen]
+
+    def raw(self, side: str, places: Sequence[int]) -> tuple[Array, Array]:
+        """These windows as the sensor gives them [n, 1, *signal shape], and their labels."""
+        names = {label: k for k, label in enumerate(self.found.labels)}
+        cuts = self.cuts(side, places)
+        return np.stack([c.x for c in cuts])[:, np.newaxis], np.array([names[c.record.label] for c in cuts], np.int64)

@@ -1,0 +1,195 @@
+"""Writes a first, commented `sandgrain.toml` from a look at the data."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sandgrain.base import files
+from sandgrain.base.errors import UsageError
+from sandgrain.base.text import plain
+from sandgrain.dataset import kinds
+from sandgrain.dataset.augment import from_tables
+from sandgrain.project.file.load import parse, parse_blocks
+from sandgrain.project.file.look import Look, look
+
+LONG_S = 3.0  # recordings longer than this are cut into windows
+GUESSED_RATE = 50.0  # Hz, where the files do not say
+
+
+def write(root: Path, out: Path, *, board: str = "cortex-m4", force: bool = False) -> Look:
+    """Look at `root` and write the project file `out`. Raises UsageError where there is nothing to read, or `out` exists."""
+    if not root.exists():
+        raise UsageError(f"there is no {plain(root, 120)}; name the folder with the data")
+    if out.exists() and not force:
+        raise UsageError(f"{plain(out, 120)} exists already; give --force to replace it, or another --out")
+    found = look(root)
+    folder = root
+    if root.is_file():
+        found, folder = replace(found, files=(root.name,)), root.parent
+    text = render(found, _relative(folder, out.parent), board)
+    project = parse(tomllib.loads(text))  # what is written can be read
+    parse_blocks(project.features)
+    from_tables(project.augment, project.data.kind)
+    with files.output(out, "give another --out") as file:
+        file.write(text.encode())
+    return found
+
+
+def render(found: Look, path: str, board: str) -> str:
+    """The file's text; `path` is what `[data] path` will say."""
+    return (
+        "\n\n".join(
+            "\n".join(part)
+            for part in (_head(), _data(found, path), _split(found), _features(found), _augment(found), _rest(found, board))
+        )
+        + "\n"
+    )
+
+
+def _relative(root: Path, folder: Path) -> str:
+    """`root` seen from `folder`: relative where they share a part of the path, absolute otherwise."""
+    try:
+        text = Path(os.path.relpath(root.resolve(), folder.resolve())).as_posix()
+        text.encode("utf-8")
+    except (ValueError, UnicodeEncodeError):
+        raise UsageError(f"{plain(root, 120)} cannot be written into a text file; give the folder another name") from None
+    return text
+
+
+def _head() -> list[str]:
+    return [
+        "# What Sandgrain needs to know to turn recordings into firmware. Every key: docs/project.md",
+        "# Look at the data first: sandgrain data",
+    ]
+
+
+def _data(found: Look, path: str) -> list[str]:
+    lines = ["[data]", f"path = {quoted(path)}  # or a folder of this name below $SANDGRAIN_DATA", f"kind = {quoted(found.kind)}"]
+    lines += [f"# {plain(note, 110)}" for note in found.notes]
+    lines.append(f"files = {quoted_list(found.files)}  # {found.count} of them")
+    if found.name:
+        lines += [f"name = {quoted(found.name)}", *_comment_labels(found)]
+    elif found.labels:
+        lines += ["# The label is the first folder's name." if not found.table else "", *_comment_labels(found)]
+    for key, value in found.table:
+        lines.append(f"{key} = {_value(value)}{_SAYS.get(key, '')}")
+    lines += kinds.of(found.kind).rate_lines(found.rate, found.resample, GUESSED_RATE)
+    lines += _window(found)
+    lines += [
+        'bad = "skip"  # files that cannot be read: "skip" or "refuse"',
+        'duplicates = "keep"  # copies and near-copies: "keep" or "drop"',
+    ]
+    if found.shape:
+        lines.append(f"# The first image is {found.shape[0]} x {found.shape[1]}, {found.shape[2]} channel(s).")
+    return [line for line in lines if line]
+
+
+_SAYS = {
+    "full_scale": "  # the sensor's range; seen in the data, so look into its data sheet",
+    "segment": "  # rows a recording; empty lines lie between them",
+    "background": '  # no samples, but what [[augment]] kind = "background" mixes in',
+    "labels": "  # file,label[,group[,split]]",
+}
+
+
+def _comment_labels(found: Look) -> list[str]:
+    if not found.labels:
+        return []
+    shown = ", ".join(plain(label, 20) for label in found.labels[:12])
+    more = f" and {len(found.labels) - 12} more" if len(found.labels) > 12 else ""
+    people = f"; {found.groups} groups" if found.groups else ""
+    return [f"# {len(found.labels)} labels: {shown}{more}{people}"]
+
+
+def _window(found: Look) -> list[str]:
+    """Whole recordings where they are short; windows that overlap by half where they are long."""
+    if not kinds.of(found.kind).sampled:
+        return []
+    rate = found.rate or GUESSED_RATE
+    seconds = found.seconds or tuple(n / rate for n in found.points)
+    segment = dict(found.table).get("segment")
+    if segment:
+        return ["# A window is a whole recording."]
+    if not seconds:
+        return ["window_s = 1.0  # seconds", "stride_s = 0.5"]
+    longest, usual = seconds[-1], seconds[len(seconds) // 2]
+    if longest > LONG_S and usual > LONG_S:
+        return [f"window_s = 1.0  # the recordings are {seconds[0]:.3g} to {longest:.3g} s long", "stride_s = 0.5"]
+    length = _nice(seconds[int(0.95 * (len(seconds) - 1))])
+    return [
+        f"window_s = {length:g}  # seconds; the recordings are {seconds[0]:.2g} to {longest:.2g} s long",
+        'pad = "center"  # where a shorter one lies in its window',
+    ]
+
+
+def _nice(seconds: float) -> float:
+    """Up to the next 0.05 s, or 0.25 s beyond a second."""
+    step = 0.05 if seconds <= 1 else 0.25
+    return round(-(-(seconds - 1e-6) // step) * step, 4)
+
+
+def _split(found: Look) -> list[str]:
+    if found.has_split:
+        return [
+            "[data.split]",
+            'by = "given"  # the folders say train and test',
+            "validation = 0.1  # drawn from train",
+            "seed = 0",
+        ]
+    if found.lists:
+        listed = ", ".join(f"{side} = {quoted(name)}" for side, name in found.lists)
+        return [
+            "[data.split]",
+            'by = "given"  # the lists that came with the data; what they do not name is for training',
+            f"lists = {{ {listed} }}",
+        ]
+    if found.groups >= 3:
+        return [
+            "[data.split]",
+            f'by = "group"  # {found.groups} groups; none is on two sides, so that new ones are what is tested',
+            "validation = 0.2", "test = 0.2", "seed = 0",
+        ]  # fmt: skip
+    return ["[data.split]", 'by = "file"', "validation = 0.15", "test = 0.2", "seed = 0"]
+
+
+def _features(found: Look) -> list[str]:
+    return kinds.of(found.kind).first_block(found.rate or GUESSED_RATE, found.shape)
+
+
+def _augment(found: Look) -> list[str]:
+    """One variation that does no harm to any data of the kind."""
+    kind, options, why = kinds.of(found.kind).variation
+    return [f"[[augment]]  # what training sees is varied: {why}", f"kind = {quoted(kind)}", options]
+
+
+def _rest(found: Look, board: str) -> list[str]:
+    model = kinds.of(found.kind).first_model(found.shape)
+    return [
+        "[model]", f"name = {quoted(model)}", "# width = 16  # channels: more are more accurate, slower and bigger", "",
+        "[train]", "epochs = 60", "seed = 0", "",
+        "[target]", f"board = {quoted(board)}  # see: sandgrain targets", "",
+        "[budget]  # the build fails when one is exceeded", '# ram = "32K"', '# flash = "128K"', '# latency = "60ms"', "# accuracy = 0.95",
+    ]  # fmt: skip
+
+
+def quoted(text: str) -> str:
+    """A TOML basic string. JSON's escapes are TOML's, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def quoted_list(items: Sequence[str]) -> str:
+    """A TOML list of strings, in lines of moderate length."""
+    return "[" + ", ".join(quoted(item) for item in items) + "]"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,299 @@
+"""What may stand in `sandgrain.toml`: one model a section, one documented field a key. docs/project.md is made from it.
+
+Types are strict: a number in quotes is a string, and a string is not a number. A key that is not listed is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+
+from sandgrain.base.errors import SandgrainError
+from sandgrain.bundle.budget import Limits, parse_size, parse_time
+from sandgrain.dataset import kinds
+from sandgrain.dataset.readers import keys_of, make_layout, option_classes
+from sandgrain.dataset.records import Layout
+from sandgrain.graph.decisions import MAX_HOLD, MAX_MARGIN, MAX_SMOOTHING, Rule
+
+T = TypeVar("T")
+MAX_LIST = 4096  # entries of any list in the file
+
+
+def _tuple(value: object) -> object:
+    """TOML has lists, the project has tuples; one word may stand for a list of one."""
+    return tuple(value) if isinstance(value, list) else (value,) if isinstance(value, str | int | float) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_tuple), Field(max_length=MAX_LIST)]
+Numbers = Annotated[tuple[float, ...], BeforeValidator(_tuple), Field(max_length=MAX_LIST)]
+if TYPE_CHECKING:
+    KindName = str
+else:
+    KindName = Literal[kinds.names()]
+IN_TOML: dict[Any, Any] = {tuple[str, ...]: Words, tuple[float, ...]: Numbers}  # a type of Python -> the one of a field
+Tables = Annotated[tuple[T, ...], BeforeValidator(_tuple), Field(max_length=MAX_LIST)]
+
+
+def _size(value: object) -> object:
+    """A size may be a number of bytes."""
+    return str(value) if type(value) is int else value
+
+
+Size = Annotated[str, BeforeValidator(_size)]
+
+
+class Section(BaseModel):
+    """A section of the file: frozen, strict, nothing unknown in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, str_max_length=4096)
+
+
+class Split(Section):
+    """How recordings are given to training, validation and test. A group (speaker, subject, device) is never on two sides
+    when `by = "group"`."""
+
+    by: Literal["file", "group", "given"] = Field(
+        "file",
+        description="What is drawn as one: `file` (every recording by itself), `group` (all recordings of a speaker, subject or "
+        "device) or `given` (the data says it: a {split} in `name`, a split column in `labels`, or `choose`).",
+    )
+    stratify: bool = Field(True, description="Draw so that each side has the same mix of labels, when drawn by file.")
+    validation: float = Field(0.15, ge=0, lt=1, description="Share that training is watched with, 0 to 1. 0: none.")
+    test: float = Field(0.2, ge=0, lt=1, description="Share that nothing but the last figure sees, 0 to 1. 0: none.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of the draw.")
+    lists: dict[Literal["validation", "test"], str] = Field(
+        default_factory=dict,
+        description="Text files below `path` with one recording a line, such as "
+        '`{ validation = "validation_list.txt", test = "testing_list.txt" }`; what they do not name is for training. With `by = "given"`.',
+    )
+    choose: dict[Literal["train", "validation", "test"], dict[str, Words]] = Field(
+        default_factory=dict,
+        description="Recordings that go to a side by what `name` matched, such as "
+        '`choose.test = { index = ["0", "1"] }`, whatever `by` is; nothing else is drawn to a side that is chosen or given.',
+    )
+
+    @model_validator(mode="after")
+    def _shares(self) -> Split:
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test together leave nothing to train with; their sum must be below 1")
+        return self
+
+
+Answer = Literal["keep", "drop"]
+
+
+class Files(Section):
+    """Where the recordings are, and how files of every format are read."""
+
+    path: str = Field(
+        ".",
+        min_length=1,
+        description="Folder, relative to this file; looked for below $SANDGRAIN_DATA when it is not there.",
+    )
+    kind: KindName = Field(description="`audio`, `motion` (any sampled sensor) or `image`.")
+    files: Words = Field((), description='Patterns below `path`, such as `["*.wav"]`; empty: every file of this kind.')
+    name: str = Field(
+        "",
+        description="Pattern of a file's path without its suffix, such as `{label}_{group}_{index}`; `{label}`, `{group}` and "
+        "`{split}` have a meaning. Empty: the label is the first folder's name.",
+    )
+    labels: str = Field("", description="CSV file below `path` with columns file, label and, if you like, group and split.")
+    rate: float = Field(0.0, ge=0, le=1e7, description="Sampling rate, Hz. 0: the files' own.")
+
+
+def with_options(base: type[Section]) -> type[Section]:
+    """`base` and a field for each of the readers' options, with its default, description and limits."""
+    added: dict[str, Any] = {}
+    for options in option_classes():
+        types = get_type_hints(options)
+        for f in fields(options):
+            added[f.name] = (IN_TOML.get(types[f.name], types[f.name]), Field(f.default, **f.metadata))
+    return create_model("ReadFiles", __base__=base, **added)
+
+
+class Data(with_options(Files)):  # type: ignore[misc]
+    """Where the recordings are, how their files are read, how they are cut and split, and what is done about doubtful ones."""
+
+    classes: Words = Field((), description="Labels that are taken, in the order of the model's outputs. Empty: all, sorted.")
+    rest: str = Field("", description="Label for recordings whose label is not in `classes`. Empty: they are left out.")
+    window_s: float = Field(0.0, ge=0, le=3600, description="Length of a window, seconds. 0: the whole recording.")
+    stride_s: float = Field(0.0, ge=0, le=3600, description="From one window to the next, seconds. 0: `window_s`.")
+    pad: Literal["center", "end", "none"] = Field(
+        "center", description="Where a recording that is too short lies in its window; `none` leaves it out."
+    )
+    background: Words = Field(
+        (),
+        description='Patterns below `path` of recordings that `[[augment]] kind = "background"` mixes in; they are no samples.',
+    )
+    bad: Literal["skip", "refuse"] = Field("skip", description="A file that cannot be read: leave it out, or end with an error.")
+    duplicates: Answer = Field("keep", description="Copies and near-copies of a recording: keep them, or drop all but the first.")
+    conflicts: Answer = Field("keep", description="Copies and near-copies with different labels: keep, or drop all of them.")
+    silent: Answer = Field("keep", description="Recordings with nothing to hear, images with no contrast: keep or drop.")
+    constant: Answer = Field("keep", description="Recordings whose values never change: keep or drop.")
+    clipped: Answer = Field("keep", description="Recordings that run into the end of the scale: keep or drop.")
+    split: Split = Field(default_factory=Split, description="See [data.split].")
+
+    @property
+    def layout(self) -> Layout:
+        """The part that says how files are read."""
+        return make_layout(**{name: getattr(self, name) for name in keys_of(Layout("audio"))})
+
+    @model_validator(mode="after")
+    def _fits(self) -> Data:
+        if not kinds.of(self.kind).sampled and (self.window_s or self.stride_s):
+            raise ValueError(f"window_s and stride_s do not go with {kinds.of(self.kind).noun}")
+        if self.stride_s and not self.window_s:
+            raise ValueError("stride_s needs window_s")
+        if any(not scale > 0 for scale in self.full_scale):
+            raise ValueError("full_scale must be above 0")
+        if self.columns and len(self.full_scale) not in (0, 1, len(self.columns)):
+            raise ValueError(
+                f"full_scale has {len(self.full_scale)} values for {len(self.columns)} columns; give one, or one a column"
+            )
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes names a label twice")
+        return self
+
+
+class Model(Section):
+    """The network. `sandgrain build` has the catalogue."""
+
+    name: str = Field(
+        "dscnn",
+        min_length=1,
+        description="A model of the catalogue, or `package.module:Class` for your own torch.nn.Module. Detectors of anomalies, "
+        "fitted to normal recordings alone: `kmeans`, `gmm`, `mahalanobis`, `autoencoder`, `conv_autoencoder`.",
+    )
+    width: int = Field(
+        0, ge=0, le=4096, description="Size: the channels of its layers, or the components of a mixture. 0: the model's own."
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="What else the model takes, by name.")
+
+
+class Train(Section):
+    """How the network is trained."""
+
+    epochs: int = Field(60, ge=1, le=100_000, description="Passes over the training data, at most.")
+    batch: int = Field(64, ge=1, le=65_536, description="Windows a step.")
+    lr: float = Field(2e-3, gt=0, le=10, description="Learning rate at its peak.")
+    schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="How the learning rate falls.")
+    weight_decay: float = Field(1e-4, ge=0, le=1, description="Weight decay of AdamW.")
+    patience: int = Field(15, ge=0, description="Epochs without a better validation loss before training stops. 0: never.")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of a label that is spread over all classes, 0 to 1.")
+    class_weights: Literal["none", "balanced"] = Field("none", description="`balanced`: rare classes weigh more.")
+    qat: bool = Field(True, description="Train the last epochs with the rounding of the int8 model.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
+
+
+class Decide(Section):
+    """How the results of a stream become decisions: the macros of `NAME_decide` in NAME.h, which can also be changed there."""
+
+    smoothing: int = Field(
+        Rule().smoothing,
+        ge=1,
+        le=MAX_SMOOTHING,
+        description="Results whose scores are added up: one comes each `[data] stride_s`, or a quarter of a window.",
+    )
+    margin: int = Field(
+        Rule().margin,
+        ge=0,
+        le=MAX_MARGIN,
+        description="By how much a label must lead every other: steps of the int8 output, on average over these results. More of "
+        "them: fewer false accepts, more false rejects; the page of `sandgrain build --html` draws both.",
+    )
+    hold: int = Field(Rule().hold, ge=0, lt=MAX_HOLD, description="Results after a decision in which there is no other.")
+    background: Words = Field(
+        (), description='Labels that are never decided for, such as `["silence"]`; the label of `[data] rest` is always one.'
+    )
+    minutes: float = Field(
+        10.0,
+        ge=0,
+        le=600,
+        description="Audio: length, at most, of the recording that false accepts an hour and false rejects are counted over, "
+        "minutes. It is made of test recordings. 0: they are not counted.",
+    )
+
+
+class Target(Section):
+    """The board, and how the C is made."""
+
+    board: str = Field("cortex-m4", min_length=1, description="Board or core; see `sandgrain targets`.")
+    clock_mhz: float = Field(0.0, ge=0, le=10_000, description="Clock, MHz, for the times. 0: the board's own.")
+    compiler: Literal["zig", "gcc"] = Field("zig", description="Compiler for the figures.")
+    optimize: Literal["speed", "size", "balanced"] = Field("balanced", description="How kernels are chosen.")
+    arena: Literal["static", "caller"] = Field("static", description="Who owns the working memory.")
+    battery_mah: float = Field(0.0, ge=0, le=1e6, description="Battery, mAh, for its life. 0: not asked.")
+    period_s: float = Field(1.0, gt=0, le=86_400, description="Seconds from one inference to the next, for the battery's life.")
+    sleep_ma: float | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="Current between inferences, mA, for the battery's life: of the whole device, as you measured it. Not given: "
+        "that of the board's chip alone, where it is known.",
+    )
+
+
+_ENERGY = {"nj": 1e-3, "uj": 1.0, "mj": 1e3, "j": 1e6}
+
+
+def parse_energy(text: str, option: str) -> float:
+    """ "150uJ", "1.2 mJ" to microjoules. Raises ValueError."""
+    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([numNUM]?[jJ])\s*", text, re.ASCII)
+    if match is None:
+        raise ValueError(f"{option} {text[:40]!r} is not an energy; write 150uJ or 1.2mJ")
+    return float(match[1]) * _ENERGY[match[2].lower()]
+
+
+class Budget(Section):
+    """What must be kept: the build fails, and says by how much, when it is not."""
+
+    ram: Size | None = Field(None, description='RAM, such as `"32K"`. Not given: what the board has.')
+    flash: Size | None = Field(None, description='Flash, such as `"96K"`. Not given: what the board has.')
+    latency: str | None = Field(None, description='Time a window, features included, such as `"60ms"`.')
+    energy: str | None = Field(None, description='Energy a window, such as `"150uJ"`.')
+    accuracy: float | None = Field(None, ge=0, le=1, description="Accuracy on the test split, at least, 0 to 1.")
+    auc: float | None = Field(
+        None, ge=0, le=1, description="Detectors: area under the ROC curve on the test split, at least, 0 to 1."
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """RAM and flash in bytes, latency in ms."""
+        return Limits(parse_size(self.ram, "ram"), parse_size(self.flash, "flash"), parse_time(self.latency, "latency"))
+
+    @property
+    def energy_uj(self) -> float | None:
+        """Microjoules a window, or None."""
+        return None if self.energy is None else parse_energy(self.energy, "energy")
+
+    @model_validator(mode="after")
+    def _readable(self) -> Budget:
+        as_value_error(lambda: (self.limits, self.energy_uj))
+        return self
+
+
+class Project(Section):
+    """The whole file."""
+
+    data: Data = Field(description="The recordings.")
+    features: Tables[dict[str, Any]] = Field(
+        (), description="Blocks that turn a window into the model's input, in order; `block` names each."
+    )
+    augment: Tables[dict[str, Any]] = Field((), description="What is varied in training, in order; `kind` names each.")
+    model: Model = Field(default_factory=Model, description="The network.")
+    train: Train = Field(default_factory=Train, description="Training.")
+    decide: Decide = Field(default_factory=Decide, description="Decisions over a stream.")
+    target: Target = Field(default_factory=Target, description="The board.")
+    budget: Budget = Field(default_factory=Budget, description="The limits.")
+
+
+def as_value_error(make: Callable[[], T]) -> T:
+    """`make()`; a SandgrainError in it becomes the ValueError that pydantic reports with its place."""
+    try:
+        return make()
+    except SandgrainError as error:
+        raise ValueError(str(error)) from None

@@ -1,0 +1,341 @@
+"""Classes: a network that gives one score per label, trained, quantized, and judged by how often the largest score is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.base.text import plain
+from sandgrain.bundle.features_in_c import Extractor
+from sandgrain.bundle.verify import Verdict
+from sandgrain.compiler import passes
+from sandgrain.formats import text
+from sandgrain.frontend.frontend import FrontEnd
+from sandgrain.graph.quantization import dequantize
+from sandgrain.project.build import limits, metrics, network, page, plots, spotting
+from sandgrain.project.build.firmware import Firmware
+from sandgrain.project.build.limits import Variant
+from sandgrain.project.build.result import Built
+from sandgrain.project.build.spotting import Spotted
+from sandgrain.project.build.stages import Run
+from sandgrain.project.build.store import digest
+from sandgrain.project.build.text import Line, Table
+from sandgrain.project.file.schema import Project
+from sandgrain.project.inspection import Inspection
+from sandgrain.project.tasks.base import Fitted, Judged, Task
+
+WORST = 12  # test windows that are shown
+SHARES = (0.75, 0.5, 0.25)  # of the width that are measured
+SHOWN = 12  # classes up to which the confusion matrix is printed
+MAX_CLASSES = 40  # rows of the confusion matrix on the HTML page
+WIDTH = 78  # columns of the page of text
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """A test window that the int8 network finds hard."""
+
+    place: int  # among the test windows
+    key: str  # of its recording
+    label: str  # what it is
+    said: str  # what the network said
+    chance: float  # the probability that the true label was given
+    loss: float  # cross-entropy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classes:
+    """How good a classifier is. Accuracies are shares of the test windows."""
+
+    accuracy: float  # of the emulated board if labels could be compared there, else `accuracy_int8`
+    accuracy_float: float
+    accuracy_int8: float  # by its C on this computer
+    accuracy_after_training: float  # int8, before the network was trained again with the firmware's rounding
+    confusion: Array  # int64 [classes, classes]: rows are true labels; of the int8 network on all test windows
+    auc: float | None
+    worst: tuple[Worst, ...]
+    parameters: int
+    history: Mapping[str, Mapping[str, list[float]]]  # training -> figure -> one value per epoch
+    spotted: Spotted | None = None  # if it listens to a stream of sound
+
+    @property
+    def macro_f1(self) -> float:
+        return metrics.macro_f1(self.confusion)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outputs:
+    """A trained network and what it gives on this computer, float32 [test windows, classes]."""
+
+    net: network.Trained
+    outputs: Array
+    after_training: Array  # before it was trained with the firmware's rounding
+
+
+class ClassesTask(Task[Classes]):
+    """See the head of this file."""
+
+    name: ClassVar[str] = "classes"
+    takes_any: ClassVar[bool] = True
+    draft_note: ClassVar[str] = ", untrained"
+    way_to_quality: ClassVar[str] = "give it more epochs, more data or other features"
+
+    def takes(self, project: Project) -> bool:
+        """A model of the catalogue, or the user's own module."""
+        return True
+
+    def data(self, found: Inspection) -> tuple[Inspection, tuple[str, ...]]:
+        """All of it; the labels of [decide] are looked at."""
+        spotting.rule_of(found.loaded.project, found.labels)
+        return found, ()
+
+    def fit(self, run: Run) -> Fitted:
+        """The network, trained and quantized."""
+        with run.stage("training"):
+            net = network.trained(run.samples, run.seed, run.progress)
+        with run.stage("int8 on this computer"):
+            own = _Outputs(net, _outputs(run, net.model), _outputs(run, net.after_training))
+        rule = spotting.rule_of(run.project, run.found.labels)
+        return Fitted(net.model, run.found.labels, rule=rule, notes=net.notes, own=own)
+
+    def truth(self, found: Inspection, labels: Array) -> Mapping[str, Array]:
+        """The labels as they are."""
+        return {"y": labels, "labels": np.array(found.labels)}
+
+    def judge(self, run: Run, fitted: Fitted, firmware: Firmware, verdict: Verdict) -> Judged[Classes]:
+        """Accuracies, the matrix, and for keywords how often a long recording is misheard."""
+        own: _Outputs = fitted.own
+        spotted = None
+        if verdict.identical and spotting.applies(run, firmware):
+            with run.stage("a long recording"):
+                spotted = spotting.spotted(run, firmware)
+        y = run.samples.features("test")[1]
+        softmax = text.read_any(fitted.model, "model").nodes[-1].op == "softmax"
+        chances = metrics.probabilities(own.outputs, already=softmax)
+        int8 = metrics.accuracy(own.outputs, y)
+        figures = Classes(
+            accuracy=int8 if verdict.accuracy is None else verdict.accuracy,
+            accuracy_float=metrics.accuracy(own.net.scores, y),
+            accuracy_int8=int8,
+            accuracy_after_training=metrics.accuracy(own.after_training, y),
+            confusion=metrics.confusion(own.outputs, y),
+            auc=metrics.roc_auc(chances, y),
+            worst=_worst(run, chances, y),
+            parameters=own.net.parameters,
+            history=own.net.history,
+            spotted=spotted,
+        )
+        checks = limits.accuracy(run.project.budget, figures.accuracy)
+        return Judged(figures, checks, int(metrics.losses(chances, y).argmin()))
+
+    def difference(self, figures: Classes) -> str:
+        """Whether the stream over a long recording is the reference's."""
+        if figures.spotted is None or figures.spotted.identical:
+            return ""
+        return "the stream: scores or decisions of the firmware, the C on this computer and numpy differ; see --json"
+
+    # --- what would keep the limits
+
+    def smaller(self, run: Run) -> Iterator[Variant]:
+        """Narrower models."""
+        return _widths(run, SHARES)
+
+    def larger(self, run: Run) -> Iterator[Variant]:
+        """Wider models."""
+        return _widths(run, (2.0, 1.5))
+
+    def draft(self, run: Run, width: int | None, front: FrontEnd, features: Array) -> Fitted:
+        """The network, quantized as it is before training."""
+        from sandgrain.train.network import untrained
+
+        recipe = network.recipe(run.samples, run.seed, front, width)
+        return Fitted(untrained(recipe, features, front.normalization.quant))
+
+    # --- what is shown
+
+    def json(self, built: Built[Classes]) -> dict[str, Any]:
+        """See `Task.json`."""
+        f, s = built.figures, built.figures.spotted
+        return {
+            "accuracy": f.accuracy,
+            "accuracy_int8_host": f.accuracy_int8,
+            "accuracy_float": f.accuracy_float,
+            "accuracy_int8_after_training": f.accuracy_after_training,
+            "macro_f1": f.macro_f1,
+            "roc_auc": f.auc,
+            "false_accepts_per_hour": s.rates.false_accepts_per_hour if s else None,
+            "false_rejects": s.rates.false_rejects if s else None,
+            "long_recording": s.to_json() if s else None,
+            "parameters": f.parameters,
+            "labels": list(built.labels),
+            "confusion": f.confusion.tolist(),
+            "worst": [asdict(w) for w in f.worst],
+        }
+
+    def heading(self, built: Built[Classes]) -> list[str]:
+        """See `Task.heading`."""
+        sides = ", ".join(f"{count:,} {side}" for side, count in built.windows.items())
+        data = f"{len(built.labels)} labels; data set {built.samples.found.manifest.sha256[:12]}"
+        what = f"{built.model}, {built.figures.parameters:,} parameters, seed {built.seed}, for {built.report.target}"
+        return [f"{plain(built.name, 30)}: {what}", f"windows: {sides}; {data}"]
+
+    def quality(self, built: Built[Classes]) -> list[Line]:
+        """Accuracies, and keywords in a long recording."""
+        lines: list[Line] = [Table(["accuracy", "", ""], _accuracies(built), (1,)), ""]
+        if (s := built.figures.spotted) is not None:
+            rule, rejects = s.rule, f"{100 * s.rates.false_rejects:.1f} %"
+            recording = f"{s.false_accepts} in {s.length}: {s.recordings} test recordings, {s.between} between"
+            settings = f"smoothing {rule.smoothing}, margin {rule.margin}, hold {rule.hold}"
+            rows = [
+                ["false accepts", s.accepts, recording],
+                ["false rejects", rejects, f"of {s.rates.events} keywords; {settings}"],
+                ["decisions", str(s.decisions), s.compared],
+            ]
+            lines += [Table(["a stream", "", ""], rows, (1,)), ""]
+        return lines
+
+    def details(self, built: Built[Classes]) -> list[Line]:
+        """The confusion matrix if it fits, else the pairs that are mixed up most."""
+        counts, names = built.figures.confusion, [plain(label, 12) or "(none)" for label in built.labels]
+        if len(names) > SHOWN:
+            return [f"mixed up most: {'; '.join(_mixed_up(counts, names)) or 'nothing'}", ""]
+        sizes = [max(len(name), len(str(column.max()))) for name, column in zip(names, counts.T, strict=True)]
+        short = sum(w + 2 for w in sizes) > WIDTH - max(map(len, names)) - 2
+        columns = [str(k) for k in range(len(names))] if short else names
+        labels = [f"{k} {name}" for k, name in enumerate(names)] if short else names
+        rows = [[label, *(str(n) if n else "." for n in row)] for label, row in zip(labels, counts.tolist(), strict=True)]
+        return [Table(["is \\ said", *columns], rows, range(1, len(names) + 1)), ""]
+
+    def page(self, built: Built[Classes]) -> dict[str, Any]:
+        """See `Task.page`."""
+        f, r = built.figures, built.report
+        on = "accuracy on the emulated board" if "emulator" in built.verdict.compared else "accuracy"
+        decisions = [] if f.spotted is None else [plots.margins(f.spotted)]
+        return {
+            "summary": f"{built.model}, {f.parameters:,} parameters, seed {built.seed}, for {r.target} ({r.core})",
+            "headline": [(_percent(f.accuracy), on)],
+            "accuracies": _accuracy_rows(built),
+            "plots": [*plots.curves(f.history), *decisions],
+            "worst": _worst_pictures(built),
+            **_matrix(built),
+        }
+
+
+def _outputs(run: Run, model: bytes) -> Array:
+    """An int8 network's outputs on the test windows as reals, float32 [n, classes], by its C on this computer."""
+    x, graph = run.samples.features("test")[0], text.read_any(model, "model")
+    key = digest("outputs", run.samples.key, model.hex())
+    made = run.store.arrays("outputs", key, lambda: {"y": Extractor(passes.optimize(graph)).run(x).reshape(len(x), -1)})
+    quant = graph.tensors[graph.outputs[0]].quant
+    assert quant is not None
+    return dequantize(made["y"], quant)
+
+
+def _worst(run: Run, chances: Array, labels: Array) -> tuple[Worst, ...]:
+    losses = metrics.losses(chances, labels)
+    places = [int(k) for k in np.argsort(-losses, kind="stable")[:WORST]]
+    keys = dict(zip(sorted(places), (c.record.key for c in run.samples.cuts("test", places)), strict=True))
+    names = run.found.labels
+    return tuple(
+        Worst(k, keys[k], names[labels[k]], names[chances[k].argmax()], float(chances[k, labels[k]]), float(losses[k]))
+        for k in places
+    )
+
+
+def _widths(run: Run, shares: Sequence[float]) -> Iterator[Variant]:
+    model = run.project.model
+    now = network.channels(model.name, model.width)
+    if now is None:
+        return iter(())
+    wanted = dict.fromkeys(max(round(now * share), 1) for share in shares)
+    return limits.widths(run.samples, (w for w in wanted if w != now))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _accuracies(built: Built[Classes]) -> list[list[str]]:
+    """Rows of the page of text."""
+    f, v, total = built.figures, built.verdict, built.windows["test"]
+    rows = [["float", _percent(f.accuracy_float), f"PyTorch, {total} test windows"]]
+    rows.append(["int8", _percent(f.accuracy_int8), f"its C on this computer, {total} test windows"])
+    if v.accuracy is not None:
+        on = "emulated board" if "emulator" in v.compared else "this computer"
+        identical = "every byte as the reference" if v.identical else "DIFFERS from the reference"
+        rows.append([on, _percent(v.accuracy), f"from raw samples, {v.samples} test windows, {identical}"])
+    rows.append(["macro F1", f"{f.macro_f1:.3f}", "int8, the mean over the labels"])
+    if f.auc is not None:
+        rows.append(["ROC AUC", f"{f.auc:.3f}", "int8, each label against the others, the mean"])
+    return rows
+
+
+def _accuracy_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
+    """Rows of the HTML page."""
+    f, v, total = built.figures, built.verdict, built.windows["test"]
+    rows = [("float", _percent(f.accuracy_float), f"PyTorch, all {total:,} test windows")]
+    rows.append(("int8", _percent(f.accuracy_int8), f"its C on this computer, all {total:,} test windows"))
+    if "qat" in f.history:
+        how = "quantized after training, not trained with it"
+        rows.append(("int8 before", _percent(f.accuracy_after_training), how))
+    if v.accuracy is not None:
+        on = "emulated board" if "emulator" in v.compared else "this computer"
+        ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
+        how = f"from raw samples, {v.samples:,} test windows; identical to the reference, byte for byte: {ran}"
+        rows.append((on, _percent(v.accuracy), how))
+    rows.append(("macro F1", f"{f.macro_f1:.3f}", "int8: the mean over the labels"))
+    if f.auc is not None:
+        rows.append(("ROC AUC", f"{f.auc:.3f}", "int8: each label against all others, the mean"))
+    if (s := f.spotted) is not None:
+        rule = s.rule
+        settings = f"smoothing {rule.smoothing}, margin {rule.margin}, hold {rule.hold}"
+        rows.append(("false accepts", s.accepts, f"{s.false_accepts:,} in a recording of {s.length}; {settings}"))
+        how = f"of {s.rates.events:,} keywords there; {s.compared}"
+        rows.append(("false rejects", _percent(s.rates.false_rejects), how))
+    return rows
+
+
+def _mixed_up(counts: Array, names: Sequence[str]) -> list[str]:
+    """The pairs of labels that are mistaken most often."""
+    wrong = ((n, i, j) for i, row in enumerate(counts.tolist()) for j, n in enumerate(row) if i != j and n)
+    return [f"{names[i]} as {names[j]} {n}" for n, i, j in sorted(wrong, reverse=True)[:SHOWN]]
+
+
+def _matrix(built: Built[Classes]) -> dict[str, Any]:
+    """The confusion matrix, shaded by the share of each row; diagonal and mistakes in colours of their own."""
+    confusion, names = built.figures.confusion, [plain(label, 16) or "(none)" for label in built.labels]
+    rows = []
+    for i, counts in enumerate(confusion[:MAX_CLASSES, :MAX_CLASSES].tolist()):
+        total = max(int(confusion[i].sum()), 1)
+        cells = [{"n": n or "", "shade": f"{n / total:.3f}", "right": i == j} for j, n in enumerate(counts)]
+        rows.append({"label": names[i], "cells": cells, "recall": _percent(counts[i] / total) if i < len(counts) else ""})
+    return {
+        "matrix": rows,
+        "classes": names[:MAX_CLASSES],
+        "turned": len(names) > 6 and max(map(len, names)) > 3,
+        "more_classes": max(0, len(names) - MAX_CLASSES),
+    }
+
+
+def _worst_pictures(built: Built[Classes]) -> list[dict[str, Any]]:
+    """The windows with the largest loss."""
+    worst = built.figures.worst
+    markup = page.window_pictures(built.samples, [w.place for w in worst])
+    return [
+        {
+            "markup": markup[w.place],
+            "key": plain(w.key, 200),
+            "label": plain(w.label, 20) or "(none)",
+            "said": plain(w.said, 20) or "(none)",
+            "wrong": w.said != w.label,
+            "chance": _percent(w.chance),
+        }
+        for w in worst
+    ]
+
+
+TASK = ClassesTask()

@@ -1,0 +1,312 @@
+"""Tables: CSV, Parquet, JSON and NPZ give the same recordings, cut, scaled and checked alike."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sandgrain.dataset.decode import decode
+from sandgrain.dataset.readers import make_layout
+from sandgrain.dataset.readers.base import BadFileError, Sample
+from sandgrain.dataset.records import Kind, Layout
+
+MOTION = Layout("motion")
+
+
+def read(tmp_path: Path, content: bytes | str, layout: Layout = MOTION, name: str = "a.csv") -> list[Sample]:
+    (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return list(decode(tmp_path, name, layout))
+
+
+def refused(tmp_path: Path, content: bytes | str, layout: Layout = MOTION, name: str = "a.csv") -> str:
+    with pytest.raises(BadFileError) as error:
+        read(tmp_path, content, layout, name)
+    return str(error.value)
+
+
+def parquet(**columns: Any) -> bytes:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as pq
+
+    made = io.BytesIO()
+    pq.write_table(pyarrow.table(columns), made, row_group_size=5)
+    return made.getvalue()
+
+
+def npz(**arrays: Any) -> bytes:
+    made = io.BytesIO()
+    np.savez_compressed(made, **arrays)
+    return made.getvalue()
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x,y\n1,2\n3,4\n",
+        "x;y\r\n1;2\r\n\r\n3;4",
+        "\ufeffx\ty\n1\t2\n3\t4\n\n\n",
+        "1,2\n3,4\n",
+        '"x","y"\n"1","2"\n3, 4\n',
+        "x,y\n1.0,2e0\n+3,4.\n",
+    ],
+)
+def test_csv_is_read_however_it_is_written(text: str, tmp_path: Path) -> None:
+    (sample,) = read(tmp_path, text)
+    assert sample.data.dtype == np.int16 and sample.data.tolist() == [[1, 2], [3, 4]] and sample.index == 0
+
+
+def test_columns_are_chosen_by_name_and_in_order(tmp_path: Path) -> None:
+    (sample,) = read(tmp_path, "note,x,y,z\nhello,1,2,3\n,4,5,6\n", make_layout("motion", columns=("z", "x")))
+    assert sample.data.tolist() == [[3, 1], [6, 4]]
+    assert refused(tmp_path, "x,y\n1,2\n", make_layout("motion", columns=("z",))) == "has no column 'z'; it has x, y"
+    assert refused(tmp_path, "x,x\n1,2\n") == "has two columns called 'x'"
+
+
+def test_units_become_counts_and_what_is_clipped_is_counted(tmp_path: Path) -> None:
+    layout = make_layout("motion", full_scale=(4.0, 2000.0))
+    (sample,) = read(tmp_path, "a,g\n1,-2000\n-4,1000\n4,3000\n0.00006104,0.0305\n", layout)
+    assert sample.data.tolist() == [[8192, -32768], [-32768, 16384], [32767, 32767], [1, 0]]
+    assert sample.clipped == 2
+    assert "full_scale has 2 values" in refused(tmp_path, "a\n1\n", layout)
+    assert refused(tmp_path, "a,b\n1,2\n1,0.5\n") == "line 3, column b: 0.5 is no int16 integer; give full_scale"
+    assert "40000 is no int16 integer" in refused(tmp_path, "a,b\n1,40000\n")
+
+
+def test_one_table_holds_many_recordings(tmp_path: Path) -> None:
+    layout = make_layout("motion", label_column="what", group_column="who")
+    text = "x,what,who\n1,up,a\n2,up,a\n3,up,b\n4,down,b\n5,up,a\n"
+    found = read(tmp_path, text, layout)
+    assert [(s.index, s.label, s.group, s.data[:, 0].tolist()) for s in found] == [
+        (1, "up", "a", [1, 2]), (2, "up", "b", [3]), (3, "down", "b", [4]), (4, "up", "a", [5]),
+    ]  # fmt: skip
+    again = read(
+        tmp_path, parquet(x=[1, 2, 3, 4, 5], what=["up", "up", "up", "down", "up"], who=list("aabba")), layout, "a.parquet"
+    )
+    assert [(s.index, s.label, s.group, s.data.tolist()) for s in again] == [
+        (s.index, s.label, s.group, s.data.tolist()) for s in found
+    ]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4095, 4096, 4097, 5000])
+def test_recordings_reach_over_the_blocks_that_are_read(rows: int, tmp_path: Path) -> None:
+    values = np.arange(10_000) % 1000
+    content = "x,k\n" + "\n".join(f"{v},{k // rows}" for k, v in enumerate(values))
+    found = read(tmp_path, content, make_layout("motion", label_column="k"))
+    assert [len(s.data) for s in found] == [min(rows, 10_000 - at) for at in range(0, 10_000, rows)]
+    assert np.array_equal(np.concatenate([s.data for s in found])[:, 0], values)
+
+
+def test_segments_are_of_one_length(tmp_path: Path) -> None:
+    layout = make_layout("motion", segment=3)
+    found = read(tmp_path, "x\n" + "\n".join(map(str, range(9))), layout)
+    assert [(s.index, s.data[:, 0].tolist()) for s in found] == [(1, [0, 1, 2]), (2, [3, 4, 5]), (3, [6, 7, 8])]
+    why = refused(tmp_path, "x\n" + "\n".join(map(str, range(8))), layout)
+    assert why == "line 8: the recording that begins here has 2 rows, not 3"
+
+
+def timed(times: list[float]) -> str:
+    return "t,x\n" + "\n".join(f"{t!r},{k}" for k, t in enumerate(times))
+
+
+def test_times_give_the_rate_and_are_checked(tmp_path: Path) -> None:
+    layout = make_layout("motion", time_column="t")
+    steady = [1e9 + k * 0.01 for k in range(9000)]
+    (sample,) = read(tmp_path, timed(steady), layout)
+    assert sample.rate == 100 and sample.data.shape == (9000, 1)
+    known = make_layout("motion", time_column="t", rate=101)
+    assert read(tmp_path, timed(steady), known)[0].rate == 101
+    assert "100 Hz, the data set at 200 Hz" in refused(tmp_path, timed(steady), make_layout("motion", time_column="t", rate=200))
+    assert "jump" in refused(tmp_path, timed([*steady[:50], *steady[51:]]), layout)
+    assert refused(tmp_path, timed([0.0, 0.1, 0.1, 0.2]), layout) == "line 4: the time does not grow"
+    assert "does not grow" in refused(tmp_path, timed([0.0, 0.1, 0.05]), layout)
+    late = [k * 0.01 for k in range(4096)]
+    assert refused(tmp_path, timed([*late, late[-1]]), layout) == "line 4098: the time does not grow"
+    assert "not a finite number" in refused(tmp_path, timed([0.0, float("inf"), 3.0]), layout)
+    assert "Hz; rates from" in refused(tmp_path, timed([0.0, 1e-9, 2e-9]), layout)
+    same = read(tmp_path, parquet(t=steady, x=np.arange(9000)), layout, "a.parquet")
+    assert same[0].rate == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x,y\n1,2\n3\n", "line 3 has 1 columns, the first line 2"),
+        ("x,y\n1,2\n3,\n", "line 3, column y: a value is missing"),
+        ("x,y\n1,2\n3,NaN\n", "line 3, column y: nan is not a finite number"),
+        ("x,y\n1,2\n3,1e999\n", "line 3, column y: inf is not a finite number"),
+        ("x,y\n1,2\n3,0x10\n", "line 3, column y: '0x10' is not a number"),
+        ('x,y\n1,"2\n3",4\n', "line 2: a quotation mark is not closed"),
+        ("x,y\n", "it holds no samples"),
+        ("\n\n\n", "it holds no samples"),
+        (b"x,y\n1,\xff\n", "line 2 is not UTF-8 text"),
+        (b"x,y" + b" " * 80 + b"\n1,\0\n", "line 2 holds a zero byte: this is no text"),
+        ("x\n" + "1," * 40_000, "line 2 has more than 1024 columns; lines of at most 65536 bytes are read"),
+        ("x" * 70_000, "line 1 is longer; lines of at most 65536 bytes are read"),
+        (",".join(map(str, range(2000))) + "\n", "has 2000 columns; at most 1024 are read"),
+    ],
+)
+def test_a_bad_csv_says_where(text: str | bytes, why: str, tmp_path: Path) -> None:
+    assert refused(tmp_path, text) == why
+
+
+# --- Parquet ----------------------------------------------------------------------------------------------------------
+
+
+def test_parquet_columns_must_be_numbers_without_holes(tmp_path: Path) -> None:
+    name = "a.parquet"
+    assert read(tmp_path, parquet(x=[1, 2, 3], y=[4.0, 5.0, 6.0]), name=name)[0].data.tolist() == [[1, 4], [2, 5], [3, 6]]
+    assert refused(tmp_path, parquet(x=[1, None, 3]), name=name) == "row 2, column x: a value is missing"
+    assert refused(tmp_path, parquet(x=["a", "b"]), name=name) == "column x holds string, not numbers"
+    assert "holds list" in refused(tmp_path, parquet(x=[[1], [2]]), name=name)
+    assert refused(tmp_path, parquet(x=[1.0] * 6 + [float("nan")]), name=name) == "row 7, column x: nan is not a finite number"
+    assert refused(tmp_path, parquet(x=np.zeros(0)), name=name) == "it holds no samples"
+    assert "2000 columns" in refused(tmp_path, parquet(**{f"c{k}": [1] for k in range(2000)}), name=name)
+
+
+@pytest.mark.parametrize("size", [4, 8, 11, 12, 40, -1, -8, -30])
+def test_a_cut_parquet_is_refused(size: int, tmp_path: Path) -> None:
+    whole = parquet(x=np.arange(50))
+    assert refused(tmp_path, whole[:size], name="a.parquet")
+
+
+# --- JSON -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("document", "layout"),
+    [
+        ([[1, 2], [3, 4]], MOTION),
+        ([{"x": 1, "y": 2}, {"y": 4, "x": 3}], MOTION),
+        ({"p": [{"y": 2, "x": 1, "z": 9}, {"x": 3, "y": 4}]}, make_layout("motion", points="p", columns=("x", "y"))),
+        ({"payload": {"values": [[1, 2], [3.0, 4]]}}, make_layout("motion", points="payload.values")),
+    ],
+)
+def test_json_of_one_recording(document: Any, layout: Layout, tmp_path: Path) -> None:
+    (sample,) = read(tmp_path, json.dumps(document), layout, "a.json")
+    assert sample.data.tolist() == [[1, 2], [3, 4]] and sample.index == 0
+
+
+def test_json_of_many_recordings_of_any_length(tmp_path: Path) -> None:
+    many = [{"p": [{"x": k}] * (k + 1), "label": k, "who": "anna"} for k in range(3)]
+    layout = make_layout("motion", records="r", points="p", group_key="who")
+    found = read(tmp_path, json.dumps({"r": many}), layout, "a.json")
+    assert [(s.index, s.label, s.group, s.data[:, 0].tolist()) for s in found] == [
+        (1, "0", "anna", [0]), (2, "1", "anna", [1, 1]), (3, "2", "anna", [2, 2, 2]),
+    ]  # fmt: skip
+    same = read(tmp_path, json.dumps(many), make_layout("motion", points="p", group_key="who"), "a.json")
+    assert [s.data.tolist() for s in same] == [s.data.tolist() for s in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"r": [{"p": [[1], [NaN]]}]}', "recording 1: point 2, column 1: nan is not a finite number"),
+        ('{"r": [{"p": [[1], [1e999]]}]}', "recording 1: point 2, column 1: inf is not a finite number"),
+        ('{"r": [{"p": [[1], ["2"]]}]}', "recording 1: point 2: value 1 is missing or not a number"),
+        ('{"r": [{"p": [[1], [true]]}]}', "recording 1: point 2: value 1 is missing or not a number"),
+        ('{"r": [{"p": [[1], [2, 3]]}]}', "recording 1: point 2: value 1 is missing or not a number"),
+        ('{"r": [{"p": [{"x": 1}, {"y": 1}]}]}', "recording 1: point 2: x is missing or not a number"),
+        ('{"r": [{"p": [{"x": 1}, [1]]}]}', "recording 1: point 2: x is missing or not a number"),
+        ('{"r": [{"p": [1, 123456789]}]}', "recording 1: point 2, column 1: 1.23457e+08 is no int16 integer; give full_scale"),
+        ('{"r": [{"p": [1, ' + "9" * 400 + "]}]}", "recording 1: point 2: a number is too large"),
+        ('{"r": [{"p": [1, ' + "9" * 5000 + "]}]}", "holds a number of thousands of digits"),
+        ('{"r": [{"p": []}]}', "recording 1: it has no list of points"),
+        ('{"r": [{"p": [[]]}]}', "recording 1: points have 0 values; 1 to 1024 are read"),
+        ('{"r": [{"q": []}]}', "has no recording 1: points under 'p'; it has q"),
+        ('{"r": [{"p": [1], "label": {}}]}', "recording 1: its label is neither text nor an integer"),
+        ('{"r": {}}', "'r' is not a list of recordings"),
+        ('{"r": []}', "it holds no recordings"),
+        ("{}", "has no records under 'r'; it has "),
+        ("[1]", "has no records under 'r'"),
+        ('{"r": [\n', "line 2 is not JSON (Expecting value)"),
+        ("[" * 100_000 + "]" * 100_000, "its lists are nested too deeply"),
+        ('{"r":' * 100_000, "its lists are nested too deeply"),
+    ],
+)
+def test_a_bad_json_says_where(text: str, why: str, tmp_path: Path) -> None:
+    assert refused(tmp_path, text, make_layout("motion", records="r", points="p"), "a.json") == why
+
+
+def test_a_long_json_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    assert "longer than 16777216 bytes" in refused(tmp_path, "[" + "1," * (1 << 23) + "1]", name="a.json")
+
+
+# --- NPZ --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npz_gives_a_recording_an_index(save: Any, order: Any, tmp_path: Path) -> None:
+    x = np.arange(24, dtype=np.int16).reshape(4, 3, 2)
+    save(
+        tmp_path / "a.npz",
+        x=np.asarray(x, order=order),
+        y=np.array([1, 0, 1, 0]),
+        labels=np.array(["no", "yes"]),
+        group=list("abab"),
+    )
+    found = list(decode(tmp_path, "a.npz", Layout("motion", rate=50)))
+    assert [(s.index, s.label, s.group, s.rate) for s in found] == [
+        (1, "yes", "a", 50), (2, "no", "b", 50), (3, "yes", "a", 50), (4, "no", "b", 50),
+    ]  # fmt: skip
+    assert np.array_equal([s.data for s in found], x)
+
+
+@pytest.mark.parametrize(
+    ("kind", "x", "expected"),
+    [
+        ("audio", np.array([[0, 0.5, -1.0]], np.float32), [[0], [16384], [-32768]]),
+        ("audio", np.array([[1, 2]], np.int8), [[1], [2]]),
+        ("motion", np.array([[1, 2]], np.int64), [[1], [2]]),
+        ("image", np.array([[[0, 255]]], np.uint8), [[[0], [255]]]),
+        ("image", np.array([[[-128, 127]]], np.int8), [[[0], [255]]]),
+        ("image", np.array([[[0, 1.0]]], np.float64), [[[0], [255]]]),
+        ("image", np.array([[[[1, 2, 3]]]], np.uint8), [[[1, 2, 3]]]),
+    ],
+)
+def test_npz_numbers_become_samples(kind: Kind, x: Any, expected: Any, tmp_path: Path) -> None:
+    (sample,) = read(tmp_path, npz(x=x), Layout(kind), "a.npz")
+    assert sample.data.tolist() == expected and sample.data.dtype == (np.uint8 if kind == "image" else np.int16)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arrays", "why"),
+    [
+        ("motion", {"z": [1]}, "has no array x"),
+        ("motion", {"x": np.zeros(3)}, "give numbers"),
+        ("motion", {"x": np.array([["a"]])}, "give numbers"),
+        ("motion", {"x": np.array([[{}]])}, "never unpickled"),
+        ("motion", {"x": np.zeros((0, 3))}, "has 0 recordings"),
+        ("motion", {"x": np.zeros((3, 0))}, "no samples"),
+        ("motion", {"x": np.zeros((2, 3)), "y": [1]}, "y has 1 entries"),
+        ("motion", {"x": np.zeros((1, 3)), "y": np.array([0.5])}, "give integers or short text"),
+        ("motion", {"x": np.zeros((1, 2000 * 3)).reshape(1, 3, 2000)}, "2000 channels"),
+        ("motion", {"x": np.array([[1.0, np.nan]])}, "recording 1, row 2, column 1: nan is not a finite number"),
+        ("motion", {"x": np.array([[0.5]])}, "give full_scale"),
+        ("motion", {"x": np.zeros((1, 2, 2, 2))}, "motion takes [samples, channels]"),
+        ("audio", {"x": np.zeros((1, 2, 2))}, "audio takes [samples]"),
+        ("image", {"x": np.full((1, 2, 2), 3.0)}, "not 0 to 1"),
+        ("image", {"x": np.full((1, 2, 2), np.nan)}, "not 0 to 1"),
+        ("image", {"x": np.zeros((1, 2, 2), np.int32)}, "save them as uint8"),
+        ("motion", {f"x{k}": [1] for k in range(1100)}, "1100 arrays"),
+    ],
+)
+def test_a_bad_npz_says_why(kind: Kind, arrays: dict[str, Any], why: str, tmp_path: Path) -> None:
+    assert why in refused(tmp_path, npz(**arrays), Layout(kind), "a.npz")
+
+
+def test_a_bomb_is_refused_by_its_directory(tmp_path: Path) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as stream:
+        for _ in range(80):
+            stream.write(bytes(1 << 20))
+    assert "unpacks to 83886080 bytes" in refused(tmp_path, made.getvalue(), name="a.npz")

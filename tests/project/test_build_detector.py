@@ -1,0 +1,191 @@
+"""`sandgrain build` of detectors: fitted to normal windows alone, the threshold in the C, the same scores everywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="needs scikit-learn: pip install 'sandgrain[train]'")
+from sandgrain.base.errors import UsageError
+from sandgrain.bundle import store
+from sandgrain.device.toolchain import gcc, zig
+from sandgrain.project import inspection
+from sandgrain.project.build import page as pages
+from sandgrain.project.build import run
+from sandgrain.project.build.rates import rates
+from sandgrain.project.build.result import Built
+from sandgrain.project.build.samples import Samples
+from sandgrain.project.build.stages import Run
+from sandgrain.project.build.store import Store
+from sandgrain.project.file.load import load
+from sandgrain.project.tasks import anomalies
+from sandgrain.project.tasks.anomalies import Anomalies
+from sandgrain.train import loop
+from tests.support.anomaly_project import project
+from tests.support.command import sandgrain, tree
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def build(folder: Path, out: Path | None = None) -> Built[Anomalies]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "THREADS", 1)
+        return run.build(load(folder), out or folder / "out")
+
+
+@pytest.fixture(scope="module")
+def hums(tmp_path_factory: pytest.TempPathFactory) -> Built[Anomalies]:
+    return build(project(tmp_path_factory.mktemp("detect") / "hums", options="components = 6"))
+
+
+def same_everywhere(built: Built[Anomalies]) -> None:
+    f, total = built.figures, built.windows["test"]
+    assert built.verdict.identical and built.verdict.compared == {"host": total, "stream": total, "emulator": total}
+    assert built.verdict.scores == tuple(f.scores.tolist()) and f.board == f.host
+    assert f.board.auc is not None and f.floats.auc is not None
+    assert f.reference == f.board and built.to_json()["auc_reference"] == built.to_json()["auc_board"] == f.board.auc
+    assert abs(f.board.auc - f.floats.auc) < (0.005 if built.model == "autoencoder" else 0.0005) and f.board.auc > 0.6
+
+
+def test_the_board_tells_anomalies_as_numpy_does(hums: Built[Anomalies]) -> None:
+    same_everywhere(hums)
+    assert not hums.missed and [c.name for c in hums.checks] == ["RAM", "flash", "AUC"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("mahalanobis", ""),
+        pytest.param("gmm", "components = 2", marks=pytest.mark.slow),
+        pytest.param("autoencoder", "", marks=pytest.mark.slow),
+    ],
+)
+def test_every_kind_is_built(name: str, options: str, tmp_path: Path) -> None:
+    same_everywhere(build(project(tmp_path / "hums", name, options, "")))
+
+
+def test_only_normal_recordings_are_learned_from(hums: Built[Anomalies]) -> None:
+    sides, records = hums.samples.found.sides, hums.samples.found.records
+    assert {r.label for r in records if sides[r.key] != "test"} == {"normal"} and hums.figures.normal == "normal"
+    assert sum(r.label == "rattle" for r in records) == 32 == hums.figures.board.windows[1]
+    assert "went to the test: a detector learns from normal ones alone" in hums.notes[0]
+
+
+def test_the_threshold_is_in_the_c_and_in_the_proof(hums: Built[Anomalies]) -> None:
+    bundle = store.load_bundle(hums.folder)
+    assert bundle.compiled.source.options.threshold == hums.figures.threshold and not bundle.edited
+    assert f"#define HUMS_THRESHOLD {hums.figures.threshold}\n" in (hums.folder / "hums.h").read_text()
+    assert (hums.folder / "proof" / "model.txt").is_file() and not (hums.folder / "proof" / "model.tflite").exists()
+
+
+def test_the_example_says_on_the_board_what_it_says_here(hums: Built[Anomalies], tmp_path: Path) -> None:
+    command = [*(gcc.host_command() or zig.host_command()), "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I.."]
+    here = hums.folder / "example"
+    subprocess.run([*command, "main.c", "../hums.c", "-o", str(tmp_path / "example")], cwd=here, check=True)
+    done = subprocess.run([str(tmp_path / "example")], capture_output=True, text=True, check=True)
+    assert done.stdout == hums.example
+    assert done.stdout == f"anomaly, score {hums.figures.scores.max()}, threshold {hums.figures.threshold}\n"
+
+
+def test_the_html_page_loads_nothing_and_has_its_plots(hums: Built[Anomalies]) -> None:
+    text = pages.render(hums)
+    assert "<script" not in text and "http" not in text.replace("http-equiv", "").replace("http://www.w3.org", "")
+    for title in (
+        "Budget",
+        "Detection",
+        "Labels",
+        "Scores",
+        "ROC curve",
+        "Memory over time",
+        "Worst windows",
+        "Stages of this build",
+    ):
+        assert f">{title}</h2>" in text, title
+    assert "hums_is_anomaly(score[0])" in text and "at least 0.600" in text
+
+
+def test_a_second_build_makes_nothing(hums: Built[Anomalies]) -> None:
+    before = tree(hums.folder)
+    again = build(hums.folder.parent)
+    assert all(s.kept for s in again.stages if s.name != "data") and tree(hums.folder) == before
+    assert json.loads(json.dumps(again.to_json())) == json.loads((hums.folder / "report.json").read_text())
+
+
+def test_the_command_prints_the_page_and_json_and_fails_over_budget(hums: Built[Anomalies]) -> None:
+    folder = hums.folder.parent
+    page = sandgrain("build", "-o", "out", cwd=folder)
+    assert page.code == 0, page.err
+    assert max(len(line.rstrip()) for line in page.out.splitlines()) <= 80
+    for word in ("AUC", "pAUC", "false alarms", "emulated board", "rattle", "threshold", "[budget] auc", "anomaly, score"):
+        assert word in page.out, word
+    text = (folder / "sandgrain.toml").read_text()
+    try:
+        (folder / "sandgrain.toml").write_text(text.replace("auc = 0.6", "auc = 1.0"))
+        done = sandgrain("build", "-o", "out", "--json", cwd=folder)
+    finally:
+        (folder / "sandgrain.toml").write_text(text)
+    assert done.code == 3 and done.line.startswith("AUC 0.") and "misses 1.000 ([budget] auc) by 0." in done.line
+    found = json.loads(done.out)
+    for key in ("auc", "pauc", "threshold", "false_alarm_rate", "detection_rate", "ram_bytes", "flash_bytes", "latency_ms"):
+        assert found[key] is not None, key
+
+
+def test_an_autoencoder_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def fitted(where: str) -> dict[str, object]:
+        found, _ = anomalies.sides(inspection.inspect(load(folder)), None)
+        detector, floats = anomalies.fitted(Run(Samples(found, Store(tmp_path / where)), tmp_path / where))
+        return {**detector.to_json(), "floats": floats.tolist()}
+
+    folder, whole = project(tmp_path / "hums", "autoencoder", ""), loop._epoch
+    ran: list[int] = []
+
+    def epoch(module: nn.Module, state: loop._State, *rest: Any) -> float:
+        if len(ran) == 2:  # in the third of three epochs, the first time
+            ran.append(-1)
+            raise Killed
+        ran.append(state.epoch)
+        return whole(module, state, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "THREADS", 1)
+        alone = fitted("alone")
+        patch.setattr(loop, "_epoch", epoch)
+        with pytest.raises(Killed):
+            fitted("killed")
+        assert fitted("killed") == alone and ran == [0, 1, -1, 2]
+
+
+def test_over_a_limit_of_cost_something_smaller_is_measured(hums: Built[Anomalies], tmp_path: Path) -> None:
+    flash = hums.report.flash_bytes
+    made = build(project(tmp_path / "hums", options="components = 6", budget=f"flash = {flash - 30}"))
+    assert made.missed and re.match(r"\[model\] width = [13] was measured: flash \d+ B, which keeps all", made.advice)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("kmeans", 'normal = "quiet"', "quiet is no label of the training side"),
+        ("kmeans", "centroids = 3", "kmeans has no centroids; it has components, "),
+        ("gmm", 'components = "many"', "components = many; write it like 8"),
+    ],
+)
+def test_options_that_are_none_are_named(name: str, options: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=says):
+        build(project(tmp_path / "hums", name, options))
+
+
+def test_rates_of_known_scores() -> None:
+    found = rates(np.array([1, 2, 3, 4, 5]), np.array([False, False, True, False, True]), 3)
+    assert (found.auc, found.false_alarms, found.detected, found.accuracy) == (5 / 6, 1 / 3, 0.5, 0.6)
+    alone = rates(np.array([1, 2]), np.array([False, False]), 1)
+    assert (alone.auc, alone.detected, alone.false_alarms) == (None, None, 0.5)

@@ -1,0 +1,155 @@
+"""Keywords in a long recording: the same events from numpy, from the C here and from the emulated board, and their rates."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
+from sandgrain.base.errors import UsageError
+from sandgrain.bundle import store
+from sandgrain.graph.decisions import Rule
+from sandgrain.project.build import example, firmware, page, recording, run, spotting
+from sandgrain.project.build.result import Built
+from sandgrain.project.build.stages import Run
+from sandgrain.project.file.load import load
+from sandgrain.project.file.schema import Data, Decide, Project
+from sandgrain.project.tasks.classes import TASK, Classes
+from sandgrain.train import loop
+from tests.support.keyword_project import RATE, project, save
+
+DECIDE = "smoothing = 2\nmargin = 24\nhold = 5\nminutes = 0.5"
+
+
+def build(folder: Path) -> Built[Classes]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "THREADS", 1)
+        return run.build(load(folder), folder / "out")
+
+
+@pytest.fixture(scope="module")
+def chirps(tmp_path_factory: pytest.TempPathFactory) -> Built[Classes]:
+    return build(project(tmp_path_factory.mktemp("spot") / "chirps", DECIDE))
+
+
+def test_the_project_decides_what_the_macros_say(chirps: Built[Classes]) -> None:
+    header = (chirps.folder / "chirps.h").read_text()
+    for line in ("SMOOTHING 2 ", "MARGIN 24", "HOLD 5 ", "IS_BACKGROUND(label) ((label) == 2)"):
+        assert f"#ifndef CHIRPS_{line.split('(')[0].split()[0]}\n#define CHIRPS_{line}" in header, line
+    bundle = store.load_bundle(chirps.folder)
+    assert bundle.compiled.source.options.rule == Rule(2, 24, 5, (2,)) and not bundle.edited
+
+
+def test_board_and_numpy_hear_the_same_events(chirps: Built[Classes]) -> None:
+    s = chirps.figures.spotted
+    assert s is not None and s.identical and s.board == spotting.EMULATED < s.results
+    assert s.decisions > 5 and s.rates.events == 20 and s.rates.false_rejects < 0.5
+    assert s.seconds <= 30 and s.rates.hours == pytest.approx(s.seconds / 3600)
+    (now,) = [row for row in s.margins if row[0] == 24]
+    assert now[1:] == (s.rates.false_accepts_per_hour, s.rates.false_rejects)
+    assert s.margins[-1][1:] == (0.0, 1.0)  # nothing leads by all steps there are
+
+
+def test_a_stream_that_differs_is_noticed(chirps: Built[Classes]) -> None:
+    made = next(chirps.samples.store.folder.glob("spotted-*.npz"))
+    whole = made.read_bytes()
+    with np.load(made) as found:
+        arrays = dict(found)
+
+    bundle = firmware.Firmware(chirps.folder, store.load_bundle(chirps.folder), chirps.report)
+    for name in ("board_scores", "board_decisions", "decisions"):
+        changed = {**arrays, name: arrays[name].copy()}
+        changed[name].reshape(-1)[3] += 1
+        np.savez(made, **changed)
+        again = spotting.spotted(Run(chirps.samples, chirps.folder), bundle)
+        assert again is not None and not again.identical and "NOT the same" in again.compared, name
+    made.write_bytes(whole)
+
+
+def test_whether_a_bundle_decides_is_asked_of_its_parts(chirps: Built[Classes], tmp_path: Path) -> None:
+    """A search in the header was misled by a comment, and by a header of another name."""
+    bundle = store.load_bundle(chirps.folder)
+    listening = firmware.Firmware(chirps.folder, bundle, chirps.report)
+    run_ = Run(chirps.samples, tmp_path)
+    assert listening.decides and spotting.applies(run_, listening)
+    source = bundle.compiled.source
+    alone = replace(source, parts=tuple(part for part in source.parts if part.name != "decide"))
+    build = replace(bundle.build, folder=tmp_path, compiled=replace(bundle.compiled, source=alone))
+    silent = replace(bundle, build=build)
+    for name in ("chirps.h", "model.h"):
+        (tmp_path / name).write_text("/* chirps_decide( is not here */\n")
+    mute = firmware.Firmware(tmp_path, silent, chirps.report)
+    assert not mute.decides and not spotting.applies(run_, mute)
+    example.made(run_, TASK, mute, 0)
+    assert "decider" not in (tmp_path / "example" / "main.c").read_text()
+    assert "decider" in (chirps.folder / "example" / "main.c").read_text()
+
+
+def test_the_figures_are_in_the_json_and_on_the_page(chirps: Built[Classes]) -> None:
+    found = json.loads((chirps.folder / "report.json").read_text())
+    s = chirps.figures.spotted
+    assert s is not None
+    assert (found["false_accepts_per_hour"], found["false_rejects"]) == (s.rates.false_accepts_per_hour, s.rates.false_rejects)
+    assert found["long_recording"]["seconds"] == s.seconds and found["long_recording"]["identical"]
+    text = page.render(chirps)
+    assert ">Decisions</h2>" in text and f"{s.seconds:.1f} s (" in text and "false accepts" in text
+
+
+def test_the_recording_is_what_the_plan_says(chirps: Built[Classes]) -> None:
+    plan = recording.planned(chirps.samples, (2,), 0.5)
+    parts = list(recording.pieces(plan, chirps.samples))
+    x = np.concatenate(parts)
+    assert len(x) == plan.samples and x.dtype == np.int16 and plan.between == "silence"
+    names = {label: k for k, label in enumerate(chirps.labels)}
+    spoken = [record for _, record, _ in plan.parts if record.label != "other"]
+    assert [e.label for e in plan.events] == [names[r.label] for r in spoken] and {e.label for e in plan.events} == {0, 1}
+    for event, record in zip(plan.events, spoken, strict=True):
+        start = round(event.start * RATE)
+        assert np.array_equal(x[start : start + record.shape[0]], chirps.samples.opened(record))
+        assert not x[start - 1].any()
+    shorter = recording.planned(chirps.samples, (2,), 0.2)
+    assert shorter.seconds <= 12 and shorter.parts == plan.parts[: len(shorter.parts)]
+    assert not recording.planned(chirps.samples, (2,), 0.01).events
+
+
+def test_background_recordings_fill_the_gaps(tmp_path: Path) -> None:
+    folder = project(tmp_path / "chirps", data='files = ["[a-z]*/*.wav"]\nbackground = ["_hum_/*.wav"]', count=6)
+    save(folder / "sounds" / "_hum_" / "hum.wav", np.full(300, 77, np.int16))
+    from sandgrain.project import inspection
+    from sandgrain.project.build.samples import Samples
+    from sandgrain.project.build.store import Store
+
+    samples = Samples(inspection.inspect(load(folder)), Store(tmp_path / "store"))
+    plan = recording.planned(samples, (), 1.0)
+    gaps = list(recording.pieces(plan, samples))[::2]
+    assert "background" in plan.between and len(plan.parts) > 2 and all((gap == 77).all() for gap in gaps)
+
+
+def test_a_rule_names_labels_of_the_data() -> None:
+    def rule(background: tuple[str, ...], rest: str = "") -> Rule:
+        given = Project(data=Data(kind="audio", rest=rest), decide=Decide(background=background))
+        return spotting.rule_of(given, ("yes", "no", "noise"))
+
+    assert rule(("noise",)).background == (2,) and rule(()).background == () and rule(("no",), "noise").background == (1, 2)
+    with pytest.raises(UsageError, match=r"\[decide\] background: quiet is no label of the data; it has yes, no, noise"):
+        rule(("quiet",))
+    with pytest.raises(UsageError, match="no label is left"):
+        rule(("yes", "no"), "noise")
+
+
+@pytest.mark.parametrize("rule", [None, 3, [1, 2, 3], {}, {"smoothing": 0}, {"margin": True}, {"hold": 1.5}, {"more": 1},
+                                  {"background": "ab"}, {"background": [-1]}, {"background": 7}], ids=str)  # fmt: skip
+def test_a_damaged_rule_in_a_proof_is_one_line(chirps: Built[Classes], rule: object) -> None:
+    path = chirps.folder / "proof" / "build.json"
+    whole = path.read_text()
+    facts = json.loads(whole)
+    try:
+        path.write_text(json.dumps({**facts, "rule": {**facts["rule"], **rule} if isinstance(rule, dict) and rule else rule}))
+        with pytest.raises(UsageError):
+            store.load_bundle(chirps.folder)
+    finally:
+        path.write_text(whole)

@@ -1,0 +1,212 @@
+"""Hostile archives (.pt2, .keras): mutants of valid ones, and what becomes of them.
+
+A process of its own tries them (`serve`), which may die, and whose memory is counted. It prints a line of JSON for each mutant, and at last the
+peak memory; `tried` starts it and looks at what it says.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import pickle
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sandgrain.base.errors import SandgrainError
+from sandgrain.compiler import passes
+from sandgrain.formats import sources
+from sandgrain.graph import interpret
+from sandgrain.graph.ir import Graph
+from sandgrain.quantization import post
+from tests.support.command import environment
+from tests.support.tflite_mutants import INTERESTING, MUTATIONS
+
+SECONDS = 10.0
+SMALL = 20_000  # elements of a model that is also quantized and run
+
+
+def members(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {n: archive.read(n) for n in archive.namelist()}
+
+
+def packed(parts: dict[str, bytes], kind: int = zipfile.ZIP_STORED) -> bytes:
+    """An archive of the members; the same bytes at any time of day (a `ZipInfo` has no date, a mere name gets the present one)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(zipfile.ZipInfo(name), data, kind)
+    return buffer.getvalue()
+
+
+def mutant(bases: Sequence[bytes], seed: int, program: str, words: Sequence[str]) -> bytes:
+    """One mutant, the same for a seed on every machine: values of the JSON, whole members, or bytes of the file.
+
+    `program`: how the name of the member ends that describes the model. `words`: what a value may become.
+    """
+    rng = random.Random(seed)
+    base = bases[seed % len(bases)]
+    kind = rng.random()
+    if kind < 0.2:
+        data = bytearray(base)
+        for _ in range(rng.choice((1, 1, 2, 4))):
+            rng.choice(MUTATIONS)(data, rng, bases)
+        return bytes(data)
+    parts = members(base)
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        if kind < 0.3:
+            _member(parts, rng)
+        else:
+            _value(parts, rng, program, words)
+    return packed(parts, rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
+
+
+def _member(parts: dict[str, bytes], rng: random.Random) -> None:
+    """A member disappears, shrinks, becomes another, or a pickle."""
+    name, other = rng.choice(sorted(parts)), rng.choice(sorted(parts))
+    change = rng.randrange(4)
+    if change == 0:
+        del parts[name]
+    else:
+        parts[name] = (parts[name][: rng.randrange(len(parts[name]) + 1)], parts[other], pickle.dumps(Trap()))[change - 1]
+
+
+class Trap:
+    """Unpickled, it leaves a file."""
+
+    def __reduce__(self) -> Any:
+        return open, ("unpickled", "w")
+
+
+def _value(parts: dict[str, bytes], rng: random.Random, program: str, words: Sequence[str]) -> None:
+    """One value of a JSON member becomes another."""
+    if not any(n.endswith(".json") for n in parts):
+        return
+    name = rng.choice([n for n in sorted(parts) if n.endswith(".json")] + [n for n in parts if n.endswith(program)] * 4)
+    try:
+        tree = json.loads(parts[name])
+    except ValueError:  # damaged before
+        return
+    leaves = list(_leaves(tree)) if isinstance(tree, dict | list) else []
+    if not leaves:
+        return
+    holder, key = rng.choice(leaves)
+    old = holder[key]
+    other = rng.choice(leaves)
+    choices: list[Any] = [other[0][other[1]], None, [], {}, "x" * rng.choice((1, 1000)), rng.choice(words), -1, 0, 1.5, True]
+    if type(old) is int:
+        choices += [old + 1, old - 1, -old, old * 2, rng.choice(INTERESTING), 2**63 - 1, -(2**63), 10**30, rng.randint(0, 14)] * 3
+    if type(old) is float:
+        choices += ["Infinity", "NaN", 0.0, -old, 1e300]
+    if rng.random() < 0.1:
+        del holder[key]
+    else:
+        holder[key] = copy.deepcopy(rng.choice(choices))
+    parts[name] = json.dumps(tree).encode()
+
+
+def _leaves(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """(holder, key) of every value that holds no other, and now and then of one that does."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    for key, value in items:
+        if key in ("stack_trace", "nn_module_stack", "torch_fn", "module_call_graph", "from_node", "verifiers", "device"):
+            continue
+        if isinstance(value, dict | list) and value:
+            yield from _leaves(value)
+            if isinstance(value, list):
+                yield tree, key
+        else:
+            yield tree, key
+
+
+# --- what becomes of them ------------------------------------------------------------------------------------------------
+
+
+def consume(path: Path) -> str:
+    """The message, or "" for a model that can be used."""
+    try:
+        graph = sources.load(path, "mutant")
+        if sum(t.size for t in graph.tensors) <= SMALL:
+            _used(graph)
+    except SandgrainError as error:
+        return str(error)
+    return ""
+
+
+def _used(graph: Graph) -> None:
+    rng = np.random.default_rng(0)
+    samples = [rng.standard_normal((2, *graph.tensors[i].shape)).astype(np.float32) for i in graph.inputs]
+    int8 = post.quantize(graph, samples).graph if sources.is_float(graph) else graph
+    inputs = [np.full(int8.tensors[i].shape, 1, int8.tensors[i].dtype) for i in int8.inputs]
+    small = passes.optimize(int8)
+    for before, after in zip(interpret.run(int8, inputs), interpret.run(small, inputs), strict=True):
+        assert np.array_equal(before, after), "a pass changed the meaning"
+
+
+def complaint(path: Path) -> str:
+    """What breaks the promise about hostile files, "" when it is kept."""
+    begin = time.process_time()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            message = consume(path)
+    except Exception as error:  # whatever it is, it is a finding
+        return f"{type(error).__name__}: {error}"
+    if time.process_time() - begin > SECONDS:
+        return "took too long"
+    if "please report" in message:
+        return f"an operator slipped: {message}"
+    if message and (len(message.splitlines()) != 1 or not message.isprintable() or len(message) > 4000):
+        return f"not one line: {message!r}"
+    return ""
+
+
+def serve(suffix: str, mutant: Callable[[Sequence[bytes], int], bytes]) -> None:
+    """Try mutants of the files in a folder, as the command line says: FOLDER FIRST COUNT."""
+    folder, first, count = sys.argv[1:]
+    bases = [p.read_bytes() for p in sorted(Path(folder).iterdir())]
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / f"mutant{suffix}"
+        for seed in range(int(first), int(first) + int(count)):
+            path.write_bytes(mutant(bases, seed))
+            print(json.dumps({"seed": seed, "complaint": complaint(path)}), flush=True)
+    print(json.dumps({"mib": peak_mib()}))
+
+
+def peak_mib() -> int:
+    """The most memory that was resident since this program began. (ru_maxrss begins with that of the process that started it.)"""
+    found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) // 1024
+
+
+def tried(module: str, seeds: Sequence[bytes], first: int, count: int, folder: Path, mib: int) -> None:
+    """Assert that mutants `first` on of `seeds` keep the promise, in a process that runs `module` and takes less than `mib`."""
+    bases, temporary = folder / "bases", folder / "temporary"
+    for place in (bases, temporary):
+        place.mkdir()
+    for k, data in enumerate(seeds):
+        (bases / str(k)).write_bytes(data)
+    done = subprocess.run(
+        [sys.executable, "-m", module, str(bases), str(first), str(count)],
+        cwd=folder, env={**environment(temporary), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+        timeout=60 + count,
+    )  # fmt: skip
+    *found, last = [json.loads(line) for line in done.stdout.splitlines()] or [{}]
+    assert done.returncode == 0 and len(found) == count, (done.returncode, found[-1:], done.stderr[-500:])
+    broken = {t["seed"]: t["complaint"] for t in found if t["complaint"]}
+    assert not broken, f"{len(broken)} of {count}: {dict(list(broken.items())[:5])}"
+    assert last["mib"] < mib
+    assert sorted(p.name for p in folder.iterdir()) == ["bases", "temporary"] and list(temporary.iterdir()) == []
