@@ -23,7 +23,7 @@ import numpy as np
 
 from sandgrain.dataset.ingest import ingest, save
 from sandgrain.dataset.records import Layout, Manifest
-from sandgrain.dataset.split import assign
+from sandgrain.dataset.split import Draw, assign
 
 LABELS, SPEAKERS = 10, 100
 LAYOUT = Layout("audio", name="{label}/{group}_{index}")
@@ -94,7 +94,7 @@ def make(root: Path, count: int, rate: int) -> None:
 
 def split(manifest: Manifest) -> dict[str, Any]:
     """Seconds of a split by speaker, and recordings a side."""
-    sides, seconds = timed(lambda: assign(manifest.records, by="group"))
+    sides, seconds = timed(lambda: assign(manifest.records, Draw(by="group")))
     return {"split_seconds": round(seconds, 1), "sides": dict(sorted(Counter(sides.values()).items()))}
 
 

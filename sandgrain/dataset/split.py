@@ -38,27 +38,30 @@ class Unit:
         return len(self.records)
 
 
-def assign(
-    records: Sequence[Record],
-    *,
-    by: By = "stratified",
-    stratify: bool = True,
-    validation: float = 0.15,
-    test: float = 0.15,
-    seed: int = 0,
-    choose: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
-) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """How recordings are given to train, validation and test."""
+
+    by: By = "stratified"  # "file", "group", "given", or "stratified": by file, label by label
+    stratify: bool = True  # draw files label by label
+    validation: float = 0.15  # share of the recordings that are drawn from; 0: none
+    test: float = 0.15  # as `validation`
+    seed: int = 0
+    choose: Mapping[str, Mapping[str, Sequence[str]]] | None = None  # side -> {field of a record: its values}
+
+
+def assign(records: Sequence[Record], draw: Draw = Draw()) -> dict[str, str]:
     """The side ("train", "validation" or "test") of every record's key.
 
-    `by`: "file" draws single recordings, label by label where `stratify` is set ("stratified" is that in one word); "group"
-    draws whole groups, the mix of labels as close as can be; "given" takes `Record.split`, and draws a side that is nowhere
-    given from what is not held out. `validation`, `test`: shares of the recordings that are drawn from, 0 for none. `choose`: side -> {field:
-    values}; recordings whose label, group or other field has one of the values (all fields, where there are several) go to
-    that side, whatever `by` is, and nothing is drawn to validation or test that way filled. Copies and, by group, the rest of
-    the group go with them; test comes before validation before train.
+    By "file" single recordings are drawn. By "group" whole groups are, the mix of labels as close as can be. "given" takes
+    `Record.split`; a side that no record names is drawn from what is not held out. A recording that `choose` describes (all of
+    a side's fields) goes to that side, whatever `by` is; if `choose` fills a side, nothing else is drawn into it. Copies and,
+    by group, the rest of the group go with it; test comes before validation before train.
 
-    Raises UsageError where the recordings do not allow what is asked for.
+    Raises UsageError if the recordings do not allow what is asked for.
     """
+    by, stratify, validation, test = draw.by, draw.stratify, draw.validation, draw.test
+    seed, choose = draw.seed, draw.choose
     _check_shares(validation, test)
     if by not in ("stratified", "file", "group", "given"):
         raise UsageError(f"split by {plain(by)}; choose stratified, file, group or given")
@@ -107,7 +110,7 @@ def leave_one_group_out(
     for unit in sorted(units, key=lambda u: u.name):
         out = {r.key for r in unit.records}
         rest = [r for r in records if r.key not in out]
-        inner = assign(rest, by="stratified", validation=validation, test=0.0, seed=seed)
+        inner = assign(rest, Draw(validation=validation, test=0.0, seed=seed))
         yield unit.name, {r.key: "test" if r.key in out else inner[r.key] for r in records}
 
 

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,57 +39,57 @@ def walk(root: Path, wanted: Callable[[str], bool]) -> tuple[list[Found], list[B
     Names that begin with a dot are passed over. Links are followed when they lead to a file below `root`; links to folders
     are not followed. Raises UsageError for more than MAX_FILES files.
     """
-    files: list[Found] = []
-    bad: list[BadFile] = []
-    base, folders = os.path.realpath(root), [""]
-    while folders:
-        folder = folders.pop()
+    found = _Walk(os.path.realpath(root), wanted)
+    while found.folders:
+        folder = found.folders.pop()
         try:
-            with os.scandir(Path(base, folder)) as entries:
+            with os.scandir(Path(found.base, folder)) as entries:
                 for entry in entries:
                     if not entry.name.startswith("."):
-                        _take(entry, folder + entry.name, base, wanted, files, bad, folders)
+                        found.take(entry, folder + entry.name)
         except OSError as error:
-            bad.append(BadFile(escape(folder), f"cannot be listed ({error.strerror})"))
-        if len(files) + len(bad) > MAX_FILES:
+            found.bad.append(BadFile(escape(folder), f"cannot be listed ({error.strerror})"))
+        if len(found.files) + len(found.bad) > MAX_FILES:
             raise UsageError(f"{escape(str(root))} holds more than {MAX_FILES} files; take a part of them with files = [...]")
-    return sorted(files, key=lambda f: f.path), bad
+    return sorted(found.files, key=lambda f: f.path), found.bad
 
 
-def _take(
-    entry: os.DirEntry[str],
-    path: str,
-    base: str,
-    wanted: Callable[[str], bool],
-    files: list[Found],
-    bad: list[BadFile],
-    folders: list[str],
-) -> None:
-    """Sort one entry into files, bad files, folders to come, or nothing."""
-    if entry.is_dir(follow_symlinks=False):
-        if path.count("/") >= MAX_DEPTH:
-            bad.append(BadFile(escape(path), f"lies more than {MAX_DEPTH} folders deep"))
-        else:
-            folders.append(f"{path}/")
-        return
-    try:
-        if entry.is_symlink():
-            if not (wanted(path) or entry.is_dir()):
-                return
-            if not _inside(os.path.realpath(entry.path), base):
-                raise BadFileError(OUTSIDE)
-        elif not wanted(path):
+@dataclass(slots=True)
+class _Walk:
+    """What was come across so far."""
+
+    base: str  # the root's real path
+    wanted: Callable[[str], bool]  # whether a path below the root is to be read
+    files: list[Found] = field(default_factory=list)
+    bad: list[BadFile] = field(default_factory=list)
+    folders: list[str] = field(default_factory=lambda: [""])  # below the root, still to be listed
+
+    def take(self, entry: os.DirEntry[str], path: str) -> None:
+        """Sort one entry into files, bad files, folders to come, or nothing."""
+        if entry.is_dir(follow_symlinks=False):
+            if path.count("/") >= MAX_DEPTH:
+                self.bad.append(BadFile(escape(path), f"lies more than {MAX_DEPTH} folders deep"))
+            else:
+                self.folders.append(f"{path}/")
             return
-        about = entry.stat()
-        if stat.S_ISDIR(about.st_mode):
-            raise BadFileError("is a link to a folder; such links are not followed")
-        check_plain(about)
-        files.append(Found(path, about.st_size, about.st_mtime_ns))
-    except BadFileError as error:
-        bad.append(BadFile(escape(path), str(error)))
-    except OSError as error:
-        what = "is a link that leads nowhere" if entry.is_symlink() else f"cannot be read ({error.strerror})"
-        bad.append(BadFile(escape(path), what))
+        try:
+            if entry.is_symlink():
+                if not (self.wanted(path) or entry.is_dir()):
+                    return
+                if not _inside(os.path.realpath(entry.path), self.base):
+                    raise BadFileError(OUTSIDE)
+            elif not self.wanted(path):
+                return
+            about = entry.stat()
+            if stat.S_ISDIR(about.st_mode):
+                raise BadFileError("is a link to a folder; such links are not followed")
+            check_plain(about)
+            self.files.append(Found(path, about.st_size, about.st_mtime_ns))
+        except BadFileError as error:
+            self.bad.append(BadFile(escape(path), str(error)))
+        except OSError as error:
+            what = "is a link that leads nowhere" if entry.is_symlink() else f"cannot be read ({error.strerror})"
+            self.bad.append(BadFile(escape(path), what))
 
 
 def check_plain(about: os.stat_result) -> None:

@@ -228,7 +228,8 @@ def assign(records: Sequence[Record], data: Data, content: Mapping[str, str]) ->
     s = data.split
     together = [replace(r, sha256=content[r.key]) for r in records]
     choose = {str(side): wanted for side, wanted in s.choose.items()}
-    return split.assign(together, by=s.by, stratify=s.stratify, validation=s.validation, test=s.test, seed=s.seed, choose=choose)
+    draw = split.Draw(s.by, s.stratify, s.validation, s.test, s.seed, choose)
+    return split.assign(together, draw)
 
 
 def _seconds(record: Record) -> float:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sandgrain.base.errors import UsageError
 from sandgrain.dataset.records import Record
-from sandgrain.dataset.split import assign, leaks, leave_one_group_out
+from sandgrain.dataset.split import Draw, assign, leaks, leave_one_group_out
 
 
 def record(key: str, label: str = "a", group: str = "", content: str = "", split: str | None = None, **fields: str) -> Record:
@@ -67,7 +67,7 @@ def datasets(draw: st.DrawFn) -> list[Record]:
 @settings(max_examples=150, deadline=None)
 def test_nothing_is_ever_on_two_sides(records: list[Record], seed: int, by: str) -> None:
     try:
-        split = assign(records, by=by, stratify=by == "stratified", seed=seed)  # type: ignore[arg-type]
+        split = assign(records, Draw(by=by, stratify=by == "stratified", seed=seed))  # type: ignore[arg-type]
     except UsageError:
         return
     assert list(split) == [r.key for r in records]
@@ -89,7 +89,7 @@ def test_the_order_of_the_records_does_not_matter(records: list[Record], seed: i
         results = []
         for some in (records, mixed):
             try:
-                results.append(assign(some, by=by, seed=seed))  # type: ignore[arg-type]
+                results.append(assign(some, Draw(by=by, seed=seed)))  # type: ignore[arg-type]
             except UsageError as error:
                 results.append({"error": str(error)[:20]})
         assert results[0] == results[1]
@@ -116,14 +116,14 @@ def test_pieces_of_one_file_on_two_sides_are_a_warning() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_stratified_split_has_each_labels_share(seed: int) -> None:
     records = digits()
-    split = assign(records, validation=0.1, test=0.2, seed=seed)
+    split = assign(records, Draw(validation=0.1, test=0.2, seed=seed))
     for label in {r.label for r in records}:
         assert Counter(split[r.key] for r in records if r.label == label) == {"train": 35, "validation": 5, "test": 10}
 
 
 def test_a_split_by_file_alone_has_the_share_of_all() -> None:
     records = [record(f"{k}", "rare" if k < 2 else "usual") for k in range(200)]
-    split = assign(records, by="file", stratify=False, validation=0.15, test=0.15)
+    split = assign(records, Draw(by="file", stratify=False, validation=0.15, test=0.15))
     assert sizes(split) == {"train": 140, "validation": 30, "test": 30}
 
 
@@ -133,7 +133,7 @@ def test_a_split_by_group_comes_close_to_the_shares(seed: int) -> None:
     records = [
         record(f"{g}/{label}/{k}", label, f"g{g}") for g in range(60) for label in "abcd" for k in range(rng.randint(0, 12))
     ]
-    split = assign(records, by="group", validation=0.15, test=0.2, seed=seed)
+    split = assign(records, Draw(by="group", validation=0.15, test=0.2, seed=seed))
     counts = sizes(split)
     assert abs(counts["test"] / len(records) - 0.2) <= 0.05
     assert abs(counts["validation"] / len(records) - 0.15) <= 0.04
@@ -141,20 +141,20 @@ def test_a_split_by_group_comes_close_to_the_shares(seed: int) -> None:
 
 
 def test_five_speakers_give_one_each_to_validation_and_test() -> None:
-    split = assign(digits(), by="group", validation=0.2, test=0.2)
+    split = assign(digits(), Draw(by="group", validation=0.2, test=0.2))
     assert sizes(split) == {"train": 300, "validation": 100, "test": 100}
 
 
 def test_a_side_of_share_0_stays_empty() -> None:
-    assert sizes(assign(digits(), validation=0.0, test=0.2)) == {"train": 400, "test": 100}
-    assert sizes(assign(digits(), validation=0.0, test=0.0)) == {"train": 500}
+    assert sizes(assign(digits(), Draw(validation=0.0, test=0.2))) == {"train": 400, "test": 100}
+    assert sizes(assign(digits(), Draw(validation=0.0, test=0.0))) == {"train": 500}
 
 
 def test_copies_count_for_their_number() -> None:
     """A cluster of copies does not end up on a side that it would fill many times over."""
     records = [record(f"{k}") for k in range(100)] + [record(f"copy{k}", content="silence") for k in range(100)]
     for seed in range(10):
-        split = assign(records, seed=seed)
+        split = assign(records, Draw(seed=seed))
         assert sizes(split) == {"train": 140, "validation": 30, "test": 30}
         assert len({split[f"copy{k}"] for k in range(100)}) == 1
 
@@ -163,12 +163,12 @@ def test_copies_count_for_their_number() -> None:
 
 
 def test_another_seed_is_another_draw() -> None:
-    assert len({tuple(assign(digits(), seed=s).values()) for s in range(5)}) == 5
-    assert len({tuple(assign(digits(), by="group", seed=s).values()) for s in range(8)}) > 3
+    assert len({tuple(assign(digits(), Draw(seed=s)).values()) for s in range(5)}) == 5
+    assert len({tuple(assign(digits(), Draw(by="group", seed=s)).values()) for s in range(8)}) > 3
 
 
 def test_the_draw_is_the_same_on_every_machine() -> None:
-    split = assign([record(f"{k}.wav") for k in range(12)], validation=0.25, test=0.25, seed=3)
+    split = assign([record(f"{k}.wav") for k in range(12)], Draw(validation=0.25, test=0.25, seed=3))
     assert [k for k, side in split.items() if side == "test"] == ["3.wav", "6.wav", "8.wav"]
     assert [k for k, side in split.items() if side == "validation"] == ["5.wav", "7.wav", "10.wav"]
 
@@ -185,7 +185,7 @@ def test_new_recordings_move_few_old_ones() -> None:
 
 def test_what_is_given_for_test_stays_and_validation_is_drawn_from_the_rest() -> None:
     records = [record(f"{k}", "ab"[k % 2], split="test" if k < 20 else "train") for k in range(120)]
-    split = assign(records, by="given", validation=0.1, test=0.3)
+    split = assign(records, Draw(by="given", validation=0.1, test=0.3))
     assert {k for k, s in split.items() if s == "test"} == {f"{k}" for k in range(20)}
     assert sizes(split) == {"train": 90, "validation": 10, "test": 20}
 
@@ -193,15 +193,17 @@ def test_what_is_given_for_test_stays_and_validation_is_drawn_from_the_rest() ->
 def test_given_sides_are_taken_as_they_are() -> None:
     given = ["train", "test", "validation"] * 10
     records = [record(f"{k}", split=side) for k, side in enumerate(given)]
-    assert list(assign(records, by="given").values()) == given
+    assert list(assign(records, Draw(by="given")).values()) == given
 
 
 def test_a_side_can_be_chosen_by_a_field() -> None:
     records = digits()
-    split = assign(records, by="given", validation=0.2, choose={"test": {"index": ["0", "1"]}})
+    split = assign(records, Draw(by="given", validation=0.2, choose={"test": {"index": ["0", "1"]}}))
     assert {r.fields["index"] for r in records if split[r.key] == "test"} == {"0", "1"}
     assert sizes(split) == {"train": 320, "validation": 80, "test": 100}
-    by_group = assign(records, by="group", validation=0.25, choose={"test": {"group": ["eva"]}, "train": {"group": ["anna"]}})
+    by_group = assign(
+        records, Draw(by="group", validation=0.25, choose={"test": {"group": ["eva"]}, "train": {"group": ["anna"]}})
+    )
     assert {r.group for r in records if by_group[r.key] == "test"} == {"eva"}
     assert sizes(by_group)["validation"] == 100
     assert all(by_group[r.key] == "train" for r in records if r.group == "anna")
@@ -210,7 +212,7 @@ def test_a_side_can_be_chosen_by_a_field() -> None:
 def test_a_copy_of_a_test_recording_goes_to_test() -> None:
     records = [record("t", content="c", split="test"), record("u", content="c", split="train")]
     records += [record(f"{k}", split="train") for k in range(9)]
-    split = assign(records, by="given", validation=0.2)
+    split = assign(records, Draw(by="given", validation=0.2))
     assert split["u"] == "test" and sizes(split)["validation"] == 2
 
 
@@ -255,14 +257,14 @@ def test_every_group_is_left_out_once() -> None:
 )
 def test_what_cannot_be_split_is_said_with_a_way_out(records: list[Record], options: dict[str, object], says: str) -> None:
     with pytest.raises(UsageError, match=says) as error:
-        assign(records, **options)  # type: ignore[arg-type]
+        assign(records, Draw(**options))  # type: ignore[arg-type]
     assert ";" in str(error.value)
 
 
 def test_hostile_names_are_made_printable() -> None:
     records = [record("\x1b[2J\n" + "x" * 500, group="g\u202e")] * 1
     with pytest.raises(UsageError) as error:
-        assign(records, by="group")
+        assign(records, Draw(by="group"))
     assert str(error.value).isprintable() and len(str(error.value)) < 300
 
 
@@ -272,6 +274,6 @@ def test_a_hundred_thousand_recordings_are_split_in_seconds() -> None:
     records = [record(f"{k % 35}/{k}.wav", str(k % 35), f"s{k % 2000}") for k in range(100_000)]
     begin = time.process_time()
     assign(records)
-    split = assign(records, by="group")
+    split = assign(records, Draw(by="group"))
     assert leaks(records, split) == []
     assert time.process_time() - begin < 20

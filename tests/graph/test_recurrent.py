@@ -22,7 +22,7 @@ from sandgrain.graph import (  # noqa: E402
     reals,
     rules,
 )
-from sandgrain.graph import text as printer
+from sandgrain.graph import text as printer  # noqa: E402
 from sandgrain.graph.ir import Array, Graph  # noqa: E402
 from sandgrain.graph.ops import OPS  # noqa: E402
 from sandgrain.graph.ops.recurrent import gates  # noqa: E402

@@ -1,1 +1,1 @@
-"""One file per part of the generated interface; `codegen/part.py` says what a part is."""
+"""One file per part of the generated interface; `compiler/emit/part.py` says what a part is."""
