@@ -31,10 +31,10 @@ format: $(VENV)/.test
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.test
-	$(BIN)/python tools/cli_docs.py > docs/cli.md.new
-	mv docs/cli.md.new docs/cli.md
-	$(BIN)/python tools/project_docs.py > docs/project.md.new
-	mv docs/project.md.new docs/project.md
+	$(BIN)/python tools/cli_docs.py > docs/reference/cli.md.new
+	mv docs/reference/cli.md.new docs/reference/cli.md
+	$(BIN)/python tools/project_docs.py > docs/reference/project.md.new
+	mv docs/reference/project.md.new docs/reference/project.md
 
 # Builds the examples again (an hour where nothing is cached) and puts what they print into their READMEs.
 examples: $(VENV)/.train

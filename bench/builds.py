@@ -3,7 +3,7 @@
     python bench/builds.py [--tasks digits gestures ...] [--jobs 2]
 
 It trains some thirty networks: an hour or more on two cores. Projects and their stages stay in out/builds, so that a run that was
-ended goes on where it was. bench/builds.json holds the figures, docs/builds.md shows them.
+ended goes on where it was. bench/builds.json holds the figures, docs/explanation/builds.md shows them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 WORK = ROOT / "out" / "builds"
 PATH = HERE / "builds.json"
-PAGE = ROOT / "docs" / "builds.md"
+PAGE = ROOT / "docs" / "explanation" / "builds.md"
 HEADING = "## The last figures\n"  # everything below it is written by the benchmark
 DATA = Path(os.environ.get("SANDGRAIN_DATA", ROOT.parent / "shared" / "data"))
 SEEDS = (0, 1, 2)
@@ -244,7 +244,7 @@ def markdown(columns: Iterable[str], lines: Iterable[tuple[str, ...]]) -> str:
 
 
 def section(rows: list[Row], baseline: float | None) -> str:
-    """The last section of docs/builds.md."""
+    """The last section of docs/explanation/builds.md."""
     parts = ["Accuracies in percent of the test windows, RAM and flash in bytes:", markdown(TITLES, map(cells, rows))]
     if baseline is not None:
         parts.append(f"Logistic regression on the pixels of cifar10: {100 * baseline:.1f} %.")
@@ -277,7 +277,7 @@ def main() -> None:
     if set(given.tasks) == set(names) and not failed:
         PATH.write_text(text(rows, baseline), "utf-8")
         PAGE.write_text(PAGE.read_text("utf-8").partition(HEADING)[0] + HEADING + section(rows, baseline), "utf-8")
-        console.print(f"written: {PATH.name} and the tables in docs/{PAGE.name}")
+        console.print(f"written: {PATH.name} and the tables in docs/explanation/{PAGE.name}")
     else:
         console.print(f"{PATH.name} is written by a run over everything in which nothing fails")
 

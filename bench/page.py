@@ -1,4 +1,4 @@
-"""The last section of docs/benchmark.md: what bench/results.json says, as tables."""
+"""The last section of docs/explanation/benchmark.md: what bench/results.json says, as tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import results
 import torch_peers
 from jobs import ANCHORS, LAYER, Row
 
-PATH = Path(__file__).parents[1] / "docs" / "benchmark.md"
+PATH = Path(__file__).parents[1] / "docs" / "explanation" / "benchmark.md"
 HEADING = "## The last figures\n"  # everything below it is written by the benchmark
 
 

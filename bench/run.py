@@ -3,7 +3,7 @@
     python bench/run.py [--models kws_ref_model ...] [--cores cortex-m4 ...] [--compilers zig gcc] [--optimize speed ...]
 
 Instructions are counted on the emulated core over exactly one inference, so they repeat exactly; cycles are estimates.
-docs/benchmark.md says what the columns mean.
+docs/explanation/benchmark.md says what the columns mean.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main() -> None:
     if whole and not failed:
         results.write(rows, limited, others, skipped, fronts, modules)
         page.write()
-        console.print(f"written: {results.PATH.name} and the tables in docs/{page.PATH.name}")
+        console.print(f"written: {results.PATH.name} and the tables in docs/explanation/{page.PATH.name}")
     else:
         console.print(f"{results.PATH.name} is written by a run over everything in which nothing fails")
 

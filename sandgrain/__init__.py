@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandgrain.api.compile import Result, compile, inspect, profile, verify
 from sandgrain.api.inspect import Survey
+from sandgrain.api.ops import Explanation, Operator, explain_kernels, operators
 from sandgrain.base.errors import (
     BudgetError,
     MismatchError,
@@ -21,9 +22,11 @@ from sandgrain.bundle.verify import Difference, Verdict
 __all__ = [
     "BudgetError",
     "Difference",
+    "Explanation",
     "LayerReport",
     "MismatchError",
     "ModelError",
+    "Operator",
     "Report",
     "Result",
     "RunError",
@@ -35,7 +38,9 @@ __all__ = [
     "Verdict",
     "__version__",
     "compile",
+    "explain_kernels",
     "inspect",
+    "operators",
     "profile",
     "verify",
 ]

@@ -1,4 +1,4 @@
-"""Writes docs/cli.md: every command's `--help`, as plain text for a terminal of 80 columns. Run by `make docs`."""
+"""Writes docs/reference/cli.md: every command's `--help`, as plain text for a terminal of 80 columns. Run by `make docs`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 HEAD = """\
 # The command line
 
-Generated from `--help` by `make docs`; a test fails when the two differ.
+Every command with its arguments, options and exit codes. Generated from `--help` by `make docs`; a test fails when the two differ.
 """
 
 

@@ -1,4 +1,4 @@
-"""Writes docs/project.md: every section and key of `sandgrain.toml`, made from the schema. Run by `make docs`."""
+"""Writes docs/reference/project.md: every section and key of `sandgrain.toml`, made from the schema. Run by `make docs`."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from pydantic_core import PydanticUndefined
 HEAD = """\
 # The project file
 
-Generated from the schema by `make docs`; a test fails when the two differ. `sandgrain init DATA` writes a first
-`sandgrain.toml`; `sandgrain data` shows what it makes of the recordings. A key that is not listed here is an error, and the
-nearest known one is named. Types are strict: `"16000"` is no number.
+Every section and key of `sandgrain.toml`, with type, default and meaning. Generated from the schema by `make docs`; a test fails when the
+two differ. `sandgrain init DATA` writes a first project file, and [guide/project.md](../guide/project.md) walks through one. A key that is
+not listed here is an error, which names the nearest known key. Types are strict: `"16000"` is not a number.
 """
 FEATURES = """\
 ## `[[features]]`
 
 Blocks that turn a window into the model's input, in order: filters first, then one feature block, then `normalize`, which is
-added by itself where it is not named. `block` names each.
+added automatically if it is not named. `block` names each.
 """
 
 
 AUGMENT = """\
 ## `[[augment]]`
 
-What training sees is varied by these, in order; `kind` names each. Options are shown with their defaults; a list of two is a
-range that is drawn from. Validation and test are never varied.
+Variations of the training windows, applied in order; `kind` names each. Options are shown with their defaults; a list of two is a
+range from which values are drawn. Validation and test windows are never varied.
 """
 
 
@@ -66,7 +66,7 @@ def _augment() -> Iterator[str]:
     from sandgrain.dataset.augment import STEPS
 
     yield AUGMENT
-    shared = "`probability` (default `1`) is how often a window is varied so, 0 to 1."
+    shared = "Each takes `probability` (default `1`), the share of windows that it varies, 0 to 1."
     rows = []
     for name, step in STEPS.items():
         options = [

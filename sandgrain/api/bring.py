@@ -16,7 +16,9 @@ from sandgrain.bundle import samples as datafile
 from sandgrain.bundle.samples import DataSet, numbers, to_graph
 from sandgrain.formats import sources, text
 from sandgrain.graph.ir import Array, Graph
+from sandgrain.graph.scales import brings_scales
 from sandgrain.quantization import Options, quantize
+from sandgrain.quantization.keep import with_scales_kept
 
 Samples = Any  # an array [n, ...], a tuple of them (one an input), or the path of an .npz
 
@@ -35,6 +37,15 @@ class Imported:
     snr_db: tuple[float, ...] | None = None
 
 
+def load(model: Any, name: str, example_input: Any = None) -> Graph:
+    """The graph of a model file, a graph, or a live model: of floats, or of int8 where the model is quantized.
+
+    Raises ModelError or UnsupportedError for what cannot be read or converted, UsageError for a missing framework or example input.
+    """
+    graph = sources.load(model, name, example_input)
+    return with_scales_kept(graph) if brings_scales(graph) else graph
+
+
 def bring(
     model: Any, name: str, example_input: Any = None, calibration: Samples | None = None, options: Options | None = None
 ) -> Imported:
@@ -43,7 +54,7 @@ def bring(
     A model of floats is quantized with `options`, its ranges found on `calibration`. Raises ModelError or UnsupportedError for what
     cannot be read or converted, UsageError for a missing framework, example input or calibration.
     """
-    graph = sources.load(model, name, example_input)
+    graph = load(model, name, example_input)
     if not sources.is_float(graph):
         kept = sources.kept(model)
         return _written(graph, name) if kept is None else Imported(graph, kept)

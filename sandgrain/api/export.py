@@ -114,7 +114,7 @@ def _name(model: Any) -> str:
 def _load(model: Any, name: str, example_input: Any) -> Graph:
     """The graph of whatever has one; of a bundle, the network that it was compiled from."""
     if not isinstance(model, str | os.PathLike) or not os.path.isdir(model):  # noqa: PTH112 - a name with a NUL has no Path.is_dir
-        return sources.load(model, name, example_input)
+        return bring.load(model, name, example_input)
     bundle = store.load_bundle(Path(model))
     if bundle.origin.model is None:
         raise UsageError(f"{printable(name)} computes features and has no network; give a bundle or a file with one")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sandgrain.api import bring
 from sandgrain.base.text import printable
 from sandgrain.bundle import measure
 from sandgrain.compiler import passes
@@ -104,30 +105,49 @@ def inspect(model: Any, *, example_input: Any = None) -> Survey:
     `example_input`: as for `compile`. Raises UnsupportedError, whose `faults` name every piece that cannot be compiled, ModelError for
     a broken file and UsageError for a missing framework or example.
     """
-    title = Path(model).name if isinstance(model, str | os.PathLike) else type(model).__name__
-    with rules.located(printable(title)):
-        graph = sources.load(model, identifier(Path(title).stem), example_input)
-        quantized = not sources.is_float(graph)
-        int8 = graph if quantized else convert_with_ranges(graph, dict.fromkeys(range(len(graph.tensors)), STAND_IN)).graph
-        optimized = passes.optimize(int8)
+    graphs = graphs_of(model, example_input)
+    title, graph, int8 = graphs.title, graphs.own, graphs.int8
     by_core: dict[str, Compiled] = {}
 
     def compiled(board: targets.Board) -> Compiled:
         core = board.core
         if core.name not in by_core:
-            by_core[core.name] = emit(int8, optimized, board, Options(identifier(graph.name or "model")), Choice())
+            by_core[core.name] = emit(int8, graphs.optimized, board, Options(identifier(graph.name or "model")), Choice())
         return by_core[core.name]
 
     boards = [targets.load(name) for name in targets.boards()]
     first = measure.planned(measure.Build(compiled(boards[0]), boards[0], title=title))
     return Survey(
-        title, quantized, _ends(graph, graph.inputs), _ends(graph, graph.outputs),
+        title, graph is int8, _ends(graph, graph.inputs), _ends(graph, graph.outputs),
         tuple(_layer(graph, k, node) for k, node in enumerate(graph.nodes)),
         tuple(Step(x.op, x.name, x.ram_bytes) for x in first.layers),
         sum(t.size for t in graph.tensors if t.data is not None and t.dtype in ("int8", "float32")),
         sum(OPS[n.op].macs(graph.view(n)) for n in graph.nodes), first.arena_bytes, first.weight_bytes,
         tuple(_fit(b, compiled(b)) for b in boards),
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graphs:
+    """A model on its way: `own`, as it came; `int8`, the same where it came so; `optimized`, after the passes."""
+
+    title: str
+    own: Graph
+    int8: Graph
+    optimized: Graph
+
+
+def graphs_of(model: Any, example_input: Any = None) -> Graphs:
+    """The graphs of a model file, a live model or a graph; floats are put into int8 with ranges that stand in for measured ones.
+
+    Raises what `inspect` raises.
+    """
+    title = Path(model).name if isinstance(model, str | os.PathLike) else type(model).__name__
+    with rules.located(printable(title)):
+        graph = bring.load(model, identifier(Path(title).stem), example_input)
+        quantized = not sources.is_float(graph)
+        int8 = graph if quantized else convert_with_ranges(graph, dict.fromkeys(range(len(graph.tensors)), STAND_IN)).graph
+        return Graphs(title, graph, int8, passes.optimize(int8))
 
 
 def _layer(graph: Graph, index: int, node: Node) -> Layer:

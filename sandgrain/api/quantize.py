@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.api import compare
+from sandgrain.api import bring, compare
 from sandgrain.api.compare import Comparison
 from sandgrain.base import files
 from sandgrain.base.errors import UnsupportedError, UsageError
@@ -76,7 +76,7 @@ def quantize_model(
     source, target, options = Path(model), Path(out), options or Options()
     given = _input_quant(input_scale, input_zero_point)
     with rules.located(printable(source.name)):
-        graph = sources.load(source, source.stem)
+        graph = bring.load(source, source.stem)
         if not sources.is_float(graph):
             raise UnsupportedError("this is not a float model; it is quantized already")
     if given is not None and len(graph.inputs) > 1:

@@ -45,7 +45,7 @@ from sandgrain.device.run.trace import Trace
 from sandgrain.device.targets import Board, load
 from sandgrain.device.toolchain import DEFAULT, Toolchain
 from sandgrain.graph.ir import Graph
-from sandgrain.graph.ops.base import Call, Fields
+from sandgrain.kernels.base import Call, Fields
 
 NAME = "cost"  # prefix of the C that is measured
 CALL = 8  # bytes: the call of a layer from NAME_run, with its argument
@@ -269,7 +269,7 @@ def shape_of(call: Call) -> str:
 
 def _sizes_of(fields: Fields) -> dict[str, object]:
     return {
-        k: (v.shape, v.dtype.name) if hasattr(v, "dtype") else _sizes_of(v) if isinstance(v, Mapping) else v
+        k: (v.shape, v.dtype.name) if hasattr(v, "dtype") else _sizes_of(v) if isinstance(v, dict) else v
         for k, v in fields.items()
     }
 

@@ -12,7 +12,7 @@ from sandgrain.compiler.pipeline import planned
 from sandgrain.compiler.plan import Choice, candidates
 from sandgrain.compiler.select import select
 from sandgrain.graph.ir import Graph
-from sandgrain.graph.ops import Kernel
+from sandgrain.kernels import Kernel
 
 HEIGHTS = (4, 2, 1)  # output rows a strip: taller strips cost less time and more memory
 LOOKS = 3  # other kernels may need another stack, so what lies beside the arena is looked at again

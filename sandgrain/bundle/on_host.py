@@ -5,6 +5,7 @@ from __future__ import annotations
 from sandgrain.base.scratch import scratch
 from sandgrain.compiler.emit import bundle
 from sandgrain.compiler.emit.model import Options, Source, generate, harness
+from sandgrain.compiler.passes import optimize
 from sandgrain.compiler.plan import plan
 from sandgrain.device.run.host import HostModel
 from sandgrain.graph.ir import Graph
@@ -18,5 +19,5 @@ def loaded(source: Source) -> HostModel:
 
 
 def compiled(graph: Graph) -> HostModel:
-    """The C of `graph` as it is, for a core without extras. Raises ToolchainError without a compiler."""
-    return loaded(generate(plan(graph, ()), Options("model")))
+    """The C of a graph as a bundle would have it, for a core without extras. Raises ToolchainError without a compiler."""
+    return loaded(generate(plan(optimize(graph), ()), Options("model")))

@@ -1,28 +1,69 @@
-"""sandgrain ops: what can be compiled."""
+"""sandgrain ops: what can be compiled, and by which kernels."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import sandgrain
+from sandgrain import Explanation, UsageError
 from sandgrain.cli import _out
-from sandgrain.graph.ops import OPS
 
-EXAMPLE = "Example: sandgrain ops --json"
+EXAMPLE = "Example: sandgrain ops conv_2d --core cortex-m4 --model kws.tflite"
 
 
-def command(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """List the supported operators: .tflite names, kernels, and what each does."""
-    rows = [
-        {"op": op.name, "tflite": [f.name for f in op.foreign], "kernels": [k.name for k in op.kernels], "summary": op.summary}
-        for op in OPS.values()
-    ]
+def command(
+    op: Annotated[str, typer.Argument(help="An operator, by this list's name or its .tflite name.", show_default=False)] = "",
+    core: Annotated[str, typer.Option(help="Explain the operator's kernels on this core or board.", show_default=False)] = "",
+    model: Annotated[Path | None, typer.Option(help="Put each of its layers to every kernel.", show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List the operators, or say which kernels can run one and why not the others.
+
+    The kernels of an operator are asked in their order; the first that fits a
+    layer runs it, unless measuring (--optimize) finds a better one.
+    """
+    if not op:
+        if core or model is not None:
+            raise UsageError("--core and --model go with an operator: sandgrain ops conv_2d --core cortex-m4")
+        _list(as_json)
+    elif not core:
+        raise UsageError(f"on which core? sandgrain ops {op[:40]} --core cortex-m4")
+    else:
+        explained = sandgrain.explain_kernels(op, core, model)
+        if as_json:
+            _out.emit_json(explained.to_json())
+        else:
+            _print(explained, model)
+
+
+def _list(as_json: bool) -> None:
+    rows = sandgrain.operators()
     if as_json:
-        _out.emit_json({"ops": rows})
+        _out.emit_json({"ops": [asdict(row) for row in rows]})
         return
+    names = sum(len(row.tflite) for row in rows)
     _out.table(
-        f"{len(rows)} operators, {sum(len(op.foreign) for op in OPS.values())} .tflite names (int8)",
-        [".tflite name", "what it does"],
-        [[", ".join(f.name for f in op.foreign), op.summary] for op in OPS.values()],
+        f"{len(rows)} operators, {names} .tflite names (int8)",
+        ["operator", ".tflite name", "what it does"],
+        [[row.op, ", ".join(row.tflite) or "-", row.summary] for row in rows],
+        fixed=(0,),
     )
+
+
+def _print(explained: Explanation, model: Path | None) -> None:
+    _out.line(f"{explained.op} on {explained.core}, the most specific kernel first")
+    columns = ["kernel", "runs", "for which layers, or why not"]
+    _out.table("", columns, [[a.kernel, _yes(a.fits), a.why] for a in explained.kernels], fixed=(0, 1))
+    if model is not None and not explained.layers:
+        _out.line(f"\n{model.name} has no layer of {explained.op} after the passes")
+    for layer in explained.layers:
+        _out.line(f"\n{layer.layer}, {layer.shape}: " + (layer.chosen or "no code, the output is the input's bytes"))
+        _out.table("", columns, [[a.kernel, _yes(a.fits), a.why] for a in layer.answers], fixed=(0, 1))
+
+
+def _yes(fits: bool) -> str:
+    return "yes" if fits else "no"

@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 
 from sandgrain.base.errors import UnsupportedError
 from sandgrain.graph.ir import Graph, Node
-from sandgrain.graph.ops import OPS, Kernel
-from sandgrain.graph.ops.base import Lowered, Refused, pick
+from sandgrain.graph.ops import OPS
+from sandgrain.kernels import Kernel, Lowered, Refused, kernels_of, pick
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ _FITS: WeakKeyDictionary[Graph, dict[tuple[int, str], Lowered | Refused]] = Weak
 
 def fit(graph: Graph, node: Node, kernel: Kernel, features: Collection[str]) -> Lowered | Refused:
     """`node` of `graph` as `kernel` computes it on a core with these features, or why it cannot."""
-    if not kernel.needs <= set(features):
-        return kernel.fit(graph.view(node), features)
+    if refused := kernel.missing(features):
+        return refused
     known, key = _FITS.setdefault(graph, {}), (node.outputs[0], kernel.name)
     if key not in known:
         known[key] = kernel.fit(graph.view(node), features)
@@ -57,7 +57,7 @@ def candidates(graph: Graph, node: Node, features: Collection[str], *, compact: 
     """The kernels that can run a node on a core, most specific first; none for a view. `compact`: those of least code as well."""
     if needs_no_kernel(graph, node):
         return []
-    wanted = [k for k in OPS[node.op].kernels if compact or not k.compact]
+    wanted = [k for k in kernels_of(node.op) if compact or not k.compact]
     return [k for k in wanted if isinstance(fit(graph, node, k, features), Lowered)]
 
 
@@ -65,7 +65,7 @@ def select(graph: Graph, node: Node, features: Collection[str], choice: Choice) 
     """The kernel that `choice` names, or the first candidate; None for a view. Raises UnsupportedError when none fits."""
     if needs_no_kernel(graph, node):
         return None
-    kernels, wanted = OPS[node.op].kernels, choice.kernels.get(node.outputs[0])
+    kernels, wanted = kernels_of(node.op), choice.kernels.get(node.outputs[0])
     selected = pick(kernels, wanted, lambda kernel: fit(graph, node, kernel, features))
     if selected is None:
         raise UnsupportedError(f"{node.name}: no {node.op} kernel fits this layer; change its shape or split it")

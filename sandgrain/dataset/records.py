@@ -13,7 +13,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def option(default: T, description: str, **limits: float) -> T:
-    """A field of a reader's options: its default, what it is (for docs/project.md), and limits as pydantic names them (ge=0)."""
+    """A field of a reader's options: its default, what it is (for docs/reference/project.md), and limits as pydantic names them (ge=0)."""
     made: T = field(default=default, metadata={"description": description, **limits})
     return made
 

@@ -24,11 +24,21 @@ from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.elementwise.broadcast import Binary
 from sandgrain.graph.ops.table.unary import UnaryOp
 from sandgrain.graph.quantization import Quantization, dequantize
+from sandgrain.graph.scales import split_scales
 from sandgrain.quantization.calibrate import hull, span
 from sandgrain.quantization.convert import Quantized, Scales, activations, build
 from sandgrain.quantization.scales import affine, flat_rows, fold_constants, limits
 
 MAX_NAMED = 8  # tensors that a message names
+
+
+def with_scales_kept(graph: Graph) -> Graph:
+    """The int8 graph of a float graph that brings its scales. Raises as `keep`."""
+    floats, scales = split_scales(graph)
+    weights = {i for i in scales if graph.tensors[i].data is not None}
+    values = {i: quant for i, quant in scales.items() if i not in weights}
+    made = keep(floats, values, {i: np.array(scales[i].scale, np.float32) for i in sorted(weights)})
+    return replace(made.graph, channels_first=graph.channels_first)
 
 
 def keep(graph: Graph, given: Scales, weight_scales: Mapping[int, Array] | None = None) -> Quantized:

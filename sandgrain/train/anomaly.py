@@ -17,7 +17,6 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError, UsageError, printable
 from sandgrain.bundle import on_host
-from sandgrain.compiler.passes import optimize
 from sandgrain.device.run.host import HostModel
 from sandgrain.graph import rules
 from sandgrain.graph.dtypes import INT8
@@ -339,7 +338,7 @@ def _autoencoder(normal: Array, held_out: Array, quant: Quantization, options: O
 
     o = options
     graph, floats = trained(split(normal), split(held_out), quant, o.model, o.width, o.epochs, o.seed, checkpoint)
-    made = reconstruction(optimize(over_rows(graph, rows)))
+    made = reconstruction(over_rows(graph, rows))
 
     def real(features: Array) -> Array:
         x = split(features)

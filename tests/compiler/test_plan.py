@@ -14,7 +14,7 @@ from sandgrain.compiler.plan.planner import Plan, layout
 from sandgrain.compiler.plan.storage import Storage, align, shared_inputs, storages
 from sandgrain.compiler.select import Selected
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
-from sandgrain.graph.ops.base import Kernel, Lowered, Share, before
+from sandgrain.kernels.base import Kernel, Lowered, Refused, Share, before
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Drawn:
 
 def fake_kernel(scratch: int, in_place: tuple[int, ...], overlap: tuple[tuple[int, int], ...] = ()) -> Selected:
     shares = (*(Share(p) for p in in_place), *(before(lead, p) for p, lead in overlap))
-    return Selected(Kernel("fake", lambda view: ()), Lowered((), scratch, shares))
+    return Selected(Kernel("fake", (), lambda view: Refused("never asked")), Lowered((), scratch, shares))
 
 
 @st.composite

@@ -72,7 +72,7 @@ def test_a_factor_has_an_error_and_a_source(name: str) -> None:
 
 
 def test_every_factor_is_in_the_documentation() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "cycles.md").read_text("utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "explanation" / "cycles.md").read_text("utf-8")
     for name in SLOWED:
         waits = targets.load(name).wait_states
         assert waits is not None

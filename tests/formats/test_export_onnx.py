@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
+from sandgrain.api import bring
 from sandgrain.base.errors import UnsupportedError
-from sandgrain.formats import sources
 from sandgrain.formats.onnx import write as exporter
 from sandgrain.formats.tflite import read
 from sandgrain.graph import interpret, rules
@@ -154,7 +154,7 @@ def test_models_of_others_agree_within_a_step(name: str) -> None:
 def test_models_of_others_come_back_as_the_same_integers(name: str, tmp_path: Path) -> None:
     graph, rng = read.read(shared_model(name), name), np.random.default_rng(3)
     (tmp_path / "model.onnx").write_bytes(exporter.write(graph))
-    again = sources.load(tmp_path / "model.onnx", name)
+    again = bring.load(tmp_path / "model.onnx", name)
     (given,), (taken,) = ([g.tensors[i] for i in g.inputs] for g in (graph, again))
     assert given.quant == taken.quant
     for _ in range(2):

@@ -18,8 +18,10 @@ from sandgrain.device import targets
 from sandgrain.device.run.elf import sections
 from sandgrain.graph.ir import Graph, Tensor, View
 from sandgrain.graph.ops import OPS
-from sandgrain.graph.ops.compact import BIAS_LIMIT, DENSE_COMPACT, scale
 from sandgrain.graph.quantization import quantize_multiplier, requantize
+from sandgrain.kernels import Lowered, descriptors
+from sandgrain.kernels.dense.dense_compact_s8 import DENSE
+from sandgrain.kernels.shared.compact_table import BIAS_LIMIT, scale
 from tests.conftest import ROOT
 from tests.support.draws import SeededDraw
 
@@ -54,12 +56,16 @@ def test_multipliers_out_of_reach_are_known(real: float, fits: bool) -> None:
     assert (scale(*quantize_multiplier(real)) is not None) is fits
 
 
+def takes(view: View) -> bool:
+    return isinstance(DENSE.fit(view, ()), Lowered)
+
+
 def dense(bias: int, weight: int = 1, depth: int = 4) -> View:
     """One unit of a fully connected layer."""
     for seed in range(100):
         graph = OPS["fully_connected"].sample(SeededDraw(seed))
         view = graph.view(graph.nodes[0])
-        if len(view.inputs) > 2 and view.optional(2) is not None and DENSE_COMPACT.accepts(view):
+        if len(view.inputs) > 2 and view.optional(2) is not None and takes(view):
             break
     x, weights, old = (view.input(k) for k in range(3))
     assert x.quant is not None and weights.quant is not None
@@ -76,15 +82,15 @@ def dense(bias: int, weight: int = 1, depth: int = 4) -> View:
 
 
 def test_a_bias_that_does_not_share_its_word_is_turned_down() -> None:
-    assert DENSE_COMPACT.accepts(dense(BIAS_LIMIT - 1))
-    assert not DENSE_COMPACT.accepts(dense(BIAS_LIMIT))
-    assert not DENSE_COMPACT.accepts(dense(-BIAS_LIMIT - 1))
+    assert takes(dense(BIAS_LIMIT - 1))
+    assert not takes(dense(BIAS_LIMIT))
+    assert not takes(dense(-BIAS_LIMIT - 1))
 
 
 def test_sums_that_the_rescaling_cannot_hold_are_turned_down() -> None:
     """127 * 128 * 40,000 is over 2^29, below the 2^31 that a layer may have."""
-    assert DENSE_COMPACT.accepts(dense(0, 127, 30_000))
-    assert not DENSE_COMPACT.accepts(dense(0, 127, 40_000))
+    assert takes(dense(0, 127, 30_000))
+    assert not takes(dense(0, 127, 40_000))
 
 
 def digits() -> Graph:
@@ -99,7 +105,7 @@ def flash_and_ram(graph: Graph, choice: Choice) -> int:
 
 def test_only_size_looks_at_them_and_finds_no_smaller_set() -> None:
     graph = digits()
-    names = {k.name for op in OPS.values() for k in op.kernels if k.compact}
+    names = {k.name for kernels in descriptors().values() for k in kernels if k.compact}
     for node in graph.nodes:
         assert not names & {k.name for k in candidates(graph, node, M4.core.features)}
     chosen = tune.choose(graph, M4, "zig", "size")

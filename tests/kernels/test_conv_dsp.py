@@ -12,15 +12,17 @@ from sandgrain.graph.ir import Array, Graph, View, attrs
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.base import Draw
 from sandgrain.graph.ops.conv.weights import draw_weights
-from sandgrain.graph.ops.conv_dsp import channels_of, lead, stream_of
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.kernels import Refused
+from sandgrain.kernels.shared.dsp_stream import Channels, channels_of, stream_of
+from sandgrain.kernels.shared.overlap import window_lead
 from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs
 from tests.support.host_batch import SANITIZE, Batch
 from tests.support.on_core import run_on_core
 from tests.support.toy_firmware import compilers
 
 BATCH = 50
-KERNELS = {"conv_pointwise_dsp", "conv_window_dsp", "fully_connected_dsp"}
+KERNELS = {"conv_pointwise_dsp_s8", "conv_window_dsp_s8", "fully_connected_dsp_s8"}
 
 
 def pointwise(draw: Draw) -> Graph:
@@ -113,7 +115,7 @@ def test_the_lead_of_a_window_kernel_is_the_least_that_is_safe() -> None:
     for seed in range(150):
         graph = SAMPLES["window"](SeededDraw(seed))
         view = graph.view(graph.nodes[0])
-        windows, bytes_before = windows_of(view), lead(view)
+        windows, bytes_before = windows_of(view), window_lead(view)
         assert safe(view, windows, bytes_before), seed
         assert bytes_before == 0 or not safe(view, windows, bytes_before - 1), seed
         leads.add(bytes_before)
@@ -130,7 +132,7 @@ def test_a_channel_that_cannot_vary_needs_no_weights() -> None:
     tensors[node.inputs[1]] = type(view.input(1))("weights", weights.shape, "int8", view.input(1).quant, weights)
     still = Graph(graph.name, tuple(tensors), graph.nodes, graph.inputs, graph.outputs)
     channels = channels_of(still.view(node))
-    assert channels is not None
+    assert isinstance(channels, Channels)
     sample = [x[0] for x in random_inputs(still, 1, 1)]
     value = interpret.run(still, sample)[0][..., 0].reshape(-1)[0]
     assert channels.doubled[0] == 0 and channels.bias[0] == 4 * (int(value) - view.out.zero_point)
@@ -140,9 +142,9 @@ def test_two_weights_that_do_not_fit_a_half_word_are_refused() -> None:
     graph = pointwise(SeededDraw(4))
     view = graph.view(graph.nodes[0])
     channels = channels_of(view)
-    assert channels is not None and stream_of(channels, 4) is not None
+    assert isinstance(channels, Channels) and not isinstance(stream_of(channels, 4), Refused)
     channels.weights[:] = -128
-    assert stream_of(channels, 4) is None
+    assert stream_of(channels, 4) == Refused("two weights do not share a word: channel 1")
 
 
 def test_a_widening_pointwise_layer_lies_over_its_own_input() -> None:
@@ -169,5 +171,5 @@ def test_a_window_larger_than_the_image_is_right_on_the_host(kernel: tuple[int, 
     a = attrs(stride=(1, 1), dilation=(1, 1), padding=padding, activation="none")
     graph = one_op("conv_2d", (x, weights, bias), (y,), a)
     batch, (sample,) = Batch([graph], features=("dsp",), flags=("-O2",)), random_inputs(graph, 0, 1)
-    assert batch.sources[0].layers[0].kernel == "conv_window_dsp"
+    assert batch.sources[0].layers[0].kernel == "conv_window_dsp_s8"
     assert np.array_equal(interpret.run(graph, [sample[0]])[0], batch.run(0, [sample[0]])[0])

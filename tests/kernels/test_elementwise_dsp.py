@@ -12,7 +12,7 @@ from sandgrain.compiler.plan import plan
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.graph.ops import OPS
-from sandgrain.graph.ops.exact_pairs import SHIFT, VALUES, exact_plane
+from sandgrain.kernels.proofs.pair_plane import SHIFT, VALUES, exact_plane
 from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs
 from tests.support.host_batch import SANITIZE, Batch
 from tests.support.on_core import run_on_core

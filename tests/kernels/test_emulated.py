@@ -15,8 +15,9 @@ import pytest
 from sandgrain.compiler.plan import Plan, plan
 from sandgrain.device import targets
 from sandgrain.device.run import emulator_missing
-from sandgrain.graph.ops import OPS, Kernel
+from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.signal.base import SignalOp
+from sandgrain.kernels import Kernel, kernels_of
 from tests.support.draws import CASES, new_seed
 from tests.support.emulated_graphs import Case, cases, run
 from tests.support.toy_firmware import compilers
@@ -50,7 +51,7 @@ def groups() -> list[tuple[str, tuple[str, ...]]]:
     for core in CORES:
         room = 0
         for op in OPS:
-            count = sum(homes(kernel).get(core, 0) for kernel in OPS[op].kernels)
+            count = sum(homes(kernel).get(core, 0) for kernel in kernels_of(op))
             if not count or isinstance(OPS[op], SignalOp):  # tests/frontend emulates those, on real windows
                 continue
             if count > room:
@@ -64,7 +65,7 @@ def groups() -> list[tuple[str, tuple[str, ...]]]:
 def drawn(op: str, core: str) -> list[Case]:
     """The cases of all kernels of `op` that are for `core`."""
     features = CORES[core].features
-    wanted = {kernel.name: homes(kernel).get(core, 0) for kernel in OPS[op].kernels}
+    wanted = {kernel.name: homes(kernel).get(core, 0) for kernel in kernels_of(op)}
     first = new_seed(seed_of(core))
     return [case for name, count in wanted.items() for case in cases(op, name, features, first, count)]
 
@@ -82,10 +83,10 @@ def test_the_kernels_equal_the_reference_on_their_core(core: str, ops: tuple[str
     assert not failures, f"{len(failures)} of {len(batch)} cases on {core}, the first: {failures[0]}"
 
 
-@pytest.mark.parametrize(("op", "kernel"), [(op, k.name) for op in OPS for k in OPS[op].kernels])
+@pytest.mark.parametrize(("op", "kernel"), [(op, k.name) for op in OPS for k in kernels_of(op)])
 def test_every_kernel_is_drawn_as_often_as_it_is_tested(op: str, kernel: str) -> None:
     """A kernel that the samples seldom reach needs a sampler in shapes.py."""
-    [chosen] = [k for k in OPS[op].kernels if k.name == kernel]
+    [chosen] = [k for k in kernels_of(op) if k.name == kernel]
     core, count = max(homes(chosen).items(), key=lambda home: home[1])
     wanted = min(count, 20)
     found = sum(1 for _ in cases(op, kernel, CORES[core].features, seed_of(core), wanted))
@@ -98,7 +99,7 @@ def test_outputs_lie_over_inputs() -> None:
     for op in ("add", "relu", "depthwise_conv_2d", "conv_2d"):
         batch = [
             case
-            for kernel in OPS[op].kernels
+            for kernel in kernels_of(op)
             if kernel.needs <= CORES["cortex-m4"].features
             for case in cases(op, kernel.name, CORES["cortex-m4"].features, 7, 12)
         ]

@@ -15,9 +15,10 @@ from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.base import Draw
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.weights import draw_weights
-from sandgrain.graph.ops.elementwise_mve import SHIFT, narrow_plane
-from sandgrain.graph.ops.exact_pairs import VALUES
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.kernels import Lowered, kernels_of
+from sandgrain.kernels.proofs.narrow_plane import SHIFT, narrow_plane
+from sandgrain.kernels.proofs.pair_plane import VALUES
 from tests.support.draws import CASES, RUN_SEED, SeededDraw, new_seed, random_inputs
 from tests.support.host_batch import SANITIZE, Batch
 from tests.support.on_core import run_on_core
@@ -82,10 +83,10 @@ def total(draw: Draw) -> Graph:
 
 # What makes a case, and the kernels that may be picked for it.
 KINDS = {
-    "window": (window, {"conv_window_mve"}),
-    "pointwise": (pointwise, {"conv_pointwise_mve"}),
-    "dense": (dense, {"fully_connected_mve", "fully_connected_copy_mve"}),
-    "depthwise": (depthwise, {"depthwise_mve"}),
+    "window": (window, {"conv_window_mve_s8"}),
+    "pointwise": (pointwise, {"conv_pointwise_mve_s8"}),
+    "dense": (dense, {"fully_connected_mve_s8", "fully_connected_copy_mve_s8"}),
+    "depthwise": (depthwise, {"depthwise_mve_s8"}),
     "total": (total, {"add_mve_s8"}),
 }
 
@@ -158,8 +159,10 @@ def test_a_wider_pointwise_output_starts_just_far_enough_before_its_input() -> N
     for seed in range(100):
         graph = pointwise(SeededDraw(seed))
         view = graph.view(graph.nodes[0])
-        (kernel,) = (k for k in OPS["conv_2d"].kernels if k.name == "conv_pointwise_mve")
-        ((position, lead),) = kernel.overlap(view)
+        (kernel,) = (k for k in kernels_of("conv_2d") if k.name == "conv_pointwise_mve_s8")
+        fitted = kernel.fit(view, {"mve"})
+        assert isinstance(fitted, Lowered)
+        ((position, lead),) = ((share.position, share.lead) for share in fitted.sharing if not share.exact)
         in_c, out_c = view.input(0).shape[3], view.out.shape[3]
         pixels = view.out.size // out_c
         assert position == 0 and safe(in_c, out_c, pixels, lead) and safe(in_c, out_c, pixels, lead + 100)

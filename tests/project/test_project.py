@@ -215,7 +215,7 @@ def test_the_page_about_the_project_file_is_what_the_schema_says() -> None:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "project.md").read_text() == module.render(), "run `make docs`"
+    assert (ROOT / "docs" / "reference" / "project.md").read_text() == module.render(), "run `make docs`"
 
 
 def test_there_are_seven_examples() -> None:

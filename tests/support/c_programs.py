@@ -22,6 +22,7 @@ from sandgrain.formats.tflite import write as tflite
 from sandgrain.graph.ir import Array, Graph, Node, Tensor, attrs
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.quantization import per_tensor
+from sandgrain.kernels import Lowered, kernels_of
 from tests.conftest import ROOT
 from tests.support.draws import SeededDraw
 from tests.support.shared_files import MODELS
@@ -43,9 +44,12 @@ def compact_graphs(count: int = SAMPLES_OF_AN_OP) -> list[tuple[Graph, str]]:
     """A few random graphs for every kernel of least code, which nothing but `--optimize size` takes."""
     found = []
     for op in OPS.values():
-        for kernel in (k for k in op.kernels if k.compact):
+        for kernel in (k for k in kernels_of(op.name) if k.compact):
             drawn = (op.sample(SeededDraw(seed)) for seed in range(1000, 1500))
-            found += [(g, kernel.name) for g in islice((g for g in drawn if kernel.accepts(g.view(g.nodes[0]))), count)]
+            found += [
+                (g, kernel.name)
+                for g in islice((g for g in drawn if isinstance(kernel.fit(g.view(g.nodes[0]), ()), Lowered)), count)
+            ]
     return found
 
 

@@ -27,6 +27,7 @@ from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.base import Draw
+from sandgrain.kernels import Lowered, kernels_of
 from tests.support import network_shapes
 from tests.support.draws import SeededDraw, random_inputs
 
@@ -118,13 +119,13 @@ def cases(op: str, kernel: str, features: frozenset[str], start: int, count: int
     Most call one shared copy of the kernel; one in OWN gets code of its own, as the compiler specializes it. A sampler
     that has given DRY graphs in a row that the kernel does not accept is asked no more.
     """
-    [chosen] = [k for k in OPS[op].kernels if k.name == kernel]
+    [chosen] = [k for k in kernels_of(op) if k.name == kernel]
     found, seed = 0, start
     fruitless = dict.fromkeys(samplers(op), 0)
     while found < count and (asked := [make for make, dry in fruitless.items() if dry < DRY]):
         make = asked[seed % len(asked)]
         graph = make(SeededDraw(seed))
-        fits = chosen.needs <= features and chosen.accepts(graph.view(graph.nodes[0]))
+        fits = isinstance(chosen.fit(graph.view(graph.nodes[0]), features), Lowered)
         fruitless[make] = 0 if fits else fruitless[make] + 1
         if fits:
             sample = [x[0] for x in random_inputs(graph, seed, 1)]

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from sandgrain.api import bring
 from sandgrain.base.errors import SandgrainError
 from sandgrain.compiler import passes
 from sandgrain.formats import sources
@@ -137,7 +138,7 @@ def _leaves(tree: Any) -> Iterator[tuple[Any, Any]]:
 def consume(path: Path) -> str:
     """The message, or "" for a model that can be used."""
     try:
-        graph = sources.load(path, "mutant")
+        graph = bring.load(path, "mutant")
         if sum(t.size for t in graph.tensors) <= SMALL:
             _used(graph)
     except SandgrainError as error:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sandgrain.formats import onnx as frontend
+from sandgrain.api import bring
 from sandgrain.graph import reals
 from sandgrain.graph.ir import Array, Graph
 from tests.support.onnx_oracle import session
@@ -128,7 +128,8 @@ def runtime(model: onnx.ModelProto, *inputs: Array) -> list[Array]:
 
 
 def convert(model: onnx.ModelProto) -> Graph:
-    return frontend.convert(model.SerializeToString(), "m")
+    """The graph of a model: of floats, or of int8 with the scales that the model brings."""
+    return bring.load(model, "m")
 
 
 def laid_out(x: Array, graph: Graph, index: int) -> Array:

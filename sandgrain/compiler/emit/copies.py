@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sandgrain.graph.ops.base import Call
+from sandgrain.kernels.base import Call
 
 Parameters = Sequence[tuple[str, str]]  # (C type of what is pointed to, name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from sandgrain.compiler.emit.tables import Tables
 from sandgrain.compiler.plan import Plan, Selected
 from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops import OPS
-from sandgrain.graph.ops.base import Arg, Call, Fields, In, Out, Scratch
+from sandgrain.kernels.base import Arg, Call, Fields, In, Out, Scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Emitter:
         items: list[str] = []
         inner, known = struct_members(struct), list(struct_members(struct))
         for field, value in sorted(fields.items(), key=lambda item: known.index(item[0])):
-            if isinstance(value, Mapping):
+            if isinstance(value, dict):
                 lines += [ctext.wrap(items, indent)] if items else []
                 items = []
                 lines.append(f"{indent}.{field} = {{\n{self._members(inner[field], value, hint, indent + '    ')}\n{indent}}},")

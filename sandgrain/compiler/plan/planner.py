@@ -11,7 +11,7 @@ from sandgrain.compiler.plan.storage import NONE, Storage, storages
 from sandgrain.compiler.plan.stream import StreamPlan, outside, stream_plan
 from sandgrain.compiler.select import Choice, Selected, select
 from sandgrain.graph.ir import Graph
-from sandgrain.graph.ops import Kernel
+from sandgrain.kernels import Kernel
 
 
 @dataclass(frozen=True, slots=True, eq=False)

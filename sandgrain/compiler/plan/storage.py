@@ -13,7 +13,7 @@ from sandgrain.compiler.plan.stream import OutsideArena
 from sandgrain.compiler.select import Selected
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.ops import OPS
-from sandgrain.graph.ops.base import Lowered
+from sandgrain.kernels import Lowered
 
 NONE = OutsideArena()
 ALIGN = 4  # bytes; word loads of int8 data, and int32 and float tensors

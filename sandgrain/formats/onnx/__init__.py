@@ -1,4 +1,4 @@
-"""ONNX models to graphs: of floats, or of int8 where the model was quantized (QDQ or QOperator).
+"""ONNX models to graphs: of floats, with the scales of a model that was quantized (QDQ or QOperator).
 
 checked.py   the onnx package's checker and shape inference, in a child process with limits (child.py)
 program.py   plain values: nodes, attributes, constants

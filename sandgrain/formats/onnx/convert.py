@@ -1,4 +1,4 @@
-"""An ONNX program to a graph, one operator after another: of floats, or of int8 where the model brings its scales.
+"""An ONNX program to a graph, one operator after another: of floats, with the scales that the model brings.
 
 ONNX keeps channels at axis 1, Sandgrain last; the layouts are those of `frontends/torch/convert.py`.
 """
@@ -20,10 +20,9 @@ from sandgrain.formats.onnx.fold import FOLDS
 from sandgrain.formats.onnx.ops import HINTS, TRANSLATORS, Call, Marks
 from sandgrain.formats.onnx.program import MAX_ELEMENTS, OnnxNode, Program
 from sandgrain.graph import rules
-from sandgrain.graph.ir import Array, Graph
+from sandgrain.graph.ir import Graph
 from sandgrain.graph.ops import OPS
-from sandgrain.quantization.keep import keep
-from sandgrain.quantization.weights import channels_first
+from sandgrain.graph.scales import bring_scales, channel_scales
 
 MAX_FACT = 240  # characters
 MAX_FAULTS = 64  # after so many the walk ends: what follows from them says little
@@ -46,25 +45,24 @@ def graph_of(program: Program, name: str) -> Graph:
     if not walk.marks.quants:
         return graph
     scales = _Walk(program, walk.channels_first, only_scales=True)
-    return _quantized(walk, graph, scales, scales.run(name))
+    return _with_scales(walk, graph, scales.run(name))
 
 
-def _quantized(walk: _Walk, graph: Graph, scales: _Walk, twin: Graph) -> Graph:
-    """The int8 graph. `twin`: the same graph with the scales of its weights as its weights."""
+def _with_scales(walk: _Walk, graph: Graph, twin: Graph) -> Graph:
+    """The graph with its scales. `twin`: the same graph with the scales of its weights as its weights."""
     place = {id(t): k for k, t in enumerate(graph.tensors)}
-    given = {place[id(walk.builder.tensors[i])]: q for i, q in walk.marks.quants.items() if id(walk.builder.tensors[i]) in place}
+    marked = ((place.get(id(walk.builder.tensors[i])), quant) for i, quant in walk.marks.quants.items())
+    brought = {i: quant for i, quant in marked if i is not None and graph.tensors[i].data is None}
     alike = [(n.op, n.inputs, n.outputs) for n in graph.nodes] == [(n.op, n.inputs, n.outputs) for n in twin.nodes]
-    learned: dict[int, Array] = {}
     for node in graph.nodes if alike else ():
         for weight in OPS[node.op].weights:
             index = node.inputs[weight.position]
             steps, weights = (np.abs(np.asarray(g.tensors[index].data)) for g in (twin, graph))
-            rows = channels_first(steps, weight.channel_axis)
+            rows = np.moveaxis(steps, weight.channel_axis, 0).reshape(steps.shape[weight.channel_axis], -1)
             quantized = not np.array_equal(steps, weights)  # others are in the twin what they are in the graph
             if quantized and (rows == rows[:, :1]).all() and (rows[:, 0] > 0).all():
-                learned[index] = rows[:, 0].astype(np.float32)
-    made = keep(graph, given, learned).graph
-    return replace(made, channels_first=graph.channels_first)
+                brought[index] = channel_scales(rows[:, 0].astype(np.float32), weight.channel_axis)
+    return bring_scales(graph, brought)
 
 
 class _Walk:

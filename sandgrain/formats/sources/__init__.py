@@ -1,8 +1,8 @@
 """Where models come from: one file a source, found by looking.
 
 Each has `TITLE`; `SUFFIXES` of the files that it reads; `owns(model)`, whether a live object is one of its own (asked without
-importing the framework); and `load(model, name, example_input)`, which gives a graph of floats, or of int8 where the model brings
-its scales, legal by `spec.check`. What a framework needs is imported by `load` alone. One that also has `begins(head)`, for the
+importing the framework); and `load(model, name, example_input)`, which gives a graph of floats or of int8, legal by
+`rules.check`, or one of floats with the scales that the model brings (`graph/scales.py`). What a framework needs is imported by `load` alone. One that also has `begins(head)`, for the
 first bytes of a file, keeps its files as they are: a bundle's proof holds their bytes. One may have `REFUSED` as well: suffixes of
 files that it does not read -> why, and the way out.
 """

@@ -21,7 +21,7 @@ def owns(model: object) -> bool:
 
 
 def load(model: Any, name: str, example_input: Any = None) -> Graph:
-    """The graph of a .onnx file or a live ModelProto; of int8 where the model is quantized (QDQ or QOperator).
+    """The graph of a .onnx file or a live ModelProto; with its scales where the model is quantized (QDQ or QOperator).
 
     `example_input`: an array of batch 1, or a tuple of them, where the model leaves other axes than the batch open.
     """

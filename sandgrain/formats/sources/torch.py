@@ -19,7 +19,7 @@ def owns(model: object) -> bool:
 
 
 def load(model: Any, name: str, example_input: Any = None) -> Graph:
-    """The graph of a .pt2 file, an ExportedProgram or a module; of int8 where the program was quantized by PT2E.
+    """The graph of a .pt2 file, an ExportedProgram or a module; with its scales where the program was quantized by PT2E.
 
     `example_input`: of a module, a tensor of batch 1, or a tuple of them; the others know their shapes.
     """

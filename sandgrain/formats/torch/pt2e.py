@@ -1,4 +1,4 @@
-"""Programs that PT2E has quantized (torchao): what their quantize and dequantize operators say, and the int8 graph with those scales.
+"""Programs that PT2E has quantized (torchao): what their quantize and dequantize operators say of their scales.
 
     x -> quantize_per_tensor(scale, zero_point) -> dequantize_per_tensor -> conv2d(weight = dequantize_per_channel(int8, scales))
 
@@ -18,10 +18,10 @@ import torch
 from sandgrain.base.errors import UnsupportedError
 from sandgrain.formats.aten.builder import Builder, Value
 from sandgrain.formats.aten.ops.base import need
-from sandgrain.graph.ir import Array, Graph
+from sandgrain.graph.ir import Graph
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.quantization import Quantization, per_tensor
-from sandgrain.quantization.keep import keep
+from sandgrain.graph.scales import bring_scales, channel_scales
 
 NAMESPACE = "quantized_decomposed"
 SHIFT = {torch.int8: 0, torch.uint8: 128}  # of zero points, to int8
@@ -30,13 +30,13 @@ MOVES = ("alias", "clone", "contiguous", "detach", "permute", "reshape", "squeez
 
 @dataclass(slots=True, eq=False)
 class Scales:
-    """What is known of a graph that grows in `builder`. `given`: tensor -> quantization. `weights`: tensor -> scale of each output
-    channel. `of`: a constant that was dequantized -> its scales, spread to its shape.
+    """What is known of a graph that grows in `builder`. `given`: tensor -> quantization. `weights`: tensor -> its channels'
+    scales. `of`: a constant that was dequantized -> its scales, spread to its shape.
     """
 
     builder: Builder
     given: dict[int, Quantization] = field(default_factory=dict)
-    weights: dict[int, Array] = field(default_factory=dict)
+    weights: dict[int, Quantization] = field(default_factory=dict)
     of: dict[Any, Any] = field(default_factory=dict)
 
     def mark(self, name: str, values: Mapping[str, Any], node: Any) -> Any:
@@ -101,20 +101,22 @@ class Scales:
             data = twin.tensors[made.inputs[1]].data
             assert data is not None
             axes = tuple(k for k in range(data.ndim) if k != linear.channel_axis)
-            self.weights[made.inputs[1]] = data.max(axes).astype(np.float32)
+            scales = np.abs(data).max(axes).astype(np.float32)  # a factor that was folded in may be negative
+            if (scales > 0).all():
+                self.weights[made.inputs[1]] = channel_scales(scales, linear.channel_axis)
         return result
 
     def finish(self, graph: Graph) -> Graph:
-        """The int8 graph of the builder's float graph; that graph where nothing was quantized."""
+        """The builder's float graph with the scales that the program brings; as it is where nothing was quantized."""
         if not self.given:
             if self.of:
                 raise UnsupportedError("only its weights are quantized; quantize the activations too, or give the float model")
             return graph
         place = {id(t): k for k, t in enumerate(graph.tensors)}
         tensors = self.builder.tensors
-        given = {place[id(tensors[i])]: q for i, q in self.given.items() if id(tensors[i]) in place}
-        weights = {place[id(tensors[i])]: s for i, s in self.weights.items() if id(tensors[i]) in place}
-        return keep(graph, given, weights).graph
+        values = {i: quant for i, quant in self.given.items() if tensors[i].data is None}
+        marked = ((place.get(id(tensors[i])), quant) for i, quant in (values | self.weights).items())
+        return bring_scales(graph, {i: quant for i, quant in marked if i is not None})
 
 
 HANDLED = ("quantize_per_tensor", "dequantize_per_tensor", "quantize_per_channel", "dequantize_per_channel")

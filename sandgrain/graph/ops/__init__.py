@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 
-from sandgrain.graph.ops.base import Foreign, Kernel, Op
+from sandgrain.graph.ops.base import Foreign, Op
 
 
 def _discover() -> dict[str, Op]:
@@ -23,4 +23,4 @@ def _discover() -> dict[str, Op]:
 OPS: dict[str, Op] = _discover()
 FOREIGN: dict[int, tuple[Op, Foreign]] = {f.code: (op, f) for op in OPS.values() for f in op.foreign}
 
-__all__ = ["FOREIGN", "OPS", "Foreign", "Kernel", "Op"]
+__all__ = ["FOREIGN", "OPS", "Foreign", "Op"]

@@ -1,13 +1,13 @@
 """What an op is: the contract that every file in this folder fulfils.
 
 An op file defines one `Op` subclass and nothing needs to be told about it: `sandgrain.graph.ops` finds it. The file holds the
-op's shapes, its integer meaning in numpy, its MACs, its names in foreign formats, its kernels and its test cases.
+op's shapes, its integer meaning in numpy, its MACs, its names in foreign formats and its test cases. Its kernels name it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -22,163 +22,6 @@ from sandgrain.graph.quantization import Quantization
 
 Shape = tuple[int, ...]
 T = TypeVar("T")
-
-# --- kernels -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class In:
-    """Argument: pointer to input `index` (in the arena, or in flash when it is constant), `offset` bytes into it."""
-
-    index: int
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Out:
-    """Argument: pointer to output `index`, `offset` bytes into it."""
-
-    index: int
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Scratch:
-    """Argument: pointer to the kernel's scratch bytes (int8_t *, or const), `offset` bytes into them."""
-
-    offset: int = 0
-    const: bool = False
-
-
-Arg = In | Out | Scratch
-
-Fields = Mapping[str, Any]  # of a struct: int | float | tuple[int, ...] | Array | Fields
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Call:
-    """One call in the generated C: `sg_<stem>(&params, args...)`.
-
-    `source` is the kernel's file below `sandgrain/kernels/`; its stem names the function and the struct. `fields`
-    gives every member of the struct: int (any integer member), float (a float member), tuple of ints (an inline
-    array member), ndarray (a pointer member to a constant table of the array's dtype, placed in flash) or a mapping of
-    such (a struct member).
-    """
-
-    source: str
-    fields: Fields
-    args: tuple[Arg, ...]
-
-    @property
-    def stem(self) -> str:
-        return self.source.rsplit("/", 1)[-1].removesuffix(".h")
-
-    @property
-    def function(self) -> str:
-        return f"sg_{self.stem}"
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """Output 0 may lie over input `position` while the kernel runs.
-
-    `exact`: from the very same start address; the output may be the larger of the two if the kernel walks backwards. Otherwise
-    the output may start `lead` bytes (>= 0, the least that is safe) or any number more before the input and run into it,
-    because the kernel, walking forwards, reads each input byte for the last time before it writes there.
-    """
-
-    position: int
-    lead: int = 0
-    exact: bool = True
-
-
-def before(lead: int, position: int = 0) -> Share:
-    """The output may start `lead` bytes or more before input `position`."""
-    return Share(position, lead, exact=False)
-
-
-OVER_INPUT = (Share(0),)  # a kernel that may write its output over its only input
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Lowered:
-    """A node as a kernel computes it: the calls in order, the bytes of arena they need meanwhile, what the output may lie over."""
-
-    calls: tuple[Call, ...]
-    scratch: int = 0
-    sharing: tuple[Share, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why a kernel cannot compute a node: one plain sentence, without a full stop."""
-
-    reason: str
-
-
-def _no_scratch(view: View) -> int:
-    return 0
-
-
-def _never(view: View) -> tuple[int, ...]:
-    return ()
-
-
-def _apart(view: View) -> tuple[tuple[int, int], ...]:
-    return ()
-
-
-def _always(view: View) -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """One way to compute an op in C.
-
-    `needs`: core features it uses ("dsp", "mve", "fpu", ...). Among the kernels whose needs a core offers and that
-    accept the node, the first in the op's tuple wins: list the most specific first.
-    `scratch`: bytes of arena it needs while it runs. `in_place`: positions of the inputs whose memory output 0 may be
-    written over while the kernel runs, from exactly the same start address; the output may be the larger of the two when
-    the kernel walks backwards.
-    `overlap`: (position, lead) pairs: output 0 may also start `lead` bytes or any number more before that input (`lead`
-    >= 0, the least that is safe) and run into it, because the kernel, walking forwards, reads each input byte for the last
-    time before it writes there. The output may then be larger than the input.
-    `compact`: it is here for its little code, and only `--optimize size` looks at it.
-    `helped_by`: core features that it makes use of and does not need.
-    """
-
-    name: str
-    lower: Callable[[View], tuple[Call, ...]]
-    needs: frozenset[str] = frozenset()
-    accepts: Callable[[View], bool] = _always
-    scratch: Callable[[View], int] = _no_scratch
-    in_place: Callable[[View], tuple[int, ...]] = _never
-    overlap: Callable[[View], tuple[tuple[int, int], ...]] = _apart
-    compact: bool = False
-    helped_by: frozenset[str] = frozenset()
-
-    def fit(self, view: View, core: Collection[str]) -> Lowered | Refused:
-        """The node as this kernel computes it on a core with the features `core`, or why it cannot."""
-        if missing := sorted(self.needs - set(core)):
-            return Refused(f"the core has no {' and no '.join(missing)}")
-        if not self.accepts(view):
-            return Refused("the kernel does not take this layer")
-        shares = [Share(p) for p in self.in_place(view)] + [before(lead, p) for p, lead in self.overlap(view)]
-        return Lowered(self.lower(view), self.scratch(view), tuple(shares))
-
-
-def pick(
-    kernels: Sequence[Kernel], wanted: str | None, fit: Callable[[Kernel], Lowered | Refused]
-) -> tuple[Kernel, Lowered] | None:
-    """The kernel called `wanted` where it fits, otherwise the first that does; one of least code only when nothing else fits."""
-    named = [k for k in kernels if k.name == wanted]
-    for kernel in (*named, *sorted(kernels, key=lambda k: k.compact)):
-        fitted = fit(kernel)
-        if isinstance(fitted, Lowered):
-            return kernel, fitted
-    return None
-
 
 # --- foreign formats ----------------------------------------------------------------------------------------------
 
@@ -255,7 +98,6 @@ class Op(ABC):
     summary: ClassVar[str]  # one line for `sandgrain ops`
     foreign: ClassVar[tuple[Foreign, ...]] = ()  # what names any has `decode` and `encode`
     instead: ClassVar[str] = "export the model without it"  # the way out, where no file format has the op
-    kernels: ClassVar[tuple[Kernel, ...]] = ()
     is_view: ClassVar[bool] = False  # output 0 is input 0's bytes under another shape: no code, no memory
     moves: ClassVar[bool] = False  # each output element is an element of an input (or a fill value), whatever its type
     activates: ClassVar[bool] = False  # has the attribute `activation`, and clamps its outputs to it

@@ -10,19 +10,18 @@ kernel that was chosen for each inner layer ("" for its op's first).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sandgrain.base.errors import ModelError, UnsupportedError
+from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Node, Tensor, View, attrs
-from sandgrain.graph.ops.base import Arg, Call, Draw, In, Kernel, Lowered, Op, Out, Scratch, Shape, need, need_inputs, pick
+from sandgrain.graph.ops.base import Draw, Op, Shape, need, need_inputs
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.weights import draw_weights
 from sandgrain.graph.ops.samples import activation_tensor, draw_quant
 
 ALIGN = 4  # bytes; rows that are no multiple would give kernels misaligned buffers
 Range = tuple[int, int]  # rows, the end left out
-Picker = Callable[[View], Lowered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,144 +91,14 @@ def schedule(graph: Graph, height: int) -> list[Step]:
     return steps
 
 
-def _row_bytes(tensor: Tensor) -> int:
+def row_bytes(tensor: Tensor) -> int:
+    """Bytes of one row of an image."""
     return tensor.nbytes // tensor.shape[1]
 
 
-def _aligned(size: int) -> int:
+def aligned(size: int) -> int:
+    """`size` up to whole words."""
     return -(-size // ALIGN) * ALIGN
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where each layer's input buffer lies in the scratch (the first has none: it reads the whole input)."""
-
-    buffers: tuple[int, ...]
-    kernel_scratch: int
-    total: int
-
-
-def _layout(graph: Graph, steps: list[Step], picker: Picker) -> Layout:
-    offsets, at = [0], 0
-    for k, node in enumerate(graph.nodes):
-        if k:
-            offsets.append(at)
-            rows = max(s.held[1] - s.held[0] for s in steps if s.layer == k)
-            at += _aligned(rows * _row_bytes(graph.tensors[node.inputs[0]]))
-    inner = max(picker(view).scratch for view in {_form(graph, s): _strip(graph, s) for s in steps if not s.slides}.values())
-    return Layout(tuple(offsets), at, at + inner)
-
-
-def _form(graph: Graph, step: Step) -> tuple[int, ...]:
-    """What tells one strip's kernel call from another's: layer, rows in, rows out, padding."""
-    above, below = rows_of(graph.view(graph.nodes[step.layer])).padding(step.made)
-    return step.layer, step.held[1] - step.held[0], step.made[1] - step.made[0], above, below
-
-
-def _strip(graph: Graph, step: Step) -> View:
-    """The step's layer, restricted to its rows."""
-    node = graph.nodes[step.layer]
-    view = graph.view(node)
-    x, out = view.input(0), view.out
-    _, _, left, right = node.attrs["padding"]
-    above, below = rows_of(view).padding(step.made)
-    small_in = replace(x, shape=(1, step.held[1] - step.held[0], *x.shape[2:]))
-    small_out = replace(out, shape=(1, step.made[1] - step.made[0], *out.shape[2:]))
-    small = replace(node, attrs=attrs(**{**node.attrs, "padding": (above, below, left, right)}))
-    return View(small, (small_in, *view.inputs[1:]), (small_out,))
-
-
-def _picker(view: View) -> Picker:
-    """Which kernel runs a strip of an inner layer: the one that attribute `kernels` names for the layer, where it fits the strip."""
-    from sandgrain.graph.ops import OPS
-
-    graph: Graph = view.attrs["graph"]
-    names = view.attrs.get("kernels", ())
-    wanted = {node.outputs[0]: name for node, name in zip(graph.nodes, names, strict=bool(names))}
-    features: frozenset[str] = view.attrs["features"]
-
-    def picked(strip: View) -> Lowered:
-        node = strip.node
-        found = pick(OPS[node.op].kernels, wanted.get(node.outputs[0]), lambda kernel: kernel.fit(strip, features))
-        if found is None:
-            raise UnsupportedError(f"{node.name}: no {node.op} kernel fits a strip of this layer; allow more RAM")
-        return found[1]
-
-    return picked
-
-
-def _plan(view: View) -> tuple[Graph, list[Step], Layout, Picker]:
-    graph: Graph = view.attrs["graph"]
-    steps = schedule(graph, view.attrs["height"])
-    picker = _picker(view)
-    return graph, steps, _layout(graph, steps, picker), picker
-
-
-def _scratch(view: View) -> int:
-    return _plan(view)[2].total
-
-
-def _overlap(view: View) -> tuple[tuple[int, int], ...]:
-    """The output may run into the input: rows are written once the input rows that come before them are dead."""
-    graph, steps, _, _ = _plan(view)
-    row_in, row_out = _row_bytes(view.input(0)), _row_bytes(view.out)
-    lead, last = 0, len(graph.nodes) - 1
-    still = graph.tensors[graph.inputs[0]].shape[1]  # first input row that a later step reads
-    for step in reversed(steps):
-        if step.layer == last and not step.slides and still < graph.tensors[graph.inputs[0]].shape[1]:
-            lead = max(lead, step.made[1] * row_out - still * row_in)
-        if step.layer == 0 and not step.slides:
-            still = min(still, step.held[0])
-    return ((0, lead),)
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    graph, steps, layout, picker = _plan(view)
-    rows = [_row_bytes(graph.tensors[node.inputs[0]]) for node in graph.nodes] + [_row_bytes(view.out)]
-    starts = [0] * (len(graph.nodes) + 1)  # first row that each layer's input buffer holds
-    lowered: dict[tuple[int, ...], tuple[Call, ...]] = {}
-    calls: list[Call] = []
-    for step in steps:
-        k = step.layer
-        if step.slides:
-            kept = step.kept[1] - step.held[0]
-            if kept > 0 and step.held[0] > starts[k]:
-                fields: dict[str, int | float | tuple[int, ...] | Array] = {
-                    "bytes": kept * rows[k],
-                    "from": (step.held[0] - starts[k]) * rows[k],
-                }
-                calls.append(Call("portable/slide.h", fields, (Scratch(layout.buffers[k]),)))
-            starts[k] = step.held[0]
-            continue
-        form = _form(graph, step)
-        if form not in lowered:
-            small = _strip(graph, step)
-            lowered[form] = picker(small).calls
-        place = _Place(layout, rows, step, starts[k + 1] if k + 1 < len(graph.nodes) else None)
-        calls += [replace(c, args=tuple(place.of(a) for a in c.args)) for c in lowered[form]]
-    return tuple(calls)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Turns the arguments of a strip's own call into those of the whole node. `first`: row that the next buffer starts with."""
-
-    layout: Layout
-    rows: list[int]
-    step: Step
-    first: int | None
-
-    def of(self, arg: Arg) -> Arg:
-        step, k = self.step, self.step.layer
-        if isinstance(arg, Scratch):
-            return Scratch(self.layout.kernel_scratch + arg.offset, arg.const)
-        if isinstance(arg, In):
-            if k == 0:
-                return In(0, step.held[0] * self.rows[0] + arg.offset)
-            return Scratch(self.layout.buffers[k] + arg.offset, const=True)
-        if self.first is None:
-            return Out(0, step.made[0] * self.rows[k + 1] + arg.offset)
-        return Scratch(self.layout.buffers[k + 1] + (step.made[0] - self.first) * self.rows[k + 1] + arg.offset)
 
 
 def can_strip(graph: Graph, node: Node) -> bool:
@@ -240,14 +109,13 @@ def can_strip(graph: Graph, node: Node) -> bool:
         return False
     view = graph.view(node)
     tensors = (view.input(0), view.out)
-    return all(t.dtype == "int8" and len(t.shape) == 4 and t.shape[0] == 1 and _row_bytes(t) % ALIGN == 0 for t in tensors)
+    return all(t.dtype == "int8" and len(t.shape) == 4 and t.shape[0] == 1 and row_bytes(t) % ALIGN == 0 for t in tensors)
 
 
 class Strips(Op):
     name = "strips"
     instead = "export the graph before it is put into strips"
     summary = "several layers, a few rows at a time (made when memory is short; in no file)"
-    kernels = (Kernel("strips", _lower, scratch=_scratch, overlap=_overlap),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

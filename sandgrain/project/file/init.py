@@ -63,7 +63,7 @@ def _relative(root: Path, folder: Path) -> str:
 
 def _head() -> list[str]:
     return [
-        "# What Sandgrain needs to know to turn recordings into firmware. Every key: docs/project.md",
+        "# What Sandgrain needs to know to turn recordings into firmware. Every key: docs/reference/project.md",
         "# Look at the data first: sandgrain data",
     ]
 

@@ -1,4 +1,4 @@
-"""What may stand in `sandgrain.toml`: one model a section, one documented field a key. docs/project.md is made from it.
+"""What may stand in `sandgrain.toml`: one model a section, one documented field a key. docs/reference/project.md is made from it.
 
 Types are strict: a number in quotes is a string, and a string is not a number. A key that is not listed is an error.
 """

@@ -19,7 +19,7 @@ from sandgrain.compiler.plan.program import Entry
 from sandgrain.compiler.plan.stream import StreamPlan
 from sandgrain.graph.ir import State, Tensor
 from sandgrain.graph.ops import OPS
-from sandgrain.graph.ops.base import In, Scratch
+from sandgrain.kernels.base import In, Scratch
 
 CHUNK = 64  # samples that pass the filters at a time, in a buffer on the stack
 

@@ -6,37 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import (
-    Call,
-    Decoded,
-    Draw,
-    Encoded,
-    Foreign,
-    In,
-    Kernel,
-    Op,
-    Out,
-    Shape,
-    need_dtype,
-    need_inputs,
-    need_per_tensor_int8,
-)
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, need_dtype, need_inputs, need_per_tensor_int8
 from sandgrain.graph.ops.samples import activation_tensor, draw_quant, one_op
 from sandgrain.graph.ops.table.unary import draw_shape
 from sandgrain.graph.quantization import dequantize
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    x = view.input(0)
-    fields = {"scale": x.scale, "zero_point": x.zero_point, "count": x.size}
-    return (Call("portable/dequantize_s8_f32.h", fields, (In(0), Out(0))),)
 
 
 class Dequantize(Op):
     name = "dequantize"
     summary = "int8 to float32"
     foreign = (Foreign("DEQUANTIZE", 6, version=2),)
-    kernels = (Kernel("dequantize_s8_f32", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

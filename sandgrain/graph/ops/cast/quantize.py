@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, Foreign, In, Kernel, Out, need_dtype, need_per_tensor_int8
+from sandgrain.graph.ops.base import Draw, Foreign, need_dtype, need_per_tensor_int8
 from sandgrain.graph.ops.samples import activation_tensor, draw_quant, one_op
-from sandgrain.graph.ops.table.unary import UnaryOp, draw_shape, lut_kernel, rescale, split_multiplier
+from sandgrain.graph.ops.table.unary import UnaryOp, draw_shape, rescale, split_multiplier
 from sandgrain.graph.quantization import Int64, quantize
 
 
@@ -20,24 +20,11 @@ def _from_int8(view: View) -> bool:
     return view.input(0).dtype == "int8"
 
 
-def _from_float(view: View) -> bool:
-    return view.input(0).dtype == "float32"
-
-
-def _lower_float(view: View) -> tuple[Call, ...]:
-    fields = {"scale": view.out.scale, "zero_point": view.out.zero_point, "count": view.out.size}
-    return (Call("portable/quantize_f32_s8.h", fields, (In(0), Out(0))),)
-
-
 class Quantize(UnaryOp):
     name = "quantize"
     summary = "float32 or int8 to int8 under another scale and zero point"
     foreign = (Foreign("QUANTIZE", 114, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
-    kernels = (
-        lut_kernel(_evaluate, accepts=_from_int8),
-        Kernel("quantize_f32_s8", _lower_float, accepts=_from_float, in_place=lambda view: (0,)),
-    )
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

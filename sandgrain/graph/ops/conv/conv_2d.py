@@ -8,50 +8,14 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, Encoded, Foreign, In, Kernel, Option, Out, Shape, i32
+from sandgrain.graph.ops.base import Draw, Encoded, Foreign, Option, Shape
 from sandgrain.graph.ops.channels import Interval, Link, Mask
-from sandgrain.graph.ops.compact import CONV_COMPACT
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.convolution import Convolution
-from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, clamp_of, draw_weights, exact_matmul, finish
-from sandgrain.graph.ops.conv_dsp import CONV_KERNELS
-from sandgrain.graph.ops.conv_mve import CONV_KERNELS as MVE_KERNELS
-from sandgrain.graph.ops.conv_portable import CONV_PAIR
+from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, draw_weights, exact_matmul, finish
 from sandgrain.graph.ops.real_math import bias_or_zero, finished, flat
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.ops.sum_bounds import dense_interval, window_taps
-
-BLOCK = 4  # output channels that the portable kernel computes at once
-
-
-def _lower_portable(view: View) -> tuple[Call, ...]:
-    x, out, weights = view.input(0), view.out, view.const(1)
-    out_c, kernel_h, kernel_w, in_c = weights.shape
-    multiplier, shift = channel_multipliers(view, out_c)
-    top, bottom, left, right = view.attrs["padding"]
-    bias = bias_of(view, out_c).astype(np.int64)
-    offset = -x.zero_point
-    if not (top or bottom or left or right):
-        # Every tap is always inside, so the zero point's share is a constant: fold it into the bias.
-        bias = bias + offset * weights.astype(np.int64).sum(axis=(1, 2, 3))
-        offset = 0
-    blocks = out_c - out_c % BLOCK
-    rows = weights.reshape(out_c, -1)
-    packed = np.concatenate(
-        [rows[:blocks].reshape(-1, BLOCK, rows.shape[1]).transpose(0, 2, 1).reshape(-1), rows[blocks:].reshape(-1)]
-    )
-    low, high = clamp_of(view)
-    (stride_h, stride_w), (dilation_h, dilation_w) = view.attrs["stride"], view.attrs["dilation"]
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "weights": packed, "bias": i32(bias), "multiplier": multiplier, "shift": shift,
-        "batch": x.shape[0], "in_h": x.shape[1], "in_w": x.shape[2], "in_c": in_c,
-        "out_h": out.shape[1], "out_w": out.shape[2], "out_c": out_c,
-        "kernel_h": kernel_h, "kernel_w": kernel_w, "stride_h": stride_h, "stride_w": stride_w,
-        "dilation_h": dilation_h, "dilation_w": dilation_w, "pad_top": top, "pad_left": left,
-        "in_offset": offset, "out_zero_point": out.zero_point, "low": low, "high": high,
-    }  # fmt: skip
-    return (Call("portable/conv_2d_s8.h", fields, (In(0), Out(0))),)
-
 
 MAX_COLUMNS = 1 << 24  # floats of one im2col matrix of `real` (64 MiB)
 
@@ -67,7 +31,6 @@ class Conv2D(Convolution):
             version=3, int16=True,
         ),
     )  # fmt: skip
-    kernels = (*MVE_KERNELS, *CONV_KERNELS, CONV_PAIR, Kernel("conv_2d_s8", _lower_portable), *CONV_COMPACT)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         x, weights = self.operands(inputs)

@@ -8,145 +8,15 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, Encoded, Foreign, In, Kernel, Option, Out, Scratch, Shape, i32
+from sandgrain.graph.ops.base import Draw, Encoded, Foreign, Option, Shape
 from sandgrain.graph.ops.channels import Interval, Link, Mask, channels_of, every
-from sandgrain.graph.ops.compact import DEPTHWISE_COMPACT
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.convolution import Convolution
-from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, clamp_of, draw_weights, finish
-from sandgrain.graph.ops.conv_portable import accepts_pair, overlap_lead, pair_fields, rescaling_steps, scratch_bytes
-from sandgrain.graph.ops.depthwise_dsp import DEPTHWISE_KERNELS
-from sandgrain.graph.ops.depthwise_mve import DEPTHWISE_KERNELS as MVE_KERNELS
-from sandgrain.graph.ops.elementwise.rescale import rounding
+from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, draw_weights, finish
 from sandgrain.graph.ops.real_math import bias_or_zero, finished, flat
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.ops.sum_bounds import depthwise_interval, window_taps
 from sandgrain.graph.ops.traits import Weight
-from sandgrain.graph.quantization import INT32_MAX
-
-Fields = dict[str, int | float | tuple[int, ...] | Array]
-SMALL_PLANE = 4096  # bytes of scratch that are worth the faster kernel even where the input is smaller
-BLOCK = 4  # output channels that conv_2d's portable kernel computes at once
-
-
-def _folded_bias(view: View) -> Array:
-    """The bias plus the input zero point's share: right wherever every tap reads a value (padding reads the zero point)."""
-    weights = view.const(1).astype(np.int64)
-    out_c = weights.shape[3]
-    return i32(bias_of(view, out_c).astype(np.int64) - view.input(0).zero_point * weights.sum(axis=(0, 1, 2)))
-
-
-def _geometry(view: View) -> Fields:
-    x, out, (top, _, left, _) = view.input(0), view.out, view.attrs["padding"]
-    (stride_h, stride_w), (dilation_h, dilation_w) = view.attrs["stride"], view.attrs["dilation"]
-    low, high = clamp_of(view)
-    multiplier, shift = channel_multipliers(view, out.shape[3])
-    return {
-        "multiplier": multiplier, "shift": shift,
-        "in_h": x.shape[1], "in_w": x.shape[2], "out_h": out.shape[1], "out_w": out.shape[2],
-        "kernel_h": view.input(1).shape[1], "kernel_w": view.input(1).shape[2],
-        "stride_h": stride_h, "stride_w": stride_w, "dilation_h": dilation_h, "dilation_w": dilation_w,
-        "pad_top": top, "pad_left": left, "out_zero_point": out.zero_point, "low": low, "high": high,
-    }  # fmt: skip
-
-
-# --- a channel at a time, over its own input -----------------------------------------------------------------------
-
-
-def _plane(view: View) -> tuple[int, int]:
-    """Height and width of one padded channel: what the kernel keeps in its scratch."""
-    x, (top, bottom, left, right) = view.input(0), view.attrs["padding"]
-    return x.shape[1] + top + bottom, x.shape[2] + left + right
-
-
-def _plane_bytes(view: View) -> int:
-    height, width = _plane(view)
-    return height * width
-
-
-def _accepts_inplace(view: View) -> bool:
-    """One output channel an input channel, one image, and an output that is no larger than the input.
-
-    Then output pixel p of channel c lies where input pixel p of channel c was, and that channel has been copied out.
-    """
-    x, out = view.input(0), view.out
-    fits = x.shape[3] == out.shape[3] and x.shape[0] == 1 and out.size <= x.size
-    return fits and _plane_bytes(view) <= max(x.size, SMALL_PLANE) and _narrow(view)
-
-
-def _narrow(view: View) -> bool:
-    """Twice every accumulator fits 32 bits, after its left shift."""
-    weights = np.abs(view.const(1).astype(np.int64)).sum(axis=(0, 1, 2))
-    reach = weights * view.input(0).dtype.span + np.abs(bias_of(view, len(weights)).astype(np.int64))
-    left = np.maximum(channel_multipliers(view, len(weights))[1].astype(np.int64), 0)
-    return bool((reach << (left + 1) <= INT32_MAX).all())
-
-
-def _lower_inplace(view: View) -> tuple[Call, ...]:
-    height, width = _plane(view)
-    fields = _geometry(view) | {
-        # [channels][kernel_h][kernel_w]
-        "weights": np.ascontiguousarray(view.const(1)[0].transpose(2, 0, 1)).reshape(-1),
-        "bias": _folded_bias(view), "channels": view.out.shape[3],
-        "plane_h": height, "plane_w": width, "in_zero_point": view.input(0).zero_point,
-        "sign": rounding(-1, clamp_of(view)[0] - view.out.zero_point)[2],
-        "code": np.zeros(1, np.int32), "scaled": 0, "away": 0,
-    }  # fmt: skip
-    steps = rescaling_steps(view, _as_convolution(view))
-    if steps is not None:
-        fields |= {"bias": steps.bias, "multiplier": steps.multiplier, "code": steps.code, "scaled": 1, "away": int(steps.away)}
-    return (Call("portable/depthwise_conv_2d_inplace_s8.h", fields, (In(0), Out(0), Scratch())),)
-
-
-# --- one input channel: an ordinary convolution ---------------------------------------------------------------------
-
-
-def _accepts_single(view: View) -> bool:
-    return view.input(0).shape[3] == 1
-
-
-def _lower_single(view: View) -> tuple[Call, ...]:
-    """The weights [1, h, w, o] of a single input channel are the weights [o, h, w, 1] of a convolution."""
-    geometry, weights = _geometry(view), view.const(1)
-    out_c = weights.shape[3]
-    padded = any(view.attrs["padding"])
-    blocks = out_c - out_c % BLOCK
-    rows = weights.reshape(-1, out_c).T
-    packed = np.concatenate(
-        [rows[:blocks].reshape(-1, BLOCK, rows.shape[1]).transpose(0, 2, 1).reshape(-1), rows[blocks:].reshape(-1)]
-    )
-    fields = geometry | {
-        "weights": packed, "bias": bias_of(view, out_c) if padded else _folded_bias(view),
-        "batch": view.input(0).shape[0], "in_c": 1, "out_c": out_c,
-        "in_offset": -view.input(0).zero_point if padded else 0,
-    }  # fmt: skip
-    return (Call("portable/conv_2d_s8.h", fields, (In(0), Out(0))),)
-
-
-def _as_convolution(view: View) -> Array:
-    return np.ascontiguousarray(view.const(1).transpose(3, 1, 2, 0))
-
-
-def _accepts_single_pair(view: View) -> bool:
-    return _accepts_single(view) and accepts_pair(view, _as_convolution(view))
-
-
-def _lower_single_pair(view: View) -> tuple[Call, ...]:
-    return (Call("portable/conv_2d_pair_s8.h", pair_fields(view, _as_convolution(view)), (In(0), Out(0), Scratch())),)
-
-
-# --- everything else ------------------------------------------------------------------------------------------------
-
-
-def _lower_general(view: View) -> tuple[Call, ...]:
-    x, weights = view.input(0), view.const(1)
-    fields = _geometry(view) | {
-        # [channels][multiplier][kernel_h][kernel_w]
-        "weights": np.ascontiguousarray(weights[0].transpose(2, 0, 1)).reshape(-1),
-        "bias": bias_of(view, weights.shape[3]), "batch": x.shape[0], "in_c": x.shape[3],
-        "depth_multiplier": weights.shape[3] // x.shape[3], "in_offset": -x.zero_point,
-    }  # fmt: skip
-    return (Call("portable/depthwise_conv_2d_s8.h", fields, (In(0), Out(0))),)
 
 
 class DepthwiseConv2D(Convolution):
@@ -159,21 +29,6 @@ class DepthwiseConv2D(Convolution):
              Option("dilation_w_factor", 5, "i32", 1), Option("dilation_h_factor", 6, "i32", 1)),
             version=3, int16=True,
         ),
-    )  # fmt: skip
-    kernels = (
-        *MVE_KERNELS,
-        *DEPTHWISE_KERNELS,
-        Kernel(
-            "depthwise_conv_2d_inplace_s8", _lower_inplace,
-            accepts=_accepts_inplace, scratch=_plane_bytes, in_place=lambda view: (0,),
-        ),
-        Kernel(
-            "conv_2d_pair_s8", _lower_single_pair, accepts=_accepts_single_pair,
-            scratch=lambda view: scratch_bytes(_as_convolution(view)), overlap=lambda view: ((0, overlap_lead(view)),),
-        ),
-        Kernel("conv_2d_s8", _lower_single, accepts=_accepts_single),
-        Kernel("depthwise_conv_2d_s8", _lower_general),
-        DEPTHWISE_COMPACT,
     )  # fmt: skip
 
     weights = (Weight(channel_axis=3, depthwise=True),)

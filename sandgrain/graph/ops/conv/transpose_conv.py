@@ -9,29 +9,13 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import (
-    Call,
-    Decoded,
-    Draw,
-    Encoded,
-    Foreign,
-    In,
-    Kernel,
-    Option,
-    Out,
-    Shape,
-    constant_ints,
-    i32,
-    need,
-)
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Option, Shape, constant_ints, i32, need
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.convolution import Convolution
-from sandgrain.graph.ops.conv.transpose_phases import TRANSPOSE_DSP, TRANSPOSE_PAIR, phase_fields
-from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, clamp_of, draw_weights, finish
+from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, draw_weights, finish
 from sandgrain.graph.ops.real_math import bias_or_zero, finished, flat
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 
-BLOCK = 4  # output channels that the kernel computes at once
 MAX_STRIDE = 64  # the kernel's tables hold a line for each output position modulo the stride
 
 
@@ -65,35 +49,6 @@ def named_paddings(view: View) -> dict[tuple[int, int], int]:
     return {same: win.PADDING_CODE["same"], (0, 0): win.PADDING_CODE["valid"]}
 
 
-# --- the kernel ------------------------------------------------------------------------------------------------------
-
-
-def _packed(weights: Array, stride: Sequence[int]) -> Array:
-    """For each phase (row by row) its taps from the last to the first, so that the input is read forwards, as conv_2d_s8.h
-    wants them: [out_c / 4][taps][in_c][4], then the last channels one after another.
-    """
-    blocks = len(weights) - len(weights) % BLOCK
-    parts = []
-    for y, x in np.ndindex(*stride):
-        taps = weights[:, y :: stride[0], x :: stride[1]][:, ::-1, ::-1]
-        if taps.size:  # a stride above the kernel's side leaves positions without taps
-            rows = taps.reshape(len(weights), -1)
-            fours = rows[:blocks].reshape(-1, BLOCK, rows.shape[1]).transpose(0, 2, 1)
-            parts += [fours.reshape(-1), rows[blocks:].reshape(-1)]
-    return np.concatenate(parts)
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    x, out, weights = view.input(0), view.out, view.const(1)
-    stride, (low, high) = view.attrs["stride"], clamp_of(view)
-    multiplier, shift = channel_multipliers(view, out.shape[3])
-    fields = phase_fields(view, weights.shape[1:3]) | {
-        "weights": _packed(weights, stride), "bias": bias_of(view, out.shape[3]), "multiplier": multiplier, "shift": shift,
-        "in_offset": -x.zero_point, "out_zero_point": out.zero_point, "low": low, "high": high,
-    }  # fmt: skip
-    return (Call("portable/transpose_conv_s8.h", fields, (In(0), Out(0))),)
-
-
 # --- the op ----------------------------------------------------------------------------------------------------------
 
 
@@ -107,7 +62,6 @@ class TransposeConv(Convolution):
     foreign = (
         Foreign("TRANSPOSE_CONV", 67, 49, (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8")), version=3, int16=True),
     )  # fmt: skip
-    kernels = (TRANSPOSE_DSP, TRANSPOSE_PAIR, Kernel("transpose_conv_s8", _lower))
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         x, weights = self.operands(inputs)

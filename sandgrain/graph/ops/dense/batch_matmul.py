@@ -12,87 +12,22 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops import scale_dsp
-from sandgrain.graph.ops.base import (
-    Call,
-    Decoded,
-    Draw,
-    Encoded,
-    Foreign,
-    In,
-    Kernel,
-    Op,
-    Option,
-    Out,
-    Scratch,
-    Shape,
-    need,
-    need_inputs,
-    need_per_tensor_int8,
-)
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs, need_per_tensor_int8
 from sandgrain.graph.ops.conv.weights import exact_matmul
-from sandgrain.graph.ops.layout.movement import dense_strides
 from sandgrain.graph.ops.real_math import aligned
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
-from sandgrain.graph.ops.table.unary import Fields
 from sandgrain.graph.quantization import INT32_MAX, per_tensor, quantize_multiplier, requantize
 
-DSP = frozenset({"dsp"})
 MAX_RANK = 5
 MAX_DEPTH = INT32_MAX // (255 * 255)  # products are at most 255 * 255
 
 
-def _multiplier(view: View) -> tuple[int, int]:
+def multiplier_of(view: View) -> tuple[int, int]:
     """(multiplier, shift) of x_scale * y_scale / out_scale, in double precision throughout."""
     return quantize_multiplier(view.input(0).scale * view.input(1).scale / view.out.scale)
 
 
-def _strides(shape: Shape, swapped: bool) -> tuple[tuple[int, ...], int, int]:
-    """(three batch strides, 0 where broadcast; row stride; column stride) in elements."""
-    extended = (1,) * (MAX_RANK - len(shape)) + shape
-    strides = dense_strides(extended, 1)
-    batch = tuple(0 if n == 1 else s for n, s in zip(extended[:3], strides[:3], strict=True))
-    row, column = strides[3:]
-    return (batch, column, row) if swapped else (batch, row, column)
-
-
-def _fields(view: View) -> Fields:
-    """The members that both kernels have."""
-    x, y, out, a = view.input(0), view.input(1), view.out, view.attrs
-    x_batch, x_row, _ = _strides(x.shape, a["adj_x"])
-    y_batch, y_depth, y_column = _strides(y.shape, a["adj_y"])
-    return {
-        "batch": ((1,) * (MAX_RANK - len(out.shape)) + out.shape)[:3], "x_batch": x_batch, "y_batch": y_batch,
-        "rows": out.shape[-2], "depth": _matrix(x.shape, a["adj_x"])[1], "columns": out.shape[-1],
-        "x_row": x_row, "y_depth": y_depth, "y_column": y_column,
-        "x_offset": -x.zero_point, "y_offset": -y.zero_point, "out_zero_point": out.zero_point,
-    }  # fmt: skip
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    multiplier, shift = _multiplier(view)
-    x_depth = _strides(view.input(0).shape, view.attrs["adj_x"])[2]
-    fields = {**_fields(view), "x_depth": x_depth, "multiplier": multiplier, "shift": shift}
-    return (Call("portable/batch_matmul_s8.h", fields, (In(0), In(1), Out(0))),)
-
-
-def _accepts_dsp(view: View) -> bool:
-    return not view.attrs["adj_x"] and scale_dsp.fits(*_multiplier(view))
-
-
-def _scratch_dsp(view: View) -> int:
-    """Four columns in 16 bits."""
-    depth = view.input(0).shape[-1]
-    return 4 * 2 * (depth + -depth % 4)
-
-
-def _lower_dsp(view: View) -> tuple[Call, ...]:
-    doubled, code = (int(v) for v in scale_dsp.pairs(*_multiplier(view)))
-    fields = {**_fields(view), "doubled": doubled, "code": code}
-    return (Call("armv7em/batch_matmul_dsp_s8.h", fields, (In(0), In(1), Out(0), Scratch())),)
-
-
-def _matrix(shape: Shape, swapped: bool) -> tuple[int, int]:
+def matrix(shape: Shape, swapped: bool) -> tuple[int, int]:
     """(rows, columns) of the last two dimensions."""
     return (shape[-1], shape[-2]) if swapped else (shape[-2], shape[-1])
 
@@ -106,10 +41,6 @@ class BatchMatMul(Op):
             (Option("adj_x", 0, "bool", False), Option("adj_y", 1, "bool", False)), version=2, int16=True,
         ),
     )  # fmt: skip
-    kernels = (
-        Kernel("batch_matmul_dsp_s8", _lower_dsp, needs=DSP, accepts=_accepts_dsp, scratch=_scratch_dsp),
-        Kernel("batch_matmul_s8", _lower),
-    )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2)
@@ -117,8 +48,8 @@ class BatchMatMul(Op):
         x, y = inputs[0].shape, inputs[1].shape
         if not (2 <= len(x) <= MAX_RANK and 2 <= len(y) <= MAX_RANK):
             raise ModelError(f"inputs {x} and {y} must have 2 to {MAX_RANK} dimensions")
-        rows, depth = _matrix(x, attrs["adj_x"])
-        other, columns = _matrix(y, attrs["adj_y"])
+        rows, depth = matrix(x, attrs["adj_x"])
+        other, columns = matrix(y, attrs["adj_y"])
         if depth != other:
             raise ModelError(f"matrices of {rows} by {depth} and {other} by {columns} cannot be multiplied")
         rank = max(len(x), len(y))
@@ -134,10 +65,11 @@ class BatchMatMul(Op):
         x, y = view.input(0), view.input(1)
         need_per_tensor_int8(x, y, view.out)
         need(all(d > 0 for t in (x, y) for d in t.shape), "an empty matrix; remove the layer")
-        depth = _matrix(x.shape, view.attrs["adj_x"])[1]
+        depth = matrix(x.shape, view.attrs["adj_x"])[1]
         need(depth <= MAX_DEPTH, f"sums of {depth} products can exceed 32 bits; at most {MAX_DEPTH}")
         need(
-            _multiplier(view)[1] <= 30, "the output scale is far below the product of the input scales; quantize the model again"
+            multiplier_of(view)[1] <= 30,
+            "the output scale is far below the product of the input scales; quantize the model again",
         )
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
@@ -147,7 +79,7 @@ class BatchMatMul(Op):
         right = y.astype(np.int16) - view.input(1).zero_point
         left = left.swapaxes(-1, -2) if view.attrs["adj_x"] else left
         right = right.swapaxes(-1, -2) if view.attrs["adj_y"] else right
-        scaled = requantize(exact_matmul(left, right), *_multiplier(view)).astype(np.int64)
+        scaled = requantize(exact_matmul(left, right), *multiplier_of(view)).astype(np.int64)
         return (view.out.dtype.saturated(scaled + view.out.zero_point),)
 
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
@@ -157,7 +89,7 @@ class BatchMatMul(Op):
         return (np.matmul(x, y),)
 
     def macs(self, view: View) -> int:
-        return view.out.size * _matrix(view.input(0).shape, view.attrs["adj_x"])[1]
+        return view.out.size * matrix(view.input(0).shape, view.attrs["adj_x"])[1]
 
     def decode(
         self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]

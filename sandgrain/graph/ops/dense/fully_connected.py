@@ -10,37 +10,10 @@ import numpy.typing as npt
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import (
-    Call,
-    Decoded,
-    Draw,
-    Encoded,
-    Foreign,
-    In,
-    Kernel,
-    Op,
-    Option,
-    Out,
-    Shape,
-    i32,
-    need,
-    need_inputs,
-)
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, Mask
-from sandgrain.graph.ops.compact import DENSE_COMPACT
 from sandgrain.graph.ops.conv import windows as win
-from sandgrain.graph.ops.conv.weights import (
-    bias_of,
-    channel_multipliers,
-    check_weights,
-    clamp_of,
-    draw_weights,
-    exact_matmul,
-    finish,
-)
-from sandgrain.graph.ops.conv_dsp import DENSE_KERNELS
-from sandgrain.graph.ops.conv_mve import DENSE_KERNELS as MVE_KERNELS
-from sandgrain.graph.ops.dense_portable import DENSE_BLOCKS
+from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, check_weights, draw_weights, exact_matmul, finish
 from sandgrain.graph.ops.elementwise.rescale import need_activation, need_multiplier
 from sandgrain.graph.ops.real_math import bias_or_zero, finished, thinned
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
@@ -48,10 +21,8 @@ from sandgrain.graph.ops.sum_bounds import dense_interval
 from sandgrain.graph.ops.traits import Weight
 from sandgrain.graph.quantization import Int32, quantize_multiplier
 
-BLOCK = 4  # units that the portable kernel computes at once
 
-
-def _multipliers(view: View, units: int) -> tuple[Int32, npt.NDArray[np.int8]]:
+def multipliers(view: View, units: int) -> tuple[Int32, npt.NDArray[np.int8]]:
     """Per unit (multiplier, shift). All in double precision."""
     if len(view.input(1).quant.scale) > 1:  # type: ignore[union-attr]
         return channel_multipliers(view, units)
@@ -61,29 +32,6 @@ def _multipliers(view: View, units: int) -> tuple[Int32, npt.NDArray[np.int8]]:
 
 def _single_ratio(view: View) -> float:
     return view.input(0).scale * view.input(1).scale / view.out.scale
-
-
-def _pack(weights: Array) -> Array:
-    """[units, depth] in the order they are read: blocks of 4 units interleaved, then the last rows one by one."""
-    units, depth = weights.shape
-    blocks = units - units % BLOCK
-    interleaved = weights[:blocks].reshape(-1, BLOCK, depth).transpose(0, 2, 1)
-    return np.concatenate([interleaved.reshape(-1), weights[blocks:].reshape(-1)])
-
-
-def _lower_portable(view: View) -> tuple[Call, ...]:
-    x, weights = view.input(0), view.const(1)
-    units, depth = weights.shape
-    multiplier, shift = _multipliers(view, units)
-    # Every input is read, so the zero point's share is a constant: fold it into the bias.
-    bias = bias_of(view, units).astype(np.int64) - x.zero_point * weights.astype(np.int64).sum(axis=1)
-    low, high = clamp_of(view)
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "weights": _pack(weights), "bias": i32(bias), "multiplier": multiplier, "shift": shift,
-        "batch": x.size // depth, "depth": depth, "units": units,
-        "out_zero_point": view.out.zero_point, "low": low, "high": high,
-    }  # fmt: skip
-    return (Call("portable/fully_connected_s8.h", fields, (In(0), Out(0))),)
 
 
 class FullyConnected(Op):
@@ -98,7 +46,6 @@ class FullyConnected(Op):
             version=4, int16=True,
         ),
     )  # fmt: skip
-    kernels = (*MVE_KERNELS, *DENSE_KERNELS, DENSE_BLOCKS, Kernel("fully_connected_s8", _lower_portable), DENSE_COMPACT)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2, 3)
@@ -134,7 +81,7 @@ class FullyConnected(Op):
         units, depth = weights.shape
         rows = x.reshape(-1, depth).astype(np.int16) - view.input(0).zero_point
         acc = exact_matmul(rows, weights.T) + bias_of(view, units)
-        return (finish(view, acc, *_multipliers(view, units)).reshape(view.out.shape),)
+        return (finish(view, acc, *multipliers(view, units)).reshape(view.out.shape),)
 
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
         weights = view.const(1)

@@ -17,7 +17,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Shape, need, need_dtype, need_inputs
+from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_inputs
 from sandgrain.graph.ops.detect.base import MAX_COMPONENTS, MAX_ROWS, DetectOp
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.quantization import INT32_MAX, INT32_MIN, Int64
@@ -40,24 +40,12 @@ def correction(difference: Array, fraction: int) -> Int64:
     return rounded
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    count, components = view.input(0).shape
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "rows": count, "components": components, "largest": int(view.attrs["reduce"] == "max"), "shift": view.attrs["shift"],
-    }  # fmt: skip
-    if not view.attrs["fraction"]:
-        return (Call("detect/least_s32.h", fields, (In(0), Out(0))),)
-    fields |= {"table": G_TABLE, "fraction": view.attrs["fraction"]}
-    return (Call("detect/soft_least_s32.h", fields, (In(0), Out(0))),)
-
-
 class Least(DetectOp):
     """Input: int32 [rows, components]. Attributes: `fraction` (0, or 4 to 16), `reduce` ("sum" or "max" over the rows), `shift`:
     the result is divided by 2^shift, rounded, and saturated."""
 
     name = "least"
     summary = "least of each row's distances, or a mixture's negative log-likelihood, over all rows, as one int32"
-    kernels = (Kernel("least_s32", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Shape, need, need_dtype, need_inputs, need_per_tensor_int8
+from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_inputs, need_per_tensor_int8
 from sandgrain.graph.ops.detect.base import DetectOp
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.quantization import INT32_MAX, Quantization
@@ -21,16 +21,16 @@ SHARE_BITS = 14
 MAX_SIZE = 1 << 15  # differences < 2^24, so the sum stays below 2^63
 
 
-def _multipliers(a: Tensor, b: Tensor) -> tuple[int, int]:
+def multipliers(a: Tensor, b: Tensor) -> tuple[int, int]:
     if a.scale == b.scale:
         return 1, 1
     top = max(a.scale, b.scale)
     return round(a.scale / top * 2**SHARE_BITS), round(b.scale / top * 2**SHARE_BITS)
 
 
-def _shift(a: Tensor, b: Tensor) -> int:
+def shift_of(a: Tensor, b: Tensor) -> int:
     """So much that the largest sum fits int32, rounding included."""
-    m, n = _multipliers(a, b)
+    m, n = multipliers(a, b)
     spans = [
         abs(m * (p - a.zero_point) - n * (q - b.zero_point))
         for p in (a.dtype.low, a.dtype.high)
@@ -43,22 +43,12 @@ def _shift(a: Tensor, b: Tensor) -> int:
 def unit(a: Tensor, b: Tensor) -> float:
     """Real squared error that one count of the score stands for."""
     scale = a.scale if a.scale == b.scale else max(a.scale, b.scale) / 2**SHARE_BITS
-    return float(scale * scale * 2.0 ** _shift(a, b))
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    a, b = view.input(0), view.input(1)
-    m, n = _multipliers(a, b)
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "size": a.size, "left": m, "right": n, "offset": m * a.zero_point - n * b.zero_point, "shift": _shift(a, b),
-    }  # fmt: skip
-    return (Call("detect/squared_error_s8.h", fields, (In(0), In(1), Out(0))),)
+    return float(scale * scale * 2.0 ** shift_of(a, b))
 
 
 class SquaredError(DetectOp):
     name = "squared_error"
     summary = "sum of squared differences of two int8 tensors, as one int32"
-    kernels = (Kernel("squared_error_s8", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2)
@@ -76,7 +66,7 @@ class SquaredError(DetectOp):
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         a, b = view.input(0), view.input(1)
         assert inputs[0] is not None and inputs[1] is not None
-        (m, n), shift = _multipliers(a, b), _shift(a, b)
+        (m, n), shift = multipliers(a, b), shift_of(a, b)
         left, right = (x.astype(np.int64).reshape(-1) for x in inputs if x is not None)
         difference = m * (left - a.zero_point) - n * (right - b.zero_point)
         total = int((difference * difference).sum())

@@ -14,9 +14,8 @@ import numpy as np
 
 from sandgrain.graph.dtypes import INT8
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Shape, need, need_inputs
+from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.detect.base import SUM_LIMIT, DetectOp, check_distance, constant, distance_shape, energy, rows
-from sandgrain.graph.ops.detect.dsp import weighted_dsp
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.quantization import Int64
 
@@ -42,7 +41,7 @@ def _ends(centroids: Array, factors: Array | None, drop: int) -> Int64:
     return largest
 
 
-def _tables(view: View) -> tuple[Array, Array | None, Array]:
+def tables_of(view: View) -> tuple[Array, Array | None, Array]:
     """(centroids, factors or None, bias)."""
     shape = view.input(1).shape
     size = view.input(1).size
@@ -50,29 +49,11 @@ def _tables(view: View) -> tuple[Array, Array | None, Array]:
     return constant(view, 1, "int16", size), factors, constant(view, 3, "int32", shape[0])
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    centroids, factors, bias = _tables(view)
-    count, components = view.out.shape
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "centroids": centroids, "bias": bias, "rows": count, "step": view.attrs["step"], "depth": view.attrs["depth"],
-        "components": components, "shift": view.attrs["shift"],
-    }  # fmt: skip
-    if factors is None:
-        return (Call("detect/plain_distance_s8.h", fields, (In(0), Out(0))),)
-    narrow = int(reach(centroids, factors, view.attrs["drop"]) < NARROW)
-    fields |= {"factors": factors, "drop": view.attrs["drop"], "narrow": narrow}
-    return (Call("detect/weighted_distance_s8.h", fields, (In(0), Out(0))),)
-
-
 class WeightedDistance(DetectOp):
     """Inputs: x int8, centroids int16 [components, depth], factors int16 of that shape or none, bias int32 [components]."""
 
     name = "weighted_distance"
     summary = "weighted squared distances of rows of features from centroids, as int32"
-    kernels = (
-        weighted_dsp(_tables),
-        Kernel("weighted_distance_s8", _lower),
-    )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2, 4)
@@ -82,14 +63,14 @@ class WeightedDistance(DetectOp):
         return distance_shape(inputs, attrs, centroids.shape[0])
 
     def check(self, view: View) -> None:
-        centroids, factors, bias = _tables(view)
+        centroids, factors, bias = tables_of(view)
         check_distance(view, bias)
         need(0 <= view.attrs["drop"] <= 31, f"a factor's shift of {view.attrs['drop']}; 0 to 31 work")
         need(max(largest(centroids, factors, view.attrs["drop"])) < SUM_LIMIT, "a distance can exceed 62 bits; raise drop")
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         assert inputs[0] is not None
-        centroids, factors, bias = _tables(view)
+        centroids, factors, bias = tables_of(view)
         totals = []
         for row in rows(inputs[0], view.attrs):
             v: Int64 = (row << FRACTION) - centroids.astype(np.int64)

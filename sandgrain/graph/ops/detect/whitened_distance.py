@@ -14,9 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Shape, need, need_inputs
+from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.detect.base import SUM_LIMIT, DetectOp, check_distance, constant, distance_shape, energy, rows, triangle
-from sandgrain.graph.ops.detect.dsp import whitened_dsp
 from sandgrain.graph.ops.samples import activation_tensor, draw_quant, one_op
 from sandgrain.graph.quantization import INT32_MAX, Int64
 
@@ -43,7 +42,7 @@ def largest(factors: Array, offset: Array, drop: Array) -> list[int]:
     return [sum(int(v) ** 2 for v in row) for row in ends]
 
 
-def _tables(view: View) -> tuple[Array, Array, Array, Array]:
+def tables_of(view: View) -> tuple[Array, Array, Array, Array]:
     """(factors, offset, drop, bias)."""
     depth, components = view.attrs["depth"], view.input(1).shape[0]
     return (
@@ -54,26 +53,12 @@ def _tables(view: View) -> tuple[Array, Array, Array, Array]:
     )
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    factors, offset, drop, bias = _tables(view)
-    count, components = view.out.shape
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "factors": factors, "offset": offset, "drop": drop, "bias": bias, "rows": count, "step": view.attrs["step"],
-        "depth": view.attrs["depth"], "components": components, "shift": view.attrs["shift"],
-    }  # fmt: skip
-    return (Call("detect/whitened_distance_s8.h", fields, (In(0), Out(0))),)
-
-
 class WhitenedDistance(DetectOp):
     """Inputs: x int8; factors int16 [components, triangle], the rows of each triangle one after another; offset int32 and drop
     int8 [components, depth]; bias int32 [components]."""
 
     name = "whitened_distance"
     summary = "squared lengths of rows of features whitened by triangular factors, as int32"
-    kernels = (
-        whitened_dsp(_tables),
-        Kernel("whitened_distance_s8", _lower),
-    )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 5)
@@ -84,7 +69,7 @@ class WhitenedDistance(DetectOp):
         return distance_shape(inputs, attrs, factors.shape[0])
 
     def check(self, view: View) -> None:
-        factors, offset, drop, bias = _tables(view)
+        factors, offset, drop, bias = tables_of(view)
         check_distance(view, bias)
         need(bool(((drop >= 0) & (drop <= 30)).all()), "a row's shift outside 0 to 30")
         need(bool((row_limits(factors, offset) <= INT32_MAX).all()), "a row's sum can exceed 32 bits; scale the row down")
@@ -92,7 +77,7 @@ class WhitenedDistance(DetectOp):
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         assert inputs[0] is not None
-        factors, offset, drop, bias = _tables(view)
+        factors, offset, drop, bias = tables_of(view)
         x = rows(inputs[0], view.attrs)
         # Products below 2^22 and depth <= 256: float64 sums are exact.
         whole = unpack(factors, view.attrs["depth"]).astype(np.float64)

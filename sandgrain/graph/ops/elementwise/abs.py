@@ -6,7 +6,7 @@ import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, View
 from sandgrain.graph.ops.base import Foreign
-from sandgrain.graph.ops.table.unary import UnaryOp, lut_kernel, rescale, split_multiplier
+from sandgrain.graph.ops.table.unary import UnaryOp, rescale, split_multiplier
 from sandgrain.graph.quantization import Int64
 
 
@@ -20,7 +20,6 @@ class Abs(UnaryOp):
     summary = "absolute value"
     foreign = (Foreign("ABS", 101, 78, int16=True),)
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

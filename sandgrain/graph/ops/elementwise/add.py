@@ -5,9 +5,7 @@ from __future__ import annotations
 from sandgrain.graph.ir import Array, View
 from sandgrain.graph.ops.base import Foreign, Option
 from sandgrain.graph.ops.conv import windows as win
-from sandgrain.graph.ops.elementwise.add_sub import LEFT_SHIFT, Ratios, Sum, sum_compact, sum_kernel
-from sandgrain.graph.ops.elementwise_dsp import sum_dsp
-from sandgrain.graph.ops.elementwise_mve import sum_mve
+from sandgrain.graph.ops.elementwise.add_sub import LEFT_SHIFT, Ratios, Sum
 
 
 class Add(Sum):
@@ -22,10 +20,7 @@ class Add(Sum):
         result: Array = a + b
         return result
 
-    def _ratios(self, view: View) -> Ratios:
+    def ratios(self, view: View) -> Ratios:
         a, b = view.input(0).scale, view.input(1).scale
         twice = 2 * max(a, b)
         return Ratios(a / twice, b / twice, twice / ((1 << LEFT_SHIFT) * view.out.scale))
-
-
-Add.kernels = (sum_mve(Add(), 1), sum_dsp(Add(), 1), sum_kernel(Add()), sum_compact(Add()))

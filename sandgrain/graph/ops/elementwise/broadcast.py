@@ -53,18 +53,6 @@ def loops(a: Shape, b: Shape) -> list[tuple[int, int, int]]:
     return found[::-1]
 
 
-def loop_fields(a: Tensor, b: Tensor) -> dict[str, tuple[int, ...]]:
-    """The kernels' `size`, `a_stride` and `b_stride`, LOOPS long."""
-    found = loops(a.shape, b.shape)
-    full = [(1, 0, 0)] * (LOOPS - len(found)) + found
-    return {"size": tuple(f[0] for f in full), "a_stride": tuple(f[1] for f in full), "b_stride": tuple(f[2] for f in full)}
-
-
-def unrepeated(view: View) -> tuple[int, ...]:
-    """The inputs that may be written over: element i of each is read just before output i is written, and only there."""
-    return tuple(k for k in (0, 1) if view.input(k).data is None and view.input(k).size == view.out.size)
-
-
 class Binary(Op):
     """An op of two int8 inputs with broadcasting and, where it `activates`, an activation."""
 

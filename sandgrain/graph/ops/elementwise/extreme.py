@@ -6,20 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sandgrain.graph.ir import Array, Graph, View
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, need, same_quant
-from sandgrain.graph.ops.elementwise.broadcast import Binary, loop_fields, unrepeated
-from sandgrain.graph.ops.table.unary import Fields
+from sandgrain.graph.ops.base import Draw, need, same_quant
+from sandgrain.graph.ops.elementwise.broadcast import Binary
 from sandgrain.graph.ops.traits import ALL_INPUTS
-
-
-def extreme_kernel(*, larger: bool) -> Kernel:
-    """The portable kernel."""
-
-    def lower(view: View) -> tuple[Call, ...]:
-        fields: Fields = {**loop_fields(view.input(0), view.input(1)), "larger": int(larger)}
-        return (Call("portable/extreme_s8.h", fields, (In(0), In(1), Out(0))),)
-
-    return Kernel("extreme_s8", lower, in_place=unrepeated)
 
 
 class Extreme(Binary):

@@ -9,7 +9,7 @@ import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, Tensor, View, attrs
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Option, need
-from sandgrain.graph.ops.table.unary import UnaryOp, lut_kernel, rescale, split_multiplier
+from sandgrain.graph.ops.table.unary import UnaryOp, rescale, split_multiplier
 from sandgrain.graph.quantization import Int64
 
 
@@ -28,7 +28,6 @@ class LeakyRelu(UnaryOp):
     summary = "x where x >= 0, alpha * x elsewhere"
     foreign = (Foreign("LEAKY_RELU", 98, 75, (Option("alpha", 0, "f32", 0.0),), version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     def passes_factors(self, view: View, channels: int) -> bool:
         return True

@@ -6,7 +6,7 @@ import numpy as np
 
 from sandgrain.base.arrays import Array
 from sandgrain.graph.ops.base import Foreign
-from sandgrain.graph.ops.elementwise.extreme import Extreme, extreme_kernel
+from sandgrain.graph.ops.elementwise.extreme import Extreme
 
 
 class Maximum(Extreme):
@@ -18,6 +18,3 @@ class Maximum(Extreme):
     def combined(a: Array, b: Array) -> Array:
         found: Array = np.maximum(a, b)
         return found
-
-
-Maximum.kernels = (extreme_kernel(larger=True),)

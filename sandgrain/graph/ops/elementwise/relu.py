@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, View
-from sandgrain.graph.ops.base import Foreign, same_quant
-from sandgrain.graph.ops.table.unary import UnaryOp, clamp_kernel, lut_kernel, rescale, split_multiplier
+from sandgrain.graph.ops.base import Foreign
+from sandgrain.graph.ops.table.unary import UnaryOp, rescale, split_multiplier
 from sandgrain.graph.quantization import Int64
 
 
@@ -15,21 +15,12 @@ def _evaluate(view: View, x: Int64) -> Array:
     return (rescale(x - view.input(0).zero_point, pair) + view.out.zero_point).clip(view.out.zero_point, view.out.dtype.high)
 
 
-def _keeps_quant(view: View) -> bool:
-    # The multiplier is then exactly 1, so only the clamp is left.
-    return same_quant(view.input(0), view.out)
-
-
 class Relu(UnaryOp):
     name = "relu"
     summary = "max(x, 0), rescaled to the output's quantization"
     fused_as = "relu"
     foreign = (Foreign("RELU", 19, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
-    kernels = (
-        clamp_kernel(lambda view: (view.out.zero_point, view.out.dtype.high), accepts=_keeps_quant),
-        lut_kernel(_evaluate),
-    )
 
     def passes_factors(self, view: View, channels: int) -> bool:
         return True

@@ -9,19 +9,20 @@ import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, View
 from sandgrain.graph.ops.base import Foreign
-from sandgrain.graph.ops.table.unary import UnaryOp, clamp_kernel
+from sandgrain.graph.ops.table.unary import UnaryOp
 from sandgrain.graph.ops.traits import FIRST_INPUT
 from sandgrain.graph.quantization import Int64, activation_range
 
 
-def _limits(view: View) -> tuple[int, int]:
+def limits(view: View) -> tuple[int, int]:
+    """The lowest and the highest output."""
     x = view.input(0)
     assert x.quant is not None
     return activation_range("relu6", x.quant, x.dtype)
 
 
 def _evaluate(view: View, x: Int64) -> Array:
-    return np.clip(x, *_limits(view))
+    return np.clip(x, *limits(view))
 
 
 class Relu6(UnaryOp):
@@ -31,7 +32,7 @@ class Relu6(UnaryOp):
     fused_as = "relu6"
     foreign = (Foreign("RELU6", 21, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
-    kernels = (clamp_kernel(_limits),)
+    only_clamps = True
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

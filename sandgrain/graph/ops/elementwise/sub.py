@@ -7,9 +7,7 @@ import numpy as np
 from sandgrain.graph.ir import Array, View
 from sandgrain.graph.ops.base import Foreign, Option
 from sandgrain.graph.ops.conv import windows as win
-from sandgrain.graph.ops.elementwise.add_sub import LEFT_SHIFT, Ratios, Sum, sum_compact, sum_kernel
-from sandgrain.graph.ops.elementwise_dsp import sum_dsp
-from sandgrain.graph.ops.elementwise_mve import sum_mve
+from sandgrain.graph.ops.elementwise.add_sub import LEFT_SHIFT, Ratios, Sum
 
 
 class Sub(Sum):
@@ -24,13 +22,10 @@ class Sub(Sum):
         result: Array = a - b
         return result
 
-    def _ratios(self, view: View) -> Ratios:
+    def ratios(self, view: View) -> Ratios:
         # TensorFlow Lite Micro computes these in single precision for SUB, in double for ADD.
         a, b = np.float32(view.input(0).scale), np.float32(view.input(1).scale)
         twice = np.float32(2) * max(a, b)
         return Ratios(
             float(a / twice), float(b / twice), float(twice / (np.float32(1 << LEFT_SHIFT) * np.float32(view.out.scale)))
         )
-
-
-Sub.kernels = (sum_mve(Sub(), -1), sum_dsp(Sub(), -1), sum_kernel(Sub()), sum_compact(Sub()))

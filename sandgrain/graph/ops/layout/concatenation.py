@@ -9,24 +9,12 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Option, Shape, need, need_inputs
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, channels_of, every, hull
 from sandgrain.graph.ops.conv.windows import ACTIVATION_OPTION
-from sandgrain.graph.ops.layout.movement import copy_rows, draw_tensor, halves, known_axis, like, need_same_bytes
+from sandgrain.graph.ops.layout.movement import draw_tensor, known_axis, like, need_same_bytes
 from sandgrain.graph.ops.samples import SIZES, one_op
 from sandgrain.graph.ops.traits import ALL_INPUTS
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    out, axis = view.out, view.attrs["axis"]
-    outer, inner = halves(out.shape, axis)
-    inner *= out.dtype.item_bytes
-    line, start, calls = out.shape[axis] * inner, 0, []
-    for k in range(len(view.inputs)):
-        run = view.input(k).shape[axis] * inner
-        calls.append(copy_rows(k, 0, outer, run, 0, run, start, line))
-        start += run
-    return tuple(calls)
 
 
 class Concatenation(Op):
@@ -38,7 +26,6 @@ class Concatenation(Op):
     foreign = (
         Foreign("CONCATENATION", 2, 10, (Option("axis", 0, "i32"), Option(ACTIVATION_OPTION, 1, "i8")), version=2, int16=True),
     )
-    kernels = (Kernel("copy_rows", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         tensors = [t for t in inputs if t is not None]

@@ -14,23 +14,8 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import (
-    Call,
-    Decoded,
-    Draw,
-    Encoded,
-    Foreign,
-    In,
-    Kernel,
-    Op,
-    Option,
-    Out,
-    Shape,
-    need,
-    need_dtype,
-    need_inputs,
-)
-from sandgrain.graph.ops.layout.movement import draw_tensor, halves, known_axis, like, need_same_bytes
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_dtype, need_inputs
+from sandgrain.graph.ops.layout.movement import draw_tensor, known_axis, like, need_same_bytes
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.table.unary import draw_shape
 from sandgrain.graph.ops.traits import FIRST_INPUT
@@ -42,13 +27,6 @@ def choices(graph: Graph, index: int) -> int | None:
     return min(found, default=None)
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    x, at, axis = view.input(0), view.input(1), view.attrs["axis"]
-    outer, inner = halves(x.shape, axis)
-    fields = {"outer": outer, "axis": x.shape[axis], "count": at.size, "run": inner * x.dtype.item_bytes}
-    return (Call("portable/gather_at.h", fields, (In(0), In(1), Out(0))),)
-
-
 class Gather(Op):
     """Attribute `axis`, counted from the front. Inputs: the tensor, and positions of any shape, which takes the axis's place."""
 
@@ -58,7 +36,6 @@ class Gather(Op):
     indices_in = (1,)
     same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("GATHER", 36, 23, (Option("axis", 0, "i32"), Option("batch_dims", 1, "i32"))),)
-    kernels = (Kernel("gather_at", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2)

@@ -11,9 +11,9 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Tensor
-from sandgrain.graph.ops.base import Call, Draw, In, Out, Shape, need, need_dtype, need_per_tensor_int8, same_quant
+from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_per_tensor_int8, same_quant
 from sandgrain.graph.ops.samples import draw_quant
-from sandgrain.graph.ops.table.unary import Fields, draw_shape
+from sandgrain.graph.ops.table.unary import draw_shape
 
 DTYPES = ("int8", "int32", "float32")
 MAX_RANK = 5  # dimensions of the strided kernels
@@ -55,40 +55,9 @@ def halves(shape: Shape, axis: int) -> tuple[int, int]:
     return int(np.prod(shape[:axis], dtype=np.int64)), int(np.prod(shape[axis + 1 :], dtype=np.int64))
 
 
-def copy_rows(
-    index_in: int, index_out: int, rows: int, run: int, in_start: int, in_step: int, out_start: int, out_step: int
-) -> Call:
-    """`rows` runs of `run` bytes; starts and steps in bytes."""
-    fields = {
-        "rows": rows, "run": run, "in_start": in_start, "in_step": in_step, "out_start": out_start, "out_step": out_step,
-    }  # fmt: skip
-    return Call("portable/copy_rows.h", fields, (In(index_in), Out(index_out)))
-
-
 def dense_strides(shape: Shape, item: int) -> tuple[int, ...]:
     """Bytes from one index to the next, axis by axis, of a dense tensor."""
     return tuple(item * int(np.prod(shape[k + 1 :], dtype=np.int64)) for k in range(len(shape)))
-
-
-def gather(tensor: Tensor, size: Sequence[int], stride: Sequence[int], start: int) -> Call:
-    """Read `tensor` (input 0) from byte `start`, `size` elements by `stride` bytes along each axis, into output 0."""
-    item = tensor.dtype.item_bytes
-    merged: list[tuple[int, int]] = []
-    for n, step in zip(size, stride, strict=True):
-        if n == 1:
-            continue
-        if merged and merged[-1][1] == n * step:  # the two axes are one longer axis
-            merged[-1] = (merged[-1][0] * n, step)
-        else:
-            merged.append((n, step))
-    run = item
-    if merged and merged[-1][1] == item:
-        run *= merged.pop()[0]
-    full = [(1, 0)] * (MAX_RANK - len(merged)) + merged
-    fields: Fields = {
-        "size": tuple(n for n, _ in full), "stride": tuple(s for _, s in full), "start": start, "run": run,
-    }  # fmt: skip
-    return Call("portable/gather.h", fields, (In(0), Out(0)))
 
 
 def draw_tensor(draw: Draw, ranks: tuple[int, ...] = (1, 2, 3, 4), dtypes: tuple[str, ...] = ("int8", "float32")) -> Tensor:

@@ -13,52 +13,12 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import (
-    Call,
-    Decoded,
-    Draw,
-    Encoded,
-    Foreign,
-    In,
-    Kernel,
-    Op,
-    Out,
-    Shape,
-    constant_ints,
-    need,
-    need_inputs,
-)
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, constant_ints, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, Mask, channels_of, every
-from sandgrain.graph.ops.layout.movement import MAX_RANK, dense_strides, draw_tensor, like, need_same_bytes
+from sandgrain.graph.ops.layout.movement import MAX_RANK, draw_tensor, like, need_same_bytes
 from sandgrain.graph.ops.samples import one_op
-from sandgrain.graph.ops.table.unary import Fields
 from sandgrain.graph.ops.traits import FIRST_INPUT
 from sandgrain.graph.quantization import Quantization
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    x, out = view.input(0), view.out
-    extents, paddings = list(x.shape), [tuple(p) for p in view.attrs["paddings"]]
-    item = x.dtype.item_bytes
-    # Innermost axes without padding are one run with the axis before them.
-    while len(extents) > 1 and paddings[-1] == (0, 0):
-        run = extents.pop()
-        paddings.pop()
-        extents[-1] *= run
-        paddings[-1] = (paddings[-1][0] * run, paddings[-1][1] * run)
-    missing = MAX_RANK - len(extents)
-    extents = [1] * missing + extents
-    paddings = [(0, 0)] * missing + paddings
-    padded = tuple(n + before + after for n, (before, after) in zip(extents, paddings, strict=True))
-    steps = dense_strides(padded, item)
-    fields: Fields = {
-        "size": tuple(extents[:-1]), "run": extents[-1] * item,
-        "before": tuple(p[0] * step for p, step in zip(paddings, steps, strict=True)),
-        "after": tuple(p[1] * step for p, step in zip(paddings, steps, strict=True)),
-        "value": view.attrs["value"],
-    }  # fmt: skip
-    assert steps[0] * padded[0] == out.nbytes
-    return (Call("portable/pad.h", fields, (In(0), Out(0))),)
 
 
 def _fill_byte(constant: Tensor) -> int:
@@ -81,7 +41,6 @@ class Pad(Op):
     enlarges = True
     data_inputs = 1  # `value` repeats the constant that input 1 is
     foreign = (Foreign("PAD", 34, version=2, int16=True), Foreign("PADV2", 60, version=2, int16=True))
-    kernels = (Kernel("pad", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1, 2)

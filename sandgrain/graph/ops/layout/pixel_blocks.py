@@ -13,8 +13,8 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Decoded, Draw, Encoded, Kernel, Op, Option, Shape, need, need_inputs
-from sandgrain.graph.ops.layout.movement import MAX_BYTES, draw_tensor, gather, like, need_same_bytes
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Option, Shape, need, need_inputs
+from sandgrain.graph.ops.layout.movement import MAX_BYTES, draw_tensor, like, need_same_bytes
 from sandgrain.graph.ops.real_math import flat
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.traits import FIRST_INPUT
@@ -22,26 +22,10 @@ from sandgrain.graph.ops.traits import FIRST_INPUT
 OPTIONS = (Option("block_size", 0, "i32"),)
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    """A strided read of (rows of squares, rows in a square, squares, what of a square lies in one run), in the output's order."""
-    x, block = view.input(0), view.attrs["block"]
-    deep = view.out if view.out.shape[3] > x.shape[3] else x
-    n, height, width, channels = deep.shape
-    item = x.dtype.item_bytes
-    run = channels // block * item  # bytes of one row of a square: side by side on both sides
-    size = [n * height, block, width, channels // block]
-    stride = [block * width * run, run, block * run, item]  # in a deep input: rows of a square lie in one pixel
-    if deep is view.out:
-        stride[1], stride[2] = width * run, run  # in a flat input: they lie a row of the image apart
-        size[1], size[2], stride[1], stride[2] = size[2], size[1], stride[2], stride[1]
-    return (gather(x, size, stride, 0),)
-
-
 class Blocks(Op):
     """Attribute `block`: pixels along a side of a square."""
 
     same_scale_inputs = FIRST_INPUT
-    kernels = (Kernel("gather", _lower),)
     moves = True
     deepens: ClassVar[bool]  # squares become channels
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain.graph.ir import Array, Graph, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, Foreign, Kernel, Option, need, need_per_tensor_int8, same_quant
+from sandgrain.graph.ops.base import Draw, Foreign, Option, need, need_per_tensor_int8, same_quant
 from sandgrain.graph.ops.layout.movement import draw_tensor, like
-from sandgrain.graph.ops.layout.resizing import Resize, per_side, resize_call
+from sandgrain.graph.ops.layout.resizing import Resize, per_side
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.quantization import Int64, rounding_shift
 
@@ -44,14 +44,6 @@ def real_weights(size: int, out_size: int, align_corners: bool, half_pixel_cente
     return np.asarray(np.maximum(1 - np.abs(at[:, None] - np.arange(size)), 0), np.float64)
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    (row, below), (column, right) = (shares(*side) for side in per_side(view))
-    tables = {"row": row, "below": below, "column": column, "right": right}
-    return resize_call(
-        view, "portable/resize_bilinear_s8.h", view.out.shape[3], {name: t.astype(np.uint16) for name, t in tables.items()}
-    )
-
-
 def _mixed(x: Int64, axis: int, before: Int64, share: Int64) -> Int64:
     """Pairs of neighbours along `axis`, weighted: ONE times what lies between them."""
     wide = [1] * x.ndim
@@ -70,7 +62,6 @@ class ResizeBilinear(Resize):
             (Option("align_corners", 2, "bool", False), Option("half_pixel_centers", 3, "bool", False)), version=3,
         ),
     )  # fmt: skip
-    kernels = (Kernel("resize_bilinear_s8", _lower),)
 
     def check(self, view: View) -> None:
         need_per_tensor_int8(view.input(0), view.out)

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain.graph.ir import Array, Graph, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, Foreign, Kernel, Option
+from sandgrain.graph.ops.base import Draw, Foreign, Option
 from sandgrain.graph.ops.layout.movement import draw_tensor, like, need_same_bytes
-from sandgrain.graph.ops.layout.resizing import Resize, per_side, resize_call
+from sandgrain.graph.ops.layout.resizing import Resize, per_side
 from sandgrain.graph.ops.samples import one_op
 
 
@@ -29,12 +29,6 @@ def nearest(size: int, out_size: int, align_corners: bool, half_pixel_centers: b
     return positions
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    row, column = (nearest(*side) for side in per_side(view))
-    x = view.input(0)
-    return resize_call(view, "portable/resize_nearest.h", x.shape[3] * x.dtype.item_bytes, {"row": row, "column": column})
-
-
 class ResizeNearestNeighbor(Resize):
     name = "resize_nearest_neighbor"
     moves = True
@@ -45,7 +39,6 @@ class ResizeNearestNeighbor(Resize):
             (Option("align_corners", 0, "bool", False), Option("half_pixel_centers", 1, "bool", False)), version=2, int16=True,
         ),
     )  # fmt: skip
-    kernels = (Kernel("resize_nearest", _lower),)
 
     def check(self, view: View) -> None:
         need_same_bytes(view.input(0), view.out)

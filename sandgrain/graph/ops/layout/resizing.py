@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import ModelError
-from sandgrain.graph.ir import Array, Attrs, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Decoded, Draw, Encoded, In, Op, Out, Shape, constant_ints, need, need_inputs
+from sandgrain.graph.ir import Attrs, Tensor, View, attrs
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Shape, constant_ints, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, through
 from sandgrain.graph.ops.layout.movement import like
 from sandgrain.graph.ops.samples import SIZES
-from sandgrain.graph.ops.table.unary import Fields
 from sandgrain.graph.ops.traits import FIRST_INPUT
 
 MAX_SIDE = 1 << 16  # the kernels' tables hold uint16 positions
@@ -26,16 +25,6 @@ def per_side(view: View) -> list[tuple[int, int, bool, bool]]:
     """For height and width: (input side, output side, align_corners, half_pixel_centers)."""
     x, a = view.input(0), view.attrs
     return [(x.shape[k + 1], a["size"][k], a["align_corners"], a["half_pixel_centers"]) for k in (0, 1)]
-
-
-def resize_call(view: View, source: str, pixel: int, tables: Mapping[str, Array]) -> tuple[Call, ...]:
-    """The call of kernel `source`: its tables, the sizes, and `pixel` (elements or bytes of one)."""
-    x, out = view.input(0), view.out
-    fields: Fields = {
-        **tables, "batch": x.shape[0], "in_h": x.shape[1], "in_w": x.shape[2],
-        "out_h": out.shape[1], "out_w": out.shape[2], "pixel": pixel,
-    }  # fmt: skip
-    return (Call(source, fields, (In(0), Out(0))),)
 
 
 class Resize(Op):

@@ -9,19 +9,11 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Option, Shape, constant_ints, need_inputs
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, constant_ints, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, channels_of, every
-from sandgrain.graph.ops.layout.movement import copy_rows, draw_tensor, halves, known_axis, like, need_same_bytes, single
+from sandgrain.graph.ops.layout.movement import draw_tensor, known_axis, like, need_same_bytes, single
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.traits import FIRST_INPUT
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    x, axis = view.input(0), view.attrs["axis"]
-    outer, inner = halves(x.shape, axis)
-    line = x.shape[axis] * inner * x.dtype.item_bytes
-    run = line // len(view.outputs)
-    return tuple(copy_rows(0, k, outer, run, k * run, line, 0, run) for k in range(len(view.outputs)))
 
 
 class Split(Op):
@@ -30,7 +22,6 @@ class Split(Op):
     summary = "equal parts along one axis"
     same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("SPLIT", 49, 35, (Option("num_splits", 0, "i32"),), version=2, int16=True),)
-    kernels = (Kernel("copy_rows", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

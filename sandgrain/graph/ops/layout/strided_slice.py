@@ -13,31 +13,11 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import (
-    Call,
-    Decoded,
-    Draw,
-    Encoded,
-    Foreign,
-    Kernel,
-    Op,
-    Option,
-    Shape,
-    constant_ints,
-    need,
-    need_inputs,
-)
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, constant_ints, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, Mask, all_alike, channels_of, through
-from sandgrain.graph.ops.layout.movement import MAX_RANK, dense_strides, draw_tensor, gather, like, need_same_bytes
+from sandgrain.graph.ops.layout.movement import MAX_RANK, draw_tensor, like, need_same_bytes
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.traits import FIRST_INPUT
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    x, a = view.input(0), view.attrs
-    strides = dense_strides(x.shape, x.dtype.item_bytes)
-    start = sum(s * step for s, step in zip(a["start"], strides, strict=True))
-    return (gather(x, a["size"], [s * step for s, step in zip(a["stride"], strides, strict=True)], start),)
 
 
 def _resolve(extent: int, begin: int | None, end: int | None, stride: int) -> tuple[int, int, int]:
@@ -69,7 +49,6 @@ class StridedSlice(Op):
             version=2, int16=True,
         ),
     )  # fmt: skip
-    kernels = (Kernel("gather", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

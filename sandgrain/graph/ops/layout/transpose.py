@@ -9,17 +9,11 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Decoded, Draw, Encoded, Foreign, Kernel, Op, Shape, constant_ints, need, need_inputs
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, constant_ints, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, all_alike, channels_of, through
-from sandgrain.graph.ops.layout.movement import MAX_RANK, dense_strides, draw_tensor, gather, like, need_same_bytes
+from sandgrain.graph.ops.layout.movement import MAX_RANK, draw_tensor, like, need_same_bytes
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.traits import FIRST_INPUT
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    x, perm = view.input(0), view.attrs["perm"]
-    strides = dense_strides(x.shape, x.dtype.item_bytes)
-    return (gather(x, view.out.shape, [strides[p] for p in perm], 0),)
 
 
 class Transpose(Op):
@@ -28,7 +22,6 @@ class Transpose(Op):
     summary = "permuted axes, up to 5"
     same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("TRANSPOSE", 39, version=2, int16=True),)
-    kernels = (Kernel("gather", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

@@ -20,24 +20,9 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError, UnsupportedError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import (
-    Call,
-    Draw,
-    In,
-    Kernel,
-    Op,
-    Out,
-    Shape,
-    i32,
-    need,
-    need_dtype,
-    need_inputs,
-    need_per_tensor_int8,
-)
-from sandgrain.graph.ops.conv_dsp import MAX_RIGHT, MIN_RIGHT
+from sandgrain.graph.ops.base import Draw, Op, Shape, i32, need, need_dtype, need_inputs, need_per_tensor_int8
 from sandgrain.graph.ops.elementwise.rescale import need_multiplier
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
-from sandgrain.graph.ops.table.unary import Fields
 from sandgrain.graph.quantization import (
     INT32_MAX,
     Int32,
@@ -80,35 +65,9 @@ def reciprocal_root(v: Int64) -> tuple[Int32, Int64]:
     return np.clip(2 * y, 1 << 30, INT32_MAX).astype(np.int32), half
 
 
-def _multiplier(view: View) -> tuple[int, int]:
+def multiplier_of(view: View) -> tuple[int, int]:
+    """(multiplier, shift) from n * gamma to the output."""
     return quantize_multiplier(2.0 ** -fraction_bits(view.out.shape[-1]) * view.input(1).scale / view.out.scale)
-
-
-def _fields(view: View) -> Fields:
-    """The members that both kernels have."""
-    depth = view.out.shape[-1]
-    return {
-        "gamma": view.const(1), "beta": view.const(2), "eps": guard(view),
-        "rows": view.out.size // depth, "depth": depth, "fraction_bits": fraction_bits(depth),
-        "zero_point": view.out.zero_point,
-    }  # fmt: skip
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    multiplier, shift = _multiplier(view)
-    fields = {**_fields(view), "multiplier": multiplier, "shift": shift}
-    return (Call("portable/layer_norm_s8.h", fields, (In(0), Out(0))),)
-
-
-def _accepts_dsp(view: View) -> bool:
-    multiplier, shift = _multiplier(view)
-    return multiplier >= 1 << 30 and MIN_RIGHT <= -shift <= MAX_RIGHT
-
-
-def _lower_dsp(view: View) -> tuple[Call, ...]:
-    multiplier, shift = _multiplier(view)
-    fields = {**_fields(view), "doubled": 2 * multiplier - 2**32, "power": 2 ** (32 + shift)}
-    return (Call("armv7em/layer_norm_dsp_s8.h", fields, (In(0), Out(0))),)
 
 
 class LayerNorm(Op):
@@ -116,14 +75,6 @@ class LayerNorm(Op):
     instead = "use batch norm to export the model"
     summary = "layer normalization over the last axis"
     normalizes = True
-    # A row is summed before its first output, and element i is read before output i is written.
-    kernels = (
-        Kernel(
-            "layer_norm_dsp_s8", _lower_dsp, needs=frozenset({"dsp"}), in_place=lambda view: (0,),
-            accepts=_accepts_dsp,
-        ),
-        Kernel("layer_norm_s8", _lower, in_place=lambda view: (0,)),
-    )  # fmt: skip
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 3)
@@ -158,7 +109,7 @@ class LayerNorm(Op):
         shift = fraction_bits(depth) + 1 - (half - EPS_BITS // 2)
         n = np.clip(requantize(depth * q - total, root, shift).astype(np.int64), -(2**15), 2**15 - 1)
         acc = n * view.const(1).astype(np.int64) + view.const(2)
-        y = requantize(acc, *_multiplier(view)).astype(np.int64) + view.out.zero_point
+        y = requantize(acc, *multiplier_of(view)).astype(np.int64) + view.out.zero_point
         return (view.out.dtype.saturated(y),)
 
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:

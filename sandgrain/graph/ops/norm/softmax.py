@@ -12,32 +12,16 @@ from sandgrain.base.errors import ModelError
 from sandgrain.graph.dtypes import INT8
 from sandgrain.graph.fixedpoint import exp_on_negative_values, reciprocal
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import (
-    Call,
-    Decoded,
-    Draw,
-    Encoded,
-    Foreign,
-    In,
-    Kernel,
-    Op,
-    Option,
-    Out,
-    Shape,
-    need,
-    need_inputs,
-    need_per_tensor_int8,
-)
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs, need_per_tensor_int8
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.quantization import INT32_MAX, high_mul, per_tensor, quantize_multiplier, rounding_shift
 
 DIFF_BITS = 5  # integer bits of a scaled difference to the row's maximum
 SUM_BITS = 12  # integer bits of the sum of exps
-TABLE_FROM = 256  # elements for which a table of up to 1 KiB pays
 MAX_DEPTH = (1 << SUM_BITS) - 1  # so many exps of at most 1 fit the sum
 
 
-def _scaling(view: View) -> tuple[int, int, int]:
+def scaling(view: View) -> tuple[int, int, int]:
     """(multiplier, left shift, least difference that counts) from an int8 difference to beta * scale * difference."""
     real = float(np.float32(view.attrs["beta"])) * view.input(0).scale * (1 << (31 - DIFF_BITS))
     multiplier, left = quantize_multiplier(min(real, float(INT32_MAX)))
@@ -45,42 +29,11 @@ def _scaling(view: View) -> tuple[int, int, int]:
     return multiplier, left, -math.floor(radius)
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    multiplier, left, diff_min = _scaling(view)
-    depth = view.out.shape[-1]
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "rows": view.out.size // depth, "depth": depth,
-        # int8 differences are -255 at the least, so the bound may be cut there.
-        "multiplier": multiplier, "left_shift": left, "diff_min": max(diff_min, -256),
-    }  # fmt: skip
-    return (Call("portable/softmax_s8.h", fields, (In(0), Out(0))),)
-
-
-def _lower_table(view: View) -> tuple[Call, ...]:
-    multiplier, left, diff_min = _scaling(view)
-    diff = -np.arange(min(256, 1 - diff_min), dtype=np.int64)
-    depth = view.out.shape[-1]
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "exps": exp_on_negative_values(high_mul(diff << left, multiplier), DIFF_BITS),
-        "rows": view.out.size // depth, "depth": depth, "count": diff.size,
-    }  # fmt: skip
-    return (Call("portable/softmax_table_s8.h", fields, (In(0), Out(0))),)
-
-
-def _is_large(view: View) -> bool:
-    return view.out.size >= TABLE_FROM
-
-
 class Softmax(Op):
     name = "softmax"
     summary = "softmax over the last dimension"
     fixed_output = per_tensor(1 / 256, INT8.low)
     foreign = (Foreign("SOFTMAX", 25, 9, (Option("beta", 0, "f32"),), version=2, int16=True),)
-    # A row is read to its end before its first output, and element i is read before output i is written.
-    kernels = (
-        Kernel("softmax_table_s8", _lower_table, accepts=_is_large, in_place=lambda view: (0,)),
-        Kernel("softmax_s8", _lower, in_place=lambda view: (0,)),
-    )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
@@ -105,7 +58,7 @@ class Softmax(Op):
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x = inputs[0]
         assert x is not None
-        multiplier, left, diff_min = _scaling(view)
+        multiplier, left, diff_min = scaling(view)
         diff = x.astype(np.int64) - x.max(axis=-1, keepdims=True)
         counts = diff >= diff_min
         exps = exp_on_negative_values(high_mul(np.where(counts, diff, 0) << left, multiplier), DIFF_BITS)

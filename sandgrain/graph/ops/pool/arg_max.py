@@ -9,33 +9,23 @@ import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import (
-    Call,
     Decoded,
     Draw,
     Encoded,
     Foreign,
-    In,
-    Kernel,
     Op,
     Option,
-    Out,
     Shape,
     constant_ints,
     need,
     need_dtype,
     need_inputs,
 )
-from sandgrain.graph.ops.layout.movement import halves, known_axis, single
+from sandgrain.graph.ops.layout.movement import known_axis, single
 from sandgrain.graph.ops.samples import activation_tensor, draw_quant, one_op
 from sandgrain.graph.ops.table.unary import draw_shape
 
 INT32 = 2  # .tflite TensorType
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    x, axis = view.input(0), view.attrs["axis"]
-    outer, inner = halves(x.shape, axis)
-    return (Call("portable/arg_max_s8.h", {"outer": outer, "axis": x.shape[axis], "inner": inner}, (In(0), Out(0))),)
 
 
 class ArgMax(Op):
@@ -43,7 +33,6 @@ class ArgMax(Op):
     summary = "index of the largest element along one axis, as int32"
     indices_out = True
     foreign = (Foreign("ARG_MAX", 56, 40, (Option("output_type", 0, "i8"),), version=2),)
-    kernels = (Kernel("arg_max_s8", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from sandgrain.graph.ir import Array, View
 from sandgrain.graph.ops.base import Foreign
-from sandgrain.graph.ops.pool.pooling import POOL_OPTIONS, Pool, pool_kernels
+from sandgrain.graph.ops.pool.pooling import POOL_OPTIONS, Pool
 from sandgrain.graph.ops.real_math import finished
 
 
@@ -16,7 +16,6 @@ class AveragePool2D(Pool):
     name = "average_pool_2d"
     summary = "2-D average pool with a fused activation"
     foreign = (Foreign("AVERAGE_POOL_2D", 1, 5, POOL_OPTIONS, version=2, int16=True),)
-    kernels = pool_kernels("average_pool_2d")
     fill = 0
 
     def _reduce(self, taps: Array, counts: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from sandgrain.graph.dtypes import INT8
 from sandgrain.graph.ir import Array, View
 from sandgrain.graph.ops.base import Foreign
-from sandgrain.graph.ops.pool.pooling import POOL_OPTIONS, Pool, pool_kernels
+from sandgrain.graph.ops.pool.pooling import POOL_OPTIONS, Pool
 from sandgrain.graph.ops.real_math import finished
 from sandgrain.graph.ops.traits import PadValue
 
@@ -19,7 +19,6 @@ class MaxPool2D(Pool):
     summary = "2-D max pool with a fused activation"
     pad_value = PadValue.LEAST
     foreign = (Foreign("MAX_POOL_2D", 17, 5, POOL_OPTIONS, version=2, int16=True),)
-    kernels = pool_kernels("max_pool_2d")
     fill = INT8.low
 
     def _reduce(self, taps: Array, counts: Array) -> Array:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, View
-from sandgrain.graph.ops.base import Call, Foreign, In, Kernel, Out, need_per_tensor_int8
+from sandgrain.graph.ops.base import Foreign, need_per_tensor_int8
 from sandgrain.graph.ops.channels import Interval, held
-from sandgrain.graph.ops.elementwise_dsp import mean_dsp
-from sandgrain.graph.ops.pool.reduction import OPTIONS, Reduction, check_sum, loop_fields, reduced_count
+from sandgrain.graph.ops.pool.reduction import OPTIONS, Reduction, check_sum, reduced_count
 from sandgrain.graph.quantization import quantize_multiplier, requantize
 
 MAX_BROADCAST = 1 << 22  # elements that `interval` may spread its intervals over
@@ -60,20 +59,3 @@ class Mean(Reduction):
             return None
         ends = [self.reference(view, [np.broadcast_to(end, x.shape)])[0] for end in known[0]]
         return [Interval(held(ends[0]).low, held(ends[1]).high)]
-
-
-def sum_kernels(op: Mean) -> tuple[Kernel, ...]:
-    """The kernels of an op that rescales sums."""
-
-    def lower(view: View) -> tuple[Call, ...]:
-        multiplier, shift = op.rescale(view)
-        fields = loop_fields(view) | {
-            "offset": -view.input(0).zero_point * reduced_count(view), "multiplier": multiplier, "shift": shift,
-            "out_zero_point": view.out.zero_point,
-        }  # fmt: skip
-        return (Call("portable/mean_s8.h", fields, (In(0), Out(0))),)
-
-    return mean_dsp(op.rescale), Kernel("mean_s8", lower, in_place=lambda view: (0,))
-
-
-Mean.kernels = sum_kernels(Mean())

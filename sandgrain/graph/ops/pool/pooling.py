@@ -10,27 +10,11 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import (
-    Call,
-    Decoded,
-    Draw,
-    Encoded,
-    In,
-    Kernel,
-    Op,
-    Option,
-    Out,
-    Shape,
-    need,
-    need_inputs,
-    need_per_tensor_int8,
-)
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Option, Shape, need, need_inputs, need_per_tensor_int8
 from sandgrain.graph.ops.channels import Interval, Link, through
-from sandgrain.graph.ops.compact import pool_compact
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.weights import clamp_of
 from sandgrain.graph.ops.elementwise.rescale import need_activation
-from sandgrain.graph.ops.elementwise_dsp import pool_dsp
 from sandgrain.graph.ops.real_math import flat
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.ops.traits import FIRST_INPUT, HOMOGENEOUS
@@ -40,40 +24,6 @@ POOL_OPTIONS = (
     Option(win.ACTIVATION_OPTION, 5, "i8"),
 )  # fmt: skip
 MAX_PLANE = 1 << 23  # pixels: a sum of that many int8 values fits 32 bits
-
-
-def reads_stay_ahead(view: View) -> tuple[int, ...]:
-    """(0,) when output pixel n reads nothing before input pixel n: then no output overwrites what a later one reads."""
-    x, out, (top, _, left, _), (stride_h, stride_w) = view.input(0), view.out, view.attrs["padding"], view.attrs["stride"]
-    rows = np.maximum(np.arange(out.shape[1], dtype=np.int64) * stride_h - top, 0)
-    columns = np.maximum(np.arange(out.shape[2], dtype=np.int64) * stride_w - left, 0)
-    first = rows[:, None] * x.shape[2] + columns[None, :]
-    order = np.arange(first.size, dtype=np.int64).reshape(first.shape)
-    return (0,) if out.size <= x.size and bool((first >= order).all()) else ()
-
-
-def pool_kernel(stem: str) -> Kernel:
-    """The portable kernel `stem`: both pools take the same fields."""
-
-    def lower(view: View) -> tuple[Call, ...]:
-        x, out, (top, _, left, _) = view.input(0), view.out, view.attrs["padding"]
-        low, high = clamp_of(view)
-        fields: dict[str, int | float | tuple[int, ...] | Array] = {
-            "batch": x.shape[0], "in_h": x.shape[1], "in_w": x.shape[2], "channels": x.shape[3],
-            "out_h": out.shape[1], "out_w": out.shape[2],
-            "kernel_h": view.attrs["kernel"][0], "kernel_w": view.attrs["kernel"][1],
-            "stride_h": view.attrs["stride"][0], "stride_w": view.attrs["stride"][1],
-            "pad_top": top, "pad_left": left, "low": low, "high": high,
-        }  # fmt: skip
-        return (Call(f"portable/{stem}.h", fields, (In(0), Out(0))),)
-
-    return Kernel(stem, lower, in_place=reads_stay_ahead)
-
-
-def pool_kernels(name: str) -> tuple[Kernel, ...]:
-    """For DSP, for any core, of least code."""
-    portable = pool_kernel(f"{name}_s8")
-    return pool_dsp(f"{name}_dsp_s8", portable), portable, pool_compact(f"{name}_compact_s8", reads_stay_ahead)
 
 
 class Pool(Op):

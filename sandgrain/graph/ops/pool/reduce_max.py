@@ -7,14 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, View
-from sandgrain.graph.ops.base import Call, Draw, Foreign, In, Kernel, Out, need, need_per_tensor_int8, same_quant
-from sandgrain.graph.ops.pool.reduction import OPTIONS, Reduction, loop_fields
+from sandgrain.graph.ops.base import Draw, Foreign, need, need_per_tensor_int8, same_quant
+from sandgrain.graph.ops.pool.reduction import OPTIONS, Reduction
 from sandgrain.graph.ops.traits import FIRST_INPUT
 from sandgrain.graph.quantization import Quantization
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    return (Call("portable/reduce_max_s8.h", loop_fields(view), (In(0), Out(0))),)
 
 
 class ReduceMax(Reduction):
@@ -22,7 +18,6 @@ class ReduceMax(Reduction):
     summary = "largest element over constant axes"
     same_scale_inputs = FIRST_INPUT
     foreign = (Foreign("REDUCE_MAX", 82, 27, OPTIONS),)
-    kernels = (Kernel("reduce_max_s8", _lower, in_place=lambda view: (0,)),)
 
     def check(self, view: View) -> None:
         need_per_tensor_int8(view.input(0), view.out)

@@ -18,15 +18,13 @@ from sandgrain.graph.quantization import INT32_MAX, Quantization
 GROUPS = 3  # loops that the kernels have over kept dimensions, and as many over reduced ones
 OPTIONS = (Option("keep_dims", 0, "bool"),)
 
-Fields = dict[str, int | float | tuple[int, ...] | Array]
-
 
 def reduced_count(view: View) -> int:
     """How many elements make one of the output's."""
     return math.prod(view.input(0).shape[a] for a in view.attrs["axes"])
 
 
-def _groups(view: View) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+def loop_groups(view: View) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Kept and reduced dimensions as (size, stride), outermost first; neighbours of one kind merged, sizes 1 dropped."""
     found: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
     stride, last = 1, -1
@@ -41,15 +39,6 @@ def _groups(view: View) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
             found[kind].insert(0, (size, stride))
         stride, last = stride * size, kind
     return found
-
-
-def loop_fields(view: View) -> Fields:
-    """The kernels' `kept`, `reduced` and their strides, GROUPS long."""
-    kept, reduced = ([(1, 0)] * (GROUPS - len(g)) + g for g in _groups(view))
-    return {
-        "kept": tuple(s for s, _ in kept), "kept_stride": tuple(s for _, s in kept),
-        "reduced": tuple(s for s, _ in reduced), "reduced_stride": tuple(s for _, s in reduced),
-    }  # fmt: skip
 
 
 def check_sum(view: View, left: int) -> None:
@@ -74,7 +63,10 @@ class Reduction(Op):
 
     def check(self, view: View) -> None:
         need(view.input(0).size > 0, f"an empty input has no {self.name}")
-        need(max(len(g) for g in _groups(view)) <= GROUPS, "kept and reduced axes alternate too often; transpose the input first")
+        need(
+            max(len(g) for g in loop_groups(view)) <= GROUPS,
+            "kept and reduced axes alternate too often; transpose the input first",
+        )
 
     @staticmethod
     @abstractmethod

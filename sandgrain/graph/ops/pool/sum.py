@@ -6,7 +6,7 @@ import numpy as np
 
 from sandgrain.graph.ir import Array, View
 from sandgrain.graph.ops.base import Draw, Foreign
-from sandgrain.graph.ops.pool.mean import Mean, sum_kernels
+from sandgrain.graph.ops.pool.mean import Mean
 from sandgrain.graph.ops.pool.reduction import OPTIONS
 from sandgrain.graph.quantization import Quantization, per_tensor, quantize_multiplier
 
@@ -27,6 +27,3 @@ class Sum(Mean):
 
     def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
         return draw.choice((x, per_tensor(x.scale[0] * draw.real(0.5, 30.0), draw.integer(-128, 127))))
-
-
-Sum.kernels = sum_kernels(Sum())

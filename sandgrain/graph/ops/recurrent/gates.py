@@ -16,18 +16,15 @@ import numpy.typing as npt
 from sandgrain.base.errors import ModelError, UnsupportedError
 from sandgrain.graph.dtypes import INT8
 from sandgrain.graph.ir import Array, Tensor, View
-from sandgrain.graph.ops import scale_dsp
 from sandgrain.graph.ops.base import Draw, need, need_dtype, need_per_tensor_int8
 from sandgrain.graph.ops.conv.weights import exact_matmul
 from sandgrain.graph.ops.elementwise.rescale import need_multiplier
 from sandgrain.graph.ops.samples import SIZES, draw_quant
-from sandgrain.graph.ops.table.unary import Fields
 from sandgrain.graph.quantization import INT32_MAX, Int32, Int64, Quantization, per_tensor, quantize_multiplier, requantize
 
 ARGUMENT_SCALE, GATE_SCALE = 2.0**-12, 2.0**-15
 STATE = per_tensor(1 / 128, 0)  # of a state: it lies within -1 .. 1, and calibration may not see its small steps
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
-BLOCK = 4  # units that a kernel computes at once: a gate's are padded to a multiple
 MAX_STEPS = 1 << 15
 
 
@@ -125,47 +122,6 @@ class Products:
         return replace(
             self, weights=self.weights[own], bias=self.bias[own], multiplier=self.multiplier[own], shift=self.shift[own]
         )
-
-    @property
-    def fits_dsp(self) -> bool:
-        """Whether the DSP kernel can rescale."""
-        return scale_dsp.fits(self.multiplier, self.shift)
-
-    def fields(self, letter: str, dsp: bool) -> Fields:
-        """The members of the kernels' structs, their names ending in `letter`."""
-        gates, units, depth = self.weights.shape
-        blocks = -(-units // BLOCK)
-        weights = np.zeros((gates, blocks * BLOCK, depth), np.int8)
-        weights[:, :units] = self.weights
-        bias = np.zeros((gates, blocks * BLOCK), np.int32)
-        bias[:, :units] = self.bias - self.zero_point * self.weights.astype(np.int64).sum(axis=2)
-        single = self.multiplier.shape[1] == 1
-        width = 1 if single else blocks * BLOCK
-        scales = np.zeros((gates, width, 2), np.int64)
-        scales[:, : self.multiplier.shape[1]] = np.stack([self.multiplier, self.shift], axis=2)
-        multiplier, shift = scales[..., 0], scales[..., 1]
-        rescaling: Fields = {
-            f"multiplier_{letter}": multiplier.astype(np.int32), f"shift_{letter}": shift.astype(np.int8),
-        } if not dsp else {f"scale_{letter}": scale_dsp.pairs(multiplier, shift)}  # fmt: skip
-        return {
-            f"weights_{letter}": _interleaved(weights), f"bias_{letter}": bias, **rescaling,
-            f"gate_step_{letter}": width, f"unit_step_{letter}": int(not single),
-        }  # fmt: skip
-
-
-def _interleaved(weights: Array) -> Array:
-    """[gates, units, depth] as [gates, units / 4, depth / 4, 4 units, 4 inputs], then the last inputs as [left, 4 units]."""
-    gates, units, depth = weights.shape
-    whole = depth - depth % 4
-    blocks = weights.reshape(gates, units // BLOCK, BLOCK, depth)
-    fours = blocks[..., :whole].reshape(*blocks.shape[:3], -1, 4).transpose(0, 1, 3, 2, 4)
-    left = blocks[..., whole:].transpose(0, 1, 3, 2)
-    parts = [fours.reshape(gates, units // BLOCK, -1), left.reshape(gates, units // BLOCK, -1)]
-    return np.concatenate(parts, axis=2)
-
-
-def padded_units(units: int) -> int:
-    return -(-units // BLOCK) * BLOCK
 
 
 def products(source: Quantization, weights: Sequence[Tensor], biases: Sequence[Tensor | None], gates: int) -> Products:

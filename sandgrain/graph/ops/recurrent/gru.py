@@ -18,28 +18,24 @@ many steps; what goes out, and into the next matrix product, is its int8 under t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Op, Out, Scratch, Shape, need_inputs
+from sandgrain.graph.ops.base import Draw, Op, Shape, need_inputs
 from sandgrain.graph.ops.real_math import flat, sequence, sigmoid
 from sandgrain.graph.ops.recurrent import gates
 from sandgrain.graph.ops.samples import activation_tensor, one_op
-from sandgrain.graph.ops.table.unary import Fields
 from sandgrain.graph.ops.traits import OWN_OUTPUT, Weight
-from sandgrain.graph.quantization import Int64, quantize_multiplier
+from sandgrain.graph.quantization import Int64
 
 GATES = 3
 NEW = 2  # the gate, or what stands in its place, that the reset gate acts on
-FORMS = {"gru": False, "gru_reset_first": True}  # kernels -> reset_first
-DSP = frozenset({"dsp"})
 
 
-def _products(view: View) -> tuple[gates.Products, gates.Products]:
+def products_of(view: View) -> tuple[gates.Products, gates.Products]:
     """What x, and what h, gives to the gates."""
     x, out = view.input(0).quant, view.out.quant
     assert x is not None and out is not None
@@ -49,45 +45,6 @@ def _products(view: View) -> tuple[gates.Products, gates.Products]:
     )
 
 
-def _lower(source: str) -> Any:
-    dsp = source.startswith("armv7em")
-
-    def lower(view: View) -> tuple[Call, ...]:
-        from_x, from_h = _products(view)
-        parts = {"x": from_x, "h": from_h}
-        if view.attrs["reset_first"]:
-            parts = {"x": from_x, "h": from_h.part(0, NEW), "r": from_h.part(NEW, GATES)}
-        multiplier, shift = quantize_multiplier(gates.GATE_SCALE / view.out.scale)
-        return (Call(source, sequence_fields(view, parts, (multiplier, shift), dsp), (In(0), Out(0), Scratch())),)
-
-    return lower
-
-
-def sequence_fields(view: View, parts: dict[str, gates.Products], scale: tuple[int, int], dsp: bool) -> Fields:
-    """The members that the kernels of gru and lstm share. `parts`: what x, h and r * h give; `scale`: to the output."""
-    batch, steps, features = view.input(0).shape
-    units = view.out.shape[-1]
-    products = {name: value for letter, part in parts.items() for name, value in part.fields(letter, dsp).items()}
-    return {
-        **products, "table": gates.LOGISTIC,
-        "batch": batch, "steps": steps, "features": features, "units": units, "padded": gates.padded_units(units),
-        "last": int(view.attrs["last"]), "reverse": int(view.attrs["reverse"]),
-        "multiplier": scale[0], "shift": scale[1], "zero_point": view.out.zero_point,
-    }  # fmt: skip
-
-
-def _fits_dsp(view: View) -> bool:
-    return all(p.fits_dsp for p in _products(view))
-
-
-def _accepts(reset_first: bool, also: Callable[[View], bool] = lambda view: True) -> Callable[[View], bool]:
-    return lambda view: view.attrs["reset_first"] == reset_first and also(view)
-
-
-def _scratch(view: View) -> int:
-    return gates.padded_units(view.out.shape[-1]) * (2 * 2 * GATES + 2 + 1)
-
-
 class GRU(Op):
     name = "gru"
     instead = "train an LSTM to export the model"
@@ -95,16 +52,6 @@ class GRU(Op):
     fixed_output = gates.STATE
     # One scale per gate costs less flash than one per row and is as good.
     weights = (Weight(1, bias=3, gates=GATES), Weight(2, bias=4, source=OWN_OUTPUT, gates=GATES))
-    kernels = (
-        *(
-            Kernel(f"{name}_dsp_s8", _lower(f"armv7em/{name}_dsp_s8.h"), DSP, _accepts(first, _fits_dsp), scratch=_scratch)
-            for name, first in FORMS.items()
-        ),
-        *(
-            Kernel(f"{name}_s8", _lower(f"portable/{name}_s8.h"), accepts=_accepts(first), scratch=_scratch)
-            for name, first in FORMS.items()
-        ),
-    )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 5)
@@ -130,7 +77,7 @@ class GRU(Op):
         x = inputs[0]
         assert x is not None
         batch, steps, features = view.input(0).shape
-        from_x, from_h = _products(view)
+        from_x, from_h = products_of(view)
         units, zero = view.out.shape[-1], view.out.zero_point
 
         def narrowed(q15: Int64) -> Array:

@@ -23,31 +23,14 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError, UnsupportedError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import (
-    Call,
-    Decoded,
-    Draw,
-    Encoded,
-    Foreign,
-    In,
-    Kernel,
-    Op,
-    Option,
-    Out,
-    Scratch,
-    Shape,
-    need,
-    need_inputs,
-)
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs
 from sandgrain.graph.ops.real_math import flat, sequence, sigmoid
 from sandgrain.graph.ops.recurrent import gates
-from sandgrain.graph.ops.recurrent.gru import sequence_fields
 from sandgrain.graph.ops.samples import activation_tensor, one_op
 from sandgrain.graph.ops.traits import OWN_OUTPUT, Weight
-from sandgrain.graph.quantization import Int64, Quantization, quantize_multiplier, requantize
+from sandgrain.graph.quantization import Int64, Quantization, requantize
 
 GATES = 4
-DSP = frozenset({"dsp"})
 TANH = 4  # .tflite ActivationFunctionType
 FILE_INPUTS = 24  # of the .tflite operator: 1..8 weights, 9..11 peepholes, 12..15 biases, 16 and 17 projection, 18 and 19 states
 CELL_INPUT = 19
@@ -55,7 +38,7 @@ MAX_CELL_BITS = 15
 ONE = 1 << 30  # the multiplier of a power of two
 
 
-def _products(view: View) -> tuple[gates.Products, gates.Products]:
+def products_of(view: View) -> tuple[gates.Products, gates.Products]:
     """What x, and what h, gives to the gates."""
     x, out = view.input(0).quant, view.out.quant
     assert x is not None and out is not None
@@ -66,31 +49,9 @@ def _products(view: View) -> tuple[gates.Products, gates.Products]:
     )
 
 
-def _clip(view: View) -> int:
+def clip_of(view: View) -> int:
     """The cell's limit as an integer, 0 for none."""
     return int(min(view.attrs["cell_clip"] * 2.0 ** view.attrs["cell_bits"], gates.INT16_MAX))
-
-
-def _lower(source: str) -> Any:
-    def lower(view: View) -> tuple[Call, ...]:
-        from_x, from_h = _products(view)
-        multiplier, shift = quantize_multiplier(gates.GATE_SCALE**2 / view.out.scale)
-        bits = view.attrs["cell_bits"]
-        fields = {
-            **sequence_fields(view, {"x": from_x, "h": from_h}, (multiplier, shift), source.startswith("armv7em")),
-            "input_shift": 29 - bits, "cell_left": max(0, 12 - bits), "cell_right": max(0, bits - 12), "clip": _clip(view),
-        }  # fmt: skip
-        return (Call(source, fields, (In(0), Out(0), Scratch())),)
-
-    return lower
-
-
-def _accepts(view: View) -> bool:
-    return all(p.fits_dsp for p in _products(view))
-
-
-def _scratch(view: View) -> int:
-    return gates.padded_units(view.out.shape[-1]) * (2 * 2 * GATES + 2 + 1)
 
 
 class LSTM(Op):
@@ -111,10 +72,6 @@ class LSTM(Op):
             version=3, int16=True,
         ),
     )  # fmt: skip
-    kernels = (
-        Kernel("lstm_dsp_s8", _lower("armv7em/lstm_dsp_s8.h"), needs=DSP, accepts=_accepts, scratch=_scratch),
-        Kernel("lstm_s8", _lower("portable/lstm_s8.h"), scratch=_scratch),
-    )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 13)
@@ -143,7 +100,7 @@ class LSTM(Op):
         x = inputs[0]
         assert x is not None
         batch, steps, features = view.input(0).shape
-        from_x, from_h = _products(view)
+        from_x, from_h = products_of(view)
         units, zero = view.out.shape[-1], view.out.zero_point
         given = from_x.arguments(x.reshape(-1, features)).reshape(batch, steps, GATES, units)
         cell = np.zeros((batch, units), np.int64)
@@ -238,5 +195,5 @@ def _step(view: View, arguments: Int64, cell: Int64) -> tuple[Int64, Int64]:
     kept = gates.saturate(requantize(keep * cell, ONE, -14).astype(np.int64))
     now = gates.saturate(kept + gates.saturate(requantize(take * fresh, ONE, bits - 29).astype(np.int64)))
     if view.attrs["cell_clip"] > 0:
-        now = np.clip(now, -_clip(view), _clip(view))
+        now = np.clip(now, -clip_of(view), clip_of(view))
     return now, gates.tanh16(now, bits) * show

@@ -14,7 +14,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape, Step, need, need_inputs
+from sandgrain.graph.ops.base import Draw, Shape, Step, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import INT16_MAX, INT16_MIN, SignalOp, need_signal
 from sandgrain.graph.ops.signal.filters import KINDS, ORDERS, Q, Section, butterworth, need_unit_of_input, peak_gain
@@ -57,25 +57,6 @@ def _sections(a: Attrs) -> tuple[Section, ...]:
     return tuple(Section(*values) for values in zip(*columns, strict=True))
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    return (_call(view),)
-
-
-def _call(view: View) -> Call:
-    sections = _sections(view.attrs)
-    spare = (0,) * (SECTIONS - len(sections))
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "samples": view.out.shape[1], "channels": view.out.shape[2], "sections": len(sections),
-        "fraction": view.attrs["fraction"],
-    }  # fmt: skip
-    fields |= {name: (*view.attrs[name], *spare) for name in ("zero", "multiplier", "shift", "a1", "a2")}
-    return Call("features/biquad_s16.h", fields, (Scratch(), In(0), Out(0)))
-
-
-def _state_bytes(view: View) -> int:
-    return 4 * view.out.shape[2] * (2 + 3 * len(view.attrs["zero"]))
-
-
 def filter_channel(x: Sequence[int], sections: Sequence[Section], fraction: int) -> list[int]:
     """One channel from a zero state; Python's integers are exact and, for a few channels, quicker than arrays of them."""
     values = [v << fraction for v in x]
@@ -94,7 +75,6 @@ def filter_channel(x: Sequence[int], sections: Sequence[Section], fraction: int)
 class Biquad(SignalOp):
     name = "biquad"
     summary = "Butterworth high-pass, low-pass or band-pass of a signal"
-    kernels = (Kernel("biquad_s16", _lower, scratch=_state_bytes, in_place=lambda view: (0,)),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
@@ -128,7 +108,7 @@ class Biquad(SignalOp):
 
     def state_bytes(self, view: View) -> int:
         """Bytes that live from one chunk of a stream to the next; zero at its start."""
-        return _state_bytes(view)
+        return 4 * view.out.shape[2] * (2 + 3 * len(view.attrs["zero"]))
 
     def step(self, view: View) -> Step:
         """`count` samples of every channel in any chunks give what one call with all of them gives; `out` may be `in`."""

@@ -11,20 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Shape, need
+from sandgrain.graph.ops.base import Draw, Shape, need
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.image import ImageOp, draw_image
 
 CHANNELS = {"swap": 3, "rgb565_le": 2, "rgb565_be": 2}  # conversion -> channels of its input
-
-
-def _lower_swap(view: View) -> tuple[Call, ...]:
-    return (Call("features/reorder_u8.h", {"pixels": view.out.size // 3}, (In(0), Out(0))),)
-
-
-def _lower_565(view: View) -> tuple[Call, ...]:
-    fields = {"pixels": view.out.size // 3, "high": int(view.attrs["convert"] == "rgb565_be")}
-    return (Call("features/rgb565_u8.h", fields, (In(0), Out(0))),)
 
 
 class ChannelOrder(ImageOp):
@@ -32,10 +23,6 @@ class ChannelOrder(ImageOp):
 
     name = "channel_order"
     summary = "RGB to BGR and back, RGB565 to RGB"
-    kernels = (
-        Kernel("reorder_u8", _lower_swap, accepts=lambda view: view.attrs["convert"] == "swap", overlap=lambda view: ((0, 0),)),
-        Kernel("rgb565_u8", _lower_565, accepts=lambda view: view.attrs["convert"] != "swap", in_place=lambda view: (0,)),
-    )
 
     def image_shape(self, shape: Shape, attrs: Attrs) -> Shape:
         convert = attrs["convert"]

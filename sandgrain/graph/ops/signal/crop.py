@@ -8,8 +8,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, Kernel, Shape
-from sandgrain.graph.ops.layout.movement import copy_rows
+from sandgrain.graph.ops.base import Draw, Shape
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.image import ImageOp, draw_image
 
@@ -31,22 +30,11 @@ def squared(shape: Sequence[int]) -> tuple[int, int, int, int]:
     return centred(shape, (min(shape[:2]),) * 2)
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    top, left, height, width = view.attrs["box"]
-    _, _, in_w, channels = view.input(0).shape
-    start, line = (top * in_w + left) * channels, in_w * channels
-    if width == in_w:
-        return (copy_rows(0, 0, 1, height * line, start, 0, 0, 0),)
-    return (copy_rows(0, 0, height, width * channels, start, line, 0, width * channels),)
-
-
 class CropImage(ImageOp):
     """Attribute `box`: (top, left, height, width) in pixels."""
 
     name = "crop_image"
     summary = "a rectangle of a uint8 image"
-    # Rows are copied in order to where they lay or before, and forwards, so the kernel may run over its input.
-    kernels = (Kernel("copy_rows", _lower, overlap=lambda view: ((0, 0),)),)
 
     def image_shape(self, shape: Shape, attrs: Attrs) -> Shape:
         top, left, height, width = attrs["box"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError, UsageError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape, Step, need, need_inputs
+from sandgrain.graph.ops.base import Draw, Shape, Step, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import INT16_MAX, INT16_MIN, SignalOp, need_signal
 from sandgrain.graph.ops.signal.filters import lowpass_taps, need_unit_of_input
@@ -42,32 +42,14 @@ def all_taps(half: Sequence[int]) -> tuple[int, ...]:
     return (*half, *half[-2::-1])
 
 
-def _history(view: View) -> int:
+def history_of(view: View) -> int:
+    """Samples of a channel before the newest that an output reads."""
     return 2 * (len(view.attrs["half"]) - 1)
-
-
-def _state_bytes(view: View) -> int:
-    """int16: how many samples came since the last output, and a delay line; padded to whole words."""
-    return -(-(2 + 2 * _history(view) * view.input(0).shape[2]) // 4) * 4
-
-
-def _call(view: View) -> Call:
-    half = np.array(view.attrs["half"], np.int16)
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "samples": view.input(0).shape[1], "channels": view.input(0).shape[2], "factor": view.attrs["factor"],
-        "history": _history(view), "half": half,
-    }  # fmt: skip
-    return Call("features/decimate_s16.h", fields, (Scratch(), In(0), Out(0)))
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    return (_call(view),)
 
 
 class Decimate(SignalOp):
     name = "decimate"
     summary = "every M-th sample after an anti-alias filter"
-    kernels = (Kernel("decimate_s16", _lower, scratch=_state_bytes),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
@@ -96,7 +78,7 @@ class Decimate(SignalOp):
         return (view.out.dtype.saturated(total).reshape(view.out.shape),)
 
     def macs(self, view: View) -> int:
-        return (_history(view) + 1) * view.out.size
+        return (history_of(view) + 1) * view.out.size
 
     def fixed_scale(self, view: View) -> float:
         quant = view.input(0).quant
@@ -104,7 +86,8 @@ class Decimate(SignalOp):
 
     def state_bytes(self, view: View) -> int:
         """Bytes that live from one chunk of a stream to the next; zero at its start."""
-        return _state_bytes(view)
+        # int16: how many samples came since the last output, and a delay line; padded to whole words.
+        return -(-(2 + 2 * history_of(view) * view.input(0).shape[2]) // 4) * 4
 
     def step(self, view: View) -> Step:
         """`count` samples of every channel, any number; over all chunks as many come out as one call with all samples writes, and the

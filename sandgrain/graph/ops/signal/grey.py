@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Shape, need
+from sandgrain.graph.ops.base import Draw, Shape, need
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.image import ImageOp, draw_image
 
@@ -15,12 +15,9 @@ ORDERS = ("rgb", "bgr")
 WEIGHTS = (19595, 38470, 7471)  # of 65536, rounded; they sum up to it. Pillow's convert("L") has the same.
 
 
-def _weights(view: View) -> tuple[int, ...]:
+def weights_of(view: View) -> tuple[int, ...]:
+    """Of the input's channels, in units of 2^-16."""
     return WEIGHTS if view.attrs["order"] == "rgb" else WEIGHTS[::-1]
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    return (Call("features/grey_u8.h", {"pixels": view.out.size, "weight": _weights(view)}, (In(0), Out(0))),)
 
 
 class Grey(ImageOp):
@@ -28,7 +25,6 @@ class Grey(ImageOp):
 
     name = "grey"
     summary = "the luma of a uint8 colour image"
-    kernels = (Kernel("grey_u8", _lower, overlap=lambda view: ((0, 0),)),)
 
     def image_shape(self, shape: Shape, attrs: Attrs) -> Shape:
         need(shape[2] == 3, f"grey from {shape[2]} channels; it needs 3")
@@ -41,7 +37,7 @@ class Grey(ImageOp):
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x = inputs[0]
         assert x is not None
-        sums = x.astype(np.int32) @ np.array(_weights(view), np.int32)
+        sums = x.astype(np.int32) @ np.array(weights_of(view), np.int32)
         return ((sums + 0x8000 >> 16).astype(np.uint8).reshape(view.out.shape),)
 
     def macs(self, view: View) -> int:

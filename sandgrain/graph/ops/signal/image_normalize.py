@@ -14,17 +14,16 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Graph, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, need, need_per_tensor_int8
+from sandgrain.graph.ops.base import Draw, need, need_per_tensor_int8
 from sandgrain.graph.ops.samples import activation_tensor, draw_quant, one_op
-from sandgrain.graph.ops.signal.image import CHANNELS, WHITE, ImageOp, draw_image
-from sandgrain.graph.ops.table.unary import Fields
+from sandgrain.graph.ops.signal.image import WHITE, ImageOp, draw_image
 from sandgrain.graph.quantization import per_tensor
 
 FRACTION = 22  # bits
 LIMIT = 1 << 30  # of |x * factor + offset|
 
 
-def _affine(view: View) -> tuple[list[int], list[int], int]:
+def affine(view: View) -> tuple[list[int], list[int], int]:
     """(factor of each channel, offset of each channel, shift)."""
     scale = view.out.scale
     slopes = [1.0 / (WHITE * s * scale) for s in view.attrs["std"]]
@@ -36,38 +35,11 @@ def _affine(view: View) -> tuple[list[int], list[int], int]:
     return factors, [o + (1 << shift >> 1) for o in offsets], shift
 
 
-def _is_centred(view: View) -> bool:
-    """Whether it comes to x - 128."""
-    factors, offsets, shift = _affine(view)
-    one = 1 << shift
-    return set(factors) == {one} and set(offsets) == {(one >> 1) - 128 * one}
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    factors, offsets, shift = _affine(view)
-    alike = len(set(zip(factors, offsets, strict=True))) == 1
-    channels = 1 if alike else len(factors)
-    padding = [0] * (CHANNELS - channels)
-    fields: Fields = {
-        "pixels": view.out.size // channels, "channels": channels, "factor": tuple(factors[:channels] + padding),
-        "offset": tuple(offsets[:channels] + padding), "shift": shift,
-    }  # fmt: skip
-    return (Call("features/normalize_u8.h", fields, (In(0), Out(0))),)
-
-
-def _lower_centred(view: View) -> tuple[Call, ...]:
-    return (Call("features/centre_u8.h", {"count": view.out.size}, (In(0), Out(0))),)
-
-
 class ImageNormalize(ImageOp):
     """Attributes `mean` and `std`: a number a channel, of full scale 1. The output is int8 with one scale."""
 
     name = "image_normalize"
     summary = "a uint8 image to a model's int8 input"
-    kernels = (
-        Kernel("centre_u8", _lower_centred, accepts=_is_centred, in_place=lambda view: (0,)),
-        Kernel("normalize_u8", _lower, overlap=lambda view: ((0, 0),)),
-    )
 
     def check(self, view: View) -> None:
         need_per_tensor_int8(view.out)
@@ -76,12 +48,12 @@ class ImageNormalize(ImageOp):
             raise ModelError(f"{len(mean)} means and {len(std)} standard deviations for {channels} channels; give one each")
         need(all(math.isfinite(m) for m in mean), f"means {tuple(mean)}; give finite numbers")
         need(all(0.0 < s < math.inf for s in std), f"standard deviations {tuple(std)}; give positive numbers")
-        _affine(view)
+        affine(view)
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x = inputs[0]
         assert x is not None
-        factors, offsets, shift = _affine(view)
+        factors, offsets, shift = affine(view)
         level = x.astype(np.int64) * np.array(factors) + np.array(offsets) >> shift
         return (view.out.dtype.saturated(level),)
 

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape
+from sandgrain.graph.ops.base import Draw, Shape
 from sandgrain.graph.ops.samples import draw_quant, one_op
 from sandgrain.graph.ops.signal.base import finish
 from sandgrain.graph.ops.signal.mel_frames import LOG_BITS, MelOp, draw_attributes, log_bands, signal_of
 from sandgrain.graph.quantization import per_tensor
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    fields = LogMel().fields(view, 0, np.zeros(1, np.int16), 0)
-    return (Call("features/mel.h", fields, (In(0), Out(0), Scratch())),)
-
-
-def _scratch(view: View) -> int:
-    """The frame's spectrum."""
-    return 4 * int(view.attrs["fft"])
-
-
 class LogMel(MelOp):
     name = "log_mel"
     summary = "natural logarithm of mel filterbank energies of sliding frames"
-    kernels = (Kernel("mel", _lower, scratch=_scratch),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         return ((1, self.rows(inputs, attrs), int(attrs["bands"])),)

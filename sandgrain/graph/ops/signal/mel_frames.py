@@ -23,8 +23,8 @@ import numpy.typing as npt
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Tensor, View
 from sandgrain.graph.ops.base import Draw, Step, need, need_inputs
-from sandgrain.graph.ops.signal.base import SignalOp, check_finish, finish_fields, need_signal
-from sandgrain.graph.ops.signal.fft import MAX_POINTS, MIN_POINTS, rfft_s32, twiddles_s32
+from sandgrain.graph.ops.signal.base import SignalOp, check_finish, need_signal
+from sandgrain.graph.ops.signal.fft import MAX_POINTS, MIN_POINTS, rfft_s32
 from sandgrain.graph.ops.signal.frames import TAPERS, frame, frame_count, taper_q15, window_shift, windowed_s32
 from sandgrain.graph.ops.signal.magnitude import magnitude_s32
 from sandgrain.graph.ops.signal.mel import NORMS, SCALES, filterbank
@@ -184,22 +184,6 @@ class MelOp(SignalOp):
         points, rows = int(a["fft"]), self.rows(view.inputs, a)
         transform = points * (points.bit_length() - 1)
         return rows * (int(a["window"]) + transform + 2 * len(filterbank(a).rise))
-
-    def fields(
-        self, view: View, coefficients: int, dct: Array, dct_shift: int
-    ) -> Mapping[str, int | float | tuple[int, ...] | Array]:
-        """The members of `struct sg_mel`; coefficients 0: logarithms come out."""
-        a, t = view.attrs, tables(view.attrs)
-        return {
-            "frames": self.rows(view.inputs, a), "samples": view.input(0).size,
-            "window": a["window"], "hop": a["hop"], "fft": a["fft"], "window_shift": window_shift(a["fft"]),
-            "power": a["power"], "peak": int(a["peak"]), "bands": a["bands"], "first": t.first,
-            "per_band": int(len(t.floor) > 1), "floor_shift": t.floor_shift,
-            "coefficients": coefficients, "dct_shift": dct_shift,
-            "wide": int(view.out.dtype == "int16"), **finish_fields(self, view),
-            "taper": taper_q15(a["taper"], a["window"]), "twiddle": twiddles_s32(a["fft"]),
-            "counts": t.counts, "weights": t.weights, "floor": t.floor, "offset": t.offset, "dct": dct,
-        }  # fmt: skip
 
 
 def draw_attributes(draw: Draw) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape, need
+from sandgrain.graph.ops.base import Draw, Shape, need
 from sandgrain.graph.ops.samples import draw_quant, one_op
 from sandgrain.graph.ops.signal.base import INT16_MAX, INT16_MIN, finish
 from sandgrain.graph.ops.signal.mel_frames import LOG_BITS, MelOp, draw_attributes, log_bands, signal_of
@@ -33,22 +33,9 @@ def dct_q(bands: int, coefficients: int) -> tuple[npt.NDArray[np.int16], int]:
     return np.rint(np.cos(angles) * math.sqrt(2 / bands) * 2**fraction).astype(np.int16), fraction
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    coefficients = int(view.attrs["coefficients"])
-    table, fraction = dct_q(view.attrs["bands"], coefficients)
-    fields = Mfcc().fields(view, coefficients, table, LOG_BITS + fraction - CEPSTRUM_BITS)
-    return (Call("features/mel.h", fields, (In(0), Out(0), Scratch())),)
-
-
-def _scratch(view: View) -> int:
-    """The frame's spectrum, and its logarithms."""
-    return 4 * int(view.attrs["fft"]) + 2 * int(view.attrs["bands"])
-
-
 class Mfcc(MelOp):
     name = "mfcc"
     summary = "cosine transform of the logarithms of mel filterbank energies"
-    kernels = (Kernel("mel", _lower, scratch=_scratch),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         return ((1, self.rows(inputs, attrs), int(attrs["coefficients"])),)

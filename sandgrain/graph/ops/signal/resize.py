@@ -18,10 +18,9 @@ import numpy.typing as npt
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape, need
+from sandgrain.graph.ops.base import Draw, Shape, need
 from sandgrain.graph.ops.samples import one_op
-from sandgrain.graph.ops.signal.image import MAX_DIVISOR, MAX_SIDE, ImageOp, draw_image, mean_fields
-from sandgrain.graph.ops.table.unary import Fields
+from sandgrain.graph.ops.signal.image import MAX_DIVISOR, MAX_SIDE, ImageOp, draw_image
 
 METHODS = ("bilinear", "area")
 Counts = npt.NDArray[np.int64]
@@ -92,76 +91,19 @@ class Area:
         return np.stack([self.head, self.between, self.tail], axis=1).astype(np.uint16)
 
 
-def _sides(view: View) -> tuple[tuple[int, int], tuple[int, int]]:
+def sides(view: View) -> tuple[tuple[int, int], tuple[int, int]]:
     """(input, output) size of the height and of the width."""
     (_, in_h, in_w, _), (_, out_h, out_w, _) = view.input(0).shape, view.out.shape
     return (in_h, out_h), (in_w, out_w)
 
 
-def _weights(view: View) -> tuple[Bilinear | Area, Bilinear | Area]:
+def weights_of(view: View) -> tuple[Bilinear | Area, Bilinear | Area]:
     make = Bilinear.of if view.attrs["method"] == "bilinear" else Area.of
-    return make(*_sides(view)[0]), make(*_sides(view)[1])
+    return make(*sides(view)[0]), make(*sides(view)[1])
 
 
-def _common_fields(view: View, divisor: int) -> Fields:
-    _, out_h, out_w, channels = view.out.shape
-    line = view.input(0).shape[2] * channels
-    return {"out_h": out_h, "out_w": out_w, "channels": channels, "line": line, **mean_fields(divisor)}
-
-
-def _lower_bilinear(view: View) -> tuple[Call, ...]:
-    (in_h, out_h), (in_w, out_w) = _sides(view)
-    channels = view.out.shape[3]
-    down, across = Bilinear.of(in_h, out_h), Bilinear.of(in_w, out_w)
-    fields: Fields = {
-        "row": down.first.astype(np.uint16), "down": down.weight.astype(np.uint16),
-        "column": (across.first * channels).astype(np.uint16), "across": across.weight.astype(np.uint16),
-        **_common_fields(view, down.total * across.total),
-        "below": in_w * channels if in_h > 1 else 0, "right": channels if in_w > 1 else 0,
-        "down_sum": down.total, "across_sum": across.total,
-    }  # fmt: skip
-    return (Call("features/resize_bilinear_u8.h", fields, (In(0), Out(0))),)
-
-
-def _lower_area(view: View) -> tuple[Call, ...]:
-    (in_h, out_h), (in_w, out_w) = _sides(view)
-    channels = view.out.shape[3]
-    down, across = Area.of(in_h, out_h), Area.of(in_w, out_w)
-    fields: Fields = {
-        "column": (across.first * channels).astype(np.uint16), "part": across.parts(), "in_h": in_h,
-        **_common_fields(view, down.total * across.total), "next": channels if out_w < in_w else 0,
-        "row_whole": down.whole, "row_total": down.total, "column_whole": across.whole,
-    }  # fmt: skip
-    del fields["out_h"]
-    return (Call("features/resize_area_u8.h", fields, (In(0), Out(0), Scratch())),)
-
-
-def _lower_box(view: View) -> tuple[Call, ...]:
-    factors = [size // out for size, out in _sides(view)]
-    fields: Fields = {**_common_fields(view, factors[0] * factors[1]), "box_h": factors[0], "box_w": factors[1]}
-    return (Call("features/resize_box_u8.h", fields, (In(0), Out(0))),)
-
-
-def _is_box(view: View) -> bool:
-    """Every output is the plain mean of a box: whole factors; a bilinear one of 2 is the mean of two pixels."""
-    factors = [size // out for size, out in _sides(view) if size % out == 0]
-    return len(factors) == 2 and (view.attrs["method"] == "area" or max(factors) <= 2)
-
-
-def _shrinks(view: View) -> bool:
-    return all(out <= size for size, out in _sides(view))
-
-
-def _lead(view: View) -> tuple[tuple[int, int], ...]:
-    """Where the output may start, see Kernel.overlap.
-
-    Shrinking, output n reads nothing before input n. Otherwise row y, once written, must end before its first input row.
-    """
-    if _shrinks(view):
-        return ((0, 0),)
-    _, height, width, channels = view.out.shape
-    ends = (np.arange(height) + 1) * width * channels
-    return ((0, max(0, int(np.max(ends - _weights(view)[0].first * view.input(0).shape[2] * channels)))),)
+def shrinks(view: View) -> bool:
+    return all(out <= size for size, out in sides(view))
 
 
 class ResizeImage(ImageOp):
@@ -169,14 +111,6 @@ class ResizeImage(ImageOp):
 
     name = "resize_image"
     summary = "bilinear or area resize of a uint8 image"
-    kernels = (
-        Kernel("resize_box_u8", _lower_box, accepts=_is_box, overlap=_lead),
-        Kernel("resize_bilinear_u8", _lower_bilinear, accepts=lambda view: view.attrs["method"] == "bilinear", overlap=_lead),
-        Kernel(
-            "resize_area_u8", _lower_area, accepts=lambda view: view.attrs["method"] == "area",
-            scratch=lambda view: view.out.shape[2] * view.out.shape[3] * 4, overlap=_lead,
-        ),
-    )  # fmt: skip
 
     def image_shape(self, shape: Shape, attrs: Attrs) -> Shape:
         size = attrs["size"]
@@ -188,16 +122,16 @@ class ResizeImage(ImageOp):
         super().check(view)
         method = view.attrs["method"]
         need(method in METHODS, f"resize by {method}; use {' or '.join(METHODS)}")
-        need(method == "bilinear" or _shrinks(view), "area needs a size that is not larger than the image's; use bilinear")
-        down, across = _weights(view)
+        need(method == "bilinear" or shrinks(view), "area needs a size that is not larger than the image's; use bilinear")
+        down, across = weights_of(view)
         divisor = down.total * across.total
         need(divisor < MAX_DIVISOR, f"weights that sum up to {divisor}; choose a size in a simpler ratio to the image's")
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x = inputs[0]
         assert x is not None
-        (in_h, _), (in_w, _) = _sides(view)
-        down, across = _weights(view)
+        (in_h, _), (in_w, _) = sides(view)
+        down, across = weights_of(view)
         # Integers below 2^53 are exact in float64, in any order, and its matrix product is fast.
         rows = np.tensordot(down.matrix(in_h).astype(np.float64), x[0].astype(np.float64), axes=(1, 0))
         sums = np.tensordot(across.matrix(in_w).astype(np.float64), rows, axes=(1, 1)).transpose(1, 0, 2).astype(np.int64)

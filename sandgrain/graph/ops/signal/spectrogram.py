@@ -24,10 +24,10 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape, Step, need, need_inputs
+from sandgrain.graph.ops.base import Draw, Shape, Step, need, need_inputs
 from sandgrain.graph.ops.samples import draw_quant, one_op
-from sandgrain.graph.ops.signal.base import SignalOp, check_finish, finish, finish_fields, need_signal
-from sandgrain.graph.ops.signal.fft import MAX_POINTS, MIN_POINTS, Int32, rfft_f32, rfft_s16, rfft_s32, twiddles_f32, twiddles_s32
+from sandgrain.graph.ops.signal.base import SignalOp, check_finish, finish, need_signal
+from sandgrain.graph.ops.signal.fft import MAX_POINTS, MIN_POINTS, Int32, rfft_f32, rfft_s16, rfft_s32
 from sandgrain.graph.ops.signal.frames import (
     TAPERS,
     UInt64,
@@ -53,18 +53,18 @@ FLOOR_BITS = 4  # log2 of the least units that a floor may be: silence is then r
 LN2_Q31 = round(math.log(2) * 2**31)
 
 
-def _fraction(a: Attrs) -> int:
+def fraction_of(a: Attrs) -> int:
     """Fractional bits of an int32 spectrum whose samples are integers."""
     return 15 - window_shift(a["fft"])
 
 
 def unit_bits(a: Attrs) -> int:
     """log2 of what counts as 1 before the logarithm is taken: of a power, or of a root with ROOT_BITS."""
-    whole = _fraction(a) + 15
+    whole = fraction_of(a) + 15
     return whole + ROOT_BITS if a["power"] == 1 else 2 * whole
 
 
-def _floor(a: Attrs) -> tuple[int, int]:
+def floor_of(a: Attrs) -> tuple[int, int]:
     """The floor in those units as (floor, shift): floor * 2^shift, floor < 2^31."""
     real = a["floor"] * 2.0 ** unit_bits(a)
     shift = max(0, math.frexp(real)[1] - 30)
@@ -77,10 +77,10 @@ def squares(a: Attrs, frames: Array) -> UInt64:
     if a["precision"] == "int32":
         return power_s32(rfft_s32(windowed_s32(frames, taper, fft)))
     if a["precision"] == "float":
-        return power_f32(rfft_f32(windowed_f32(frames, taper, fft)), 2 * _fraction(a) - 30)
+        return power_f32(rfft_f32(windowed_f32(frames, taper, fft)), 2 * fraction_of(a) - 30)
     samples, lift = windowed_s16(frames, taper, fft)
     packed, exponent = rfft_s16(samples)
-    return power_s16(packed, 2 * (exponent - lift + _fraction(a)))
+    return power_s16(packed, 2 * (exponent - lift + fraction_of(a)))
 
 
 def _roots(square: UInt64) -> UInt64:
@@ -97,36 +97,15 @@ def values(a: Attrs, square: UInt64) -> Int32:
         if a["power"] == 2:
             return (square >> np.uint64(45)).astype(np.int32)
         return isqrt(np.minimum(square >> np.uint64(30), np.uint64(2**32 - 1))).astype(np.int32)
-    floor, shift = _floor(a)
+    floor, shift = floor_of(a)
     total = (_roots(square) if a["power"] == 1 else square) + np.uint64(floor << shift)
     bits = log2_q16(total).astype(np.int64) - (unit_bits(a) << 16)
     return rounding_shift(high_mul(bits << 8, LN2_Q31), 24 - LOG_BITS)
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    a, kind = view.attrs, PRECISIONS[view.attrs["precision"]]
-    floor, floor_shift = _floor(a) if a["log"] else (0, 0)
-    fft, channels = int(a["fft"]), view.input(0).shape[2]
-    scale = {"s32": window_shift(fft), "s16": _fraction(a), "f32": 2 * _fraction(a) - 30}[kind]
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "frames": view.out.shape[1], "window": a["window"], "hop": a["hop"], "fft": fft, "channels": channels,
-        "first": a["bins"][0], "bins": a["bins"][1] - a["bins"][0] + 1, "power": a["power"], "log": int(a["log"]),
-        "unit": unit_bits(a), "floor": floor, "floor_shift": floor_shift, "wide": int(view.out.dtype == "int16"),
-        **finish_fields(Spectrogram(), view), "scale": scale,
-        "taper": taper_q15(a["taper"], a["window"]), "twiddle": twiddles_f32(fft) if kind == "f32" else twiddles_s32(fft),
-    }  # fmt: skip
-    return (Call(f"features/spectrogram_{kind}.h", fields, (In(0), Out(0), Scratch())),)
-
-
-def _scratch(view: View) -> int:
-    """One frame and its spectrum."""
-    return (2 if view.attrs["precision"] == "int16" else 4) * int(view.attrs["fft"])
-
-
 class Spectrogram(SignalOp):
     name = "spectrogram"
     summary = "spectrum of sliding frames: magnitude, power or the logarithm of either"
-    kernels = (Kernel("spectrogram", _lower, scratch=_scratch),)
     finishes = True
 
     def step(self, view: View) -> Step:

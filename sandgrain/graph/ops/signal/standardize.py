@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from sandgrain.base.errors import ModelError, UsageError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Shape, need, need_dtype, need_inputs, need_per_tensor_int8
+from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_inputs, need_per_tensor_int8
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.ops.signal.base import SignalOp
 from sandgrain.graph.quantization import Quantization, quantize_multiplier, requantize
@@ -44,21 +44,9 @@ def attributes(mean: npt.ArrayLike, std: npt.ArrayLike, in_scale: npt.ArrayLike,
     return attrs(offset=tuple(offset), multiplier=tuple(multiplier), shift=tuple(shift))
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    a, columns = view.attrs, len(view.attrs["offset"])
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "rows": view.out.size // columns, "columns": columns, "offset": np.array(a["offset"], np.int32),
-        "multiplier": np.array(a["multiplier"], np.int32), "shift": np.array(a["shift"], np.int8),
-        "out_zero_point": view.out.zero_point,
-    }  # fmt: skip
-    return (Call("features/standardize_s16.h", fields, (In(0), Out(0))),)
-
-
 class Standardize(SignalOp):
     name = "standardize"
     summary = "less the mean, over the deviation, column by column, to int8"
-    # Byte i is written when the values before number i + 1 have been read, and they end behind it.
-    kernels = (Kernel("standardize_s16", _lower, in_place=lambda view: (0,), overlap=lambda view: ((0, 0),)),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Shape, need, need_inputs
+from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import SignalOp, need_signal
-from sandgrain.graph.ops.signal.moments import HIGHER, MAX_SAMPLES, NUMBERS, STATISTICS, check_names, statistics, units
+from sandgrain.graph.ops.signal.moments import MAX_SAMPLES, STATISTICS, check_names, statistics, units
 from sandgrain.graph.quantization import per_tensor
 
 
@@ -21,12 +21,6 @@ def attributes(which: Sequence[str]) -> Attrs:
     """Attributes for statistics of these names, in this order; `moments.STATISTICS` has them all. Raises UnsupportedError."""
     check_names(which)
     return attrs(which=tuple(which))
-
-
-def number_fields(names: Sequence[str]) -> dict[str, int | tuple[int, ...]]:
-    """The struct members of `sg_moments_columns`: count, higher, numbers."""
-    numbers = tuple(NUMBERS[n] for n in names)
-    return {"count": len(names), "higher": int(bool(set(names) & set(HIGHER))), "numbers": numbers + (0,) * (16 - len(numbers))}
 
 
 def signal_scale(view: View) -> float:
@@ -44,17 +38,9 @@ def need_columns(view: View) -> None:
     need(quant is None or (quant.per_tensor and quant.zero_point == (0,)), "the signal needs one scale and the zero point 0")
 
 
-def _lower(view: View) -> tuple[Call, ...]:
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "samples": view.input(0).shape[1], "channels": view.input(0).shape[2], **number_fields(view.attrs["which"])
-    }  # fmt: skip
-    return (Call("features/statistics_s16.h", fields, (In(0), Out(0))),)
-
-
 class Statistics(SignalOp):
     name = "statistics"
     summary = "mean, spread, extremes, skewness, kurtosis and crossings of each channel"
-    kernels = (Kernel("statistics_s16", _lower),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

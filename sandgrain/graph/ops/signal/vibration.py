@@ -19,14 +19,14 @@ import numpy as np
 
 from sandgrain.base.errors import UsageError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Call, Draw, In, Kernel, Out, Scratch, Shape, need, need_inputs
+from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import INT16_MAX, SignalOp, need_signal
-from sandgrain.graph.ops.signal.fft import Int64, check_points, rfft_s32, twiddles_s32
+from sandgrain.graph.ops.signal.fft import Int64, check_points, rfft_s32
 from sandgrain.graph.ops.signal.frames import UInt64, frame_count, power_s32, taper_q15, window_shift, windowed_s32
 from sandgrain.graph.ops.signal.moments import STATISTICS, check_names, deviations, statistics, units
 from sandgrain.graph.ops.signal.roots import log2_q16
-from sandgrain.graph.ops.signal.statistics import need_columns, number_fields, signal_scale
+from sandgrain.graph.ops.signal.statistics import need_columns, signal_scale
 
 WHICH = ("rms", "skewness", "kurtosis", "zero_crossings")
 LOWEST = -16 * 256  # log2 of a power, in 1/256
@@ -83,54 +83,38 @@ def _bins(edges: Sequence[float], rate: float, fft: int) -> tuple[int, ...]:
     return tuple(bins)
 
 
-def _frames(view: View) -> int:
+def frames_of(view: View) -> int:
+    """Frames of a channel."""
     return frame_count(view.input(0).shape[1], view.attrs["window"], view.attrs["hop"])
 
 
-def _shift(view: View) -> int:
+def spectrum_shift(view: View) -> int:
     """Of the product of deviation and taper: the powers of a spectrum sum to 2^61 at most, those of all frames to 2^63."""
     headroom = 0
-    while 4 << (2 * headroom) < _frames(view):
+    while 4 << (2 * headroom) < frames_of(view):
         headroom += 1
     return window_shift(view.attrs["fft"], headroom)
 
 
-def _offset(view: View) -> int:
+def level_offset(view: View) -> int:
     """log2 (16 fraction bits) of what a unit of the mean square is in the sum of powers of all frames, for lift 0: the
     fraction bits, twice, the frames, the FFT's gain and the taper's; one half, since only half of the bins are summed."""
     energy = int((taper_q15("hann", view.attrs["window"]).astype(np.int64) ** 2).sum()) / 2**30
-    bits = 2 * (15 - _shift(view)) - 1
-    return round(65536 * (bits + math.log2(_frames(view) * view.attrs["fft"] * energy)))
+    bits = 2 * (15 - spectrum_shift(view)) - 1
+    return round(65536 * (bits + math.log2(frames_of(view) * view.attrs["fft"] * energy)))
 
 
 def _columns(a: Attrs) -> int:
     return len(a["which"]) + len(a["bands"]) - 1 + 2 * int(a["peaks"])
 
 
-def _scratch(view: View) -> int:
-    """The powers, two words each, where the first frame is transformed as well; and the room for further frames."""
-    points = view.attrs["fft"]
-    return int(4 * (points + 2) + (4 * points if _frames(view) > 1 else 0))
-
-
-def _lower(view: View) -> tuple[Call, ...]:
-    a, x = view.attrs, view.input(0)
-    fields: dict[str, int | float | tuple[int, ...] | Array] = {
-        "samples": x.shape[1], "channels": x.shape[2], **number_fields(a["which"]),
-        "fft": a["fft"], "window": a["window"], "hop": a["hop"], "frames": _frames(view), "shift": _shift(view),
-        "offset": _offset(view), "peaks": a["peaks"], "bands": len(a["bands"]) - 1, "edges": np.array(a["bands"], np.int16),
-        "taper": taper_q15("hann", a["window"]), "twiddle": twiddles_s32(a["fft"]),
-    }  # fmt: skip
-    return (Call("features/vibration_s16.h", fields, (In(0), Out(0), Scratch())),)
-
-
 def _power(view: View, e: Int64) -> UInt64:
     """Deviations [channels, samples] to powers [channels, fft / 2 + 1] of all frames; the outer bins count half, since the
     others stand for two."""
     a = view.attrs
-    starts = np.arange(_frames(view)) * a["hop"]
+    starts = np.arange(frames_of(view)) * a["hop"]
     frames = e[:, starts[:, None] + np.arange(a["window"])]
-    headroom = _shift(view) - window_shift(a["fft"])
+    headroom = spectrum_shift(view) - window_shift(a["fft"])
     spectra = rfft_s32(windowed_s32(frames, taper_q15("hann", a["window"]), a["fft"], headroom))
     power: UInt64 = power_s32(spectra).sum(axis=1, dtype=np.uint64)
     power[:, [0, -1]] >>= np.uint64(1)
@@ -159,7 +143,6 @@ def _peaks(power: UInt64, log: Int64, a: Attrs, offset: int) -> list[int]:
 class Vibration(SignalOp):
     name = "vibration"
     summary = "statistics, band powers and spectral peaks of each channel"
-    kernels = (Kernel("vibration_s16", _lower, scratch=_scratch),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
@@ -171,7 +154,8 @@ class Vibration(SignalOp):
         need_columns(view)
         check_points(a["fft"])
         need(
-            1 < a["window"] <= a["fft"] and a["hop"] >= 1 and _frames(view) >= 1, f"a frame of {a['window']} samples does not fit"
+            1 < a["window"] <= a["fft"] and a["hop"] >= 1 and frames_of(view) >= 1,
+            f"a frame of {a['window']} samples does not fit",
         )
         need(0 <= a["peaks"] <= MAX_PEAKS and 2 <= len(a["bands"]) <= MAX_BANDS + 1, "too many bands or peaks, or no band")
         rising = all(low < high for low, high in pairwise(a["bands"]))
@@ -187,7 +171,7 @@ class Vibration(SignalOp):
         power = _power(view, np.stack([e for e, _ in moved]))
         sums = np.stack([power[:, low:high].sum(axis=1, dtype=np.uint64) for low, high in pairwise(a["bands"])], axis=1)
         log, log_sums = log2_q16(power).astype(np.int64), log2_q16(sums).astype(np.int64)
-        columns, unlifted = [], _offset(view)
+        columns, unlifted = [], level_offset(view)
         for c, (_, lift) in enumerate(moved):
             offset = unlifted + (2 * lift << 16)
             peaks = _peaks(power[c], log[c], a, offset)
@@ -195,7 +179,7 @@ class Vibration(SignalOp):
         return (np.array(columns, np.int16).reshape(view.out.shape),)
 
     def macs(self, view: View) -> int:
-        points, frames = view.attrs["fft"], _frames(view) * view.input(0).shape[2]
+        points, frames = view.attrs["fft"], frames_of(view) * view.input(0).shape[2]
         return int(frames * (view.attrs["window"] + points * (points.bit_length() - 1)))
 
     def fixed_scale(self, view: View) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, View
 from sandgrain.graph.ops.base import Foreign
-from sandgrain.graph.ops.table.unary import UnaryOp, lut_kernel
+from sandgrain.graph.ops.table.unary import UnaryOp
 from sandgrain.graph.quantization import Int64
 
 FAR = np.float32(1 << 20)  # outputs are cut here, far outside int8
@@ -32,7 +32,6 @@ class Elu(UnaryOp):
     summary = "x, or exp(x) - 1 below 0"
     foreign = (Foreign("ELU", 111),)
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

@@ -6,7 +6,6 @@ import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, View
 from sandgrain.graph.ops.table.smooth import Curve, Reals, rounded
-from sandgrain.graph.ops.table.unary import lut_kernel
 from sandgrain.graph.quantization import Int64
 
 
@@ -25,7 +24,6 @@ class Exp(Curve):
     name = "exp"
     summary = "exp(x)"
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

@@ -10,7 +10,6 @@ import numpy as np
 from sandgrain.graph.ir import Array, Attrs, View, attrs
 from sandgrain.graph.ops.base import Draw
 from sandgrain.graph.ops.table.smooth import Curve, Reals, rounded
-from sandgrain.graph.ops.table.unary import lut_kernel
 from sandgrain.graph.quantization import Int64
 
 
@@ -38,7 +37,6 @@ class Gelu(Curve):
     name = "gelu"
     summary = "x times the normal distribution's probability of less than x"
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, View
 from sandgrain.graph.ops.base import Draw, Foreign, need
-from sandgrain.graph.ops.table.unary import UnaryOp, lut_kernel
+from sandgrain.graph.ops.table.unary import UnaryOp
 from sandgrain.graph.quantization import INT32_MAX, Int64, Quantization, per_tensor, quantize_multiplier
 
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
@@ -66,7 +66,6 @@ class HardSwish(UnaryOp):
     summary = "x * min(max(x + 3, 0), 6) / 6"
     foreign = (Foreign("HARD_SWISH", 117),)
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

@@ -9,7 +9,7 @@ from sandgrain.graph.ir import Array, Attrs, View
 from sandgrain.graph.ops.base import Draw, Foreign, need
 from sandgrain.graph.ops.real_math import sigmoid
 from sandgrain.graph.ops.table.sigmoids import INPUT_BITS, input_in_q4
-from sandgrain.graph.ops.table.unary import UnaryOp, lut_kernel
+from sandgrain.graph.ops.table.unary import UnaryOp
 from sandgrain.graph.quantization import Int64, Quantization, per_tensor, rounding_shift
 
 OUTPUT = per_tensor(1 / 256, -128)
@@ -27,7 +27,6 @@ class Logistic(UnaryOp):
     fixed_output = OUTPUT
     foreign = (Foreign("LOGISTIC", 14, version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

@@ -7,7 +7,6 @@ import numpy as np
 from sandgrain.graph.ir import Array, Attrs, View
 from sandgrain.graph.ops.table.smooth import Curve, Reals, rounded
 from sandgrain.graph.ops.table.softplus import softplus
-from sandgrain.graph.ops.table.unary import lut_kernel
 from sandgrain.graph.quantization import Int64
 
 
@@ -24,7 +23,6 @@ class Mish(Curve):
     name = "mish"
     summary = "x tanh(log(1 + exp(x)))"
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

@@ -10,7 +10,6 @@ import numpy as np
 from sandgrain.graph.ir import Array, Attrs, View, attrs
 from sandgrain.graph.ops.base import Draw, need
 from sandgrain.graph.ops.table.smooth import Curve, Reals, rounded
-from sandgrain.graph.ops.table.unary import lut_kernel
 from sandgrain.graph.quantization import Int64
 
 SELU = {"alpha": 1.6732632423543772, "scale": 1.0507009873554805, "input_scale": 1.0}  # fixed point: mean 0, variance 1
@@ -32,7 +31,6 @@ class ScaledElu(Curve):
     name = "scaled_elu"
     summary = "ELU with alpha, SELU, CELU"
     evaluate = staticmethod(_evaluate)
-    kernels = (lut_kernel(_evaluate),)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

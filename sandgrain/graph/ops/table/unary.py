@@ -1,38 +1,21 @@
-"""What the int8 -> int8 element-wise ops share: one 256-byte table, baked on the host, and one kernel that reads it.
-
-Any function of one int8 value is a table, so these ops differ only in `evaluate`. The kernel may write over its input.
-"""
+"""What the int8 -> int8 element-wise ops share: any function of one int8 value is a table, so they differ only in `evaluate`."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import (
-    Call,
-    Decoded,
-    Draw,
-    Encoded,
-    In,
-    Kernel,
-    Op,
-    Out,
-    Shape,
-    need,
-    need_inputs,
-    need_per_tensor_int8,
-)
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Shape, need, need_inputs, need_per_tensor_int8
 from sandgrain.graph.ops.channels import Interval, Link, through
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.quantization import Int64, Quantization, quantize_multiplier, requantize
 
-Fields = dict[str, int | float | tuple[int, ...] | Array]
 Evaluate = Callable[[View, Int64], Array]
 MAX_LEFT_SHIFT = 22  # |x - zero_point| <= 255 < 2^8, so a shifted value stays below 2^30
 
@@ -40,31 +23,6 @@ MAX_LEFT_SHIFT = 22  # |x - zero_point| <= 255 < 2^8, so a shifted value stays b
 def table(evaluate: Evaluate, view: View) -> Array:
     """The output for each value of the input's type in rising order: for int8 256 of them, from -128 on."""
     return view.out.dtype.saturated(evaluate(view, view.input(0).dtype.values()))
-
-
-def _first(view: View) -> tuple[int, ...]:
-    return (0,)
-
-
-def lut_kernel(evaluate: Evaluate, accepts: Callable[[View], bool] = lambda view: True) -> Kernel:
-    """The table kernel for an op whose meaning is `evaluate`."""
-
-    def lower(view: View) -> tuple[Call, ...]:
-        # The device indexes by the byte read as unsigned (0 .. 127, then -128 .. -1): no addition per element.
-        fields: Fields = {"table": np.roll(table(evaluate, view), 128), "count": view.out.size}
-        return (Call("portable/lut_s8.h", fields, (In(0), Out(0))),)
-
-    return Kernel("lut_s8", lower, accepts=accepts, in_place=_first)
-
-
-def clamp_kernel(limits: Callable[[View], tuple[int, int]], accepts: Callable[[View], bool] = lambda view: True) -> Kernel:
-    """A kernel for ops that only clamp: no table. `limits` gives the lowest and highest output."""
-
-    def lower(view: View) -> tuple[Call, ...]:
-        low, high = limits(view)
-        return (Call("portable/clamp_s8.h", {"low": low, "high": high, "count": view.out.size}, (In(0), Out(0))),)
-
-    return Kernel("clamp_s8", lower, accepts=accepts, in_place=_first)
 
 
 def split_multiplier(real: float) -> tuple[int, int]:
@@ -86,7 +44,9 @@ def rescale(x: Int64, pair: tuple[int, int]) -> Int64:
 
 
 class UnaryOp(Op):
-    """An op that maps each int8 to an int8, with `evaluate` as its meaning."""
+    """An op that maps each int8 to an int8, with `evaluate` as its meaning. `only_clamps`: it needs no table."""
+
+    only_clamps: ClassVar[bool] = False
 
     @staticmethod
     @abstractmethod

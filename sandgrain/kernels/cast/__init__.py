@@ -1,0 +1,1 @@
+"""Kernels that turn floats into int8 and back."""

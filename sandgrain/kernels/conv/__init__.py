@@ -1,0 +1,1 @@
+"""Kernels of convolutions: full, depthwise and transposed."""

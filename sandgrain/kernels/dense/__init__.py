@@ -1,0 +1,1 @@
+"""Kernels of matrix products: fully connected layers and batches of products."""

@@ -1,0 +1,1 @@
+"""Kernels of detectors: distances from a model's components, and the score that they make."""

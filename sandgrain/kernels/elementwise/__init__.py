@@ -1,0 +1,1 @@
+"""Kernels of ops that combine two tensors element by element."""

@@ -1,0 +1,34 @@
+"""Sums and differences for the DSP extension: one plane in fixed point, equal to the op for every pair of inputs."""
+
+from __future__ import annotations
+
+from sandgrain.graph.ir import View
+from sandgrain.graph.ops.conv.weights import clamp_of
+from sandgrain.graph.ops.elementwise.add_sub import Sum
+from sandgrain.kernels.base import DSP, DSP_CORES, TWO_INPUTS, Fit, Kernel, Refused, lowered, op_of
+from sandgrain.kernels.elementwise.broadcasting import over_unrepeated, refused_broadcast
+from sandgrain.kernels.proofs.pair_plane import VALUES, exact_plane
+
+
+def _lower(view: View) -> Fit:
+    if refused := refused_broadcast(view):
+        return refused
+    op = op_of(view, Sum)
+    a, b, out = view.input(0).scale, view.input(1).scale, view.out.scale
+    low, high = clamp_of(view)
+    expected = op.reference(view, (VALUES[:, None], VALUES[None, :]))[0]
+    plane = exact_plane(a / out, op.sign * b / out, expected, low, high)
+    if plane is None:
+        return Refused("no plane with 21 fraction bits equals the op for every pair of inputs")
+    fields = {
+        "a_multiplier": plane.multiplier_a,
+        "b_multiplier": plane.multiplier_b,
+        "offset": plane.offset,
+        "low": low,
+        "high": high,
+        "count": view.out.size,
+    }
+    return lowered("add_dsp_s8", fields, TWO_INPUTS, sharing=over_unrepeated(view))
+
+
+KERNEL = Kernel("add_dsp_s8", ("add", "sub"), _lower, "equal shapes, and scales for which one plane is exact", DSP_CORES, DSP)

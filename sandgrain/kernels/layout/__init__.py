@@ -1,0 +1,1 @@
+"""Kernels that move elements, or mix neighbours when they resize."""

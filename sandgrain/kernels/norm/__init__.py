@@ -1,0 +1,1 @@
+"""Kernels that normalize rows: softmax and layer normalization."""

@@ -1,0 +1,1 @@
+"""Kernels that reduce windows or whole axes: pools, means, sums, maxima."""

@@ -1,0 +1,1 @@
+"""Kernels of features: signals and pictures before the network."""
