@@ -31,6 +31,7 @@ format: $(VENV)/.test
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.test
+	$(BIN)/python tools/public_names.py
 	$(BIN)/python tools/cli_docs.py > docs/reference/cli.md.new
 	mv docs/reference/cli.md.new docs/reference/cli.md
 	$(BIN)/python tools/project_docs.py > docs/reference/project.md.new

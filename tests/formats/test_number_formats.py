@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sandgrain.api import bring
+from sandgrain.api import _bring as bring
 from sandgrain.base.errors import ModelError, UnsupportedError, UsageError
 from sandgrain.formats import sources
 from sandgrain.graph.dtypes import FLOAT32, INT16
