@@ -71,6 +71,26 @@ def test_editors_and_type_checkers_see_every_name() -> None:
     assert set(sandgrain.__all__) <= seen
 
 
+def used_names(source: str) -> set[str]:
+    """What follows `sandgrain.` in code that has `import sandgrain`."""
+    tree = ast.parse(source)
+    if not any(
+        isinstance(n, ast.Import) and any((a.name, a.asname) == ("sandgrain", None) for a in n.names) for n in ast.walk(tree)
+    ):
+        return set()
+    attributes = (n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name))
+    return {n.attr for n in attributes if isinstance(n.value, ast.Name) and n.value.id == "sandgrain"}
+
+
+def test_commands_and_benchmarks_use_only_public_names() -> None:
+    """A room such as `sandgrain.bundle` is an attribute only once something has imported it."""
+    assert used_names("import sandgrain\nsandgrain.bundle.verify('out')") == {"bundle"}
+    files = [*(ROOT / "sandgrain" / "cli").glob("*.py"), *(ROOT / "bench").glob("*.py")]
+    used = {file.name: used_names(file.read_text("utf-8")) - set(sandgrain.__all__) for file in files}
+    assert {name: names for name, names in used.items() if names} == {}
+    assert any("verify" in used_names(file.read_text("utf-8")) for file in files)
+
+
 def python(code: str, path: Path = ROOT) -> str:
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(path)!r})\n{code}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
