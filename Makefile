@@ -31,10 +31,15 @@ format: $(VENV)/.test
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.test
+	$(BIN)/python tools/public_names.py
 	$(BIN)/python tools/cli_docs.py > docs/reference/cli.md.new
 	mv docs/reference/cli.md.new docs/reference/cli.md
 	$(BIN)/python tools/project_docs.py > docs/reference/project.md.new
 	mv docs/reference/project.md.new docs/reference/project.md
+	$(BIN)/python tools/op_docs.py > docs/reference/ops-and-kernels.md.new
+	mv docs/reference/ops-and-kernels.md.new docs/reference/ops-and-kernels.md
+	$(BIN)/python tools/adding_docs.py > docs/guide/adding.md.new
+	mv docs/guide/adding.md.new docs/guide/adding.md
 
 # Builds the examples again (an hour where nothing is cached) and puts what they print into their READMEs.
 examples: $(VENV)/.train

@@ -65,7 +65,7 @@ def verify_rate() -> float:
 
 def _verify(folder: Path, count: int) -> float:
     start = time.perf_counter()
-    assert sandgrain.bundle.verify(folder, limit=count, oracle=False).identical
+    assert sandgrain.verify(folder, limit=count, oracle=False).identical
     return time.perf_counter() - start
 
 

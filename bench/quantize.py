@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sandgrain.api import compare
+from sandgrain.api import _compare as compare
 from sandgrain.base.arrays import Array
 from sandgrain.formats.tflite import read
 from sandgrain.graph import reals

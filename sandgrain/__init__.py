@@ -1,46 +1,115 @@
-"""Sandgrain: machine learning on microcontrollers, compiled to C and proven on an emulated core."""
+"""Sandgrain: machine learning on microcontrollers, compiled to C and proven on an emulated core.
+
+Every command of the command line is a function here, from `sandgrain.api`, and is imported when it is first used: importing
+Sandgrain alone costs next to nothing.
+"""
 
 from __future__ import annotations
 
-from sandgrain.api.compile import Result, compile, inspect, profile, verify
-from sandgrain.api.inspect import Survey
-from sandgrain.api.ops import Explanation, Operator, explain_kernels, operators
-from sandgrain.base.errors import (
-    BudgetError,
-    MismatchError,
-    ModelError,
-    RunError,
-    SandgrainError,
-    ToolchainError,
-    UnsupportedError,
-    UsageError,
-)
-from sandgrain.base.version import __version__
-from sandgrain.bundle.report import LayerReport, Report
-from sandgrain.bundle.verify import Difference, Verdict
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
+from sandgrain.base.errors import BudgetError as BudgetError
+from sandgrain.base.errors import MismatchError as MismatchError
+from sandgrain.base.errors import ModelError as ModelError
+from sandgrain.base.errors import RunError as RunError
+from sandgrain.base.errors import SandgrainError as SandgrainError
+from sandgrain.base.errors import ToolchainError as ToolchainError
+from sandgrain.base.errors import UnsupportedError as UnsupportedError
+from sandgrain.base.errors import UsageError as UsageError
+from sandgrain.base.version import __version__ as __version__
+
+if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs` writes these lines
+    from sandgrain.api._compare import Comparison as Comparison
+    from sandgrain.api.build import build as build
+    from sandgrain.api.compile import Result as Result
+    from sandgrain.api.compile import compile as compile
+    from sandgrain.api.data import data as data
+    from sandgrain.api.demo import Demo as Demo
+    from sandgrain.api.demo import demo as demo
+    from sandgrain.api.export import ExportReport as ExportReport
+    from sandgrain.api.export import export as export
+    from sandgrain.api.features import FeatureBlock as FeatureBlock
+    from sandgrain.api.features import feature_blocks as feature_blocks
+    from sandgrain.api.features import features as features
+    from sandgrain.api.init import init as init
+    from sandgrain.api.inspect import Survey as Survey
+    from sandgrain.api.inspect import inspect as inspect
+    from sandgrain.api.ops import Explanation as Explanation
+    from sandgrain.api.ops import Operator as Operator
+    from sandgrain.api.ops import explain_kernels as explain_kernels
+    from sandgrain.api.ops import ops as ops
+    from sandgrain.api.profile import profile as profile
+    from sandgrain.api.quantize import QuantizeReport as QuantizeReport
+    from sandgrain.api.quantize import quantize as quantize
+    from sandgrain.api.targets import BoardInfo as BoardInfo
+    from sandgrain.api.targets import Targets as Targets
+    from sandgrain.api.targets import targets as targets
+    from sandgrain.api.verify import verify as verify
+    from sandgrain.base.progress import Progress as Progress
+    from sandgrain.bundle.report import LayerReport as LayerReport
+    from sandgrain.bundle.report import Report as Report
+    from sandgrain.bundle.verify import Difference as Difference
+    from sandgrain.bundle.verify import Verdict as Verdict
+    from sandgrain.frontend.frontend import FrontEnd as FrontEnd
+    from sandgrain.graph.decisions import Rule as Rule
+    from sandgrain.project.build.result import Built as Built
+    from sandgrain.project.file.look import Look as Look
+    from sandgrain.project.inspection import Inspection as Inspection
+
+_ERRORS = (
     "BudgetError",
-    "Difference",
-    "Explanation",
-    "LayerReport",
     "MismatchError",
     "ModelError",
-    "Operator",
-    "Report",
-    "Result",
     "RunError",
     "SandgrainError",
-    "Survey",
     "ToolchainError",
     "UnsupportedError",
     "UsageError",
-    "Verdict",
-    "__version__",
-    "compile",
-    "explain_kernels",
-    "inspect",
-    "operators",
-    "profile",
-    "verify",
-]
+)
+# What the verbs take and return, and where it is.
+_TYPES = {
+    "BoardInfo": "api.targets",
+    "Comparison": "api._compare",
+    "Demo": "api.demo",
+    "Difference": "bundle.verify",
+    "Explanation": "api.ops",
+    "ExportReport": "api.export",
+    "FeatureBlock": "api.features",
+    "FrontEnd": "frontend.frontend",
+    "LayerReport": "bundle.report",
+    "Operator": "api.ops",
+    "Progress": "base.progress",
+    "QuantizeReport": "api.quantize",
+    "Report": "bundle.report",
+    "Result": "api.compile",
+    "Rule": "graph.decisions",
+    "Survey": "api.inspect",
+    "Targets": "api.targets",
+    "Verdict": "bundle.verify",
+    "explain_kernels": "api.ops",
+    "feature_blocks": "api.features",
+}
+# These need what `pip install 'sandgrain[data]'` brings, so `from sandgrain import *` leaves them out.
+_PROJECT_TYPES = {"Built": "project.build.result", "Inspection": "project.inspection", "Look": "project.file.look"}
+# api/compile.py offers the function `compile`, and so on: whoever adds a command adds a file, and no line here.
+_VERBS = tuple(info.name for info in pkgutil.iter_modules([f"{__path__[0]}/api"]) if not info.name.startswith("_"))
+
+__all__ = sorted(["__version__", *_ERRORS, *_TYPES, *_VERBS])
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """A public name, imported when it is first asked for (PEP 562)."""
+        place = f"api.{name}" if name in _VERBS else {**_TYPES, **_PROJECT_TYPES}.get(name)
+        if place is None:
+            raise AttributeError(f"module 'sandgrain' has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"sandgrain.{place}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_PROJECT_TYPES})

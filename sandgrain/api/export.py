@@ -1,4 +1,4 @@
-"""A model to a file that other tools run: the work behind `sandgrain export`."""
+"""`sandgrain.export`: a model as a file that other tools run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.api import bring
-from sandgrain.api.bring import Samples
+from sandgrain.api import _bring
+from sandgrain.api._bring import Samples
 from sandgrain.base import files
 from sandgrain.base.errors import UsageError, printable
 from sandgrain.bundle import store
@@ -29,17 +29,17 @@ from sandgrain.quantization.report import snr_db
 KINDS = ("int8", "int16", "float")  # of numbers that a file computes with
 Run = Callable[[bytes, Sequence[Sequence[Array]]], list[list[Array]]]  # .tflite, samples of one array an input -> outputs
 QDQ_NOTE = (
-    "on x86-64 processors without VNNI, ONNX Runtime adds pairs of 8-bit products in 16 bits that saturate, and answers are then off by"
-    " many steps; set the session entry session.x64quantprecision to 1 for exact ones"
+    "on x86-64 processors without VNNI, ONNX Runtime adds pairs of 8-bit products in 16 bits that saturate, and answers are then"
+    " off by many steps; set the session entry session.x64quantprecision to 1 for exact ones"
 )
 TESTED = 100  # calibration samples, at most, that an int16 model is compared on
 
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What `export_model` wrote. `kind`: of KINDS. `snr_db`: of each output against the float model over the calibration samples, where
-    something was quantized; None as well for int16 without TensorFlow Lite Micro to run it. `note`: what a user of the file has to know
-    about the program that runs it, or None.
+    """What `export` wrote. `kind`: of KINDS. `snr_db`: of each output against the float model over the calibration samples, where
+    something was quantized; None as well for int16 without TensorFlow Lite Micro to run it. `note`: what a user of the file has
+    to know about the program that runs it, or None.
     """
 
     model: str
@@ -50,11 +50,16 @@ class ExportReport:
     note: str | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """A plain object; the keys are part of the interface."""
         snr = None if self.snr_db is None else [v if math.isfinite(v) else None for v in self.snr_db]
         return {
-            "model": self.model, "kind": self.kind, "files": [str(f) for f in self.files], "bytes": self.size, "snr_db": snr,
+            "model": self.model,
+            "kind": self.kind,
+            "files": [str(f) for f in self.files],
+            "bytes": self.size,
+            "snr_db": snr,
             "note": self.note,
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +70,7 @@ class _Ready:
     snr_db: tuple[float, ...] | None = None
 
 
-def export_model(
+def export(
     model: Any,
     out: str | os.PathLike[str],
     *,
@@ -73,13 +78,16 @@ def export_model(
     kind: str | None = None,
     example_input: Any = None,
 ) -> ExportReport:
-    """Write a model as .tflite, as ONNX, or as C++ source with a .tflite in it: `out`'s suffix decides.
+    """Write a model as .tflite, as ONNX, or as C++ source with a .tflite in it.
 
-    `model`: what `sandgrain.compile` takes, or the folder of a bundle. `calibration`: samples for a model of floats. `kind`: int8 (where
-    nothing is said), int16 or float; a quantized model stays int8.
+    `model`: what `sandgrain.compile` takes, or the folder of a bundle.
+    `out`: the file to write; its suffix says the format: .tflite, .onnx or .cc (with a header .h beside it).
+    `calibration`: samples to quantize a model of floats with, as for `compile`.
+    `kind`: "int8" (where nothing is said), "int16" or "float"; a quantized model stays int8.
+    `example_input`: for a live PyTorch module: a tensor of batch 1, or a tuple of them.
 
-    Raises ModelError or UnsupportedError, which names every layer that the format cannot hold, or UsageError; files are then as they
-    were.
+    Raises ModelError or UnsupportedError, which names every layer that the format cannot hold, or UsageError; files are then as
+    they were.
     """
     target = Path(out)
     writer = WRITERS.get(target.suffix.lower())
@@ -113,8 +121,8 @@ def _name(model: Any) -> str:
 
 def _load(model: Any, name: str, example_input: Any) -> Graph:
     """The graph of whatever has one; of a bundle, the network that it was compiled from."""
-    if not isinstance(model, str | os.PathLike) or not os.path.isdir(model):  # noqa: PTH112 - a name with a NUL has no Path.is_dir
-        return bring.load(model, name, example_input)
+    if not isinstance(model, str | os.PathLike) or not os.path.isdir(model):  # noqa: PTH112 - Path.is_dir raises for a NUL
+        return _bring.load(model, name, example_input)
     bundle = store.load_bundle(Path(model))
     if bundle.origin.model is None:
         raise UsageError(f"{printable(name)} computes features and has no network; give a bundle or a file with one")
@@ -129,12 +137,12 @@ def _as_float(graph: Graph, name: str, calibration: Samples | None) -> _Ready:
 
 
 def _as_int8(graph: Graph, name: str, calibration: Samples | None) -> _Ready:
-    made = bring.bring(graph, name, calibration=_given(calibration, name))
+    made = _bring.bring(graph, name, calibration=_given(calibration, name))
     return _Ready(made.graph, made.snr_db)
 
 
 def _as_int16(graph: Graph, name: str, calibration: Samples | None) -> _Ready:
-    inputs = bring.reals(_given(calibration, name), graph)
+    inputs = _bring.reals(_given(calibration, name), graph)
     made = quantize_int16(graph, inputs)
     if not tflm.available():
         return _Ready(made)
@@ -154,7 +162,8 @@ MAKERS: dict[str, Callable[[Graph, str, Samples | None], _Ready]] = {"int8": _as
 def int16_snr(graph: Graph, made: Graph, inputs: Sequence[Array], run: Run) -> tuple[float, ...]:
     """How far the 16x8 graph `made` is from the float graph: dB for each output.
 
-    `inputs`: float32 [n, *shape] for each graph input. `run` gives the outputs of a .tflite: TensorFlow Lite Micro's. Raises OracleError.
+    `inputs`: float32 [n, *shape] for each graph input. `run` gives the outputs of a .tflite: TensorFlow Lite Micro's.
+    Raises OracleError.
     """
     quants = [made.tensors[i].quant for i in made.inputs]
     given = [x if q is None else levels(x, q) for x, q in zip(inputs, quants, strict=True)]

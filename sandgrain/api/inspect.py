@@ -1,4 +1,4 @@
-"""What a model is before anything is compiled: its layers, types, scales, MACs, memory over time, and the boards that it fits."""
+"""`sandgrain.inspect`: what a model is made of, the memory that it needs over time, and the boards that it fits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sandgrain.api import bring
+from sandgrain.api import _bring
 from sandgrain.base.text import printable
 from sandgrain.bundle import measure
 from sandgrain.compiler import passes
@@ -68,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A board: what is planned beside what it has. `verdict`: "yes", "tight" where code or stack may not fit any more, or "no"."""
+    """A board: what is planned beside what it has. `verdict`: "yes", "tight" where code or stack may not fit, or "no"."""
 
     board: str
     ram_bytes: int
@@ -80,7 +80,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What `inspect` finds. `quantized`: whether the model brings int8; otherwise memory is planned as if it had been quantized."""
+    """What `inspect` says. `quantized`: whether the model is int8; otherwise memory is planned as if it had been quantized."""
 
     model: str
     quantized: bool
@@ -100,10 +100,13 @@ class Survey:
 
 
 def inspect(model: Any, *, example_input: Any = None) -> Survey:
-    """What a model file, a live model or a graph is made of, what it would need, and which boards it fits. Nothing is compiled.
+    """What a model is made of, what it would need, and which boards it fits. Nothing is compiled or written.
 
-    `example_input`: as for `compile`. Raises UnsupportedError, whose `faults` name every piece that cannot be compiled, ModelError for
-    a broken file and UsageError for a missing framework or example.
+    `model`: as for `compile`: a file, a live model or a graph.
+    `example_input`: for a live PyTorch module: a tensor of batch 1, or a tuple of them.
+
+    Raises UnsupportedError, whose `faults` name every piece that cannot be compiled, ModelError for a broken file and UsageError
+    for a missing framework or example.
     """
     graphs = graphs_of(model, example_input)
     title, graph, int8 = graphs.title, graphs.own, graphs.int8
@@ -118,13 +121,18 @@ def inspect(model: Any, *, example_input: Any = None) -> Survey:
     boards = [targets.load(name) for name in targets.boards()]
     first = measure.planned(measure.Build(compiled(boards[0]), boards[0], title=title))
     return Survey(
-        title, graph is int8, _ends(graph, graph.inputs), _ends(graph, graph.outputs),
-        tuple(_layer(graph, k, node) for k, node in enumerate(graph.nodes)),
-        tuple(Step(x.op, x.name, x.ram_bytes) for x in first.layers),
-        sum(t.size for t in graph.tensors if t.data is not None and t.dtype in ("int8", "float32")),
-        sum(OPS[n.op].macs(graph.view(n)) for n in graph.nodes), first.arena_bytes, first.weight_bytes,
-        tuple(_fit(b, compiled(b)) for b in boards),
-    )  # fmt: skip
+        model=title,
+        quantized=graph is int8,
+        inputs=_ends(graph, graph.inputs),
+        outputs=_ends(graph, graph.outputs),
+        layers=tuple(_layer(graph, k, node) for k, node in enumerate(graph.nodes)),
+        steps=tuple(Step(x.op, x.name, x.ram_bytes) for x in first.layers),
+        parameters=sum(t.size for t in graph.tensors if t.data is not None and t.dtype in ("int8", "float32")),
+        macs=sum(OPS[n.op].macs(graph.view(n)) for n in graph.nodes),
+        arena_bytes=first.arena_bytes,
+        weight_bytes=first.weight_bytes,
+        fits=tuple(_fit(b, compiled(b)) for b in boards),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +152,7 @@ def graphs_of(model: Any, example_input: Any = None) -> Graphs:
     """
     title = Path(model).name if isinstance(model, str | os.PathLike) else type(model).__name__
     with rules.located(printable(title)):
-        graph = bring.load(model, identifier(Path(title).stem), example_input)
+        graph = _bring.load(model, identifier(Path(title).stem), example_input)
         quantized = not sources.is_float(graph)
         int8 = graph if quantized else convert_with_ranges(graph, dict.fromkeys(range(len(graph.tensors)), STAND_IN)).graph
         return Graphs(title, graph, int8, passes.optimize(int8))

@@ -1,4 +1,4 @@
-"""Which operators there are, and which kernels can run one of them on a core: under what conditions, or why not."""
+"""`sandgrain.ops`: which operators there are, and which kernels run one of them on a core: when, or why not."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Explanation:
         return asdict(self)
 
 
-def operators() -> tuple[Operator, ...]:
+def ops() -> tuple[Operator, ...]:
     """Every operator that Sandgrain compiles, by name."""
     return tuple(
         Operator(op.name, tuple(f.name for f in op.foreign), tuple(k.name for k in kernels_of(op.name)), op.summary)
@@ -73,7 +73,7 @@ def operators() -> tuple[Operator, ...]:
 def explain_kernels(op: str, core: str, model: Any = None, *, example_input: Any = None) -> Explanation:
     """Which kernels can run the operator `op` on a core or board, the most specific first, and under what conditions.
 
-    `op`: a name that `operators` lists, or a .tflite name of one. `model`: as for `inspect`; each of its layers of that operator
+    `op`: a name that `ops` lists, or a .tflite name of one. `model`: as for `inspect`; each of its layers of that operator
     is then put to every kernel. Raises UsageError for an unknown operator, core or board, and what `inspect` raises.
     """
     name = _known(op)

@@ -1,4 +1,4 @@
-"""A model file of floats to an int8 .tflite, with what it cost: the work behind `sandgrain quantize`."""
+"""`sandgrain.quantize`: a model file of floats to an int8 .tflite, with what it cost."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.api import bring, compare
-from sandgrain.api.compare import Comparison
+from sandgrain.api import _bring, _compare
+from sandgrain.api._compare import Comparison
 from sandgrain.base import files
 from sandgrain.base.errors import UnsupportedError, UsageError
 from sandgrain.base.text import printable
@@ -22,7 +22,9 @@ from sandgrain.graph import rules
 from sandgrain.graph.dtypes import INT8
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.quantization import Quantization, per_tensor
-from sandgrain.quantization import Options, quantize
+from sandgrain.quantization import METHODS as METHODS
+from sandgrain.quantization import Calibration, Options
+from sandgrain.quantization import quantize as quantize_graph
 from sandgrain.quantization.report import LayerError, layer_errors
 
 SAMPLES = 200  # that calibration takes where no number is given
@@ -30,7 +32,7 @@ SAMPLES = 200  # that calibration takes where no number is given
 
 @dataclass(frozen=True, slots=True)
 class QuantizeReport:
-    """What `quantize_model` did. `layers`: worst first. `compared`: on samples that calibration did not see, if there are any;
+    """What `quantize` did. `layers`: worst first. `compared`: on samples that calibration did not see, if there are any;
     `held_out` says so.
     """
 
@@ -45,49 +47,69 @@ class QuantizeReport:
     layers: tuple[LayerError, ...]
 
     def to_json(self) -> dict[str, Any]:
+        """A plain object; the keys are part of the interface."""
         compared = asdict(self.compared)
         compared["snr_db"] = [None if v == math.inf else v for v in self.compared.snr_db]
         return {
-            "model": self.model, "out": str(self.out), **asdict(self.options), "calibrated": self.calibrated,
-            "held_out": self.held_out, "float_bytes": self.float_bytes, "int8_bytes": self.int8_bytes, **compared,
+            "model": self.model,
+            "out": str(self.out),
+            **asdict(self.options),
+            "calibrated": self.calibrated,
+            "held_out": self.held_out,
+            "float_bytes": self.float_bytes,
+            "int8_bytes": self.int8_bytes,
+            **compared,
             "layers": [layer.to_json() for layer in self.layers],
-        }  # fmt: skip
+        }
 
 
-def quantize_model(
+def quantize(
     model: str | os.PathLike[str],
     calibration: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    options: Options | None = None,
+    method: str = "percentile",
+    percent: float = 99.99,
+    equalize: bool = False,
+    bias_correction: bool = True,
+    samples: int = SAMPLES,
     test: str | os.PathLike[str] | None = None,
-    samples: int | None = None,
     input_scale: float | None = None,
     input_zero_point: int = 0,
 ) -> QuantizeReport:
-    """Quantize a model file of floats (.tflite, .onnx, .keras, .pt2) to int8 and write it to `out`, a .tflite.
+    """Quantize a model file of floats to int8, write it as a .tflite, and say what each layer lost.
 
-    `calibration`: .npz with x (and y); the first `samples` (200) calibrate, and the others are what float and int8 are
-    compared on, unless `test` names a file for it. `input_scale` and `input_zero_point`: the input's quantization where
-    something before the model decides it; int8 samples are read by it.
+    `model`: a file of floats (.tflite, .onnx, .keras, .pt2).
+    `calibration`: .npz with x (and y), in the model's own layout; samples that do not calibrate are what float and int8 are
+        compared on.
+    `out`: the .tflite to write.
+    `method`: how the ranges of activations are chosen, one of `sandgrain.api.quantize.METHODS`.
+    `percent`: share of the values, in percent, that the method "percentile" keeps on each side.
+    `equalize`: bring channels to like ranges first.
+    `bias_correction`: correct the means of layers by their biases.
+    `samples`: how many calibrate.
+    `test`: .npz to compare float and int8 on instead.
+    `input_scale`: scale of the int8 input, where something before the model decides it; int8 samples are read by it.
+    `input_zero_point`: its zero point, -128 to 127.
 
     Raises ModelError, UnsupportedError or UsageError; `out` is then as it was.
     """
-    source, target, options = Path(model), Path(out), options or Options()
+    source, target = Path(model), Path(out)
+    options = Options(Calibration(method, percent), "activations" if equalize else "none", bias_correction)
     given = _input_quant(input_scale, input_zero_point)
     with rules.located(printable(source.name)):
-        graph = bring.load(source, source.stem)
+        graph = _bring.load(source, source.stem)
         if not sources.is_float(graph):
             raise UnsupportedError("this is not a float model; it is quantized already")
     if given is not None and len(graph.inputs) > 1:
         raise UsageError(f"--input-scale is for models of one input; this one has {len(graph.inputs)}")
-    seen = compare.load(Path(calibration), graph, given)
-    count = min(samples or SAMPLES, seen.samples)
+    seen = _compare.load(Path(calibration), graph, given)
+    count = min(samples, seen.samples)
     first, rest = _cut(seen, 0, count), _cut(seen, count, seen.samples)
-    other = compare.load(Path(test), graph, given) if test is not None else (rest if rest.samples else first)
+    other = _compare.load(Path(test), graph, given) if test is not None else (rest if rest.samples else first)
     with rules.located(printable(source.name)):
-        made = quantize(graph, first.inputs, options, {} if given is None else {graph.inputs[0]: given})
-    compared = compare.compare(graph, made.graph, other)
+        made = quantize_graph(graph, first.inputs, options, {} if given is None else {graph.inputs[0]: given})
+    compared = _compare.compare(graph, made.graph, other)
     layers = tuple(layer_errors(made, first.inputs))
     written = writer.write(made.graph)
     files.write_all({target: written})

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from sandgrain.base.errors import printable as printable
 
+KIB = 1024
+
 
 def plain(text: object, limit: int = 60) -> str:
     """`text` as at most `limit` printable characters of one line; what is not printable becomes "?"."""
@@ -19,3 +21,10 @@ def ascii_line(text: str, limit: int = 60) -> str:
     """`text` as printable ASCII, other characters as "?", cut to `limit`: safe in a terminal, a log and a message."""
     clean = "".join(c if " " <= c <= "~" else "?" for c in text[: limit + 1])
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."
+
+
+def size(value: int) -> str:
+    """Bytes for people: 812 B, 22.3 KiB, 256 KiB."""
+    if value < 10 * KIB:
+        return f"{value} B"
+    return f"{value // KIB} KiB" if value % KIB == 0 else f"{value / KIB:.1f} KiB"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from sandgrain.base.errors import BudgetError, UsageError
-from sandgrain.bundle.report import LayerReport, Report, size
+from sandgrain.base.text import size
+from sandgrain.bundle.report import LayerReport, Report
 from sandgrain.device.targets import Board
 
 _NUMBER = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([a-zA-Z]*)\s*", re.ASCII)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
+from sandgrain.base.text import size
 from sandgrain.bundle.measure import Build, beside_arena, instructions_of
-from sandgrain.bundle.report import size
 from sandgrain.compiler.passes.into_strips import longest_chain
 from sandgrain.compiler.pipeline import planned
 from sandgrain.compiler.plan import Choice, candidates

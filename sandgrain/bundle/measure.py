@@ -11,8 +11,9 @@ from typing import Any
 
 from sandgrain.base.errors import BudgetError, UsageError
 from sandgrain.base.scratch import scratch
+from sandgrain.base.text import size
 from sandgrain.bundle import samples as datafile
-from sandgrain.bundle.report import LayerReport, Report, size
+from sandgrain.bundle.report import LayerReport, Report
 from sandgrain.compiler.emit import bundle
 from sandgrain.compiler.emit.layers import Layer, shape_text
 from sandgrain.compiler.emit.model import harness
@@ -230,9 +231,17 @@ def _layer(plan: Plan, layer: Layer) -> LayerReport:
     node = plan.graph.nodes[layer.index]
     tensors = plan.graph.tensors
     ins = "+".join(shape_text(tensors[i]) for i in node.inputs if i >= 0 and tensors[i].data is None)
-    shape = f"{ins} -> {shape_text(tensors[node.outputs[0]])}"
+    out = tensors[node.outputs[0]]
     return LayerReport(
-        layer.index, layer.op, layer.name, layer.kernel, shape, layer.macs, layer.weight_bytes, _alive(plan, layer.index)
+        layer.index,
+        layer.op,
+        layer.name,
+        layer.kernel,
+        f"{ins} -> {shape_text(out)}",
+        layer.macs,
+        layer.weight_bytes,
+        _alive(plan, layer.index),
+        output_shape=out.shape,
     )
 
 

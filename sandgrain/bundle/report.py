@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-KIB = 1024
-
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:
-    """One layer. `ram_bytes`: arena bytes alive while it runs."""
+    """One layer. `shape`: of inputs and output, as text; `output_shape`: of its first output, with the batch of 1 in front.
+    `ram_bytes`: arena bytes alive while it runs.
+    """
 
     index: int
     op: str
@@ -32,6 +32,7 @@ class LayerReport:
     instructions_min: int | None = None  # over seeded inputs; None where every input takes the same number
     instructions_mean: float | None = None
     instructions_max: int | None = None
+    output_shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,8 @@ class Report:
         """A plain object; the keys are part of the interface."""
         return asdict(self)
 
-
-def size(value: int) -> str:
-    """Bytes for people: 812 B, 22.3 KiB, 256 KiB."""
-    if value < 10 * KIB:
-        return f"{value} B"
-    return f"{value // KIB} KiB" if value % KIB == 0 else f"{value / KIB:.1f} KiB"
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Report:
+        """The inverse of `to_json`."""
+        layers = tuple(LayerReport(**{**layer, "output_shape": tuple(layer["output_shape"])}) for layer in facts["layers"])
+        return cls(**{**facts, "layers": layers, "notes": tuple(facts["notes"])})

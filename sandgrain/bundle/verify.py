@@ -68,7 +68,9 @@ class Verdict:
         return asdict(self)
 
 
-def verify(bundle: Bundle, data: DataSet, on: str = "emulator", *, oracle: bool = True, progress: Progress = silent) -> Verdict:
+def compare_with_reference(
+    bundle: Bundle, data: DataSet, on: str = "emulator", *, oracle: bool = True, progress: Progress = silent
+) -> Verdict:
     """Run every sample everywhere and compare with the reference interpreter.
 
     `on`: "host" (the C compiled for this computer) or "emulator" (that, and the cross-compiled firmware on its core).

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sandgrain.api import compile
-from sandgrain.cli import _out
-from sandgrain.formats.sources import SUFFIXES
+import sandgrain
+from sandgrain.api.compile import SUFFIXES
+from sandgrain.cli import _terminal
 
 EXAMPLE = "Example: sandgrain compile kws.tflite --target arduino-nano-33-ble-sense --max-ram 64K -o kws/"
 
@@ -44,23 +44,36 @@ def command(
     Exit codes: 0 done; 2 the model or an option cannot be used; 3 a limit cannot be kept; 5 a tool failed.
     """
     folder = out or Path(model.stem or "model")
-    with _out.progress("measuring kernels") as step:
-        result = compile.compile(
-            model, features=features, target=target, out=folder, name=name, calibration=calibration, labels=labels, arena=arena,
-            section=arena_section, threshold=threshold, compiler=compiler, optimize=optimize, max_ram=max_ram, max_flash=max_flash,
-            max_latency=max_latency, measure=measure, progress=step,
-        )  # fmt: skip
+    with _terminal.progress("measuring kernels") as step:
+        result = sandgrain.compile(
+            model,
+            features=features,
+            target=target,
+            out=folder,
+            name=name,
+            calibration=calibration,
+            labels=labels,
+            arena=arena,
+            section=arena_section,
+            threshold=threshold,
+            compiler=compiler,
+            optimize=optimize,
+            max_ram=max_ram,
+            max_flash=max_flash,
+            max_latency=max_latency,
+            measure=measure,
+            progress=step,
+        )
     if as_json:
-        shown = None if result.snr_db is None else [_out.finite(v) for v in result.snr_db]
-        _out.emit_json({"out": str(folder), "snr_db": shown, **result.report.to_json()})
+        shown = None if result.snr_db is None else [_terminal.finite(v) for v in result.snr_db]
+        _terminal.emit_json({"out": str(folder), "snr_db": shown, **result.report.to_json()})
         return
     if dump:
-        _out.line(result.text)
-    _out.report(result.report, layers=False)
-    _out.line()
+        _terminal.line(result.text)
+    _terminal.report(result.report, layers=False)
+    _terminal.line()
     if result.snr_db is not None:
-        snr = ", ".join(_out.decibels(v) for v in result.snr_db)
-        _out.line(f"int8 against the model of floats: {snr} dB signal to noise, over the calibration samples")
-    _out.line(
-        f"C in {folder}/ : {result.report.name}.c, {result.report.name}.h, kernels/. Next: sandgrain verify {folder} --data x.npz"
-    )
+        snr = ", ".join(_terminal.decibels(v) for v in result.snr_db)
+        _terminal.line(f"int8 against the model of floats: {snr} dB signal to noise, over the calibration samples")
+    name = result.report.name
+    _terminal.line(f"C in {folder}/ : {name}.c, {name}.h, kernels/. Next: sandgrain verify {folder} --data x.npz")

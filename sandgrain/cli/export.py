@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from sandgrain.api.export import KINDS, WRITERS, export_model
-from sandgrain.cli import _out
-from sandgrain.formats.sources import SUFFIXES
+import sandgrain
+from sandgrain.api.compile import SUFFIXES
+from sandgrain.api.export import KINDS, WRITERS
+from sandgrain.cli import _terminal
 
 EXAMPLE = "Example: sandgrain export kws.pt2 --calibration kws.npz -o kws.tflite"
 
@@ -31,13 +32,13 @@ def command(
 
     A model of floats is quantized with --calibration, unless --as float.
     """
-    report = export_model(model, out, calibration=calibration, kind=kind)
+    report = sandgrain.export(model, out, calibration=calibration, kind=kind)
     if as_json:
-        _out.emit_json(report.to_json())
+        _terminal.emit_json(report.to_json())
         return
     if report.snr_db is not None:
-        snr = ", ".join(_out.decibels(v) for v in report.snr_db)
-        _out.line(f"{report.kind} against the model of floats: {snr} dB signal to noise, over the calibration samples")
-    _out.line(f"wrote {' and '.join(map(str, report.files))}: {report.model} as {report.kind}, {report.size} bytes")
+        snr = ", ".join(_terminal.decibels(v) for v in report.snr_db)
+        _terminal.line(f"{report.kind} against the model of floats: {snr} dB signal to noise, over the calibration samples")
+    _terminal.line(f"wrote {' and '.join(map(str, report.files))}: {report.model} as {report.kind}, {report.size} bytes")
     if report.note is not None:
-        _out.line(f"note: {report.note}")
+        _terminal.line(f"note: {report.note}")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sandgrain.cli import _out
+import sandgrain
+from sandgrain.cli import _terminal
 
 EXAMPLE = "Example: sandgrain features examples/spoken-digits -o features/"
 
@@ -22,22 +23,22 @@ def command(
 
     The C takes raw samples and gives the network's int8 input. `sandgrain verify` holds it to the reference.
     """
-    from sandgrain.frontend.blocks import BLOCKS
-
     if blocks:
-        rows = [[name, ", ".join(cls.kinds), cls.summary] for name, cls in BLOCKS.items()]
-        if as_json:
-            _out.emit_json({"blocks": [dict(zip(("block", "kinds", "summary"), row, strict=True)) for row in rows]})
-        else:
-            _out.table("", ["block", "signals", ""], rows, fixed=(0, 1))
+        _blocks(as_json)
         return
-    from sandgrain.project.build.features import make_features
-
-    with _out.progress("features") as progress:
-        made = make_features(project, out, progress=progress)
+    with _terminal.progress("features") as progress:
+        made = sandgrain.features(project, out=out, progress=progress)
     if as_json:
-        _out.emit_json({"out": str(out), **made.report.to_json()})
+        _terminal.emit_json({"out": str(out), **made.report.to_json()})
         return
-    _out.report(made.report, layers=True)
-    _out.line()
-    _out.line(f"C in {out}/ : {made.report.name}.c, {made.report.name}.h, kernels/. Next: sandgrain verify {out}")
+    _terminal.report(made.report, layers=True)
+    _terminal.line()
+    _terminal.line(f"C in {out}/ : {made.report.name}.c, {made.report.name}.h, kernels/. Next: sandgrain verify {out}")
+
+
+def _blocks(as_json: bool) -> None:
+    blocks = sandgrain.feature_blocks()
+    if as_json:
+        _terminal.emit_json({"blocks": [block.to_json() for block in blocks]})
+    else:
+        _terminal.table("", ["block", "signals", ""], [[b.name, ", ".join(b.kinds), b.summary] for b in blocks], fixed=(0, 1))

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sandgrain.cli import _out
+import sandgrain
+from sandgrain.base.text import plain
+from sandgrain.cli import _terminal
 
 EXAMPLE = "Example: sandgrain init recordings/ --board arduino-nano-33-ble-sense"
 
@@ -23,19 +25,13 @@ def command(
 
     Exit codes: 0 done; 2 there is nothing to read, or the file exists.
     """
-    from sandgrain.api import project
-    from sandgrain.base.text import plain
-
-    found = project.init_project(data, out=out, board=board, force=force)
+    found = sandgrain.init(data, out=out, board=board, force=force)
     place = out / "sandgrain.toml" if out.is_dir() else out
     if as_json:
-        _out.emit_json({
-            "out": str(place), "kind": found.kind, "files": found.count, "name": found.name, "rate_hz": found.rate,
-            "labels": list(found.labels), "groups": found.groups,
-        })  # fmt: skip
+        _terminal.emit_json({"out": str(place), **found.to_json()})
         return
     rate = f" at {found.rate:g} Hz" if found.rate else ""
-    _out.line(f"{found.count} files, {found.kind}{rate}, {len(found.labels)} labels seen")
+    _terminal.line(f"{found.count} files, {found.kind}{rate}, {len(found.labels)} labels seen")
     for note in found.notes:
-        _out.line(f"note: {plain(note, 200)}")
-    _out.line(f"{plain(place, 120)} written. Read it, then: sandgrain data")
+        _terminal.line(f"note: {plain(note, 200)}")
+    _terminal.line(f"{plain(place, 120)} written. Read it, then: sandgrain data")

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from sandgrain.api import compile
-from sandgrain.api.inspect import End, Layer, Survey
-from sandgrain.base.errors import UnsupportedError
-from sandgrain.bundle.report import size
-from sandgrain.cli import _out
-from sandgrain.formats.sources import SUFFIXES
+import sandgrain
+from sandgrain import Survey, UnsupportedError
+from sandgrain.api.compile import SUFFIXES
+from sandgrain.api.inspect import End, Layer
+from sandgrain.base.text import size
+from sandgrain.cli import _terminal
 
 EXAMPLE = "Example: sandgrain inspect kws.tflite"
 HEIGHT = 8  # lines of the picture
@@ -30,39 +30,45 @@ def command(
     (exit code 2). Nothing is written.
     """
     try:
-        found = compile.inspect(model)
+        found = sandgrain.inspect(model)
     except UnsupportedError as error:
         if len(error.faults) > 1 and not as_json:
-            _out.line(f"{len(error.faults)} pieces of {model.name} cannot be compiled:")
+            _terminal.line(f"{len(error.faults)} pieces of {model.name} cannot be compiled:")
             for fault in error.faults:
-                _out.line(f"  {fault}")
+                _terminal.line(f"  {fault}")
             raise UnsupportedError(f"{model.name}: {len(error.faults)} pieces cannot be compiled, each is named above") from None
         raise
     if as_json:
-        _out.emit_json(found.to_json())
+        _terminal.emit_json(found.to_json())
     else:
         _print(found)
 
 
 def _print(s: Survey) -> None:
     kind = "int8" if s.quantized else "floats, to be quantized with --calibration"
-    _out.line(f"{s.model}: {kind}; {len(s.layers)} layers, {_out.count(s.parameters)} parameters, {_out.count(s.macs)} MACs")
+    _terminal.line(
+        f"{s.model}: {kind}; {len(s.layers)} layers, {_terminal.count(s.parameters)} parameters, {_terminal.count(s.macs)} MACs"
+    )
     for what, ends in (("input", s.inputs), ("output", s.outputs)):
         for end in ends:
-            _out.line(f"{what:6}  {_end(end)}")
-    _out.line()
-    _out.table("", ["#", "layer", "output", "type", "scale", "MACs", "weights"], [
-        [str(x.index), x.op, _shape(x.shape[1:]), x.dtype, _scale(x), _out.count(x.macs) if x.macs else "", size(x.weight_bytes) if x.weight_bytes else ""]
-        for x in s.layers
-    ], numeric=(0, 5, 6), fixed=(2, 3, 4))  # fmt: skip
-    _out.line()
+            _terminal.line(f"{what:6}  {_end(end)}")
+    _terminal.line()
+    columns = ["#", "layer", "output", "type", "scale", "MACs", "weights"]
+    _terminal.table("", columns, [_row(x) for x in s.layers], numeric=(0, 5, 6), fixed=(2, 3, 4))
+    _terminal.line()
     _picture([step.ram_bytes for step in s.steps])
-    _out.line(f"arena {size(s.arena_bytes)}, weights {size(s.weight_bytes)}" + ("" if s.quantized else ", once it is int8"))
-    _out.line()
-    _out.table("", ["board", "fits", "RAM", "of", "flash", "of"], [
+    _terminal.line(f"arena {size(s.arena_bytes)}, weights {size(s.weight_bytes)}" + ("" if s.quantized else ", once it is int8"))
+    _terminal.line()
+    rows = [
         [f.board, f.verdict, size(f.ram_needed), size(f.ram_bytes), size(f.flash_needed), size(f.flash_bytes)] for f in s.fits
-    ], numeric=(2, 3, 4, 5), fixed=(0, 1))  # fmt: skip
-    _out.line("Planned: arena and weights alone. tight: stack and code may not fit any more.")
+    ]
+    _terminal.table("", ["board", "fits", "RAM", "of", "flash", "of"], rows, numeric=(2, 3, 4, 5), fixed=(0, 1))
+    _terminal.line("Planned: arena and weights alone. tight: stack and code may not fit any more.")
+
+
+def _row(x: Layer) -> list[str]:
+    macs, weights = _terminal.count(x.macs) if x.macs else "", size(x.weight_bytes) if x.weight_bytes else ""
+    return [str(x.index), x.op, _shape(x.shape[1:]), x.dtype, _scale(x), macs, weights]
 
 
 def _end(end: End) -> str:
@@ -90,6 +96,6 @@ def _picture(values: list[int]) -> None:
     levels = [round(v / most * HEIGHT * 8) for v in columns]
     for row in reversed(range(HEIGHT)):
         marks = "".join(EIGHTHS[min(max(level - 8 * row, 0), 8)] * wide for level in levels)
-        _out.line(f"{size(most) if row == HEIGHT - 1 else '':>9} |{marks}".rstrip())
-    _out.line(f"{'RAM':>9} +{'-' * (wide * len(columns))}")
-    _out.line(f"{'':9}  0{len(values) - 1:>{max(wide * len(columns) - 1, 1)}}  layer, as it runs")
+        _terminal.line(f"{size(most) if row == HEIGHT - 1 else '':>9} |{marks}".rstrip())
+    _terminal.line(f"{'RAM':>9} +{'-' * (wide * len(columns))}")
+    _terminal.line(f"{'':9}  0{len(values) - 1:>{max(wide * len(columns) - 1, 1)}}  layer, as it runs")

@@ -10,7 +10,7 @@ import typer
 
 import sandgrain
 from sandgrain import Explanation, UsageError
-from sandgrain.cli import _out
+from sandgrain.cli import _terminal
 
 EXAMPLE = "Example: sandgrain ops conv_2d --core cortex-m4 --model kws.tflite"
 
@@ -35,18 +35,18 @@ def command(
     else:
         explained = sandgrain.explain_kernels(op, core, model)
         if as_json:
-            _out.emit_json(explained.to_json())
+            _terminal.emit_json(explained.to_json())
         else:
             _print(explained, model)
 
 
 def _list(as_json: bool) -> None:
-    rows = sandgrain.operators()
+    rows = sandgrain.ops()
     if as_json:
-        _out.emit_json({"ops": [asdict(row) for row in rows]})
+        _terminal.emit_json({"ops": [asdict(row) for row in rows]})
         return
     names = sum(len(row.tflite) for row in rows)
-    _out.table(
+    _terminal.table(
         f"{len(rows)} operators, {names} .tflite names (int8)",
         ["operator", ".tflite name", "what it does"],
         [[row.op, ", ".join(row.tflite) or "-", row.summary] for row in rows],
@@ -55,14 +55,14 @@ def _list(as_json: bool) -> None:
 
 
 def _print(explained: Explanation, model: Path | None) -> None:
-    _out.line(f"{explained.op} on {explained.core}, the most specific kernel first")
+    _terminal.line(f"{explained.op} on {explained.core}, the most specific kernel first")
     columns = ["kernel", "runs", "for which layers, or why not"]
-    _out.table("", columns, [[a.kernel, _yes(a.fits), a.why] for a in explained.kernels], fixed=(0, 1))
+    _terminal.table("", columns, [[a.kernel, _yes(a.fits), a.why] for a in explained.kernels], fixed=(0, 1))
     if model is not None and not explained.layers:
-        _out.line(f"\n{model.name} has no layer of {explained.op} after the passes")
+        _terminal.line(f"\n{model.name} has no layer of {explained.op} after the passes")
     for layer in explained.layers:
-        _out.line(f"\n{layer.layer}, {layer.shape}: " + (layer.chosen or "no code, the output is the input's bytes"))
-        _out.table("", columns, [[a.kernel, _yes(a.fits), a.why] for a in layer.answers], fixed=(0, 1))
+        _terminal.line(f"\n{layer.layer}, {layer.shape}: " + (layer.chosen or "no code, the output is the input's bytes"))
+        _terminal.table("", columns, [[a.kernel, _yes(a.fits), a.why] for a in layer.answers], fixed=(0, 1))
 
 
 def _yes(fits: bool) -> str:

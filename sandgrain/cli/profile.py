@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sandgrain.api import compile
-from sandgrain.cli import _out
+import sandgrain
+from sandgrain.cli import _terminal
 
 EXAMPLE = "Example: sandgrain profile kws/"
 
@@ -23,10 +23,10 @@ def command(
 
     Instructions, RAM and stack are emulated; cycles, milliseconds and energy are estimated from them.
     """
-    report = compile.profile(folder, target=target, compiler=compiler)
+    report = sandgrain.profile(folder, target=target, compiler=compiler)
     if as_json:
-        _out.emit_json(report.to_json())
+        _terminal.emit_json(report.to_json())
         return
-    _out.report(report, layers=True)
+    _terminal.report(report, layers=True)
     for figure, source in report.sources.items():
-        _out.line(f"{figure}: {source}")
+        _terminal.line(f"{figure}: {source}")

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from sandgrain.api.quantize import SAMPLES, QuantizeReport, quantize_model
-from sandgrain.cli import _out
-from sandgrain.formats.sources import SUFFIXES
-from sandgrain.quantization import METHODS, Calibration, Options
+import sandgrain
+from sandgrain import QuantizeReport
+from sandgrain.api.compile import SUFFIXES
+from sandgrain.api.quantize import METHODS, SAMPLES
+from sandgrain.cli import _terminal
 
 EXAMPLE = "Example: sandgrain quantize kws_float.tflite --calibration kws.npz -o kws_int8.tflite"
 
@@ -35,34 +36,45 @@ def command(
     int8 samples in the .npz stand for reals by --input-scale and
     --input-zero-point, other integers for themselves.
     """
-    options = Options(Calibration(method, percent), "activations" if equalize else "none", bias_correction)
-    report = quantize_model(
-        model, calibration, out, options=options, test=test, samples=samples,
-        input_scale=input_scale, input_zero_point=input_zero_point,
-    )  # fmt: skip
+    report = sandgrain.quantize(
+        model,
+        calibration,
+        out,
+        method=method,
+        percent=percent,
+        equalize=equalize,
+        bias_correction=bias_correction,
+        samples=samples,
+        test=test,
+        input_scale=input_scale,
+        input_zero_point=input_zero_point,
+    )
     if as_json:
-        _out.emit_json(report.to_json())
+        _terminal.emit_json(report.to_json())
     else:
         _print(report, layers)
 
 
 def _print(report: QuantizeReport, layers: int) -> None:
     compared = report.compared
-    _out.line(f"{report.model}: calibrated on {report.calibrated} samples, {report.options.calibration.method}")
+    _terminal.line(f"{report.model}: calibrated on {report.calibrated} samples, {report.options.calibration.method}")
     where = "that calibration did not see" if report.held_out else "of the calibration"
-    _out.line(f"float against int8 on {compared.samples} samples {where}")
+    _terminal.line(f"float against int8 on {compared.samples} samples {where}")
     if compared.accuracy_float is not None and compared.accuracy_int8 is not None:
-        _out.line(f"  accuracy   float {100 * compared.accuracy_float:.2f} %, int8 {100 * compared.accuracy_int8:.2f} %")
+        _terminal.line(f"  accuracy   float {100 * compared.accuracy_float:.2f} %, int8 {100 * compared.accuracy_int8:.2f} %")
     for k, snr in enumerate(compared.snr_db):
-        _out.line(f"  output {k}   {_out.decibels(snr)} dB signal to noise")
+        _terminal.line(f"  output {k}   {_terminal.decibels(snr)} dB signal to noise")
     if layers:
-        _out.line()
-        _out.table(
+        _terminal.line()
+        _terminal.table(
             "Layers, the worst first (dB: with int8 before it; alone: on exact inputs)",
             ["#", "layer", "dB", "alone", "what to do"],
-            [[str(e.index), e.op, _out.decibels(e.snr_db), _out.decibels(e.alone_db), e.advice] for e in report.layers[:layers]],
+            [
+                [str(e.index), e.op, _terminal.decibels(e.snr_db), _terminal.decibels(e.alone_db), e.advice]
+                for e in report.layers[:layers]
+            ],
             numeric=(0, 2, 3),
             fixed=(1,),
         )
-        _out.line()
-    _out.line(f"wrote {report.out}: {report.int8_bytes} bytes, {report.float_bytes} bytes of float weights before")
+        _terminal.line()
+    _terminal.line(f"wrote {report.out}: {report.int8_bytes} bytes, {report.float_bytes} bytes of float weights before")

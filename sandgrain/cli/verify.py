@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sandgrain.api import compile
-from sandgrain.base.errors import MismatchError
-from sandgrain.cli import _out
+import sandgrain
+from sandgrain import MismatchError
+from sandgrain.cli import _terminal
 
 EXAMPLE = "Example: sandgrain verify kws/ --data kws01.npz --limit 100"
 
@@ -29,11 +29,11 @@ def command(
     The reference interpreter, the build for this computer, the firmware on its emulated core and TensorFlow Lite Micro
     must agree. Where they do not, the first layer that differs is named and the exit code is 4.
     """
-    with _out.progress("verify") as step:
-        verdict = compile.verify(folder, data, limit=limit, on=on, oracle=oracle, progress=step)
+    with _terminal.progress("verify") as step:
+        verdict = sandgrain.verify(folder, data, limit=limit, on=on, oracle=oracle, progress=step)
     if as_json:
-        _out.emit_json(verdict.to_json())
+        _terminal.emit_json(verdict.to_json())
     else:
-        _out.verdict(verdict)
+        _terminal.verdict(verdict)
     if not verdict.identical:
-        raise MismatchError(str(verdict.difference))
+        raise _terminal.answered(MismatchError(str(verdict.difference)))

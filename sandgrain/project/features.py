@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Pipeline
 from sandgrain.frontend.signal import Signal
 from sandgrain.project.file.schema import Data
-from sandgrain.project.inspection import Inspection
+
+if TYPE_CHECKING:
+    from sandgrain.project.inspection import Inspection
 
 
 def windowing_of(data: Data, rate: float) -> Windowing | None:

@@ -17,6 +17,7 @@ from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import plain
 from sandgrain.dataset import ingest, kinds, quality, split
 from sandgrain.dataset.records import SPLITS, Manifest, Record
+from sandgrain.project import features
 from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Data
 
@@ -108,6 +109,11 @@ class Inspection:
         """The largest label over the smallest; None where a label has no record, or there is but one."""
         totals = [c.total for c in self.counts]
         return max(totals) / min(totals) if len(totals) > 1 and min(totals) else None
+
+    @property
+    def features(self) -> str:
+        """What the project's blocks make of a window, or why they cannot; one line."""
+        return features.describe(self)
 
     def to_json(self) -> dict[str, Any]:
         """One plain object, without what names this machine."""

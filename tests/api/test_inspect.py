@@ -116,6 +116,6 @@ def test_compiled_outputs_come_in_the_layout_of_the_framework(tmp_path: Path) ->
     assert made.snr_db is not None and made.snr_db[0] > 30
     assert 10 * np.log10((wanted**2).sum() / ((got - wanted) ** 2).sum()) > 30
     np.savez(tmp_path / "x.npz", x=x[:3])
-    assert made.verify(x[:3]).identical and sandgrain.bundle.verify(tmp_path / "c", tmp_path / "x.npz", on="host").identical
+    assert made.verify(x[:3]).identical and sandgrain.verify(tmp_path / "c", tmp_path / "x.npz", on="host").identical
     with pytest.raises(UsageError, match="the model takes samples of"):
         made.predict(x[:, :1])

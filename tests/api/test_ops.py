@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from sandgrain import UsageError, explain_kernels
 from sandgrain.api.inspect import graphs_of
-from sandgrain.api.ops import Answer, operators
+from sandgrain.api.ops import Answer, ops
 from sandgrain.cli import app
 from sandgrain.compiler.plan import plan
 from sandgrain.device import targets
@@ -27,7 +27,7 @@ def said(*words: str) -> str:
 
 
 def test_every_operator_is_listed_by_its_name_and_summary() -> None:
-    rows = operators()
+    rows = ops()
     assert [row.op for row in rows] == sorted(OPS)
     assert all(row.summary for row in rows)
     assert next(row for row in rows if row.op == "conv_2d").tflite == ("CONV_2D",)

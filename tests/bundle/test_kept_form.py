@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sandgrain.api import bring, compile
+import sandgrain
+from sandgrain.api import _bring as bring
 from sandgrain.bundle import store
 from sandgrain.formats import text
 from sandgrain.formats.tflite import read
@@ -50,7 +51,7 @@ def test_what_is_compiled_is_what_the_kept_bytes_read_as() -> None:
 @pytest.mark.parametrize("writable", [True, False])
 def test_a_bundle_knows_the_order_from_its_model_and_not_from_its_facts(writable: bool, tmp_path: Path) -> None:
     original = graph("max_pool_2d" if writable else unwritable())
-    made = compile.compile(original, out=tmp_path / "out", target="host", measure=False)
+    made = sandgrain.compile(original, out=tmp_path / "out", target="host", measure=False)
     name = "model.tflite" if writable else "model.txt"
     assert (tmp_path / "out" / "proof" / name).is_file()
     assert "channels_first" not in (tmp_path / "out" / "proof" / "build.json").read_text()
@@ -72,5 +73,5 @@ def test_a_model_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     bring.bring(model, "m")
     brought = len(reads)
     reads.clear()
-    compile.compile(model, out=tmp_path / "out", target="host", measure=False)
+    sandgrain.compile(model, out=tmp_path / "out", target="host", measure=False)
     assert len(reads) == brought

@@ -26,9 +26,19 @@ def build(place: Path, compiler: str, opt: str) -> Path:
     return place / "program"
 
 
-@pytest.mark.parametrize(("compiler", "opt", "arena"), [("gcc", "-O1", "static"), ("clang", "-O1", "caller")])
-def test_every_op_and_model_runs_clean_and_right(compiler: str, opt: str, arena: str, tmp_path: Path) -> None:
-    made = sources((), arena=arena)
+@pytest.mark.parametrize(
+    ("compiler", "opt", "arena", "features"),
+    [
+        ("gcc", "-O1", "static", ""),
+        ("clang", "-O1", "caller", ""),
+        ("gcc", "-O1", "caller", "dsp"),
+        ("gcc", "-O1", "caller", "mve"),
+        ("gcc", "-O3", "static", "dsp"),  # with the optimizations that rely on the rules on aliasing
+    ],
+)
+def test_every_op_and_model_runs_clean_and_right(compiler: str, opt: str, arena: str, features: str, tmp_path: Path) -> None:
+    """`features`: the plain C form of the kernels for cores with DSP or Helium, which differs from them in the inner blocks alone."""
+    made = sources(features.split(), whole=not features, arena=arena)
     write(made, tmp_path)
     (tmp_path / "main.c").write_text(driver(made), "ascii")
     program = build(tmp_path, compiler, opt)

@@ -16,6 +16,7 @@ from tests.support.c_programs import STRICT, host_compilers, run_compiler, sourc
 from tests.support.toy_firmware import COMPILED
 
 OPT = ("-O0", "-O2", "-Os")
+ALIASING = ("-O3", "-fstrict-aliasing", "-Wstrict-aliasing=2", "-Wcast-align")  # what a user's own flags may say
 
 
 @cache
@@ -39,6 +40,24 @@ def test_no_compiler_of_this_computer_has_a_warning(compiler: str, opt: str, tmp
         pytest.skip(f"{compiler} is not installed")
     place = folder(frozenset(), whole=opt == "-O2")
     assert run_compiler([*command, *STRICT, opt, "-c", "all.c", "-o", str(tmp_path / "all.o")], place) == ""
+
+
+@pytest.mark.parametrize("features", ["", "dsp", "mve"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang", "zig"])
+def test_no_cast_breaks_the_rules_on_aliasing_and_alignment(compiler: str, features: str, tmp_path: Path) -> None:
+    """The kernels for cores with DSP and Helium have a plain C form, which any computer compiles."""
+    command = host_compilers().get(compiler)
+    if command is None:
+        pytest.skip(f"{compiler} is not installed")
+    place = folder(frozenset(features.split()))
+    assert run_compiler([*command, *STRICT, *ALIASING, "-c", "all.c", "-o", str(tmp_path / "all.o")], place) == ""
+
+
+def test_a_cast_that_breaks_the_rules_would_be_seen(tmp_path: Path) -> None:
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    (tmp_path / "bad.c").write_text("float f(int x);\nfloat f(int x) { return *(float *)&x; }\n")
+    assert "strict-aliasing" in run_compiler(["gcc", *STRICT, *ALIASING, "-c", "bad.c"], tmp_path)
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

@@ -10,7 +10,7 @@ import pytest
 
 from sandgrain.bundle import measure
 from sandgrain.bundle.report import LayerReport, Report
-from sandgrain.cli import _out
+from sandgrain.cli import _terminal
 from sandgrain.device import targets
 from sandgrain.device.cost.cycles import Cost
 from sandgrain.device.run.trace import Trace
@@ -50,7 +50,7 @@ def test_the_error_stands_beside_the_number(capsys: pytest.CaptureFixture[str]) 
     report = emulated(targets.load("nucleo-l4r5zi"))
     assert report.cycles_error == report.to_json()["cycles_error"] == 0.20
     assert "x 1.31 for memory, +-20 % (measured: four CMSIS-NN models on this board" in report.sources["cycles"]
-    _out.report(report, layers=False)
+    _terminal.report(report, layers=False)
     shown = " ".join(capsys.readouterr().out.split())
     assert "cycles 550 estimated, +-20 %; 420 without wait states" in shown
 
@@ -59,7 +59,7 @@ def test_a_board_without_a_factor_says_that_nobody_checked(capsys: pytest.Captur
     report = emulated(targets.load("portenta-h7"))
     assert report.cycles_error is None and report.cycles == report.cycles_zero_wait
     assert "not checked" in report.sources["cycles"]
-    _out.report(report, layers=False)
+    _terminal.report(report, layers=False)
     assert "no wait states; not checked on this board" in " ".join(capsys.readouterr().out.split())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandgrain.api import compile
+import sandgrain as api
 from sandgrain.base.errors import BudgetError
 from sandgrain.bundle import budget
 from sandgrain.bundle.budget import Limits
@@ -23,7 +23,7 @@ DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return compile.compile(DIGITS, target="microbit-v2", out=tmp_path_factory.mktemp("budget") / "out").report
+    return api.compile(DIGITS, target="microbit-v2", out=tmp_path_factory.mktemp("budget") / "out").report
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_firmware_that_does_not_fit_its_board_exits_with_3(
     board, load = small(ram, flash), targets.load
     monkeypatch.setattr(targets, "load", lambda name: board if name == board.name else load(name))
     with pytest.raises(BudgetError, match=rf"^{what} .*small-board") as caught:
-        compile.compile(DIGITS, target="small-board", out=tmp_path / "out")
+        api.compile(DIGITS, target="small-board", out=tmp_path / "out")
     assert caught.value.exit_code == 3 and "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 

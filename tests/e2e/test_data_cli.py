@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sandgrain.api import project
+import sandgrain as api
 from sandgrain.base.errors import UsageError
 from tests.conftest import ROOT
 from tests.dataset.test_quality import voice, whole
@@ -56,12 +56,12 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def looked(place: Path) -> dict[str, Any]:
     """What `sandgrain data --json` prints, without another process; one that reads is enough for so few files."""
-    return project.inspect_data(place, workers=1).to_json()
+    return api.data(place, workers=1).to_json()
 
 
 def refused(place: Path) -> str:
     with pytest.raises(UsageError) as caught:
-        project.inspect_data(place, workers=1)
+        api.data(place, workers=1)
     return str(caught.value)
 
 
@@ -151,7 +151,7 @@ def test_the_page_has_pictures_and_a_map_of_the_features(faulty: Path, tmp_path:
 
 def test_a_page_that_cannot_be_written_leaves_nothing(faulty: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--html"):
-        project.inspect_data(faulty, html=tmp_path / "none" / "page.html", workers=1)
+        api.data(faulty, html=tmp_path / "none" / "page.html", workers=1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -162,7 +162,7 @@ def test_init_and_data_say_in_one_line_what_is_missing(tmp_path: Path) -> None:
     assert "sandgrain init" in done.line and json.loads(done.out)["exit_code"] == done.code == 2
     assert "no WAV" in sandgrain("init", ".", cwd=place).line
     with pytest.raises(UsageError, match="name the folder"):
-        project.init_project(place / "nowhere")
+        api.init(place / "nowhere")
     (place / "sandgrain.toml").write_text('[data]\npath = "nowhere"\nkind = "audio"\n')
     assert "SANDGRAIN_DATA" in refused(place)
     assert [p.name for p in place.iterdir()] == ["sandgrain.toml"], "a project without data leaves nothing behind"

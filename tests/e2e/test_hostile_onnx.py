@@ -16,7 +16,7 @@ onnx = pytest.importorskip("onnx", reason="needs ONNX: pip install 'sandgrain[on
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which makes the models that are mutated")
 from onnx import helper  # noqa: E402
 
-from sandgrain.api import bring  # noqa: E402
+from sandgrain.api import _bring as bring  # noqa: E402
 from sandgrain.base.errors import ModelError, SandgrainError  # noqa: E402
 from sandgrain.formats.onnx import child  # noqa: E402
 from sandgrain.formats.onnx.checked import Checker  # noqa: E402

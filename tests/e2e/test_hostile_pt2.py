@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
 
-from sandgrain.api import bring
+from sandgrain.api import _bring as bring
 from sandgrain.base.errors import SandgrainError
 from tests.support.command import sandgrain
 from tests.support.hostile_archives import SECONDS, Trap, complaint, members, packed, tried

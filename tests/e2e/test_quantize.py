@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sandgrain.api import compare
-from sandgrain.api.quantize import quantize_model
+import sandgrain as api
+from sandgrain.api import _compare as compare
 from sandgrain.base.errors import SandgrainError
 from sandgrain.compiler import passes
 from sandgrain.formats.tflite import read
@@ -76,7 +76,7 @@ def test_json_is_one_object(folder: Path) -> None:
 
 def test_the_same_call_writes_the_same_bytes(folder: Path) -> None:
     for name in ("one.tflite", "two.tflite"):
-        quantize_model(folder / "net.tflite", folder / "net.npz", folder / name)
+        api.quantize(folder / "net.tflite", folder / "net.npz", folder / name)
     assert (folder / "one.tflite").read_bytes() == (folder / "two.tflite").read_bytes()
 
 
@@ -88,11 +88,11 @@ def test_a_refusal_is_one_line_and_writes_nothing(folder: Path) -> None:
 
 
 def refusal(folder: Path, **changes: Any) -> str:
-    """What `quantize_model` says; nothing is written."""
+    """What `quantize` says; nothing is written."""
     given = {"model": folder / "net.tflite", "calibration": folder / "net.npz", "out": folder / "new.tflite"} | changes
     before = tree(folder)
     with pytest.raises(SandgrainError) as error:
-        quantize_model(**given)
+        api.quantize(**given)
     assert tree(folder) == before
     return str(error.value)
 
@@ -129,7 +129,7 @@ def test_samples_that_do_not_fit_are_refused(folder: Path, tmp_path: Path, array
 
 
 def test_an_int8_model_is_refused(folder: Path) -> None:
-    quantize_model(folder / "net.tflite", folder / "net.npz", folder / "int8.tflite")
+    api.quantize(folder / "net.tflite", folder / "net.npz", folder / "int8.tflite")
     assert "is not a float model; it is quantized already" in refusal(folder, model=folder / "int8.tflite")
 
 
@@ -137,7 +137,7 @@ def test_int8_samples_are_read_by_the_given_scale(folder: Path, tmp_path: Path) 
     x = np.load(folder / "net.npz")["x"]
     given = per_tensor(0.03, 5)
     np.savez(tmp_path / "whole.npz", x=to_int8(x, given))
-    quantize_model(folder / "net.tflite", tmp_path / "whole.npz", tmp_path / "y.tflite", input_scale=0.03, input_zero_point=5)
+    api.quantize(folder / "net.tflite", tmp_path / "whole.npz", tmp_path / "y.tflite", input_scale=0.03, input_zero_point=5)
     made = read.read((tmp_path / "y.tflite").read_bytes(), "y")
     assert made.tensors[made.inputs[0]].quant == given
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from sandgrain.api import compile
+import sandgrain
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UnsupportedError
 from sandgrain.bundle import on_host, store
@@ -57,7 +57,7 @@ def compiled(name: str, target: str = "cortex-m4") -> Compiled:
 def measured(name: str) -> Report:
     shared_model(name)
     with tempfile.TemporaryDirectory() as folder:
-        return compile.compile(MODELS / f"{name}.tflite", target="nucleo-l4r5zi", out=Path(folder) / "out").report
+        return sandgrain.compile(MODELS / f"{name}.tflite", target="nucleo-l4r5zi", out=Path(folder) / "out").report
 
 
 @cache
@@ -129,8 +129,8 @@ def test_real_keyword_inputs_equal_everywhere_on_the_emulated_m4(tmp_path: Path)
     """32 inputs: reference, host build, emulated firmware and, where its wheel is installed, TFLM."""
     data = shared_data("kws01.npz")
     shared_model("kws_ref_model")
-    compile.compile(MODELS / "kws_ref_model.tflite", target="nucleo-l4r5zi", out=tmp_path / "kws", measure=False)
-    verdict = compile.verify(tmp_path / "kws", data, limit=32, on="emulator")
+    sandgrain.compile(MODELS / "kws_ref_model.tflite", target="nucleo-l4r5zi", out=tmp_path / "kws", measure=False)
+    verdict = sandgrain.verify(tmp_path / "kws", data, limit=32, on="emulator")
     assert verdict.identical and verdict.samples == 32
     assert verdict.compared["emulator"] == verdict.compared["host"] == 32
     assert verdict.accuracy is not None and verdict.accuracy >= 0.85  # 32 inputs: each is 3 %
@@ -176,7 +176,7 @@ def test_layers_add_up_to_the_total(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_of_a_shared_model_reads_back_unedited(name: str, tmp_path: Path) -> None:
     shared_model(name)
-    compile.compile(MODELS / f"{name}.tflite", target="cortex-m7", out=tmp_path / "out", measure=False)
+    sandgrain.compile(MODELS / f"{name}.tflite", target="cortex-m7", out=tmp_path / "out", measure=False)
     again = store.load_bundle(tmp_path / "out")
     assert not again.edited
     assert again.compiled.source.build_id in (again.folder / again.compiled.source.options.h_file).read_text()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sandgrain.api import compile
+import sandgrain as api
 from sandgrain.base.errors import RunError
 from sandgrain.device import targets
 from tests.conftest import ROOT
@@ -25,7 +25,7 @@ END = f"{BOARD.ram_base + BOARD.ram_bytes:#010x}"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("verify") / "digits"
-    compile.compile(DIGITS, target=BOARD.name, out=folder, measure=False)
+    api.compile(DIGITS, target=BOARD.name, out=folder, measure=False)
     return folder
 
 
@@ -60,7 +60,7 @@ def put_in_layer(bundle: Path, index: int, code: str, before: str = "") -> None:
 
 
 def test_an_untouched_bundle_is_identical_everywhere(bundle: Path) -> None:
-    verdict = compile.verify(bundle, IMAGES, limit=30)
+    verdict = api.verify(bundle, IMAGES, limit=30)
     assert verdict.identical and verdict.difference is None
     assert set(verdict.compared) >= {"host", "emulator"} and set(verdict.compared.values()) == {30}
     assert verdict.accuracy is not None and verdict.accuracy > 0.95
@@ -70,7 +70,7 @@ def test_an_untouched_bundle_is_identical_everywhere(bundle: Path) -> None:
 @pytest.mark.parametrize("index", [0, 2, 4, 8])
 def test_a_changed_constant_is_traced_to_its_layer(index: int, on: str, bundle: Path) -> None:
     change_weights(bundle, index, 3)
-    verdict = compile.verify(bundle, IMAGES, limit=5, on=on)
+    verdict = api.verify(bundle, IMAGES, limit=5, on=on)
     assert not verdict.identical and verdict.difference is not None
     assert (verdict.difference.layer, verdict.difference.op) == (index, dict(layers(bundle))[index])
     assert verdict.difference.runner == on
@@ -87,13 +87,13 @@ def test_a_changed_kernel_is_traced_to_the_first_layer_that_uses_it(on: str, bun
     head = re.search(r"static inline void sg_max_pool_2d_s8\(.*?\)\n{\n", text, re.DOTALL)
     assert head is not None
     path.write_text(text.replace(head[0], head[0] + "    out[0] = 0;\n    if (out[0] == 0) {\n        return;\n    }\n"))
-    verdict = compile.verify(bundle, IMAGES, limit=2, on=on)
+    verdict = api.verify(bundle, IMAGES, limit=2, on=on)
     assert verdict.difference is not None and verdict.difference.op == "max_pool_2d"
 
 
 def test_a_difference_on_the_device_alone_is_found_there(bundle: Path) -> None:
     put_in_layer(bundle, 5, "    for (uint32_t i = 0; i < DIGITS_ARENA_BYTES; i++) {\n        arena[i] ^= 0x40;\n    }")
-    verdict = compile.verify(bundle, IMAGES, limit=3)
+    verdict = api.verify(bundle, IMAGES, limit=3)
     assert verdict.compared["host"] == 3 and verdict.compared["emulator"] < 3
     assert verdict.difference is not None and verdict.difference.runner == "emulator" and verdict.difference.layer == 5
 
@@ -107,7 +107,7 @@ def test_the_difference_names_sample_element_and_both_values(bundle: Path) -> No
     images = np.load(IMAGES)["x"][:40]
     np.savez(bundle.parent / "x.npz", x=images)
     lit = [k for k, image in enumerate(images) if image.reshape(-1)[27] > 0]
-    verdict = compile.verify(bundle, bundle.parent / "x.npz", on="host")
+    verdict = api.verify(bundle, bundle.parent / "x.npz", on="host")
     difference = verdict.difference
     assert difference is not None and verdict.compared["host"] == 40 - len(lit)
     assert (difference.sample, difference.element, difference.layer) == (lit[0], 3, None)
@@ -118,26 +118,26 @@ def test_the_difference_names_sample_element_and_both_values(bundle: Path) -> No
 def test_a_write_outside_memory_is_reported_by_function_and_layer(index: int, bundle: Path) -> None:
     put_in_layer(bundle, index, f"    *(volatile uint8_t *)(uintptr_t){STRAY}u = 1;")
     with pytest.raises(RunError, match=rf"digits_layer_{index}\b.*write to {STRAY}, which is outside the memory of {BOARD.name}"):
-        compile.verify(bundle, IMAGES, limit=1)
+        api.verify(bundle, IMAGES, limit=1)
 
 
 def test_a_stray_write_in_a_helper_names_the_layer_that_called_it(bundle: Path) -> None:
     helper = f"static SG_NOINLINE void helper(void);\nstatic SG_NOINLINE void helper(void) {{ *(volatile uint8_t *)(uintptr_t){STRAY}u = 1; }}"
     put_in_layer(bundle, 3, "    helper();", before=f"#ifdef __arm__\n{helper}\n#endif")
     with pytest.raises(RunError, match=rf"helper.*layer 3.*write to {STRAY}"):
-        compile.verify(bundle, IMAGES, limit=1)
+        api.verify(bundle, IMAGES, limit=1)
 
 
 def test_a_read_past_the_end_of_memory_is_reported(bundle: Path) -> None:
     put_in_layer(bundle, 4, "    for (uint32_t i = 0; ; i += 64) {\n        arena[0] ^= ((volatile uint8_t *)arena)[i];\n    }")
     with pytest.raises(RunError, match=rf"digits_layer_4\b.*read of {END}, which is outside the memory"):
-        compile.verify(bundle, IMAGES, limit=1)
+        api.verify(bundle, IMAGES, limit=1)
 
 
 def test_a_write_to_flash_is_reported(bundle: Path) -> None:
     put_in_layer(bundle, 2, "    *(volatile uint8_t *)(uintptr_t)&digits_p2 = 1;")
     with pytest.raises(RunError, match=rf"digits_layer_2\b.*write to .*flash of {BOARD.name}"):
-        compile.verify(bundle, IMAGES, limit=1)
+        api.verify(bundle, IMAGES, limit=1)
 
 
 def test_a_fault_exits_with_5_and_a_difference_with_4(bundle: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandgrain.api.export import export_model
+from sandgrain.api.export import export
 from sandgrain.formats import text
 from sandgrain.formats.tflite import write
 from sandgrain.graph.ops import OPS
@@ -23,7 +23,7 @@ def source(tmp_path: Path) -> tuple[Path, bytes]:
     """An exported source, and the .tflite that it holds."""
     graph = OPS["conv_2d"].sample(SeededDraw(2))
     (tmp_path / "model.txt").write_bytes(text.write(graph))
-    report = export_model(tmp_path / "model.txt", tmp_path / "model data.cc")
+    report = export(tmp_path / "model.txt", tmp_path / "model data.cc")
     assert [f.name for f in report.files] == ["model data.cc", "model data.h"]
     graph = text.read((tmp_path / "model.txt").read_bytes(), "model")
     return tmp_path / "model data.cc", write.write(graph)
@@ -56,5 +56,5 @@ def test_it_compiles_clean_and_is_aligned(source: tuple[Path, bytes], tmp_path: 
 def test_the_same_model_gives_the_same_source(source: tuple[Path, bytes], tmp_path: Path) -> None:
     path, _ = source
     first = path.read_bytes(), path.with_suffix(".h").read_bytes()
-    export_model(tmp_path / "model.txt", path)
+    export(tmp_path / "model.txt", path)
     assert first == (path.read_bytes(), path.with_suffix(".h").read_bytes())

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from typer.testing import CliRunner, Result
 
-from sandgrain.api import compile
-from sandgrain.api.export import export_model
+import sandgrain as api
+from sandgrain.api.export import export
 from sandgrain.base.errors import SandgrainError, UnsupportedError, UsageError
 from sandgrain.cli import app
 from sandgrain.formats.tflite import read
@@ -50,7 +50,7 @@ def test_a_float_model_becomes_int8_and_the_cost_is_said(folder: Path, monkeypat
 
 @needs_tflm
 def test_int16_is_16x8(folder: Path) -> None:
-    report = export_model(folder / "net.tflite", folder / "out.tflite", calibration=folder / "net.npz", kind="int16")
+    report = export(folder / "net.tflite", folder / "out.tflite", calibration=folder / "net.npz", kind="int16")
     assert report.snr_db is not None and report.snr_db[0] > 35
     model = root((folder / "out.tflite").read_bytes(), b"TFL3")
     types = {t.type for t in raw_tensors(model.tables(2)[0].tables(0), model.tables(4))}
@@ -59,12 +59,12 @@ def test_int16_is_16x8(folder: Path) -> None:
 
 def test_floats_stay_floats_without_samples(folder: Path) -> None:
     for name in ("out.tflite", "out.onnx", "out.cc"):
-        assert export_model(folder / "net.tflite", folder / name, kind="float").kind == "float"
+        assert export(folder / "net.tflite", folder / name, kind="float").kind == "float"
     assert (folder / "out.tflite").read_bytes() == writer.write(read.read_float((folder / "net.tflite").read_bytes(), "net"))
 
 
 def test_an_int8_model_becomes_qdq_onnx(folder: Path) -> None:
-    report = export_model(folder / "int8.tflite", folder / "out.onnx")
+    report = export(folder / "int8.tflite", folder / "out.onnx")
     assert report.snr_db is None and report.size == (folder / "out.onnx").stat().st_size
     kinds = {n.op_type for n in onnx.load(folder / "out.onnx").graph.node}
     assert {"QuantizeLinear", "DequantizeLinear", "Conv", "Softmax"} <= kinds
@@ -79,14 +79,14 @@ def test_who_gets_qdq_onnx_is_told_of_processors_whose_sums_saturate(folder: Pat
     (note,) = notes("int8.tflite", "-o", "out.onnx")
     assert "without VNNI" in note and "session.x64quantprecision to 1" in note
     assert notes("int8.tflite", "-o", "out.tflite") == notes("net.tflite", "--as", "float", "-o", "out.onnx") == []
-    assert export_model(folder / "int8.tflite", folder / "out.onnx").to_json()["note"].split() == note.split()
-    assert export_model(folder / "int8.tflite", folder / "out.tflite").to_json()["note"] is None
+    assert export(folder / "int8.tflite", folder / "out.onnx").to_json()["note"].split() == note.split()
+    assert export(folder / "int8.tflite", folder / "out.tflite").to_json()["note"] is None
 
 
 def test_a_compiled_folder_is_a_model(folder: Path) -> None:
-    compile.compile(folder / "int8.tflite", out=folder / "bundle", measure=False)
-    export_model(folder / "bundle", folder / "out.tflite")
-    export_model(folder / "int8.tflite", folder / "same.tflite")
+    api.compile(folder / "int8.tflite", out=folder / "bundle", measure=False)
+    export(folder / "bundle", folder / "out.tflite")
+    export(folder / "int8.tflite", folder / "same.tflite")
     again, same = (read.load(folder / name) for name in ("out.tflite", "same.tflite"))
     assert [n.op for n in again.nodes] == [n.op for n in same.nodes]
     assert all(
@@ -118,7 +118,7 @@ def test_what_cannot_be_exported_leaves_the_folder_as_it_was(
     monkeypatch.chdir(folder)
     before = tree(folder)
     with pytest.raises(SandgrainError) as caught:
-        export_model(paths[0], paths[1], **options)  # type: ignore[arg-type]
+        export(paths[0], paths[1], **options)  # type: ignore[arg-type]
     assert said in str(caught.value) and "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
     assert tree(folder) == before
@@ -127,7 +127,7 @@ def test_what_cannot_be_exported_leaves_the_folder_as_it_was(
 def test_a_header_that_cannot_be_written_leaves_no_source(folder: Path) -> None:
     (folder / "out.h").mkdir()
     with pytest.raises(UsageError, match=r"out\.h: .*; name a file that can be written"):
-        export_model(folder / "int8.tflite", folder / "out.cc")
+        export(folder / "int8.tflite", folder / "out.cc")
     assert not (folder / "out.cc").exists()
 
 
@@ -136,8 +136,8 @@ def test_a_model_that_no_tflite_can_hold_goes_to_onnx(folder: Path) -> None:
     x = net.node("gelu", (0,), (1, 4, 8), approximate=False)
     graph = net.graph(net.dense(x, 3))
     with pytest.raises(UnsupportedError, match=r"gelu_0 \(gelu\): .tflite has no gelu; use ReLU"):
-        export_model(graph, folder / "out.tflite", kind="float")
-    export_model(graph, folder / "out.onnx", calibration=net.samples(20))
+        export(graph, folder / "out.tflite", kind="float")
+    export(graph, folder / "out.onnx", calibration=net.samples(20))
     assert "Erf" in {n.op_type for n in onnx.load(folder / "out.onnx").graph.node}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sandgrain.api import compare
+from sandgrain.api import _compare as compare
 from sandgrain.api.export import int16_snr
 from sandgrain.base.errors import UnsupportedError, UsageError
 from sandgrain.bundle.samples import DataSet

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from sandgrain.api import bring
+from sandgrain.api import _bring as bring
 from sandgrain.base.errors import UnsupportedError
 from sandgrain.formats.onnx import write as exporter
 from sandgrain.formats.tflite import read

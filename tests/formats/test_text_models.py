@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sandgrain.api import compile
+import sandgrain
 from sandgrain.base.errors import ModelError, SandgrainError, UnsupportedError, UsageError
 from sandgrain.bundle import store
 from sandgrain.compiler import passes
@@ -31,12 +31,12 @@ def nearest() -> Graph:
 
 
 def test_a_graph_is_compiled_proven_and_verified(tmp_path: Path) -> None:
-    made = compile.compile(nearest(), out=tmp_path / "out", name="near", threshold=-7, optimize="size", measure=False)
+    made = sandgrain.compile(nearest(), out=tmp_path / "out", name="near", threshold=-7, optimize="size", measure=False)
     assert (made.folder / "proof" / "model.txt").read_bytes() == text.write(nearest())
     bundle = store.load_bundle(made.folder)
     assert bundle.compiled.source.options.threshold == -7 and not bundle.edited
     assert "#define NEAR_THRESHOLD (-7)\n" in (made.folder / "near.h").read_text()
-    verdict = compile.verify(made.folder, limit=3)
+    verdict = sandgrain.verify(made.folder, limit=3)
     assert verdict.identical and "emulator" in verdict.compared and verdict.scores is not None and len(verdict.scores) == 3
     assert verdict.notes == ("not compared with TensorFlow Lite Micro: it has no such model",)
 
@@ -44,22 +44,22 @@ def test_a_graph_is_compiled_proven_and_verified(tmp_path: Path) -> None:
 def test_a_file_with_text_is_a_model(tmp_path: Path) -> None:
     path = tmp_path / "near.sgt"
     path.write_bytes(text.write(nearest()))
-    made = compile.compile(path, out=tmp_path / "out", measure=False)
+    made = sandgrain.compile(path, out=tmp_path / "out", measure=False)
     assert made.report.name == "near" and (made.folder / "proof" / "model.txt").is_file()
 
 
 def test_a_threshold_needs_a_score(tmp_path: Path) -> None:
     graph = OPS["relu"].sample(SeededDraw(0))
     with pytest.raises(UsageError, match="a threshold for an output int8"):
-        compile.compile(graph, out=tmp_path / "out", threshold=3, measure=False)
+        sandgrain.compile(graph, out=tmp_path / "out", threshold=3, measure=False)
     with pytest.raises(UsageError, match="choose an int32 number"):
-        compile.compile(nearest(), out=tmp_path / "out", threshold=1 << 31, measure=False)
+        sandgrain.compile(nearest(), out=tmp_path / "out", threshold=1 << 31, measure=False)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("value", ['"12"', "1.5", "true", "99999999999"])
 def test_a_threshold_that_is_none_makes_the_bundle_unusable(value: str, tmp_path: Path) -> None:
-    made = compile.compile(nearest(), out=tmp_path / "out", threshold=3, measure=False)
+    made = sandgrain.compile(nearest(), out=tmp_path / "out", threshold=3, measure=False)
     path = made.folder / "proof" / "build.json"
     facts = json.loads(path.read_text())
     path.write_text(json.dumps({**facts, "threshold": json.loads(value)}))

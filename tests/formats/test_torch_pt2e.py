@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgra
 pytest.importorskip("torchao", reason="needs torchao: pip install 'sandgrain[test]'")
 from torch import nn  # noqa: E402
 
-from sandgrain.api import bring  # noqa: E402
+from sandgrain.api import _bring as bring  # noqa: E402
 from sandgrain.base.errors import UnsupportedError  # noqa: E402
 from sandgrain.formats import sources  # noqa: E402
 from sandgrain.graph import interpret  # noqa: E402

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sandgrain.api import compile
+import sandgrain
 from sandgrain.base.errors import SandgrainError, UsageError
 from sandgrain.bundle import features_in_c
 from sandgrain.frontend.blocks import BLOCKS, parse
@@ -65,9 +65,9 @@ def test_features_have_mean_zero_and_deviation_one(front: FrontEnd) -> None:
 
 
 def test_the_firmware_gives_the_references_features_whole_and_as_a_stream(front: FrontEnd, tmp_path: Path) -> None:
-    compile.compile(None, features=front, target="nucleo-l4r5zi", out=tmp_path / "c", optimize="speed")
+    sandgrain.compile(None, features=front, target="nucleo-l4r5zi", out=tmp_path / "c", optimize="speed")
     np.savez(tmp_path / "x.npz", x=windows_of(front.pipeline.signal, 6)[:, np.newaxis])
-    verdict = compile.verify(tmp_path / "c", tmp_path / "x.npz")
+    verdict = sandgrain.verify(tmp_path / "c", tmp_path / "x.npz")
     assert verdict.identical, verdict.difference
     assert set(verdict.compared) == {"host", "emulator", *(["stream"] if front.stride else [])}
 
@@ -121,7 +121,7 @@ def test_a_stream_that_cannot_be_says_why(tmp_path: Path) -> None:
     pipeline = Pipeline(AUDIO, parse([{"block": "log-mel", "peak": True}]))
     front = FrontEnd(pipeline, Normalization((0.0,), (1.0,)), 800)
     with pytest.raises(SandgrainError, match="peak = false"):
-        compile.compile(None, features=front, out=tmp_path / "c", measure=False)
+        sandgrain.compile(None, features=front, out=tmp_path / "c", measure=False)
 
 
 def test_a_model_that_was_trained_on_other_features_is_refused() -> None:

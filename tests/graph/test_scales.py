@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sandgrain.api import bring
+from sandgrain.api import _bring as bring
 from sandgrain.base.errors import ModelError
 from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs

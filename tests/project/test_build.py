@@ -143,7 +143,7 @@ def test_another_clock_changes_the_time_and_not_the_energy(waves: Built[Classes]
 
 
 def test_a_report_survives_the_store(waves: Built[Classes]) -> None:
-    assert firmware.report_of(json.loads(json.dumps(waves.report.to_json()))) == waves.report
+    assert Report.from_json(json.loads(json.dumps(waves.report.to_json()))) == waves.report
 
 
 # --- the example ---------------------------------------------------------------------------------------------------------

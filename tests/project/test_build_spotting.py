@@ -78,7 +78,8 @@ def test_whether_a_bundle_decides_is_asked_of_its_graph(chirps: Built[Classes], 
     assert listening.decides and spotting.applies(run_, listening)
     source = bundle.compiled.source
     alone = replace(source, plan=replace(source.plan, stream=None))  # as where the whole window is needed at once
-    silent = replace(bundle, folder=tmp_path, compiled=replace(bundle.compiled, source=alone))
+    build = replace(bundle.build, folder=tmp_path, compiled=replace(bundle.compiled, source=alone))
+    silent = replace(bundle, build=build)
     for name in ("chirps.h", "model.h"):
         (tmp_path / name).write_text("/* chirps_decide( is not here */\n")
     mute = firmware.Firmware(tmp_path, silent, chirps.report)

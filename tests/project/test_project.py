@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sandgrain.api import project as api
+import sandgrain as api
 from sandgrain.base.errors import UsageError
 from sandgrain.dataset import manifest, readers
 from sandgrain.dataset.readers import csv, keys_of, make_layout
@@ -204,7 +204,7 @@ def test_data_is_looked_for_beside_the_file_and_then_below_the_variable(tmp_path
 def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'sandgrain\[data\]'"):
-        api.inspect_data(".")
+        api.data(".")
 
 
 # --- docs and examples ---------------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def wav(path: Path, seconds: float = 0.5, rate: int = 8000) -> None:
 
 def started(folder: Path, data: Path) -> Project:
     """What `init` writes about `data`."""
-    api.init_project(data, out=folder / "sandgrain.toml")
+    api.init(data, out=folder / "sandgrain.toml")
     return load(folder).project
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.api import bring
+from sandgrain.api import _bring as bring
 from sandgrain.base.errors import SandgrainError
 from sandgrain.compiler import passes
 from sandgrain.formats import sources

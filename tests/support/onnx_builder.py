@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sandgrain.api import bring
+from sandgrain.api import _bring as bring
 from sandgrain.graph import reals
 from sandgrain.graph.ir import Array, Graph
 from tests.support.onnx_oracle import session

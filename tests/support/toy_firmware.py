@@ -11,7 +11,7 @@ import numpy as np
 from sandgrain.device import targets
 from sandgrain.device.toolchain import Extras, Toolchain, available_compilers, build_firmware
 
-TOY = Path(__file__).parent / "e2e" / "toy" / "harness.c"
+TOY = Path(__file__).parents[1] / "e2e" / "toy" / "harness.c"
 EMULATED = tuple(name for name in targets.cores() if targets.load_core(name).emulator == "unicorn")
 COMPILED = tuple(name for name in targets.cores() if targets.load_core(name).runs_firmware)
 _WEIGHTS = (1, -2, 3, -4, 5, -6, 7, -8)

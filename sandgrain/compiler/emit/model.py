@@ -57,6 +57,19 @@ class Source:
 
 def generate(plan: Plan, options: Options) -> Source:
     """The C of a plan. Depends on nothing but its arguments."""
+    draft, tables = _draft(plan, options)
+    body = _body(draft, tables)
+    build_id = hashlib.sha256((body + _header(draft)).encode()).hexdigest()[:16]
+    draft = replace(draft, build_id=build_id)
+    return replace(draft, header=_header(draft), body=body)
+
+
+def outline(plan: Plan, options: Options) -> Source:
+    """What `generate` makes of a plan but for `header`, `body` and `build_id`, which are empty: in a tenth of the time."""
+    return _draft(plan, options)[0]
+
+
+def _draft(plan: Plan, options: Options) -> tuple[Source, Tables]:
     ctext.check_identifier(options.name)
     if options.section is not None:
         ctext.check_section(options.section)
@@ -71,11 +84,7 @@ def generate(plan: Plan, options: Options) -> Source:
     streamed = () if stream is None else (*stream.filters, *stream.rows, *(() if stream.frame is None else (stream.frame,)))
     emitter = Emitter(plan, options.name, streamed)
     layers, tables = emitter.layers(), emitter.tables
-    draft = Source(options, plan, "", "", tuple(layers), tables.nbytes, "")
-    body = _body(draft, tables)
-    build_id = hashlib.sha256((body + _header(draft)).encode()).hexdigest()[:16]
-    draft = replace(draft, build_id=build_id)
-    return replace(draft, header=_header(draft), body=body)
+    return Source(options, plan, "", "", tuple(layers), tables.nbytes, ""), tables
 
 
 def _decides(source: Source) -> bool:

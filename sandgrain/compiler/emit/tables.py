@@ -14,7 +14,7 @@ class Tables:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._names: dict[tuple[str, bytes], str] = {}
-        self._texts: list[str] = []
+        self._arrays: list[tuple[str, Array]] = []  # written out when somebody reads the text
         self.nbytes = 0
 
     def name(self, data: Array, hint: str) -> str:
@@ -25,9 +25,9 @@ class Tables:
         key = (flat.dtype.name, flat.tobytes())
         if key not in self._names:
             self._names[key] = f"{self._prefix}_{hint}"
-            self._texts.append(ctext.table(self._names[key], flat))
+            self._arrays.append((self._names[key], flat))
             self.nbytes += flat.nbytes
         return self._names[key]
 
     def text(self) -> str:
-        return "\n".join(self._texts)
+        return "\n".join(ctext.table(name, flat) for name, flat in self._arrays)

@@ -48,7 +48,7 @@ static inline void sg_conv_2d_pair_s8_edge(const struct sg_conv_2d_pair_s8 *p, c
         } else {
             sg_fill_bytes(row, (int8_t)p->in_zero_point, taps);
             if (y >= 0 && y < p->in_h && inside > 0) {
-                sg_copy_bytes(row + before, in + (y * p->in_w + x) * p->in_c + before, inside);
+                sg_copy_bytes(row + before, in + ((y * p->in_w + x) * p->in_c + before), inside);
             }
         }
         sg_conv_2d_pair_s8_row(p, from, pair, rest, ky * (taps - fours));

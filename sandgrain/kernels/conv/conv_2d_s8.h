@@ -26,13 +26,14 @@ static inline int8_t sg_conv_2d_s8_finish(const struct sg_conv_2d_s8 *p, int32_t
     return (int8_t)sg_clamp(y, p->low, p->high);
 }
 
-/* One output pixel. The window's taps ky0..ky1-1, kx0..kx1-1 lie inside the input; `x` points at tap (ky0, kx0).
+/* One output pixel. The window's taps ky0..ky1-1, kx0..kx1-1 lie inside the input; tap (ky0, kx0) is x[start]. Where no tap
+ * lies inside, `start` may be outside the input, so it is made a pointer only where a tap is read.
  * Where dilation_w is 1, a row's taps and channels are one contiguous run in the input and in the weights. */
-static inline void sg_conv_2d_s8_pixel(const struct sg_conv_2d_s8 *p, const int8_t *x, int8_t *out, int32_t ky0,
+static inline void sg_conv_2d_s8_pixel(const struct sg_conv_2d_s8 *p, const int8_t *x, int32_t start, int8_t *out, int32_t ky0,
                                        int32_t ky1, int32_t kx0, int32_t kx1)
 {
     const int32_t taps = p->kernel_h * p->kernel_w * p->in_c;
-    const int32_t runs = p->dilation_w == 1 ? 1 : kx1 - kx0;
+    const int32_t runs = p->dilation_w == 1 ? (kx1 > kx0) : kx1 - kx0;
     const int32_t run = p->dilation_w == 1 ? (kx1 - kx0) * p->in_c : p->in_c;
     const int32_t row_step = p->dilation_h * p->in_w * p->in_c;
     const int32_t run_step = p->dilation_w * p->in_c;
@@ -42,10 +43,10 @@ static inline void sg_conv_2d_s8_pixel(const struct sg_conv_2d_s8 *p, const int8
     for (; c + 4 <= p->out_c; c += 4) {
         int32_t acc0 = p->bias[c], acc1 = p->bias[c + 1], acc2 = p->bias[c + 2], acc3 = p->bias[c + 3];
         for (int32_t ky = ky0; ky < ky1; ky++) {
-            const int8_t *row = x + (ky - ky0) * row_step;
-            const int8_t *w = weights + (ky * p->kernel_w + kx0) * p->in_c * 4;
+            const int32_t row = start + (ky - ky0) * row_step;
             for (int32_t r = 0; r < runs; r++) {
-                const int8_t *v = row + r * run_step;
+                const int8_t *v = x + (row + r * run_step);
+                const int8_t *w = weights + (ky * p->kernel_w + kx0 + r) * p->in_c * 4;
                 for (int32_t i = 0; i < run; i++) {
                     const int32_t value = v[i] + p->in_offset;
                     acc0 += value * w[0];
@@ -65,10 +66,10 @@ static inline void sg_conv_2d_s8_pixel(const struct sg_conv_2d_s8 *p, const int8
     for (; c < p->out_c; c++) {
         int32_t acc = p->bias[c];
         for (int32_t ky = ky0; ky < ky1; ky++) {
-            const int8_t *row = x + (ky - ky0) * row_step;
-            const int8_t *w = weights + (ky * p->kernel_w + kx0) * p->in_c;
+            const int32_t row = start + (ky - ky0) * row_step;
             for (int32_t r = 0; r < runs; r++) {
-                const int8_t *v = row + r * run_step;
+                const int8_t *v = x + (row + r * run_step);
+                const int8_t *w = weights + (ky * p->kernel_w + kx0 + r) * p->in_c;
                 for (int32_t i = 0; i < run; i++) {
                     acc += (v[i] + p->in_offset) * *w++;
                 }
@@ -91,7 +92,7 @@ static inline void sg_conv_2d_s8(const struct sg_conv_2d_s8 *p, const int8_t *in
                 const int32_t kx0 = sg_first_tap(x, p->dilation_w);
                 const int32_t kx1 = sg_last_tap(x, p->dilation_w, p->kernel_w, p->in_w);
                 const int32_t start = (y + ky0 * p->dilation_h) * p->in_w + x + kx0 * p->dilation_w;
-                sg_conv_2d_s8_pixel(p, in + start * p->in_c, out, ky0, ky1, kx0, kx1);
+                sg_conv_2d_s8_pixel(p, in, start * p->in_c, out, ky0, ky1, kx0, kx1);
                 out += p->out_c;
             }
         }

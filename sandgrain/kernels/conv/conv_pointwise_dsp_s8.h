@@ -33,7 +33,7 @@ static inline uint32_t sg_conv_pointwise_tail(const int8_t *x, int32_t in_c)
 SG_SHARED void sg_conv_pointwise_dsp_s8(const struct sg_conv_pointwise_dsp_s8 *p, const int8_t *in, int8_t *out,
                                     int8_t *scratch)
 {
-    uint32_t *const x = (uint32_t *)(void *)scratch;
+    sg_word *const x = (sg_word *)(void *)scratch;
     const int32_t words = p->in_c >> 2;
     const struct sg_conv_dsp c = {
         {x, sg_block_2x4_skip((p->in_c + 3) >> 2), p->zero_point, p->exact, x + 4 * ((p->in_c + 3) >> 2)},
@@ -50,7 +50,7 @@ SG_SHARED void sg_conv_pointwise_dsp_s8(const struct sg_conv_pointwise_dsp_s8 *p
         const int32_t pair = first + 1 < p->pixels;
         const int8_t *const p0 = in + first * p->in_c;
         const int8_t *const p1 = pair ? p0 + p->in_c : p0;
-        uint32_t *to = x;
+        sg_word *to = x;
         if (words) {
             to = sg_widen_2(p0, p1, words, to);
         }

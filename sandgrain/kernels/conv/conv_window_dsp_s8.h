@@ -67,7 +67,7 @@ static inline const int8_t *sg_conv_window_tap(const struct sg_conv_window_dsp_s
 }
 
 static inline void sg_conv_window_taps(const struct sg_conv_window_dsp_s8 *p, const int8_t *in, struct sg_place at0,
-                                       struct sg_place at1, uint32_t *to)
+                                       struct sg_place at1, sg_word *to)
 {
     for (int32_t y = 0; y < p->kernel_h * p->dilation_h; y += p->dilation_h) {
         for (int32_t x = 0; x < p->kernel_w * p->dilation_w; x += p->dilation_w) {
@@ -79,7 +79,7 @@ static inline void sg_conv_window_taps(const struct sg_conv_window_dsp_s8 *p, co
 
 /* Two windows whose rows are runs of row_bytes, `step` bytes apart. */
 static inline void sg_conv_window_rows(const struct sg_conv_window_dsp_s8 *p, const int8_t *p0, const int8_t *p1,
-                                       int32_t step, uint32_t *to)
+                                       int32_t step, sg_word *to)
 {
     const int32_t row_words = p->row_bytes >> 2, rest = p->row_bytes & 3;
     const int8_t *const end = p0 + p->kernel_h * step;
@@ -130,10 +130,13 @@ static inline struct sg_place sg_conv_window_next(const struct sg_conv_window_ds
 
 /* The widened windows of two pixels, in `x`; behind it there is room to stage them. */
 SG_SPECIALIZE void sg_conv_window_pair(const struct sg_conv_window_dsp_s8 *p, const int8_t *in, struct sg_place at0,
-                                       struct sg_place at1, uint32_t *x)
+                                       struct sg_place at1, sg_word *x)
 {
     const int32_t inside = sg_conv_window_inside(p, at0) && sg_conv_window_inside(p, at1);
-    const int8_t *p0 = in + (at0.y * p->in_w + at0.x) * p->in_c, *p1 = in + (at1.y * p->in_w + at1.x) * p->in_c;
+    /* Addresses, not pointers: where a window is not inside, its first tap may lie outside the input. */
+    const uintptr_t first = (uintptr_t)in + (uintptr_t)(intptr_t)((at0.y * p->in_w + at0.x) * p->in_c);
+    const uintptr_t second = (uintptr_t)in + (uintptr_t)(intptr_t)((at1.y * p->in_w + at1.x) * p->in_c);
+    const int8_t *p0 = (const int8_t *)first, *p1 = (const int8_t *)second;
     int32_t step = p->dilation_h * p->in_w * p->in_c;
 
     if (!inside && !(p->in_c & 3)) {
@@ -153,7 +156,7 @@ SG_SPECIALIZE void sg_conv_window_pair(const struct sg_conv_window_dsp_s8 *p, co
 
 SG_SHARED void sg_conv_window_dsp_s8(const struct sg_conv_window_dsp_s8 *p, const int8_t *in, int8_t *out, int8_t *scratch)
 {
-    uint32_t *const x = (uint32_t *)(void *)scratch;
+    sg_word *const x = (sg_word *)(void *)scratch;
     const struct sg_conv_dsp c = {
         {x, sg_block_2x4_skip(p->words), p->zero_point, p->exact, x + 4 * p->words},
         p->stream, p->stream + p->tail, p->stream + p->end, p->out_c, p->low, p->high,

@@ -9,12 +9,14 @@
  * Rescaling. Nested floors are one floor, so with A = 2^k * accumulator, k >= 2, and s = k - 1 + (right shift),
  *   rescaled + zero point = (K + ((A * multiplier) >> 32)) >> s,   K = 2^(s-1) + 2^(k-2) + zero point * 2^s,
  * wherever negative halves do not matter (the clamp hides them). 2^k is folded into the int16 weights and the bias, with a k
- * for each channel that makes s 10 for all. The host has checked every accumulator a channel can have: SMMLA, SSAT, done.
+ * for each channel that makes s 10 for all. Every accumulator a channel can have has been compared (`equal` in
+ * sandgrain/kernels/proofs/single_multiply.py): SMMLA, SSAT, done.
  */
 #ifndef SG_DEPTHWISE_3X3_DSP_S8_H
 #define SG_DEPTHWISE_3X3_DSP_S8_H
 
 #include "sg_dsp.h"
+#include "sg_layout.h"
 
 struct sg_depthwise_3x3_dsp_s8 {
     const int8_t *weights;     /* [channels][3 outer][3 inner] */
@@ -26,11 +28,11 @@ struct sg_depthwise_3x3_dsp_s8 {
     int32_t in_outer_step, in_inner_step;             /* bytes from a line (an element) to the next */
     int32_t out_outer_step, out_inner_step;
     int32_t stride_outer, stride_inner, pad_outer, pad_inner; /* strides 1 or 2; padding before */
-    int32_t ring;                                             /* int16 elements of the ring: 6 a pair of columns */
+    int32_t ring;                                             /* int16 elements of the ring: 6 per pair of columns */
     int32_t in_zero_point, offset;                            /* offset: 2^9 + out zero point * 2^10 */
 };
 
-/* A line's constants: behind each other, as the block below loads them. */
+/* A line's constants. The assembly loads the last four by one LDM, and the weights as six words of `rows`. */
 struct sg_depthwise_3x3_dsp_s8_line {
     int32_t rows[10];                       /* weights (0, 1) and (1, 2) of rows 0, 1, 2, 0, 1 */
     int32_t multiplier, offset, step, bias; /* step: bytes between outputs */
@@ -60,9 +62,19 @@ static inline void sg_depthwise_3x3_dsp_s8_weights(const struct sg_depthwise_3x3
 
 #if SG_HAS_DSP
 
+SG_LAYOUT(depthwise_3x3_line, SG_AT(sg_depthwise_3x3_dsp_s8_line, multiplier, 40) &&
+                                  SG_AT(sg_depthwise_3x3_dsp_s8_line, offset, 44) &&
+                                  SG_AT(sg_depthwise_3x3_dsp_s8_line, step, 48) && SG_AT(sg_depthwise_3x3_dsp_s8_line, bias, 52));
+
 /* `count` outputs from the ring at `x`; `rows` are the line's weights from the row that slot 0 holds. In one piece, because
  * it needs every register: what the outputs' ends want (the multiplier, the offset, the step) comes from the stack each time.
- * r3, r10, r11: three words of the ring; r4 to r9: weights; r12, lr: accumulators. */
+ * r3, r10, r11: three words of the ring; r4 to r9: weights; r12, lr: accumulators.
+ *
+ * The text moves sp inside a frame that the compiler made. So no operand may be addressed from sp: an "m" operand, or an "r" one
+ * that the compiler reloads, would be read 52 bytes too low after the pushes. The constraints see to that: all operands are "+r",
+ * each bound to a register of its own (r0 to r3, r12), and there is no memory operand. What is pushed lies below the frame, where
+ * the procedure call standard lets nobody keep anything (there is no red zone); r4 to r11 and lr are popped as they were, which
+ * is why they are no clobbers, and a frame pointer in r7 or r11 survives. A debugger cannot unwind from between push and pop. */
 #define SG_DEPTHWISE_3X3_DSP_S8_ENTER \
     "push {r4-r11, lr}\n\t" \
     "ldm r12, {r4-r7}\n\t" \
@@ -207,7 +219,7 @@ static inline void sg_depthwise_3x3_dsp_s8_copy(const int8_t *in, int16_t *to, i
         count--;
     }
 #if SG_HAS_DSP
-    {
+    { /* operands in registers of their own, as above: the text moves sp */
         register const int8_t *r0 __asm__("r0") = in;
         register int16_t *r1 __asm__("r1") = to;
         register int32_t r2 __asm__("r2") = count;

@@ -126,15 +126,14 @@ static inline void sg_depthwise_conv_2d_inplace_s8_any(const struct sg_depthwise
     const struct sg_depthwise_conv_2d_inplace_s8_scale s = sg_depthwise_conv_2d_inplace_s8_scale(p, c);
     for (int32_t oy = 0; oy < p->out_h; oy++) {
         for (int32_t ox = 0; ox < p->out_w; ox++) {
-            const int8_t *x = plane + oy * p->stride_h * p->plane_w + ox * p->stride_w;
             const int8_t *w = weights;
-            int32_t acc = p->bias[c];
+            int32_t at = oy * p->stride_h * p->plane_w + ox * p->stride_w, acc = p->bias[c];
             for (int32_t ky = 0; ky < p->kernel_h; ky++) {
                 for (int32_t kx = 0; kx < p->kernel_w; kx++) {
-                    acc += *x * *w++;
-                    x += p->dilation_w;
+                    acc += plane[at] * *w++;
+                    at += p->dilation_w;
                 }
-                x += row_step;
+                at += row_step;
             }
             *out = sg_depthwise_conv_2d_inplace_s8_finish(p, acc, &s);
             out += p->channels;

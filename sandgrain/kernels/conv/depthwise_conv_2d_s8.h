@@ -17,29 +17,28 @@ struct sg_depthwise_conv_2d_s8 {
     int32_t in_offset, out_zero_point, low, high;
 };
 
-/* One output pixel. The window's taps ky0..ky1-1, kx0..kx1-1 lie inside the input; `x` points at tap (ky0, kx0). */
-static inline void sg_depthwise_conv_2d_s8_pixel(const struct sg_depthwise_conv_2d_s8 *p, const int8_t *x, int8_t *out,
-                                                 int32_t ky0, int32_t ky1, int32_t kx0, int32_t kx1)
+/* One output pixel. The window's taps ky0..ky1-1, kx0..kx1-1 lie inside the input; tap (ky0, kx0) of channel 0 is x[start].
+ * Where no tap lies inside, `start` and the first weight may be outside too: they stay indices until they are read. */
+static inline void sg_depthwise_conv_2d_s8_pixel(const struct sg_depthwise_conv_2d_s8 *p, const int8_t *x, int32_t start,
+                                                 int8_t *out, int32_t ky0, int32_t ky1, int32_t kx0, int32_t kx1)
 {
     const int32_t x_step = p->dilation_w * p->in_c;
     const int32_t row_step = p->dilation_h * p->in_w * p->in_c - (kx1 - kx0) * x_step;
-    const int8_t *weights = p->weights + ky0 * p->kernel_w + kx0;
-    int32_t o = 0;
+    int32_t first = ky0 * p->kernel_w + kx0, o = 0;
     for (int32_t c = 0; c < p->in_c; c++) {
         for (int32_t m = 0; m < p->depth_multiplier; m++) {
-            const int8_t *v = x + c, *w = weights;
-            int32_t acc = p->bias[o];
+            int32_t at = start + c, w = first, acc = p->bias[o];
             for (int32_t ky = ky0; ky < ky1; ky++) {
                 for (int32_t kx = kx0; kx < kx1; kx++) {
-                    acc += (*v + p->in_offset) * *w++;
-                    v += x_step;
+                    acc += (x[at] + p->in_offset) * p->weights[w++];
+                    at += x_step;
                 }
-                v += row_step;
+                at += row_step;
                 w += p->kernel_w - (kx1 - kx0);
             }
             const int32_t y = sg_requantize(acc, p->multiplier[o], p->shift[o]) + p->out_zero_point;
             out[o] = (int8_t)sg_clamp(y, p->low, p->high);
-            weights += p->kernel_h * p->kernel_w;
+            first += p->kernel_h * p->kernel_w;
             o++;
         }
     }
@@ -57,7 +56,7 @@ static inline void sg_depthwise_conv_2d_s8(const struct sg_depthwise_conv_2d_s8 
                 const int32_t kx0 = sg_first_tap(x, p->dilation_w);
                 const int32_t kx1 = sg_last_tap(x, p->dilation_w, p->kernel_w, p->in_w);
                 const int32_t start = (y + ky0 * p->dilation_h) * p->in_w + x + kx0 * p->dilation_w;
-                sg_depthwise_conv_2d_s8_pixel(p, in + start * p->in_c, out, ky0, ky1, kx0, kx1);
+                sg_depthwise_conv_2d_s8_pixel(p, in, start * p->in_c, out, ky0, ky1, kx0, kx1);
                 out += p->in_c * p->depth_multiplier;
             }
         }

@@ -12,6 +12,7 @@
 #ifndef SG_DEPTHWISE_MVE_S8_H
 #define SG_DEPTHWISE_MVE_S8_H
 
+#include "sg_layout.h"
 #include "sg_mve.h"
 
 struct sg_depthwise_mve_s8 {
@@ -40,6 +41,11 @@ struct sg_mve_line {
 };
 
 #if SG_MVE
+
+SG_LAYOUT(mve_line, SG_AT(sg_mve_line, ring, 0) && SG_AT(sg_mve_line, out, 4) && SG_AT(sg_mve_line, plane, 8) &&
+                        SG_AT(sg_mve_line, record, 12) && SG_AT(sg_mve_line, count, 16) && SG_AT(sg_mve_line, end, 20) &&
+                        SG_AT(sg_mve_line, phase, 24) && SG_AT(sg_mve_line, step, 28) && SG_AT(sg_mve_line, zero, 32) &&
+                        SG_AT(sg_mve_line, low, 36) && SG_AT(sg_mve_line, high, 40));
 
 #define SG_MVE_LINE_TWO_4(A, B, C, D)                                                                                        \
     "vldrb.u8 q1, [r1], #8\n\t"                                                                                              \
@@ -71,9 +77,15 @@ struct sg_mve_line {
     "vmax.s16 q0, q0, q1\n\t"                                                                                                \
     "vmin.s16 q0, q0, q2\n\t"
 
-/* r1 inputs, r3 outputs, r5 record, r7 bytes of eight outputs, r9 outputs left, r11 the struct; q3 q4 weights, q5 places of
+/* What a turn of loop 2 does: eight outputs of a channel. With 16 bytes for two windows, four loads (8 bytes apart) and eight
+ * VMLADAV, of the weights (q3) and of those one column on (q4); else eight loads and eight VMLADAV. Then six
+ * instructions to put four sums in a vector and rescale them (eight where halves go away from zero), and
+ * one store. Loop 1 goes on to the next channel's record.
+ *
+ * r1 inputs, r3 outputs, r5 record, r7 bytes of eight outputs, r9 outputs left, r11 the struct; q3 q4 weights, q5 places of
  * eight outputs, q6 zero point, q7 phase. Outputs 0 2 4 6 are summed in r0 r2 r4 r6, outputs 1 3 5 7 in r8 r10 r12 r14.
- * r7 may be a frame pointer, which compilers do not let go of: it is saved by hand. */
+ * r7 may be a frame pointer, which compilers do not let go of: it is saved by hand. That moves sp, so all operands are in
+ * registers of their own: nothing is addressed from sp or r7. */
 #define SG_MVE_LINE_CHANNELS(DOTS, AWAY, CLAMP)                                                                              \
     __asm volatile("push {r7}\n\t"                                                                                           \
                    "ldrd r0, r7, [r11, #24]\n\t"                                                                             \

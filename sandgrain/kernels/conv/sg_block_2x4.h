@@ -8,20 +8,22 @@
  *   2 a pair   halves 256 * (weight of b) + (weight of a), one half for each input of the pair; then c and d;
  *   8 words    (doubled, power) of a, b, c, d: see sg_requantize_dsp.
  * A word used as it stands sums 256 * B + A; its low bytes, widened by one SXTB16, sum A. The difference is 256 * B,
- * exact as long as B fits 24 bits and each half 16, which the host has proven. Twelve instructions do 16 products.
+ * exact as long as B fits 24 bits and each half 16: stream_of in sandgrain/kernels/shared/dsp_stream.py takes no other weights.
+ * Twelve instructions do 16 products.
  */
 #ifndef SG_BLOCK_2X4_H
 #define SG_BLOCK_2X4_H
 
 #include "sg_dsp.h"
+#include "sg_layout.h"
 
 /* What a layer's blocks share. The assembly reads the members in this order. */
 struct sg_block_2x4 {
-    const uint32_t *x; /* the widened windows: 4 * (number of fours) words, at least 4 */
+    const sg_word *x; /* the widened windows: 4 * (number of fours) words, at least 4 */
     uint32_t skip;     /* where the unrolled body starts: see sg_block_2x4_skip */
     int32_t zero_point;
     int32_t exact; /* 0 when the clamp starts at zero_point (see sg_requantize_relu_dsp) */
-    const uint32_t *x_end;
+    const sg_word *x_end;
 };
 
 /* The first four inputs stand before a body that is unrolled for four times as many. Bits 31 and 30: how many of its
@@ -30,6 +32,11 @@ static inline uint32_t sg_block_2x4_skip(int32_t fours)
 {
     return ((uint32_t)(1 - fours) & 3u) << 30 | (fours > 1 ? 1u : 0u);
 }
+
+#if SG_HAS_DSP
+SG_LAYOUT(block_2x4, SG_AT(sg_block_2x4, x, 0) && SG_AT(sg_block_2x4, skip, 4) && SG_AT(sg_block_2x4, zero_point, 8) &&
+                         SG_AT(sg_block_2x4, exact, 12) && SG_AT(sg_block_2x4, x_end, 16));
+#endif
 
 /* Computes the blocks from `stream` to `stream_end`, at least one. `out` is pixel 0's first byte, out[to_1] pixel 1's; a
  * lone pixel gives to_1 = 0, and pixel 0 is written last. Results saturate to -128..127. */
@@ -101,25 +108,25 @@ SG_NAKED void sg_block_2x4(const struct sg_block_2x4 *p SG_UNUSED, int8_t *out S
         "ldm r0,{r4-r8}\n"
         "push {r1,r2,r4-r8}\n"
         "mov r1,r3\n"
-        "8: ldm r1!,{r6,r8,r10,r12}\n"
+        "0: ldm r1!,{r6,r8,r10,r12}\n"
         "ldrd r0,r2,[sp,#8]\n"
         "lsls r2,r2,#1\n" /* nothing below changes the flags */
         SG_FIRST_2X4 SG_STEP_2X4
-        "bcs 4f\n"
-        "bmi 1f\n"
-        "beq 7f\n"
-        "0:\n"
-        SG_TWO_STEPS_2X4
+        "bcs 7f\n"
+        "bmi 2f\n"
+        "beq 5f\n"
         "1:\n"
         SG_TWO_STEPS_2X4
         "2:\n"
         SG_TWO_STEPS_2X4
         "3:\n"
         SG_TWO_STEPS_2X4
+        "4:\n"
+        SG_TWO_STEPS_2X4
         "ldr r2,[sp,#24]\n"
         "cmp r0,r2\n"
-        "bne 0b\n"
-        "7:\n"
+        "bne 1b\n"
+        "5:\n"
         "sub r8,r8,r6\n"
         "sub r9,r9,r7\n"
         "sub r12,r12,r10\n"
@@ -131,7 +138,7 @@ SG_NAKED void sg_block_2x4(const struct sg_block_2x4 *p SG_UNUSED, int8_t *out S
         "ldrd r2,r0,[sp]\n"
         "ldrd r3,r4,[sp,#16]\n"
         "cmp r4,#0\n"
-        "bne 5f\n"
+        "bne 8f\n"
         SG_RELU_2X4("r6", "r7")
         SG_RELU_2X4("r8", "r9")
         SG_RELU_2X4("r10", "r11")
@@ -139,12 +146,12 @@ SG_NAKED void sg_block_2x4(const struct sg_block_2x4 *p SG_UNUSED, int8_t *out S
         "6: ldr r4,[sp,#64]\n"
         "str r2,[sp]\n"
         "cmp r1,r4\n"
-        "bne 8b\n"
+        "bne 0b\n"
         "add sp,sp,#28\n"
         "pop {r4-r11,pc}\n"
-        "4: bmi 3b\n"
-        "b 2b\n"
-        "5:\n"
+        "7: bmi 4b\n"
+        "b 3b\n"
+        "8:\n"
         SG_EXACT_2X4("r6", "r7")
         SG_EXACT_2X4("r8", "r9")
         SG_EXACT_2X4("r10", "r11")
@@ -162,8 +169,8 @@ SG_NAKED void sg_block_2x4(const struct sg_block_2x4 *p SG_UNUSED, int8_t *out S
     "stmia r3!,{r4-r7}\n"
 
 /* Widens `words` words (at least one) of two pixels into `to`; returns the end of what it wrote. */
-SG_NAKED uint32_t *sg_widen_2(const int8_t *p0 SG_UNUSED, const int8_t *p1 SG_UNUSED, int32_t words SG_UNUSED,
-                              uint32_t *to SG_UNUSED)
+SG_NAKED sg_word *sg_widen_2(const int8_t *p0 SG_UNUSED, const int8_t *p1 SG_UNUSED, int32_t words SG_UNUSED,
+                              sg_word *to SG_UNUSED)
 {
     __asm__ volatile(
         ".syntax unified\n"
@@ -198,7 +205,7 @@ SG_SHARED void sg_block_2x4(const struct sg_block_2x4 *p, int8_t *out, int32_t t
         for (int32_t c = 0; c < 4; c++) {
             acc[c][0] = acc[c][1] = *stream++;
         }
-        for (const uint32_t *v = p->x; v != p->x_end; v += 2) {
+        for (const sg_word *v = p->x; v != p->x_end; v += 2) {
             for (int32_t c = 0; c < 4; c += 2) {
                 const uint32_t both = (uint32_t)*stream++;
                 for (int32_t k = 0; k < 2; k++) {
@@ -221,7 +228,7 @@ SG_SHARED void sg_block_2x4(const struct sg_block_2x4 *p, int8_t *out, int32_t t
     }
 }
 
-SG_SHARED uint32_t *sg_widen_2(const int8_t *p0, const int8_t *p1, int32_t words, uint32_t *to)
+SG_SHARED sg_word *sg_widen_2(const int8_t *p0, const int8_t *p1, int32_t words, sg_word *to)
 {
     for (int32_t i = 0; i < words; i++) {
         const uint32_t v0 = sg_load32(p0 + 4 * i), v1 = sg_load32(p1 + 4 * i);

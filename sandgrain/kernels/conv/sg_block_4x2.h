@@ -7,9 +7,10 @@
 #ifndef SG_BLOCK_4X2_H
 #define SG_BLOCK_4X2_H
 
+#include "sg_layout.h"
 #include "sg_scale.h"
 
-/* The assembly below relies on the order of the members. `depth`: inputs of a window, a multiple of 4, above 0. */
+/* The assembly for Armv7-M reads the first four members. `depth`: inputs of a window, a multiple of 4, above 0. */
 struct sg_block_4x2 {
     const int8_t *weights; /* [blocks][depth][4], then [singles][depth] */
     const int32_t *table;  /* [blocks]: four biases, four pairs (multiplier, code); then [singles]: bias, multiplier, code */
@@ -17,6 +18,9 @@ struct sg_block_4x2 {
 };
 
 #if defined(__GNUC__) && defined(__thumb2__) && !defined(SG_NO_ASSEMBLY)
+
+SG_LAYOUT(block_4x2, SG_AT(sg_block_4x2, weights, 0) && SG_AT(sg_block_4x2, table, 4) && SG_AT(sg_block_4x2, depth, 8) &&
+                         SG_AT(sg_block_4x2, blocks, 12));
 
 /* r0 end of the windows, r1 windows, r2 weights, r3 r12 inputs, lr weight, r4..r7 sums of the first pixel, r8..r11 of the
  * second. Fourteen registers: compilers spill some of them or keep shuffling the sums. */

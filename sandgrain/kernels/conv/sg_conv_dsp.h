@@ -14,7 +14,7 @@ struct sg_conv_dsp {
 };
 
 /* Four bytes of each of two pixels, widened as sg_widen_2 does. */
-static inline uint32_t *sg_conv_widen_word(uint32_t v0, uint32_t v1, uint32_t *to)
+static inline sg_word *sg_conv_widen_word(uint32_t v0, uint32_t v1, sg_word *to)
 {
     to[0] = sg_sxtb16(v0);
     to[1] = sg_sxtb16(v1);

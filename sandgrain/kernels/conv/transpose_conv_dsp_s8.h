@@ -43,7 +43,7 @@ static inline struct sg_transpose_spot sg_transpose_conv_dsp_next(const struct s
 /* The outputs of one phase; returns where the stream goes on. */
 SG_SHARED const int32_t *sg_transpose_conv_dsp_phase(const struct sg_transpose_conv_dsp_s8 *p, const int32_t *stream,
                                                      const int32_t *row, const int32_t *column, const int8_t *in, int8_t *out,
-                                                     uint32_t *x)
+                                                     sg_word *x)
 {
     const int32_t words = (row[0] * column[0] * p->in_c + 3) >> 2, block = 12 + 4 * words;
     const struct sg_conv_window_dsp_s8 window = {
@@ -84,7 +84,7 @@ SG_SHARED void sg_transpose_conv_dsp_s8(const struct sg_transpose_conv_dsp_s8 *p
         for (int32_t i = 0; i < p->stride_h; i++) {
             for (int32_t j = 0; j < p->stride_w; j++) {
                 stream = sg_transpose_conv_dsp_phase(p, stream, p->rows + 3 * i, p->columns + 3 * j, in, out,
-                                                     (uint32_t *)(void *)scratch);
+                                                     (sg_word *)(void *)scratch);
             }
         }
         in += p->in_h * p->in_w * p->in_c;

@@ -53,7 +53,7 @@ static inline void sg_transpose_conv_s8_phase(const struct sg_transpose_conv_s8 
             const int32_t kx0 = sg_first_tap(x, 1);
             const int32_t kx1 = sg_last_tap(x, 1, window.kernel_w, p->in_w);
             const int32_t start = (y + ky0) * p->in_w + x + kx0;
-            sg_conv_2d_s8_pixel(&window, in + start * p->in_c, out + (oy * p->out_w + ox) * p->out_c, ky0, ky1, kx0, kx1);
+            sg_conv_2d_s8_pixel(&window, in, start * p->in_c, out + (oy * p->out_w + ox) * p->out_c, ky0, ky1, kx0, kx1);
             x++;
         }
         y++;

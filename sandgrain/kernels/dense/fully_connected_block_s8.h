@@ -7,9 +7,10 @@
 #ifndef SG_FULLY_CONNECTED_BLOCK_S8_H
 #define SG_FULLY_CONNECTED_BLOCK_S8_H
 
+#include "sg_layout.h"
 #include "sg_scale.h"
 
-/* The assembly below relies on the order of the first four members. */
+/* The assembly for Armv7-M reads the first four members. */
 struct sg_fully_connected_block_s8 {
     const int8_t *weights; /* [blocks][depth][8], [fours][depth][4], [others][depth] */
     const int32_t *table;  /* for each of these its biases, then its pairs (multiplier, code) */
@@ -37,6 +38,10 @@ SG_APART void sg_dense_four(const struct sg_fully_connected_block_s8 *p, const i
 }
 
 #if defined(__GNUC__) && defined(__thumb2__) && !defined(SG_NO_ASSEMBLY)
+
+SG_LAYOUT(fully_connected_block, SG_AT(sg_fully_connected_block_s8, weights, 0) && SG_AT(sg_fully_connected_block_s8, table, 4) &&
+                                     SG_AT(sg_fully_connected_block_s8, depth, 8) &&
+                                     SG_AT(sg_fully_connected_block_s8, blocks, 12));
 
 /* r0 end, r1 inputs, r2 weights, r3 input, lr weight, r4..r11 sums. */
 #define SG_UNIT(sum, at) \

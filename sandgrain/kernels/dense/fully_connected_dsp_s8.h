@@ -67,18 +67,18 @@ SG_NAKED void sg_block_1x8(const int8_t *x SG_UNUSED, const int8_t *x_end SG_UNU
         ".syntax unified\n"
         "push {r0-r11,lr}\n"
         "ldr r1,[sp,#52]\n"
-        "8: ldmia r1!,{r6-r12,lr}\n"
+        "0: ldmia r1!,{r6-r12,lr}\n"
         "ldrd r0,r2,[sp]\n"
         "subs r2,r2,r0\n"
         "lsls r2,r2,#29\n" /* an odd number of fours starts in the middle */
-        "bmi 1f\n"
-        "0:\n"
-        SG_INPUTS_1X8
+        "bmi 2f\n"
         "1:\n"
+        SG_INPUTS_1X8
+        "2:\n"
         SG_INPUTS_1X8
         "ldr r2,[sp,#4]\n"
         "cmp r0,r2\n"
-        "bne 0b\n"
+        "bne 1b\n"
         SG_SPLIT_1X8("r6", "r7")
         SG_SPLIT_1X8("r8", "r9")
         SG_SPLIT_1X8("r10", "r11")
@@ -86,19 +86,19 @@ SG_NAKED void sg_block_1x8(const int8_t *x SG_UNUSED, const int8_t *x_end SG_UNU
         "ldrd r2,r3,[sp,#8]\n"
         "ldr r4,[sp,#60]\n"
         "cmp r4,#0\n"
-        "bne 5f\n"
+        "bne 4f\n"
         SG_RELU_1X8("r6") SG_RELU_1X8("r7") SG_RELU_1X8("r8") SG_RELU_1X8("r9")
         SG_RELU_1X8("r10") SG_RELU_1X8("r11") SG_RELU_1X8("r12") SG_RELU_1X8("lr")
-        "6: ldr r4,[sp,#56]\n"
+        "3: ldr r4,[sp,#56]\n"
         "str r2,[sp,#8]\n"
         "cmp r1,r4\n"
-        "bne 8b\n"
+        "bne 0b\n"
         "add sp,sp,#16\n"
         "pop {r4-r11,pc}\n"
-        "5:\n"
+        "4:\n"
         SG_EXACT_1X8("r6") SG_EXACT_1X8("r7") SG_EXACT_1X8("r8") SG_EXACT_1X8("r9")
         SG_EXACT_1X8("r10") SG_EXACT_1X8("r11") SG_EXACT_1X8("r12") SG_EXACT_1X8("lr")
-        "b 6b\n" ::: "memory", "cc");
+        "b 3b\n" ::: "memory", "cc");
 }
 
 #else

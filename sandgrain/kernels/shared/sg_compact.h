@@ -9,6 +9,7 @@
 #define SG_COMPACT_H
 
 #include "sg_dsp.h"
+#include "sg_layout.h"
 #include "sg_math.h"
 
 /* A function that the compiler inlines where that makes the code smaller. */
@@ -55,6 +56,10 @@ SG_COMPACT int8_t sg_compact_finish(int32_t acc, int32_t doubled, int32_t shift,
 
 /* The outputs of all units for the inputs at `x`; returns where the next ones go. */
 #if SG_HAS_DSP
+
+SG_LAYOUT(rows, SG_AT(sg_rows, weights, 0) && SG_AT(sg_rows, table, 4) && SG_AT(sg_rows, depth, 8) && SG_AT(sg_rows, units, 10) &&
+                    SG_AT(sg_rows, advance, 12) && SG_AT(sg_rows, limits.zero_point, 14) && SG_AT(sg_rows, limits.low, 15) &&
+                    SG_AT(sg_rows, limits.high, 16));
 
 #define SG_LANES_COMPACT(acc, w) "smlad " acc ",r11," w "," acc "\n"
 

@@ -29,6 +29,14 @@
 #endif
 #define SG_UNUSED __attribute__((unused))
 
+/* A word of the scratch, which is declared as bytes and holds other types before and after. C's rules on aliasing let a compiler
+ * think that a uint32_t is not there; of this type it may not. No flag such as -fno-strict-aliasing is needed. */
+#if defined(__GNUC__)
+typedef uint32_t __attribute__((may_alias)) sg_word;
+#else
+typedef uint32_t sg_word;
+#endif
+
 /* Four bytes at any address, the first in the lowest bits. */
 static inline uint32_t sg_load32(const int8_t *x)
 {

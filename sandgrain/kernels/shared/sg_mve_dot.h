@@ -5,10 +5,19 @@
  * [4] bias, [vectors][4][16] weights, [4] multiplier, [4] shift (<= 0). For one pixel: channels 0 2 4 6 1 3 5 7 with
  * [8] bias, [vectors][8][16] weights, [4] multiplier, [4] shift, [4] multiplier, [4] shift. The even channels become the
  * lower, the odd ones the upper halves of 16-bit pairs, so that narrowing puts all in order.
+ *
+ * What a turn of the inner loops does (unrolled twice; an odd vector comes first):
+ *   two pixels   6 loads of 16 bytes and 8 VMLADAVA: 16 inputs of 2 pixels by 4 channels, 128 products. q0 and q1 hold the
+ *                pixels, q2 and q3 take turns with the weights; sums in r0 r2 r4 r6 (pixel 0) and r8 r10 r12 r14 (pixel 1).
+ *   one pixel    9 loads and 8 VMLADAVA: 16 inputs by 8 channels, 128 products. q0 holds the pixel, q1 and q2 take turns;
+ *                sums in r0 r2 ... r14.
+ * A load and a VMLADAVA alternate where they can: a core of two beats a tick then runs them over each other. r1 r3
+ * inputs, r5 stream, r7 vectors left, r9 channels left, r11 the struct; q4 q5 the narrowed outputs, q6 the zero point.
  */
 #ifndef SG_MVE_DOT_H
 #define SG_MVE_DOT_H
 
+#include "sg_layout.h"
 #include "sg_mve.h"
 
 /* The assembly reads this by offset. */
@@ -21,6 +30,10 @@ struct sg_mve_dot {
 };
 
 #if SG_MVE
+
+SG_LAYOUT(mve_dot, SG_AT(sg_mve_dot, x0, 0) && SG_AT(sg_mve_dot, x1, 4) && SG_AT(sg_mve_dot, vectors, 8) &&
+                       SG_AT(sg_mve_dot, out0, 12) && SG_AT(sg_mve_dot, out1, 16) && SG_AT(sg_mve_dot, zero, 20) &&
+                       SG_AT(sg_mve_dot, low, 24) && SG_AT(sg_mve_dot, high, 28));
 
 /* 16 inputs of two pixels, 4 channels. */
 #define SG_MVE_DOT_2X4                                                                                                       \
@@ -103,7 +116,8 @@ struct sg_mve_dot {
     "vmax.s16 q5, q5, q0\n\t"                                                                                                \
     "vmin.s16 q5, q5, q1\n\t"
 
-/* r7 may be a frame pointer, which compilers do not let go of: it is saved by hand. */
+/* r7 may be a frame pointer, which compilers do not let go of: it is saved by hand. That moves sp, so all operands are in
+ * registers of their own: nothing is addressed from sp or r7. */
 #define SG_MVE_DOT_PAIR(AWAY0, AWAY1, CLAMP)                                                                                 \
     __asm volatile("push {r7}\n\t"                                                                                           \
                    "ldr r0, [r11, #20]\n\t"                                                                                  \

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from sandgrain.api import compile
 from sandgrain.base.progress import Progress, silent
+from sandgrain.bundle.make import CompileRequest, Made, make
+from sandgrain.compiler.emit.model import Options
+from sandgrain.device import targets
 from sandgrain.project import inspection
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.store import Store
 from sandgrain.project.file import load
+
+NAME = "features"  # the prefix in C
 
 
 def make_features(
@@ -17,16 +22,22 @@ def make_features(
     out: str | os.PathLike[str],
     *,
     progress: Progress = silent,
-) -> compile.Result:
+) -> Made:
     """Fit the features of a project to its training windows and compile them for its board into folder `out`.
 
-    Raises UsageError or ModelError where the project, its data or its blocks cannot be used, and what `compile` raises.
+    Raises UsageError or ModelError where the project, its data or its blocks cannot be used, and what `make` raises.
     """
     loaded = load.load(project)
     found = inspection.inspect(loaded, progress=progress)
     target = loaded.project.target
-    return compile.compile(
-        None, features=Samples(found, Store(loaded.work / "build")).front, target=target.board, out=out,
-        compiler=target.compiler, optimize=target.optimize, arena=target.arena,
+    request = CompileRequest(
+        title=NAME,
+        out=Path(out),
+        board=targets.load(target.board),
+        options=Options(NAME, target.arena),
+        front=Samples(found, Store(loaded.work / "build")).front,
+        compiler=target.compiler,
+        optimize=target.optimize,
         progress=progress,
-    )  # fmt: skip
+    )
+    return make(request, None, None)

@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sandgrain.api import compile
 from sandgrain.base.errors import BudgetError, SandgrainError
 from sandgrain.base.progress import Progress
 from sandgrain.base.scratch import scratch
+from sandgrain.bundle import budget
+from sandgrain.bundle import samples as datafile
 from sandgrain.bundle import store as proof
-from sandgrain.bundle.report import LayerReport, Report
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.make import CompileRequest, make
+from sandgrain.bundle.report import Report
+from sandgrain.bundle.verify import Verdict, compare_with_reference
 from sandgrain.compiler.emit import decide
+from sandgrain.compiler.emit.model import Options
 from sandgrain.device import targets
 from sandgrain.device.cost import milliseconds
 from sandgrain.device.run.tflm import available
 from sandgrain.device.targets import Board
+from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
+from sandgrain.graph import rules
 from sandgrain.graph.decisions import Rule
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import Store, digest
@@ -77,7 +82,7 @@ def compiled(request: Request, out: Path, store: Store, progress: Progress) -> F
     path = store.path("compiled", request.key, ".json")
     known = store.peek(path)
     if known is not None:
-        report, bundle = report_of(known), _bundle(out)
+        report, bundle = Report.from_json(known), _bundle(out)
         if bundle is not None and bundle.compiled.source.build_id == report.build_id and not bundle.edited:
             return Firmware(out, bundle, report)
     report = at_clock(_compile(request, out, progress), targets.load(request.target.board), request.target.clock_mhz)
@@ -100,37 +105,36 @@ def measured(request: Request, store: Store, progress: Progress) -> Report:
             report = _compile(request, work / "bundle", progress)
         return at_clock(report, targets.load(request.target.board), request.target.clock_mhz).to_json()
 
-    return report_of(store.json("measured", request.key, make))
+    return Report.from_json(store.json("measured", request.key, make))
 
 
 def _compile(request: Request, out: Path, progress: Progress) -> Report:
-    with scratch() as work:
-        model = work / f"{request.name}.tflite"
-        model.write_bytes(request.model)
+    target = request.target
+    title = f"{request.name}.tflite"
+    with rules.located(title):
+        graph = text.read_any(request.model, request.name)
 
-        def run(max_ram: int | None) -> Report:
-            return compile.compile(
-                model,
-                features=request.front,
-                target=request.target.board,
-                out=out,
-                name=request.name,
-                labels=request.labels,
-                arena=request.target.arena,
-                compiler=request.target.compiler,
-                optimize=request.target.optimize,
-                max_ram=max_ram,
-                threshold=request.threshold,
-                rule=request.rule,
-                progress=progress,
-            ).report
+    def run(ram: int | None) -> Report:
+        how = CompileRequest(
+            title=title,
+            out=out,
+            board=targets.load(target.board),
+            options=Options(request.name, target.arena, rule=request.rule, threshold=request.threshold),
+            front=request.front,
+            labels=request.labels,
+            compiler=target.compiler,
+            optimize=target.optimize,
+            limits=budget.Limits(ram_bytes=ram),
+            progress=progress,
+        )
+        return make(how, graph, request.model).report
 
-        if request.ram is not None:
-            try:
-                return run(request.ram)
-            except BudgetError:
-                pass  # no kernel and no strip brings it under: what it then costs is measured all the same
-        return run(None)
+    if request.ram is not None:
+        try:
+            return run(request.ram)
+        except BudgetError:
+            pass  # no kernel and no strip brings it under: what it then costs is measured all the same
+    return run(None)
 
 
 def verified(run: Run, task: Task[Any], firmware: Firmware, places: list[int]) -> Verdict:
@@ -147,16 +151,11 @@ def verified(run: Run, task: Task[Any], firmware: Firmware, places: list[int]) -
     with scratch() as work:
         data = work / "test.npz"
         np.savez(data, x=raw, **task.truth(run.found, labels))  # type: ignore[arg-type]
-        verdict = compile.verify(firmware.folder, data, progress=run.progress)
+        windows = datafile.load(data, firmware.bundle.compiled.imported)
+    verdict = compare_with_reference(firmware.bundle, windows, progress=run.progress)
     if verdict.identical:  # a difference is looked at again each time
         samples.store.put(path, verdict.to_json())
     return verdict
-
-
-def report_of(facts: dict[str, Any]) -> Report:
-    """The inverse of `Report.to_json`."""
-    layers = tuple(LayerReport(**layer) for layer in facts["layers"])
-    return Report(**{**facts, "layers": layers, "notes": tuple(facts["notes"])})
 
 
 def at_clock(report: Report, board: Board, mhz: float) -> Report:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandgrain.base.errors import SandgrainError
 from sandgrain.base.progress import silent
+from sandgrain.base.text import size
 from sandgrain.bundle import features_in_c
-from sandgrain.bundle.report import Report, size
+from sandgrain.bundle.report import Report
 from sandgrain.dataset import kinds
 from sandgrain.device import targets
 from sandgrain.frontend.blocks import Block

@@ -8,9 +8,9 @@ from typing import Any
 
 from sandgrain.base import files
 from sandgrain.base.progress import Progress, silent
-from sandgrain.base.text import plain
+from sandgrain.base.text import plain, size
 from sandgrain.base.version import __version__
-from sandgrain.bundle.report import LayerReport, Report, size
+from sandgrain.bundle.report import LayerReport, Report
 from sandgrain.dataset import charts, kinds
 from sandgrain.project.build import plots
 from sandgrain.project.build.limits import Check

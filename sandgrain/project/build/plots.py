@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sandgrain.base.arrays import Array
-from sandgrain.base.text import plain
-from sandgrain.bundle.report import KIB, Report, size
+from sandgrain.base.text import KIB, plain, size
+from sandgrain.bundle.report import Report
 from sandgrain.dataset import charts, pictures
 from sandgrain.project.build.spotting import Spotted
 from sandgrain.train import scores as measures

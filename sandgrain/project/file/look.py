@@ -50,6 +50,17 @@ class Look:
     notes: tuple[str, ...] = ()
     points: tuple[int, ...] = ()  # of the recordings of a JSON file
 
+    def to_json(self) -> dict[str, Any]:
+        """A plain object; the keys are part of the interface."""
+        return {
+            "kind": self.kind,
+            "files": self.count,
+            "name": self.name,
+            "rate_hz": self.rate,
+            "labels": list(self.labels),
+            "groups": self.groups,
+        }
+
 
 def look(root: Path) -> Look:
     """What lies in `root`, a folder or a file. Raises UsageError where there is nothing that could be read."""

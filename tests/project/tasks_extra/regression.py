@@ -1,7 +1,4 @@
-"""Regression: one number per window, a linear fit of least squares to labels that are numbers.
-
-A test puts this file into the folder of tasks.
-"""
+"""Regression: one number per window, a linear fit of least squares to labels that are numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +35,7 @@ class Errors:
 
 
 class Regression(Task[Errors]):
-    """See the head of this file."""
+    """One number per window."""
 
     name: ClassVar[str] = "regression"
     way_to_quality: ClassVar[str] = "give it more data"

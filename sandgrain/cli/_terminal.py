@@ -1,4 +1,4 @@
-"""What the commands share: tables, progress, JSON, the report."""
+"""What the commands share: lines, tables, progress and JSON on the terminal, and how a report and a verdict are shown."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from sandgrain.base.progress import Progress
-from sandgrain.bundle.report import Report, size
-from sandgrain.bundle.verify import Verdict
+from sandgrain.base.text import size
+from sandgrain.cli import ANSWERED
 
-_emitted = False
+if TYPE_CHECKING:
+    from sandgrain import LayerReport, Progress, Report, SandgrainError, Verdict
+
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -31,11 +32,14 @@ RUNNERS = {
 
 
 def emit_json(value: dict[str, Any]) -> None:
-    """Print the command's one object; a later one (the error that ends a command) is left out."""
-    global _emitted
-    if not _emitted:
-        print(json.dumps(value, indent=2))
-    _emitted = True
+    """Print the command's one object."""
+    print(json.dumps(value, indent=2))
+
+
+def answered(error: SandgrainError) -> SandgrainError:
+    """An error that comes after the command's answer: a line on stderr, and with --json no second object."""
+    error.add_note(ANSWERED)
+    return error
 
 
 def line(text: str = "") -> None:
@@ -107,12 +111,17 @@ def report(result: Report, layers: bool) -> None:
     table("", ["", "", "where it comes from"], rows, numeric=(1,))
     if layers:
         line()
-        table("Layers", ["#", "layer", "output", "MACs", "instr.", "cycles", "weights", "RAM"], [
-            [str(x.index), x.op, x.shape.rsplit(" ")[-1].removeprefix("1x"), count(x.macs), count(x.instructions), count(x.cycles), str(x.weight_bytes), str(x.ram_bytes)]
-            for x in r.layers
-        ], numeric=(0, 3, 4, 5, 6, 7), fixed=(1, 2))  # fmt: skip
+        columns = ["#", "layer", "output", "MACs", "instr.", "cycles", "weights", "RAM"]
+        table("Layers", columns, [_layer(x) for x in r.layers], numeric=(0, 3, 4, 5, 6, 7), fixed=(1, 2))
     for note in r.notes:
         line(f"note: {note}")
+
+
+def _layer(x: LayerReport) -> list[str]:
+    """A row of the table of layers; the batch of 1 is left out of the shape."""
+    shape = "x".join(map(str, x.output_shape[1:])) or "1"
+    figures = [count(x.macs), count(x.instructions), count(x.cycles), str(x.weight_bytes), str(x.ram_bytes)]
+    return [str(x.index), x.op, shape, *figures]
 
 
 def _error(report: Report) -> str:
@@ -132,5 +141,5 @@ def decibels(value: float) -> str:
 
 
 def finite(value: float) -> float | None:
-    """A number as JSON has it: none for inf."""
+    """A number as JSON has it: null for inf."""
     return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""From what a user has, a path or a live model, to an int8 graph; and their samples, in their framework's layout, to its inputs."""
+"""From what a user has, a path or a live model, to an int8 graph; and from their samples to its inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.api import compare
+from sandgrain.api import _compare
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import printable
 from sandgrain.bundle import samples as datafile
@@ -40,7 +40,8 @@ class Imported:
 def load(model: Any, name: str, example_input: Any = None) -> Graph:
     """The graph of a model file, a graph, or a live model: of floats, or of int8 where the model is quantized.
 
-    Raises ModelError or UnsupportedError for what cannot be read or converted, UsageError for a missing framework or example input.
+    Raises ModelError or UnsupportedError for what cannot be read or converted, UsageError for a missing framework or example
+    input.
     """
     graph = sources.load(model, name, example_input)
     return with_scales_kept(graph) if brings_scales(graph) else graph
@@ -51,8 +52,8 @@ def bring(
 ) -> Imported:
     """The int8 graph of a model file, a graph, or a live model of a known framework.
 
-    A model of floats is quantized with `options`, its ranges found on `calibration`. Raises ModelError or UnsupportedError for what
-    cannot be read or converted, UsageError for a missing framework, example input or calibration.
+    A model of floats is quantized with `options`, its ranges measured on `calibration`. Raises ModelError or UnsupportedError for
+    what cannot be read or converted, UsageError for a missing framework, example input or calibration.
     """
     graph = load(model, name, example_input)
     if not sources.is_float(graph):
@@ -66,7 +67,7 @@ def bring(
         )
     inputs = reals(calibration, graph)
     made = quantize(graph, inputs, options or Options())
-    compared = compare.compare(graph, made.graph, DataSet(tuple(inputs), None))
+    compared = _compare.compare(graph, made.graph, DataSet(tuple(inputs), None))
     return replace(_written(made.graph, name), floats=graph, snr_db=compared.snr_db)
 
 
@@ -112,3 +113,9 @@ def reals(samples: Samples, graph: Graph) -> list[Array]:
     if not all(np.isfinite(x).all() for x in found):
         raise UsageError("samples hold values that are not finite; remove them")
     return found
+
+
+def fitted(graph: Graph, samples: Samples) -> tuple[Array, ...]:
+    """Samples as the inputs of an int8 graph take them: [n, *shape] each, in its dtype. Raises UsageError."""
+    given = zip(arrays(samples, graph), graph.inputs, strict=True)
+    return tuple(datafile.fit(a, graph.tensors[i], "the array of samples", graph.channels_first) for a, i in given)

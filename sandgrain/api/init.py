@@ -1,0 +1,37 @@
+"""`sandgrain.init`: a first project file, from a look at the data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandgrain.api._extras import PROJECT, require
+
+if TYPE_CHECKING:
+    from sandgrain.project.file.look import Look
+
+
+def init(
+    data: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] = "sandgrain.toml",
+    board: str = "cortex-m4",
+    force: bool = False,
+) -> Look:
+    """Look at data and write a commented project file: its kind, rate and labels, a first feature block, a split.
+
+    `data`: a folder of recordings or images, or one file.
+    `out`: the file to write, or its folder.
+    `board`: a board or core that the project is for; `sandgrain.targets()` lists them.
+    `force`: replace a file that exists.
+
+    Raises UsageError where there is nothing that can be read, or `out` exists and `force` is not set.
+    """
+    require(*PROJECT)
+    from sandgrain.device import targets
+    from sandgrain.project.file import init as project_file
+
+    targets.load(board)
+    place = Path(out)
+    return project_file.write(Path(data), place / "sandgrain.toml" if place.is_dir() else place, board=board, force=force)

@@ -1,0 +1,101 @@
+"""From a graph to a bundle: kernels chosen, C written and measured, limits kept. `sandgrain.compile` and projects both end here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sandgrain.base.errors import ToolchainError, UsageError
+from sandgrain.base.progress import Progress, silent
+from sandgrain.base.text import printable
+from sandgrain.bundle import budget, fit, measure, store, tune
+from sandgrain.bundle.measure import Build
+from sandgrain.bundle.report import Report
+from sandgrain.compiler.emit.model import Options
+from sandgrain.compiler.pipeline import emit, read
+from sandgrain.device.targets import Board
+from sandgrain.frontend.frontend import FrontEnd
+from sandgrain.graph import rules
+from sandgrain.graph.ir import Graph
+
+AMPLE = 8192  # bytes: no model needs more RAM than this beside its arena
+MAX_LABEL = 1000  # bytes of one label; C promises string literals of 4095 characters, and an escaped byte takes four
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CompileRequest:
+    """How a model becomes a bundle. The files that `sandgrain.compile` is given have been read."""
+
+    title: str  # what messages and reports call the model
+    out: Path  # folder of the bundle
+    board: Board
+    options: Options  # how the C is written
+    front: FrontEnd | None = None  # the C takes raw samples and computes these features first
+    labels: tuple[str, ...] = ()  # of the outputs
+    compiler: str = "zig"  # the compiler that the figures are for
+    optimize: str = "balanced"  # "speed", "size" or "balanced": the goal by which kernels are chosen
+    limits: budget.Limits = field(default_factory=budget.Limits)
+    measure: bool = True  # build the firmware and run it; without: no code size, no instructions, nothing that follows from them
+    progress: Progress = silent  # told kernel candidates measured, and how many there are
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for options that do not go together."""
+        arena = self.options.arena
+        if arena not in ("static", "caller"):
+            raise UsageError(f"--arena {printable(arena)} is neither static nor caller")
+        if arena == "caller" and self.options.section is not None:
+            raise UsageError("--arena-section goes with --arena static; with caller, the caller places the arena")
+        if any(len(word.encode("utf-8", "replace")) > MAX_LABEL for word in self.labels):
+            raise UsageError(f"--labels: a label is longer than {MAX_LABEL} bytes; shorten it")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """A bundle in `folder`, what it costs, and its graph after the passes, as it runs."""
+
+    folder: Path
+    report: Report
+    graph: Graph
+
+
+def make(request: CompileRequest, graph: Graph | None, kept: bytes | None) -> Made:
+    """Write the bundle of an int8 `graph`, or of the features alone where it is None.
+
+    `kept`: the model's bytes as the bundle keeps them, a .tflite or a graph's text; `graph` is what they read as.
+
+    Raises ModelError for what cannot be compiled, BudgetError when a limit of the board or of the request cannot be kept,
+    ToolchainError and RunError when a tool fails. On any error the folder is as it was.
+    """
+    front, options, board = request.front, request.options, request.board
+    with rules.located(printable(request.title)):
+        imported, optimized = read(graph, options.name, request.labels, front)
+        choice = tune.choose(optimized, board, request.compiler, request.optimize, request.progress, measure=request.measure)
+        compiled = emit(imported, optimized, board, options, choice, front.stride if front else 0)
+    build = Build(compiled, board, tune.toolchain_for(request.compiler, request.optimize), request.title)
+    build, cost = _fitted_to_ram(build, request)
+    reports: list[Report] = []
+    store.save(build, store.Origin(kept, front), request.out, lambda b: reports.append(_accept(b, request)))
+    report = replace(reports[0], notes=(*reports[0].notes, cost)) if cost else reports[0]
+    return Made(request.out, report, build.compiled.graph)
+
+
+def _fitted_to_ram(build: Build, request: CompileRequest) -> tuple[Build, str]:
+    """The build with kernels and strips that keep the limit of RAM, where there is one, and what that costs."""
+    ram = budget.ram_limit(request.limits, build.board)
+    if ram is None or build.compiled.source.plan.arena_bytes <= ram - AMPLE:
+        return build, ""
+    return fit.fit(build, ram, measure=request.measure)
+
+
+def _accept(build: Build, request: CompileRequest) -> Report:
+    """The report of a build that keeps its limits. Raises BudgetError, ToolchainError or RunError."""
+    limits, board = request.limits, build.board
+    planned = measure.measure(build, run=False)
+    budget.check_memory(planned, limits, board)  # what cannot fit is not built
+    try:
+        report = measure.measure(build, run=True) if request.measure else planned
+    except ToolchainError:
+        budget.check_memory(measure.measure_with_room(build), limits, board)
+        raise
+    budget.check(report, limits, board)
+    return report
