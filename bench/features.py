@@ -70,7 +70,7 @@ def row(name: str, core: str) -> Row:
     constants = sum(layer.weight_bytes for layer in source.layers)
     stream = source.plan.stream
     ring = 2 * stream.window * stream.channels if stream is not None else 0
-    state = measure.stream_bytes(graph, source.plan.stream) if source.plan.stream is not None else 0
+    state = source.stream_bytes
     return {
         "front": name, "core": core, "instructions": whole, "instructions_per_hop": hop,
         "arena_bytes": source.plan.arena_bytes, "stream_bytes": state, "ring_bytes": ring, "table_bytes": constants, "macs": source.macs,

@@ -80,6 +80,7 @@ def compile(
     labels: str | os.PathLike[str] | tuple[str, ...] | None = None,
     arena: str = "static",
     section: str | None = None,
+    weights_section: str | None = None,
     threshold: int | None = None,
     rule: Rule | None = None,
     compiler: str = "zig",
@@ -107,6 +108,7 @@ def compile(
     `labels`: the class names, or the path of a text file with one per line.
     `arena`: "static", or "caller": who owns the working memory.
     `section`: linker section of a static arena, such as ".dtcm".
+    `weights_section`: linker section of the constant tables, such as ".ext_flash".
     `threshold`: of a model with one int32 score, an integer; the C says that scores above it are anomalies.
     `rule`: how the scores of a stream become decisions; the macros of NAME_decide.
     `compiler`: "zig" or "gcc": the compiler that the figures are for.
@@ -127,7 +129,7 @@ def compile(
         out=Path(path.stem if out is None else out),
         limits=budget.limits(max_ram, max_flash, max_latency),
         front=_front(Path(features)) if isinstance(features, str | os.PathLike) else features,
-        options=Options(name or identifier(path.stem), arena, section, rule or Rule(), threshold),
+        options=Options(name or identifier(path.stem), arena, section, rule or Rule(), threshold, weights_section),
         labels=labels if isinstance(labels, tuple) else _labels(Path(labels)) if labels is not None else (),
         board=targets.load(target),
         compiler=compiler,

@@ -14,7 +14,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -37,7 +37,7 @@ from sandgrain.bundle.report import Report
 from sandgrain.compiler.emit import bundle
 from sandgrain.compiler.emit.layers import Layer
 from sandgrain.compiler.emit.model import Options
-from sandgrain.compiler.pipeline import emit
+from sandgrain.compiler.pipeline import outlined
 from sandgrain.compiler.plan import Choice
 from sandgrain.device.cost import Cost, Image, Reach, reach
 from sandgrain.device.run import emulator_missing, open_emulator
@@ -56,6 +56,7 @@ SLACK = 16  # bytes per layer by which linking may move code and constants: alig
 class Costs:
     """`report`: as `compile` gives it. `fits`: whether the board has the RAM and the flash.
 
+    The report's `build_id` is empty: a graph of a known form is not written as C.
     `error`: bytes by which RAM and flash may be off either way; 0 where a program of this form was measured as a whole, otherwise
     because alignment, the lengths of some instructions and functions that layers have in common are known only after linking.
     """
@@ -87,7 +88,7 @@ def cost(graph: Graph, board: Board, toolchain: Toolchain = DEFAULT, choice: Cho
     )
     known = _MEMO.setdefault(graph, {})
     if asked not in known:
-        build = Build(emit(graph, graph, board, Options(NAME), choice, stride), board, toolchain, graph.name)
+        build = Build(outlined(graph, board, Options(NAME), choice, stride), board, toolchain, graph.name)
         known[asked] = _cost(build)
     return known[asked]
 
@@ -104,7 +105,7 @@ def _cost(build: Build) -> Costs:
         program = _composed(build, keys, frame)
         error = SLACK * len(keys)
     if program is None:
-        program, error = _measured(build, keys, frame), 0
+        program, error = _measured(replace(build, compiled=build.compiled.written()), keys, frame), 0
         _keep(form, program)
     linked = Linked(program.flash, program.static, program.stack)
     report = with_linked(report, linked, build.toolchain)
@@ -225,8 +226,11 @@ def _common(image: Image, layer: Layer, below: Reach) -> dict[str, int]:
 # --- what a figure depends on ------------------------------------------------------------------------------------------
 
 
+VERSION = 2  # of what is measured: 1 looked at a single inference of each layer
+
+
 def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    return hashlib.sha256(repr((VERSION, *parts)).encode()).hexdigest()
 
 
 def _layer_keys(build: Build) -> dict[int, str]:
@@ -236,8 +240,9 @@ def _layer_keys(build: Build) -> dict[int, str]:
         chosen = source.plan.selected[layer.index]
         assert chosen is not None
         calls = [shape_of(call) for call in chosen.lowered.calls]
-        text = _texts(layer.sources)
-        keys[layer.index] = _digest("layer", text, layer.kernel, layer.shared, calls, build.board.core.name, build.toolchain)
+        keys[layer.index] = _digest(
+            "layer", _texts_digest(layer.sources), layer.kernel, layer.shared, calls, build.board.core.name, build.toolchain
+        )
     return keys
 
 
@@ -260,6 +265,11 @@ def _form_key(build: Build, keys: Mapping[int, str]) -> str:
 def _texts(sources: tuple[str, ...]) -> str:
     """The kernels' C that a layer includes."""
     return "".join(f"{name}{text}" for name, text in bundle.texts_of(sources).items())
+
+
+@functools.cache
+def _texts_digest(sources: tuple[str, ...]) -> str:
+    return _digest(_texts(sources))
 
 
 def shape_of(call: Call) -> str:

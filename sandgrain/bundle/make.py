@@ -11,6 +11,7 @@ from sandgrain.base.text import printable
 from sandgrain.bundle import budget, fit, measure, store, tune
 from sandgrain.bundle.measure import Build
 from sandgrain.bundle.report import Report
+from sandgrain.compiler.emit.figures import Figures
 from sandgrain.compiler.emit.model import Options
 from sandgrain.compiler.pipeline import emit, read
 from sandgrain.device.targets import Board
@@ -74,7 +75,13 @@ def make(request: CompileRequest, graph: Graph | None, kept: bytes | None) -> Ma
     build = Build(compiled, board, tune.toolchain_for(request.compiler, request.optimize), request.title)
     build, cost = _fitted_to_ram(build, request)
     reports: list[Report] = []
-    store.save(build, store.Origin(kept, front), request.out, lambda b: reports.append(_accept(b, request)))
+    origin = store.Origin(kept, front)
+
+    def accept(written: Build) -> Figures:
+        reports.append(_accept(written, request))
+        return _figures(written, reports[0], store.command(written, origin, request.optimize))
+
+    store.save(build, origin, request.out, accept)
     report = replace(reports[0], notes=(*reports[0].notes, cost)) if cost else reports[0]
     return Made(request.out, report, build.compiled.graph)
 
@@ -85,6 +92,21 @@ def _fitted_to_ram(build: Build, request: CompileRequest) -> tuple[Build, str]:
     if ram is None or build.compiled.source.plan.arena_bytes <= ram - AMPLE:
         return build, ""
     return fit.fit(build, ram, measure=request.measure)
+
+
+def _figures(build: Build, report: Report, command: str) -> Figures:
+    """What the header says of a report."""
+    return Figures(
+        model=build.title,
+        target=build.board.name,
+        core=build.board.core.name,
+        compiler=f"{build.toolchain.compiler} {build.toolchain.opt}",
+        ram_bytes=report.ram_bytes,
+        flash_bytes=report.flash_bytes,
+        stack_bytes=report.stack_bound_bytes,
+        instructions=report.instructions,
+        command=command,
+    )
 
 
 def _accept(build: Build, request: CompileRequest) -> Report:

@@ -17,7 +17,6 @@ from sandgrain.bundle.report import LayerReport, Report
 from sandgrain.compiler.emit import bundle
 from sandgrain.compiler.emit.layers import Layer, shape_text
 from sandgrain.compiler.emit.model import harness
-from sandgrain.compiler.emit.stream import state_bytes as stream_bytes
 from sandgrain.compiler.pipeline import Compiled
 from sandgrain.compiler.plan import Plan
 from sandgrain.compiler.plan.storage import callers
@@ -222,7 +221,7 @@ def planned(build: Build) -> Report:
         energy_uj=None,
         layers=layers,
         sources={"arena_bytes": "planned", "weight_bytes": "planned", "macs": "planned"},
-        stream_bytes=stream_bytes(plan.graph, plan.stream) if plan.stream is not None else 0,
+        stream_bytes=source.stream_bytes,
         window_bytes=sum(plan.graph.tensors[i].nbytes for i in callers(plan.graph)) if streams else 0,
     )
 

@@ -21,6 +21,7 @@ from sandgrain.base.text import printable
 from sandgrain.base.version import __version__
 from sandgrain.bundle.measure import Build
 from sandgrain.compiler.emit import bundle, ctext
+from sandgrain.compiler.emit.figures import Figures, figures_of
 from sandgrain.compiler.emit.model import Options
 from sandgrain.compiler.pipeline import Compiled, compile_bytes
 from sandgrain.compiler.plan import Choice
@@ -84,8 +85,9 @@ def is_piece(path: Path) -> bool:
         return MARK.encode() in file.readline(400)
 
 
-def save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], None]) -> None:
-    """Write the bundle of `build` to `out`, once `accept` has taken the build of what was written.
+def save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], Figures | None]) -> None:
+    """Write the bundle of `build` to `out`, once `accept` has taken the build of what was written. The figures that it returns
+    are then put at the top of the header.
 
     `out` may be missing, empty, or a bundle (which is replaced). Raises UsageError when it is something else, and
     whatever `accept` raises; `out` is then as it was.
@@ -99,7 +101,7 @@ def save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], None
         ) from None
 
 
-def _save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], None]) -> None:
+def _save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], Figures | None]) -> None:
     beside = next(p for p in out.absolute().parents if p.is_dir())  # parents that are missing are made at the end
     work = beside / f".{out.name}.{secrets.token_hex(4)}"
     try:  # the folder is made inside, so that an interrupt at any point removes it
@@ -111,9 +113,13 @@ def _save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], Non
             (proof / (TEXT if text.is_text(origin.model) else TFLITE)).write_bytes(origin.model)
         if origin.front is not None:
             (proof / "features.json").write_text(json.dumps(origin.front.to_json(), indent=2) + "\n", "utf-8")
-        (proof / "build.json").write_text(json.dumps(_to_facts(build), indent=2) + "\n", "utf-8")
-        accept(replace(build, folder=work))
-        options = build.compiled.source.options
+        source, options = build.compiled.source, build.compiled.source.options
+        facts = _to_facts(build)
+        (proof / "build.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+        figures = accept(replace(build, folder=work))
+        if figures is not None:
+            (work / options.h_file).write_text(source.header_with(figures), "ascii")
+            (proof / "build.json").write_text(json.dumps({**facts, "figures": figures.to_json()}, indent=2) + "\n", "utf-8")
         out.mkdir(parents=True, exist_ok=True)
         before = _prefix(out)  # the bundle that is replaced may have another prefix
         pieces = [options.c_file, options.h_file, *FOLDERS]
@@ -137,12 +143,33 @@ def _to_facts(build: Build) -> dict[str, Any]:
         "name": options.name,
         "arena": options.arena,
         "section": options.section,
+        "weights_section": options.weights_section,
         "labels": list(compiled.imported.labels),
         "build_id": compiled.source.build_id,
         "choice": _choice_facts(compiled.choice),
         "threshold": options.threshold,
         "rule": asdict(options.rule),
+        "parts": compiled.source.facts,
+        "figures": None,
     }
+
+
+def command(build: Build, origin: Origin, optimize: str) -> str:
+    """What makes a bundle again in its own folder, where its proof lies. LABELS: a file with the labels that build.json holds."""
+    options, compiler = build.compiled.source.options, build.toolchain.compiler
+    model = "" if origin.model is None else f" proof/{TEXT if text.is_text(origin.model) else TFLITE}"
+    more = [
+        (origin.front is not None, "--features proof/features.json"),
+        (bool(build.compiled.imported.labels), "--labels LABELS"),
+        (options.arena == "caller", "--arena caller"),
+        (options.section is not None, f"--arena-section {options.section}"),
+        (options.weights_section is not None, f"--weights-section {options.weights_section}"),
+        (options.threshold is not None, f"--threshold {options.threshold}"),
+        (optimize != "balanced", f"--optimize {optimize}"),
+        (compiler != "zig", f"--compiler {compiler}"),
+    ]
+    words = [f"sandgrain compile{model} --target {build.board.name} --name {options.name}"]
+    return " ".join([*words, *(word for given, word in more if given), "-o again"])
 
 
 def _prefix(folder: Path) -> str:
@@ -159,13 +186,18 @@ def load_bundle(folder: Path) -> Bundle:
     facts = _facts(folder)
     try:
         options = Options(
-            _text(facts, "name"), _text(facts, "arena"), facts["section"], rule=_rule(facts), threshold=_threshold(facts)
+            _text(facts, "name"),
+            _text(facts, "arena"),
+            facts["section"],
+            rule=_rule(facts),
+            threshold=_threshold(facts),
+            weights_section=facts["weights_section"],
         )
         board, labels = load(_text(facts, "target")), tuple(str(v) for v in facts["labels"])
         choice = _choice(facts["choice"])
         origin = _origin(folder / "proof")
         compiled = compile_bytes(origin.model, board, options, labels, choice, origin.front)
-        fresh = bundle.files(compiled.source)
+        fresh = bundle.files(compiled.source, None if facts["figures"] is None else figures_of(facts["figures"]))
         edited = any((folder / name).read_text("utf-8", "replace") != wanted for name, wanted in fresh.items())
         toolchain = Toolchain(_text(facts, "compiler"), _text(facts, "opt"))
         return Bundle(Build(compiled, board, toolchain, _text(facts, "model"), folder), edited, origin)

@@ -27,6 +27,9 @@ def command(
     threshold: Annotated[int | None, typer.Option(help="Of a detector's score: above it is an anomaly.")] = None,
     arena: Annotated[str, typer.Option(help="static: the C owns its memory; caller: the caller passes it.")] = "static",
     arena_section: Annotated[str | None, typer.Option(help="Linker section for the static arena, such as .dtcm.")] = None,
+    weights_section: Annotated[
+        str | None, typer.Option(help="Linker section for the constant tables, such as .ext_flash.")
+    ] = None,
     optimize: Annotated[str, typer.Option(help="speed, size or balanced: kernels are chosen by measuring them.")] = "balanced",
     compiler: Annotated[str, typer.Option(help="zig (from pip) or gcc (GNU Arm, if installed), for the figures.")] = "zig",
     max_ram: Annotated[str | None, typer.Option(help="Fail above this much RAM, such as 64K.")] = None,
@@ -55,6 +58,7 @@ def command(
             labels=labels,
             arena=arena,
             section=arena_section,
+            weights_section=weights_section,
             threshold=threshold,
             compiler=compiler,
             optimize=optimize,

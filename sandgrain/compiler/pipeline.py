@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sandgrain.base.errors import UsageError
 from sandgrain.compiler import passes
-from sandgrain.compiler.emit.model import Options, Source, generate
+from sandgrain.compiler.emit.model import Options, Source, generate, outline
 from sandgrain.compiler.passes.into_strips import into_strips
 from sandgrain.compiler.plan import Choice, Plan, plan
 from sandgrain.device.targets import Board
@@ -35,6 +35,10 @@ class Compiled:
         """The same model under another choice, for a core with `features`."""
         source = generate(planned(self.optimized, features, choice, self.stride), self.source.options)
         return replace(self, choice=choice, source=source)
+
+    def written(self) -> Compiled:
+        """The same with its C, where it has been outlined only."""
+        return replace(self, source=generate(self.source.plan, self.source.options))
 
     @property
     def graph(self) -> Graph:
@@ -68,6 +72,11 @@ def emit(imported: Graph, optimized: Graph, board: Board, options: Options, choi
     return Compiled(
         imported, optimized, choice, generate(planned(optimized, board.core.features, choice, stride), options), stride
     )
+
+
+def outlined(graph: Graph, board: Board, options: Options, choice: Choice, stride: int = 0) -> Compiled:
+    """As `emit` for an optimized graph, without the text of the C: plan, layers and sizes of tables."""
+    return Compiled(graph, graph, choice, outline(planned(graph, board.core.features, choice, stride), options), stride)
 
 
 def compile_bytes(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import hashlib
+import weakref
+from collections import OrderedDict
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
+import numpy as np
+
+from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UnsupportedError
-from sandgrain.graph.ir import Graph, Node
+from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops import OPS
 from sandgrain.kernels import Kernel, Lowered, Refused, kernels_of, pick
 
@@ -34,18 +39,47 @@ class Selected:
     lowered: Lowered
 
 
-# Graphs are frozen, and a kernel's proof about a layer can take long: each is made once for as long as the graph lives.
-_FITS: WeakKeyDictionary[Graph, dict[tuple[int, str], Lowered | Refused]] = WeakKeyDictionary()
+# A kernel's proof about a layer can take long, and a search meets the same layers in graph after graph: the latest are kept.
+MAX_FITS = 4096
+_FITS: OrderedDict[Hashable, Lowered | Refused] = OrderedDict()
+_DIGESTS: dict[int, tuple[weakref.ref[Array], bytes]] = {}  # by the array's id, for as long as it lives
 
 
 def fit(graph: Graph, node: Node, kernel: Kernel, features: Collection[str]) -> Lowered | Refused:
     """`node` of `graph` as `kernel` computes it on a core with these features, or why it cannot."""
     if refused := kernel.missing(features):
         return refused
-    known, key = _FITS.setdefault(graph, {}), (node.outputs[0], kernel.name)
-    if key not in known:
-        known[key] = kernel.fit(graph.view(node), features)
-    return known[key]
+    key = (kernel.name, frozenset(features), layer_content(graph, node))
+    if key in _FITS:
+        _FITS.move_to_end(key)
+        return _FITS[key]
+    _FITS[key] = fitted = kernel.fit(graph.view(node), features)
+    while len(_FITS) > MAX_FITS:
+        _FITS.popitem(last=False)
+    return fitted
+
+
+def layer_content(graph: Graph, node: Node) -> Hashable:
+    """All that a kernel may know of a layer: op, attributes, types, shapes, scales and constants; not the names."""
+    tensors = tuple(None if i < 0 else _content(graph.tensors[i]) for i in (*node.inputs, *node.outputs))
+    places = tuple((*node.inputs, *node.outputs).index(i) for i in node.inputs)  # which inputs are one tensor
+    return node.op, tuple(sorted(node.attrs.items())), len(node.inputs), places, tensors
+
+
+def _content(tensor: Tensor) -> Hashable:
+    return tensor.shape, tensor.dtype.name, tensor.quant, None if tensor.data is None else digest(tensor.data)
+
+
+def digest(data: Array) -> bytes:
+    """Of an array's type, shape and elements. Arrays of graphs are never written to, so it is computed once for each."""
+    place = id(data)
+    known = _DIGESTS.get(place)
+    if known is not None and known[0]() is data:
+        return known[1]
+    text = f"{data.dtype.str}{data.shape}".encode()
+    found = hashlib.blake2b(text + np.ascontiguousarray(data).tobytes(), digest_size=16).digest()
+    _DIGESTS[place] = weakref.ref(data, lambda _: _DIGESTS.pop(place, None)), found
+    return found
 
 
 def needs_no_kernel(graph: Graph, node: Node) -> bool:

@@ -47,7 +47,7 @@ class Builder:
         last = len(self._tensors) - 1
         self.nodes.append(Node(op, name, (last - 1,), (last,), options))
         kind = OPS[op]
-        if dtype == "int16" and isinstance(kind, SignalOp) and kind.stream(self.view()) is not None:
+        if dtype == "int16" and (step := kind.step(self.view())) is not None and step.takes == "samples":
             self._tensors[-1] = replace(self._tensors[-1], quant=self._tensors[-2].quant)
         if dtype == "int16" and isinstance(kind, SignalOp) and kind.finishes:
             self._tensors[-1] = replace(self._tensors[-1], quant=per_tensor(kind.fixed_scale(self.view()), 0))

@@ -1,6 +1,6 @@
 """Decisions over a stream of scores, and how good they are: false accepts an hour, events that were missed.
 
-The C of the same rule is `sandgrain.compiler.emit.decide`; both are integers, so they decide alike.
+The C of the same rule is kernels/runtime/sg_decide.h; both are integers, so they decide alike.
 """
 
 from __future__ import annotations

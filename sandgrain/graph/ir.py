@@ -75,6 +75,26 @@ class Tensor:
         return self.quant
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """A tensor that lives from one call of the generated C to the next, in a struct of the caller's; all zero at the start."""
+
+    name: str  # its C member
+    dtype: DType  # uint8 for words that only an op's kernel knows
+    shape: tuple[int, ...]  # () for a counter
+    says: str  # what it holds, for a comment
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
+
+    @property
+    def padded_bytes(self) -> int:
+        """Bytes in the struct, where every member starts at a multiple of 4."""
+        return -(-self.dtype.nbytes(self.size) // 4) * 4
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """One operation. `inputs` holds tensor indices, -1 where an optional input is absent."""

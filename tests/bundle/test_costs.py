@@ -12,7 +12,8 @@ import pytest
 
 from sandgrain.bundle import costs, measure
 from sandgrain.bundle.measure import Build
-from sandgrain.compiler import passes
+from sandgrain.compiler import passes, pipeline, select
+from sandgrain.compiler.emit import ctext
 from sandgrain.compiler.emit.model import Options
 from sandgrain.compiler.pipeline import emit
 from sandgrain.compiler.plan import Choice
@@ -21,6 +22,7 @@ from sandgrain.device.toolchain import DEFAULT
 from sandgrain.formats import text
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 from sandgrain.graph.quantization import Quantization, per_tensor
+from sandgrain.kernels import Kernel
 from tests.conftest import ROOT
 
 BOARD = targets.load("nucleo-l4r5zi")
@@ -127,3 +129,38 @@ def test_what_does_not_fit_is_an_answer() -> None:
 def test_the_host_has_planned_figures_only() -> None:
     found = costs.cost(digits(), targets.load("host"))
     assert found.fits and found.report.instructions is None and found.report.arena_bytes > 0
+
+
+def other_weights(graph: Graph, seed: int = 0) -> Graph:
+    """The same form: every int8 constant's elements in another order."""
+    rng = np.random.default_rng(seed)
+    shuffled = tuple(
+        replace(t, data=rng.permutation(t.data.reshape(-1)).reshape(t.shape)) if t.data is not None and t.dtype == "int8" else t
+        for t in graph.tensors
+    )
+    return replace(graph, tensors=shuffled)
+
+
+def test_a_new_graph_of_known_layers_is_neither_proved_nor_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read anew from its file: other objects and arrays, the same content."""
+    known = costs.cost(digits(), BOARD)
+    asked: list[str] = []
+    fit = Kernel.fit
+    monkeypatch.setattr(Kernel, "fit", lambda self, *a: (asked.append(self.name), fit(self, *a))[1])
+    monkeypatch.setattr(pipeline, "generate", lambda *_: pytest.fail("the C was written"))
+    monkeypatch.setattr(ctext, "table", lambda *_: pytest.fail("a table was written"))
+    assert costs.cost(digits(), BOARD) == known
+    assert asked == []
+    costs.cost(other_weights(digits()), BOARD)
+    assert asked != []  # proofs may read weights
+
+
+def test_answers_are_those_of_the_slow_path() -> None:
+    """Of plans whose proofs were made anew for each graph, and of C that was written out."""
+    costs.cost(digits(), BOARD)
+    for seed in range(3):
+        graph = other_weights(digits(), seed)
+        quick = costs.cost(graph, BOARD)
+        select._FITS.clear()
+        whole = Build(emit(graph, graph, BOARD, Options(costs.NAME), Choice()), BOARD, DEFAULT, graph.name)
+        assert costs._cost(whole) == replace(quick, report=replace(quick.report, build_id=whole.compiled.source.build_id))

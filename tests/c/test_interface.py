@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from sandgrain.api import compile
 from sandgrain.bundle import on_host
 from sandgrain.compiler import pipeline
 from sandgrain.compiler.emit import bundle
@@ -137,6 +138,28 @@ def test_the_arena_lies_in_the_section_that_the_user_names(target: str, tmp_path
     assert section["sh_size"] == -(-source.plan.arena_bytes // 8) * 8
     assert section["sh_addralign"] >= 8
     assert file.get_section_by_name(".bss.model_arena") is None
+
+
+@pytest.mark.parametrize("target", ["cortex-m7", "rv32imc"])
+def test_the_tables_lie_in_the_section_that_the_user_names(target: str, tmp_path: Path) -> None:
+    board, options = targets.load(target), Options("kept", weights_section=".ext_flash")
+    source = pipeline.compile_bytes(DIGITS, board, options).source
+    bundle.write(source, tmp_path)
+    file = ELFFile(io.BytesIO(build_object(tmp_path / "kept.c", [tmp_path], board, tmp_path / "kept.o").read_bytes()))
+    section = file.get_section_by_name(".ext_flash")
+    assert 0.9 * source.weight_bytes < section["sh_size"] < source.weight_bytes + 200  # what the compiler folds is left out
+    assert not section["sh_flags"] & 1  # not writable
+
+
+def test_tables_in_a_section_count_as_flash_and_not_as_ram(tmp_path: Path) -> None:
+    plain, kept = (
+        compile.compile(
+            ROOT / "sandgrain" / "demo" / "digits.tflite", out=tmp_path / name, optimize="speed", weights_section=section
+        ).report
+        for name, section in (("plain", None), ("kept", ".ext_flash"))
+    )
+    assert kept.ram_bytes == plain.ram_bytes and abs(kept.flash_bytes - plain.flash_bytes) < 64
+    assert kept.instructions == plain.instructions
 
 
 def test_macros_say_sizes_scales_and_zero_points() -> None:

@@ -77,4 +77,4 @@ def test_a_bundle_holds_exactly_the_kernels_that_its_model_uses() -> None:
             wanted |= more
         assert {f"kernels/{n}" for n in wanted} | {source.options.c_file, source.options.h_file} == set(files)
         calls = set(re.findall(r"^    sg_(\w+)\((?:&|p,)", source.body, re.MULTILINE))
-        assert calls == {n.removesuffix(".h") for n in named}
+        assert calls == {n.removesuffix(".h") for n in named if not n.startswith("sg_")}

@@ -33,7 +33,7 @@ int main(void)
 """
 AFTER = "    return 0;\n}\n"
 GATHERED = """
-    const struct sg_conv_window_s8 p = {.blank = blank, .words = C / 2, .in_h = 1, .in_w = 1, .in_c = C, .kernel_h = 2, .kernel_w = 1,
+    const struct sg_conv_window_dsp_s8 p = {.blank = blank, .words = C / 2, .in_h = 1, .in_w = 1, .in_c = C, .kernel_h = 2, .kernel_w = 1,
                                         .dilation_h = 1, .dilation_w = 1, .row_bytes = C};
     const struct sg_place above = {-1, 0};
     static uint32_t words[8 * C];
@@ -68,7 +68,7 @@ def run(compiler: str, header: str, body: str, place: Path) -> subprocess.Comple
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize(("header", "body"), [("conv_window_s8.h", GATHERED), ("conv_2d_pair_s8.h", COPIED)])
+@pytest.mark.parametrize(("header", "body"), [("conv_window_dsp_s8.h", GATHERED), ("conv_2d_pair_s8.h", COPIED)])
 def test_no_pointer_is_made_before_the_image(header: str, body: str, compiler: str, tmp_path: Path) -> None:
     done = run(compiler, header, body, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

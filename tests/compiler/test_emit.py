@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from sandgrain.base.errors import UnsupportedError, UsageError
 from sandgrain.compiler import pipeline
 from sandgrain.compiler.emit import bundle, ctext
+from sandgrain.compiler.emit.figures import Figures, figures_of
 from sandgrain.compiler.emit.model import Options, generate, harness
+from sandgrain.compiler.emit.structs import members
 from sandgrain.compiler.emit.tables import Tables
-from sandgrain.compiler.plan import plan
+from sandgrain.compiler.plan import Choice, plan
 from sandgrain.device import targets
 from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.quantization import per_tensor
@@ -59,8 +62,48 @@ def test_equal_arrays_are_one_table() -> None:
 
 
 def test_the_code_states_its_cost_at_the_top() -> None:
-    head = digits()["digits.h"].splitlines()[:3]
-    assert "MACs" in head[0] and "Arena" in head[1] and "no heap" in head[2]
+    head = digits()["digits.h"].split("*/")[0]
+    assert "147072 MACs" in head and "Arena" in head and "no heap" in head and "Kernels: " in head
+    assert " * Not reentrant: " in head and " * Reentrant: " in digits(arena="caller")["digits.h"].split("*/")[0]
+
+
+def test_figures_stand_in_the_header_and_change_neither_code_nor_build_id() -> None:
+    source = pipeline.compile_bytes(DIGITS, targets.load("cortex-m4"), Options("digits")).source
+    linked = Figures("d*/.tflite", "nucleo", "cortex-m4", "zig -O2", 100, 2000, 64, 12345, "sandgrain compile x -o again")
+    planned = replace(linked, stack_bytes=None, instructions=None)
+    measured, other = (bundle.files(source, figures) for figures in (linked, planned))
+    head = measured["digits.h"].split("*/")[0]
+    assert "RAM 100 bytes with a stack of at most 64, flash 2000 bytes: linked." in head and "12345 instructions" in head
+    assert "RAM 100 and flash 2000 bytes: planned" in other["digits.h"] and "emulated" not in other["digits.h"]
+    assert " * Made again, from this folder, by: sandgrain compile x -o again\n" in head and "d*/" not in head
+    strip, plain = ({**made, "digits.h": made["digits.h"].split("#ifndef", 1)[1]} for made in (measured, bundle.files(source)))
+    assert strip == plain and source.build_id in strip["digits.h"]
+    assert figures_of(linked.to_json()) == linked and figures_of(planned.to_json()) == planned
+    with pytest.raises(TypeError):
+        figures_of({**linked.to_json(), "ram_bytes": "3"})
+
+
+def test_a_view_says_why_its_number_is_missing() -> None:
+    text = digits()["digits.c"]
+    numbers = [int(k) for k in re.findall(r"^/\* (?:Layer|Number) (\d+)", text, re.MULTILINE)]
+    assert numbers == list(range(len(numbers))) and "/* Number 7 is reshape" in text
+
+
+def test_designators_stand_in_the_order_of_their_struct() -> None:
+    for struct, body in re.findall(
+        r"^static const struct (\w+) \w+ = \{\n(.*?)^\};", digits()["digits.c"], re.MULTILINE | re.DOTALL
+    ):
+        written = re.findall(r"^    \.(\w+)|(?<=, )\.(\w+)", body, re.MULTILINE)
+        names = [a or b for a, b in written]
+        assert names == [name for name in members(struct) if name in names], struct
+
+
+def test_wrappers_name_what_they_are_given() -> None:
+    graph = pipeline.compile_bytes(DIGITS, targets.load("host"), Options("x")).graph
+    shared = frozenset(node.outputs[0] for node in graph.nodes)
+    body = generate(plan(graph, (), Choice(shared=shared)), Options("x")).body
+    wrappers = re.findall(r"^static SG_NOINLINE void x_\w+\(const struct \w+ \*p, ([^)]*)\)", body, re.MULTILINE)
+    assert wrappers and all(re.fullmatch(r"(?:(?:const )?\w+ \*(?:input|output|scratch)(?:_\d)?(?:, )?)+", w) for w in wrappers)
 
 
 def test_generated_lines_stay_short_and_carry_no_date_or_path() -> None:

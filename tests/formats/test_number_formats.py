@@ -60,7 +60,7 @@ def test_a_graph_that_only_moves_floats_is_compiled_as_it_is() -> None:
     x, y = Tensor("x", (2, 3), FLOAT32), Tensor("y", (3, 2), FLOAT32)
     graph = replace(_unary("reshape", x, y), nodes=(Node("reshape", "only", (0,), (1,), attrs(shape=(3, 2))),))
     brought = bring.bring(graph, "m").graph
-    assert not sources.is_float(graph) and dump(replace(brought, name=graph.name)) == dump(graph)
+    assert not sources.is_float(graph) and dump(brought) == dump(graph).replace('"g"', '"m"').replace('"only"', '"y"')
 
 
 @pytest.mark.parametrize("change", ["op", "index"])

@@ -73,7 +73,7 @@ def stepper(graph: Graph, folder: Path) -> Callable[[Array, Array, Array, int], 
     text = (
         "\nint32_t step(void *state, const int16_t *in, int16_t *out, int32_t count);\n"
         "int32_t step(void *state, const int16_t *in, int16_t *out, int32_t count)\n{\n"
-        f"    {returns}sg_{node.op}_s16_step(&features_p0, state, in, out, count);\n"
+        f"    {returns}sg_{node.op}_s16_step(&front_p0, state, in, out, count);\n"
         + ("" if returns else "    return count;\n")
         + "}\n"
     )
@@ -103,11 +103,11 @@ def test_a_stream_in_chunks_gives_what_the_whole_gives(op: str, a: Attrs, channe
     x = noise(samples * channels).reshape(1, samples, channels)
     whole = interpret.run(graph, [x])[0][0]
     step = stepper(graph, tmp_path)
-    hint = OPS[op].stream(graph.view(graph.nodes[0]))  # type: ignore[attr-defined]
-    assert hint is not None and hint % 4 == 0
+    hint = OPS[op].step(graph.view(graph.nodes[0]))
+    assert hint is not None and hint.takes == "samples" and hint.state % 4 == 0
     rng = np.random.default_rng(1)
     for longest in (1, 7, 50, 400):
-        state = np.zeros(hint // 4, np.int32)
+        state = np.zeros(hint.state // 4, np.int32)
         got, start = [], 0
         while start < samples:
             count = min(int(rng.integers(0, longest, endpoint=True)), samples - start)

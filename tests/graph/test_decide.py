@@ -9,23 +9,26 @@ import numpy as np
 import pytest
 
 from sandgrain.base.errors import UsageError
-from sandgrain.compiler.emit import decide as emitted
+from sandgrain.compiler.emit.parts import decide as emitted
 from sandgrain.device.toolchain import build_shared
 from sandgrain.graph.decisions import Event, Rule, decide, rates
+from sandgrain.kernels import FOLDER
 
 LABELS = 4
+FLAGS = ["-Wall", "-Wextra", "-Werror", "-Wconversion"]
+RUNTIME = FOLDER / "runtime"
 
 
 def in_c(rule: Rule, scores: np.ndarray, folder: Path, before: str = "") -> np.ndarray:
     """The decisions of the emitted C, with `before` in front of it."""
     text = (
-        "#include <stdint.h>\n" + before + emitted.declaration("m", rule, LABELS) + emitted.definition("m", LABELS)
+        '#include <stdint.h>\n#include "sg_decide.h"\n' + before + emitted.declaration("m", rule, LABELS) + emitted.definition("m", LABELS)
         + f"void run(const int8_t *s, int32_t n, int32_t *out);\nvoid run(const int8_t *s, int32_t n, int32_t *out)\n{{\n"
         f"    struct m_decider d = {{0}};\n    for (int32_t i = 0; i < n; i++) {{\n        out[i] = m_decide(&d, s + {LABELS} * i);\n    }}\n}}\n"
     )  # fmt: skip
     (folder / "d.c").write_text(text)
     place = folder / f"{len(list(folder.iterdir()))}.so"  # a library of the same name is not loaded again
-    library = ctypes.CDLL(str(build_shared([folder / "d.c"], place, ["-Wall", "-Wextra", "-Werror", "-Wconversion"])))
+    library = ctypes.CDLL(str(build_shared([folder / "d.c"], place, FLAGS, include_dirs=[RUNTIME])))
     out = np.zeros(len(scores), np.int32)
     data = np.ascontiguousarray(scores)
     library.run(ctypes.c_void_p(data.ctypes.data), len(scores), ctypes.c_void_p(out.ctypes.data))

@@ -11,12 +11,13 @@ from sandgrain.compiler.emit.model import Options, generate
 from sandgrain.compiler.plan import plan
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph, View, attrs
-from sandgrain.graph.ops import depthwise_dsp, one_multiply
 from sandgrain.graph.ops.base import Draw
 from sandgrain.graph.ops.conv.weights import draw_weights
 from sandgrain.graph.ops.conv.windows import output_extent
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.quantization import per_tensor
+from sandgrain.kernels.conv.depthwise_3x3_dsp_s8 import Lines
+from sandgrain.kernels.proofs import single_multiply
 from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs
 from tests.support.host_batch import SANITIZE, Batch
 from tests.support.on_core import run_on_core
@@ -80,7 +81,7 @@ def test_the_kernel_equals_the_reference_on_the_emulated_core(compiler: str) -> 
 
 def overwrites(view: View, axis: int) -> bool:
     """Whether some output lands on a pixel that a later line of outputs still reads, by walking as the kernel walks."""
-    walk = depthwise_dsp.Lines(view, axis)
+    walk = Lines(view, axis)
     (lines, size), (outputs, length) = walk.sizes
     width, out_width = view.input(0).shape[2], view.out.shape[2]
     read: set[int] = set()
@@ -104,16 +105,16 @@ def test_the_output_lies_over_the_input_only_where_every_pixel_has_been_read() -
         graph = sample(SeededDraw(seed))
         view = graph.view(graph.nodes[0])
         for axis in (1, 2):
-            free = depthwise_dsp.Lines(view, axis).over_itself()
+            free = Lines(view, axis).over_itself()
             assert free == (view.out.size <= view.input(0).size and not overwrites(view, axis)), (seed, axis)
             seen[free] += 1
     assert min(seen.values()) > 20
 
 
-def rule(draw: Draw, low: int) -> one_multiply.Rule:
+def rule(draw: Draw, low: int) -> single_multiply.Rule:
     channels = 6
     lowest = draw.array((channels,), -3000, 0, "int64")
-    return one_multiply.Rule(
+    return single_multiply.Rule(
         draw.array((channels,), 1 << 30, (1 << 31) - 1, "int64"), draw.array((channels,), -13, -3, "int64"), lowest,
         lowest + draw.integer(0, 4000), draw.integer(-128, 127) if low < -128 else low, max(low, -128), 127,
     )  # fmt: skip
@@ -124,10 +125,10 @@ def test_equality_is_what_trying_every_accumulator_finds() -> None:
     for seed in range(200):
         draw = SeededDraw(seed)
         r = rule(draw, draw.choice((-129, -128)))
-        short = one_multiply.one_multiply(r, 10)
+        short = single_multiply.one_multiply(r, 10)
         every = r.lowest[:, None] + np.arange(4001)
         every = np.minimum(every, r.highest[:, None])
-        found = one_multiply.equal(r, short)
+        found = single_multiply.equal(r, short)
         assert np.array_equal(found, (r(every) == short(every)).all(axis=1)), seed
         seen.update(bool(f) for f in found)
     assert min(seen.values()) > 20
@@ -137,4 +138,4 @@ def test_a_layer_clamped_at_its_zero_point_always_takes_one_multiply() -> None:
     for seed in range(100):
         r = rule(SeededDraw(seed), -128)
         ordinary = -r.shift < 10
-        assert one_multiply.equal(r, one_multiply.one_multiply(r, 10))[ordinary].all(), seed
+        assert single_multiply.equal(r, single_multiply.one_multiply(r, 10))[ordinary].all(), seed

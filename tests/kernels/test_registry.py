@@ -23,7 +23,6 @@ from tests.support.emulated_graphs import samplers
 HELPER = "sg_"  # headers that kernels include begin with it
 CORE = frozenset({"dsp", "mve", "fpu"})
 DRAWS = 12
-C_NAMES = {"conv_pointwise_dsp_s8": "conv_pointwise_s8", "conv_window_dsp_s8": "conv_window_s8"}  # other than the kernel's
 
 # Per op the names of its kernels, the most specific first: the order in which the planner asks them.
 ORDER = {
@@ -130,8 +129,7 @@ def place_of(module: str) -> Path:
 
 
 def file_of(module: str) -> Path:
-    path = place_of(module)
-    return path.with_name(f"{C_NAMES.get(path.stem, path.stem)}.h")
+    return place_of(module).with_suffix(".h")
 
 
 @pytest.mark.parametrize("module", descriptors())
@@ -172,7 +170,7 @@ def calls_of(kernel: Kernel, view: View) -> set[str]:
 def test_a_kernel_calls_its_own_c(op: str) -> None:
     for graph in drawn(op):
         for kernel in kernels_of(op):
-            assert calls_of(kernel, graph.view(graph.nodes[0])) <= {C_NAMES.get(kernel.name, kernel.name)}
+            assert calls_of(kernel, graph.view(graph.nodes[0])) <= {kernel.name}
 
 
 @pytest.mark.parametrize("op", OPS)

@@ -70,15 +70,16 @@ def test_a_stream_that_differs_is_noticed(chirps: Built[Classes]) -> None:
     made.write_bytes(whole)
 
 
-def test_whether_a_bundle_decides_is_asked_of_its_graph(chirps: Built[Classes], tmp_path: Path) -> None:
+def test_whether_a_bundle_decides_is_asked_of_its_parts(chirps: Built[Classes], tmp_path: Path) -> None:
     """A search in the header was misled by a comment, and by a header of another name."""
     bundle = store.load_bundle(chirps.folder)
     listening = firmware.Firmware(chirps.folder, bundle, chirps.report)
     run_ = Run(chirps.samples, tmp_path)
     assert listening.decides and spotting.applies(run_, listening)
     source = bundle.compiled.source
-    alone = replace(source, plan=replace(source.plan, stream=None))  # as where the whole window is needed at once
-    silent = replace(bundle, folder=tmp_path, compiled=replace(bundle.compiled, source=alone))
+    alone = replace(source, parts=tuple(part for part in source.parts if part.name != "decide"))
+    build = replace(bundle.build, folder=tmp_path, compiled=replace(bundle.compiled, source=alone))
+    silent = replace(bundle, build=build)
     for name in ("chirps.h", "model.h"):
         (tmp_path / name).write_text("/* chirps_decide( is not here */\n")
     mute = firmware.Firmware(tmp_path, silent, chirps.report)

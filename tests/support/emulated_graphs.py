@@ -17,6 +17,7 @@ import numpy as np
 
 from sandgrain.base.errors import RunError
 from sandgrain.compiler.emit import bundle
+from sandgrain.compiler.emit.copies import SharedCopies
 from sandgrain.compiler.emit.model import Options, Source, generate
 from sandgrain.compiler.plan import Choice, plan
 from sandgrain.device import targets
@@ -33,8 +34,6 @@ from tests.support.draws import SeededDraw, random_inputs
 GUARD = 32  # bytes behind an arena that must keep their paint
 DRY = 40  # graphs in a row that a kernel does not accept, before their sampler is given up
 OWN = 25  # one case in so many is compiled by itself, constants and all; the others share a copy of the kernel
-
-_COPY = re.compile(r"static SG_NOINLINE void (case_\d+_\w+)\(([^)]*)\)\n\{\n    (sg_\w+)\(([^)]*)\);\n\}\n")
 
 # One copy of the generated code's copying loop: the compiler would spend its time on inlining it into every case.
 HEAD = """\
@@ -138,7 +137,8 @@ def cases(op: str, kernel: str, features: frozenset[str], start: int, count: int
 def run(batch: Sequence[Case], core: str, compiler: str, opt: str = "-O1") -> Outcome:
     """Every case of `batch` on `core`, compared with the reference byte for byte."""
     board = targets.load(core)
-    sources = [_source(case, k, board.core.features) for k, case in enumerate(batch)]
+    copies = SharedCopies("copy", always=True)
+    sources = [_source(case, k, board.core.features, copies) for k, case in enumerate(batch)]
     ins, in_bytes = _places([[x.nbytes for x in case.inputs] for case in batch])
     outs, out_bytes = _places([[x.nbytes for x in case.expected] for case in batch])
     block = bytearray(in_bytes)
@@ -177,11 +177,11 @@ def _same(a: Array, b: Array) -> bool:
     return bool(np.array_equal(a, b, equal_nan=b.dtype.kind == "f"))
 
 
-def _source(case: Case, number: int, features: frozenset[str]) -> Source:
+def _source(case: Case, number: int, features: frozenset[str], copies: SharedCopies) -> Source:
     node = case.graph.nodes[0]
     shared = frozenset(node.outputs[:1]) if case.shared else frozenset[int]()
     chosen = plan(case.graph, features, Choice({node.outputs[0]: case.kernel}, shared))
-    return generate(chosen, Options(f"case_{number}", arena="caller"))
+    return generate(chosen, Options(f"case_{number}", arena="caller"), copies)
 
 
 def _places(sizes: Sequence[Sequence[int]]) -> tuple[list[list[int]], int]:
@@ -201,13 +201,15 @@ def _text(
     in_bytes: int, out_bytes: int, work: Path,
 ) -> str:  # fmt: skip
     """One C file: the cases' models, a copy of each shared kernel, the table of cases and what runs them."""
-    parts, copies = [HEAD], dict[tuple[str, str], str]()
+    parts = [HEAD]
     kernels: dict[tuple[str, ...], dict[str, str]] = {}  # of the cases that call the same files
     for k, source in enumerate(sources):
-        called = tuple(s for layer in source.layers for s in layer.sources)
+        called = source.files
         if called not in kernels:
             kernels[called] = bundle.kernel_files(source)
-        parts += [source.header, _once(source.body, copies).replace(f'#include "{source.options.h_file}"\n', "")]
+        for name, text in ((source.options.c_file, source.body), (source.options.h_file, source.header)):
+            (work / name).write_text(text, "ascii")
+        parts.append(f'#include "{source.options.c_file}"')
         parts.append(_call(k, batch[k], source, ins[k], outs[k]))
     (work / "kernels").mkdir()
     for name, text in {name: text for files in kernels.values() for name, text in files.items()}.items():
@@ -218,22 +220,6 @@ def _text(
     head, tail = RUNNER.split("};\n", 1)
     parts += [f"#define {name} {value}" for name, value in sizes.items()]
     return "\n".join([*parts, head + "};", "static const struct sg_case cases[] = {", *rows, "};", tail])
-
-
-def _once(body: str, copies: dict[tuple[str, str], str]) -> str:
-    """`body` with each shared kernel's copy under a name that all cases use; a copy that is there already is left out."""
-    renamed = {}
-
-    def take(match: re.Match[str]) -> str:
-        key = (match[2], match[3])
-        first = key not in copies
-        renamed[match[1]] = copies.setdefault(key, f"copy_{len(copies)}_{match[3]}")
-        return match[0] if first else ""
-
-    body = _COPY.sub(take, body)
-    for old, new in renamed.items():
-        body = body.replace(f"{old}(", f"{new}(")
-    return body
 
 
 def _call(k: int, case: Case, source: Source, ins: list[int], outs: list[int]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from sandgrain.compiler.emit.figures import Figures
 from sandgrain.compiler.emit.model import Source
 from sandgrain.kernels import headers
 
@@ -13,8 +14,8 @@ _INCLUDE = re.compile(r'^#include "([a-z0-9_]+\.h)"', re.MULTILINE)
 
 
 def kernel_files(source: Source) -> dict[str, str]:
-    """File name -> text of every kernel the model calls, and of what those include."""
-    return texts_of(s for layer in source.layers for s in layer.sources)
+    """File name -> text of every kernel and runtime file that the model uses, and of what those include."""
+    return texts_of(source.files)
 
 
 def texts_of(sources: Iterable[str]) -> dict[str, str]:
@@ -29,10 +30,10 @@ def texts_of(sources: Iterable[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def files(source: Source) -> dict[str, str]:
-    """Relative path -> text of the whole bundle."""
+def files(source: Source, figures: Figures | None = None) -> dict[str, str]:
+    """Relative path -> text of the whole bundle, with a board's figures in the header where they are known."""
     kernels = {f"kernels/{name}": text for name, text in kernel_files(source).items()}
-    return {source.options.c_file: source.body, source.options.h_file: source.header, **kernels}
+    return {source.options.c_file: source.body, source.options.h_file: source.header_with(figures), **kernels}
 
 
 def write(source: Source, folder: Path) -> list[Path]:

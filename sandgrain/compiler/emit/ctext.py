@@ -83,10 +83,15 @@ def check_identifier(name: str) -> str:
     return name
 
 
-def check_section(section: str) -> str:
+def remark(text: str) -> str:
+    """`text`, which Sandgrain wrote, for a C comment: one line that cannot end the comment."""
+    return "".join(ch if " " <= ch <= "~" and ch not in "\\?" else "_" for ch in text).replace("*/", "* /").replace("/*", "/ *")
+
+
+def check_section(section: str, option: str = "--arena-section") -> str:
     """A linker section name. Raises UsageError."""
     if not re.fullmatch(r"[A-Za-z0-9_.$]{1,64}", section):
-        raise UsageError(f"--arena-section {printable(section)!r} is not a section name; use letters, digits, '.', '_', '$'")
+        raise UsageError(f"{option} {printable(section)!r} is not a section name; use letters, digits, '.', '_', '$'")
     return section
 
 
@@ -128,11 +133,12 @@ def c_type(dtype: np.dtype[Any]) -> str:
     return f"{dtype.name}_t" if dtype.kind in "iu" else "float"
 
 
-def table(name: str, data: Array) -> str:
-    """`static const TYPE name[n] = {...};`"""
+def table(name: str, data: Array, place: str = "") -> str:
+    """`static const TYPE name[n] place = {...};`"""
     flat = data.reshape(-1)
     values = flat.tolist()
     texts = [real(v) for v in values] if flat.dtype.kind == "f" else [number(int(v)) for v in values]
     if flat.dtype == np.int64:
         texts = ["INT64_MIN" if v == -(2**63) else f"INT64_C({v})" for v in values]
-    return f"static const {c_type(flat.dtype)} {name}[{flat.size}] = {{\n{wrap(texts)}\n}};\n"
+    where = f" {place}" if place else ""
+    return f"static const {c_type(flat.dtype)} {name}[{flat.size}]{where} = {{\n{wrap(texts)}\n}};\n"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sandgrain.compiler.emit import ctext
+from sandgrain.compiler.emit.copies import Parameters, SharedCopies
+from sandgrain.compiler.emit.structs import members as struct_members
 from sandgrain.compiler.emit.tables import Tables
 from sandgrain.compiler.plan import Plan, Selected
 from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops import OPS
-from sandgrain.graph.ops.signal.base import SignalOp
 from sandgrain.kernels.base import Arg, Call, Fields, In, Out, Scratch
 
 
@@ -44,20 +45,30 @@ def shape_text(tensor: Tensor) -> str:
 class Emitter:
     """Writes the layers of one plan. Equal constants, parameter structs and shared kernels are written once."""
 
-    def __init__(self, plan: Plan, prefix: str, streamed: Collection[int] = ()) -> None:
+    def __init__(self, plan: Plan, prefix: str, copies: SharedCopies | None = None, place: str = "") -> None:
         self.plan = plan
-        self._streamed = frozenset(streamed)  # nodes that a stream runs as well, through a function of their own
+        stream = plan.stream
+        self._streamed = frozenset(() if stream is None else stream.front)  # nodes that run in the stream's memory
         self.prefix = prefix
-        self.tables = Tables(prefix)
+        self.tables = Tables(prefix, place)
         self._structs: dict[tuple[str, str], str] = {}  # (function, members) -> name
-        self._shared: dict[tuple[str, ...], str] = {}  # (kernel function, argument types) -> its shared copy
+        self._copies = copies or SharedCopies(prefix)
         self._callers = Counter(self._copy_key(call, node) for node, call in self._sharing())
         self._outside = {i: port for k, i in enumerate(plan.graph.inputs) if i not in plan.offsets for port in [f"input_{k}"]}
 
     def layers(self) -> list[Layer]:
         """Every node that has code, in execution order."""
         steps = zip(self.plan.graph.nodes, self.plan.selected, strict=True)
-        return [self._layer(k, node, chosen) for k, (node, chosen) in enumerate(steps) if chosen is not None]
+        made: list[Layer] = []
+        views = ""  # those since the last layer; their numbers would be missing without a word
+        for k, (node, chosen) in enumerate(steps):
+            if chosen is None:
+                views += f"/* Number {k} is {node.op} {ctext.printable(node.name)}: a view, its output is its input's bytes. */\n"
+                continue
+            layer = self._layer(k, node, chosen)
+            made.append(replace(layer, text=views + layer.text))
+            views = ""
+        return made
 
     def _layer(self, index: int, node: Node, chosen: Selected) -> Layer:
         plan, before, calls = self.plan, self.tables.nbytes, chosen.lowered.calls
@@ -100,19 +111,22 @@ class Emitter:
 
     def _struct(self, call: Call, hint: str, head: list[str]) -> str:
         """The name of the call's parameter struct; a new one is written to `head`."""
-        members = self._members(call.fields, hint)
+        members = self._members(call.function, call.fields, hint)
         name = self._structs.setdefault((call.function, members), f"{self.prefix}_p{hint}")
         if name == f"{self.prefix}_p{hint}":
             head.append(f"static const struct {call.function} {name} = {{\n{members}\n}};")
         return name
 
-    def _members(self, fields: Fields, hint: str, indent: str = "    ") -> str:
-        """`.field = value,` of each, in lines; a struct in a block of its own."""
+    def _members(self, struct: str, fields: Fields, hint: str, indent: str = "    ") -> str:
+        """`.field = value,` of each, in lines, in the order of the C struct; a struct in a block of its own."""
+        lines: list[str] = []
         items: list[str] = []
-        blocks: list[str] = []
-        for field, value in fields.items():
+        inner, known = struct_members(struct), list(struct_members(struct))
+        for field, value in sorted(fields.items(), key=lambda item: known.index(item[0])):
             if isinstance(value, dict):
-                blocks.append(f"{indent}.{field} = {{\n{self._members(value, hint, indent + '    ')}\n{indent}}},")
+                lines += [ctext.wrap(items, indent)] if items else []
+                items = []
+                lines.append(f"{indent}.{field} = {{\n{self._members(inner[field], value, hint, indent + '    ')}\n{indent}}},")
                 continue
             if isinstance(value, np.ndarray):
                 text = self.tables.name(value, f"{field}_{hint}")
@@ -121,26 +135,28 @@ class Emitter:
             else:
                 text = ctext.number(value)
             items.append(f".{field} = {text}")
-        return "\n".join([*blocks, *([ctext.wrap(items, indent)] if items else [])])
+        return "\n".join([*lines, *([ctext.wrap(items, indent)] if items else [])])
 
     def _streamable(self, call: Call, index: int, node: Node, head: list[str]) -> str:
-        """A layer in front of a stream's rows: a function of samples or of one row, in the stream's memory."""
-        op, view = OPS[node.op], self.plan.graph.view(node)
-        assert isinstance(op, SignalOp)
+        """A layer in front of a stream's rows: a function of samples or of one frame, in the stream's memory."""
+        step = OPS[node.op].step(self.plan.graph.view(node))
+        assert step is not None
+        call = replace(call, fields={**call.fields, **dict(step.fields)})
         struct, name = self._struct(call, f"{index}", head), f"static SG_NOINLINE {{}} {self.prefix}_layer_{index}"
-        if op.stream(view) is not None:
-            same = view.input(0).shape == view.out.shape
+        if step.takes == "samples":
+            kind, back = ("void", "") if step.factor == 1 else ("int32_t", "return ")
             head.append(
-                f"{name.format('void' if same else 'int32_t')}(void *state, const int16_t *in, int16_t *out, int32_t count)\n{{\n"
-                f"    {'' if same else 'return '}{call.function}_step(&{struct}, state, in, out, count);\n}}\n"
+                f"{name.format(kind)}(void *state, const int16_t *in, int16_t *out, int32_t count)\n{{\n"
+                f"    {back}{call.function}_step(&{struct}, state, in, out, count);\n}}\n"
             )
-            return "\n".join(head)
-        types = [f"{self._type(node, a)} *a{k}" for k, a in enumerate(call.args)]
-        head.append(
-            f"{name.format('void')}({', '.join(types)})\n{{\n"
-            f"    struct {call.function} p = {struct};\n    p.{op.runs} = 1; /* a row at a time */\n"
-            f"    {call.function}({', '.join(['&p', *(f'a{k}' for k in range(len(types)))])});\n}}\n"
-        )
+        else:
+            parameters = self._parameters(node, call)
+            declared = ", ".join(f"{ctype} *{word}" for ctype, word in parameters)
+            passed = ", ".join(["&p", *(word for _, word in parameters)])
+            # A copy of the table: compilers then keep its members in registers (1 to 2.5 % fewer instructions on a Cortex-M4).
+            head.append(
+                f"{name.format('void')}({declared})\n{{\n    const struct {call.function} p = {struct};\n    {call.function}({passed});\n}}\n"
+            )
         return "\n".join(head)
 
     def _sharing(self) -> Iterator[tuple[Node, Call]]:
@@ -154,19 +170,20 @@ class Emitter:
 
     def _is_shared(self, call: Call, node: Node) -> bool:
         """Whether a call goes to a copy of the kernel that others call too. One of a kind needs no function around it."""
-        return node.outputs[0] in self.plan.shared and self._callers[self._copy_key(call, node)] > 1
+        return node.outputs[0] in self.plan.shared and (self._copies.always or self._callers[self._copy_key(call, node)] > 1)
 
     def _shared_copy(self, call: Call, node: Node, head: list[str]) -> str:
         """The name of the one copy of a kernel that layers share; written to `head` when it is new."""
-        types = [self._type(node, a) for a in call.args]
-        key = self._copy_key(call, node)
-        if key not in self._shared:
-            several = sum(k[0] == call.function for k in self._shared)
-            name = self._shared[key] = f"{self.prefix}_{call.stem}" + (f"_{several}" if several else "")
-            declared = ", ".join([f"const struct {call.function} *p", *(f"{t} *a{k}" for k, t in enumerate(types))])
-            passed = ", ".join(["p", *(f"a{k}" for k in range(len(types)))])
-            head.append(f"static SG_NOINLINE void {name}({declared})\n{{\n    {call.function}({passed});\n}}")
-        return self._shared[key]
+        name, text = self._copies.take(call, self._parameters(node, call))
+        head += [text] if text else []
+        return name
+
+    def _parameters(self, node: Node, call: Call) -> Parameters:
+        """(type, name) of what a kernel's pointers point to: input, output and scratch, numbered where there are several."""
+        words = ["input" if isinstance(a, In) else "output" if isinstance(a, Out) else "scratch" for a in call.args]
+        several = {word for word, count in Counter(words).items() if count > 1}
+        names = [f"{word}_{words[:k].count(word)}" if word in several else word for k, word in enumerate(words)]
+        return [(self._type(node, a), name) for a, name in zip(call.args, names, strict=True)]
 
     def _type(self, node: Node, arg: Arg) -> str:
         if isinstance(arg, Scratch):

@@ -1,288 +1,188 @@
-"""NAME.c and NAME.h: tables, an arena and a list of calls."""
+"""NAME.c and NAME.h: constant tables, a function per layer, and the parts that a program calls."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sandgrain.base.errors import UnsupportedError
-from sandgrain.compiler.emit import alarm, ctext, decide
-from sandgrain.compiler.emit import stream as streaming
-from sandgrain.compiler.emit.layers import Emitter, Layer, pointer, shape_text
+from sandgrain.compiler.emit import ctext
+from sandgrain.compiler.emit.copies import SharedCopies
+from sandgrain.compiler.emit.figures import Figures
+from sandgrain.compiler.emit.layers import Emitter, Layer
+from sandgrain.compiler.emit.options import Options as Options
+from sandgrain.compiler.emit.part import Part, parts_of
+from sandgrain.compiler.emit.parts.run import signature
 from sandgrain.compiler.emit.tables import Tables
+from sandgrain.compiler.emit.unit import Unit
 from sandgrain.compiler.plan import Plan
+from sandgrain.compiler.plan.program import Program, program
 from sandgrain.compiler.plan.storage import callers
-from sandgrain.graph.decisions import Rule
-from sandgrain.graph.ir import Graph, Tensor
 
+__all__ = ["Options", "Source", "generate", "harness", "signature"]
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How the C is written. `name`: prefix of every symbol. `arena`: "static" or "caller" (the caller passes it).
-    `rule`: how a stream decides. `threshold`: a score above it is an anomaly; for models with one int32 output."""
-
-    name: str = "model"
-    arena: str = "static"
-    section: str | None = None
-    rule: Rule = field(default_factory=Rule)
-    threshold: int | None = None
-
-    @property
-    def c_file(self) -> str:
-        """The name of the C file. It carries the prefix, so that two models can share a folder."""
-        return f"{self.name}.c"
-
-    @property
-    def h_file(self) -> str:
-        """The name of the header."""
-        return f"{self.name}.h"
+RUNTIME = "runtime/sg_run.h"  # what every layer needs
+STATIC = (
+    " * Not reentrant: all calls work in one static arena. Call it from one thread, or one interrupt level, at a time; a model that",
+    " * several of them need takes the arena of its caller (--arena caller). */",
+)
+CALLER = (" * Reentrant: calls that run at once need an arena each, and a stream or decider each. */",)
+TABLES = """\
+/* Constant tables, named after their member in a kernel's parameter struct and the layer that reads them first. Where a kernel
+ * computes blocks at once, its file says how a table is packed; zeros fill up the last block, and their results are not used. */"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
     """The generated text of one model and what it is made of."""
 
-    options: Options
-    plan: Plan
+    unit: Unit
+    parts: tuple[Part, ...]
     header: str
     body: str
-    layers: tuple[Layer, ...]
     weight_bytes: int
     build_id: str
+
+    @property
+    def options(self) -> Options:
+        return self.unit.options
+
+    @property
+    def plan(self) -> Plan:
+        return self.unit.plan
+
+    @property
+    def program(self) -> Program:
+        return self.unit.program
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        return self.unit.layers
+
+    def header_with(self, figures: Figures | None) -> str:
+        """`header`, with the figures of a board in its first lines."""
+        return self.header if figures is None else _header(self, figures)
 
     @property
     def macs(self) -> int:
         return sum(layer.macs for layer in self.layers)
 
+    @property
+    def stream_bytes(self) -> int:
+        """sizeof(struct NAME_stream), 0 where there is none."""
+        entry = self.unit.entry("push")
+        return 0 if entry is None else entry.state_bytes
 
-def generate(plan: Plan, options: Options) -> Source:
-    """The C of a plan. Depends on nothing but its arguments."""
-    ctext.check_identifier(options.name)
-    if options.section is not None:
-        ctext.check_section(options.section)
-    if options.threshold is not None:
-        alarm.check(plan.graph, options.threshold)
-    outside = callers(plan.graph)
-    for index in (*plan.graph.inputs, *plan.graph.outputs):
-        if index not in plan.offsets and index not in outside:
-            name = ctext.printable(plan.graph.tensors[index].name)
-            raise UnsupportedError(f"output {name} depends on no input; remove it from the model's outputs")
-    stream = plan.stream
-    streamed = () if stream is None else (*stream.filters, *stream.rows, *(() if stream.frame is None else (stream.frame,)))
-    emitter = Emitter(plan, options.name, streamed)
-    layers, tables = emitter.layers(), emitter.tables
-    draft = Source(options, plan, "", "", tuple(layers), tables.nbytes, "")
+    @property
+    def facts(self) -> dict[str, Mapping[str, Any]]:
+        """Part -> what a reader of the bundle may ask of it, without a look into its C."""
+        return {part.name: part.facts() for part in self.parts}
+
+    def has(self, part: str) -> bool:
+        """Whether the C has this part: "run", "stream", "labels", "decide", "alarm" ..."""
+        return any(p.name == part for p in self.parts)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files below `kernels/` that NAME.c and NAME.h include."""
+        runtime = [RUNTIME, *(file for part in self.parts for file in (*part.header_runtime, *part.runtime))]
+        return tuple(sorted({*runtime, *(s for layer in self.layers for s in layer.sources)}))
+
+
+def generate(plan: Plan, options: Options, copies: SharedCopies | None = None) -> Source:
+    """The C of a plan. Depends on nothing but its arguments; `copies`: of kernels, shared with other models in one C file."""
+    draft, tables = _draft(plan, options, copies)
     body = _body(draft, tables)
     build_id = hashlib.sha256((body + _header(draft)).encode()).hexdigest()[:16]
     draft = replace(draft, build_id=build_id)
     return replace(draft, header=_header(draft), body=body)
 
 
-def _decides(source: Source) -> bool:
-    return source.plan.stream is not None and decide.applies(source.plan.graph)
+def outline(plan: Plan, options: Options) -> Source:
+    """What `generate` makes of a plan but for `header`, `body` and `build_id`, which are empty: in a tenth of the time."""
+    return _draft(plan, options, None)[0]
 
 
-def _ports(graph: Graph) -> list[tuple[str, int, Tensor]]:
-    """(C name, tensor index, tensor) of every input and output: input_0, output_0 ..."""
-    found = [(f"input_{k}", i, graph.tensors[i]) for k, i in enumerate(graph.inputs)]
-    return found + [(f"output_{k}", i, graph.tensors[i]) for k, i in enumerate(graph.outputs)]
+def _draft(plan: Plan, options: Options, copies: SharedCopies | None) -> tuple[Source, Tables]:
+    options.check()
+    outside = callers(plan.graph)
+    for index in (*plan.graph.inputs, *plan.graph.outputs):
+        if index not in plan.offsets and index not in outside:
+            name = ctext.printable(plan.graph.tensors[index].name)
+            raise UnsupportedError(f"output {name} depends on no input; remove it from the model's outputs")
+    emitter = Emitter(plan, options.name, copies, options.tables_place)
+    unit = Unit(options, plan, program(plan.graph, plan.stream, options.rule), tuple(emitter.layers()))
+    return Source(unit, parts_of(unit), "", "", emitter.tables.nbytes, ""), emitter.tables
 
 
-def signature(source: Source) -> str:
-    """`int NAME_run(...)` without the semicolon."""
-    graph, caller = source.plan.graph, source.options.arena == "caller"
-    arguments = ["void *arena_memory"] if caller else []
-    for port, _, tensor in _ports(graph):
-        const = "const " if port.startswith("input") else ""
-        arguments.append(f"{const}{tensor.dtype.c_type} {port}[{tensor.units}]")
-    return f"int {source.options.name}_run({', '.join(arguments)})"
+def _place(options: Options) -> list[str]:
+    """The macro that puts constant tables into the user's section."""
+    if options.weights_section is None:
+        return []
+    attribute = f'__attribute__((section("{options.weights_section}")))'
+    name = options.tables_place
+    return [
+        f"#ifndef {name} /* where the constant tables lie; define it empty to leave that to the linker */\n#define {name} {attribute}\n#endif\n"
+    ]
 
 
-def _header(source: Source) -> str:
-    name, graph = source.options.name, source.plan.graph
-    upper = name.upper()
-    caller = source.options.arena == "caller"
+def _include(path: str) -> str:
+    return f'#include "kernels/{path.rsplit("/", 1)[-1]}"'
+
+
+def _header(source: Source, figures: Figures | None = None) -> str:
+    name, upper, unit = source.unit.name, source.unit.upper, source.unit
+    runtime = sorted({file for part in source.parts for file in part.header_runtime})
     parts = [
         f"/* {name}: generated by Sandgrain. One inference: {source.macs} MACs, {len(source.layers)} layers.",
         f" * Arena {source.plan.arena_bytes} bytes (inputs, outputs and scratch included), constants {source.weight_bytes} bytes.",
-        " * C99; no heap, no recursion, no library calls. */",
+        *(figures.lines() if figures is not None else []),
+        *_kernels(source),
+        " * C99; no heap, no recursion, no library calls.",
+        *(CALLER if unit.caller else STATIC),
         f"#ifndef {upper}_H\n#define {upper}_H\n\n#include <stdint.h>\n",
+        *([*map(_include, runtime), ""] if runtime else []),
         '#ifdef __cplusplus\nextern "C" {\n#endif\n',
         f'#define {upper}_BUILD_ID "{source.build_id}"',
-        f"#define {upper}_ARENA_BYTES {source.plan.arena_bytes}",
-        f"#define {upper}_INPUT_COUNT {len(graph.inputs)}",
-        f"#define {upper}_OUTPUT_COUNT {len(graph.outputs)}\n",
-        f"/* Status codes of {name}_run. */",
+        f"#define {upper}_ARENA_BYTES {source.plan.arena_bytes}\n",
+        f"/* Status codes of {name}_run. */" if unit.entry("run") else "/* Status codes. */",
         f"#define {upper}_OK 0",
         f"#define {upper}_ERROR_NULL 1 /* a pointer is null */",
-        f"#define {upper}_ERROR_ALIGNMENT 2 /* the arena is not aligned to 8 bytes */\n" if caller else "",
-    ]
-    parts += [_port_macros(upper, port, tensor) for port, _, tensor in _ports(graph)]
-    parts.append(_arena_declaration(source))
-    if source.plan.stream is not None:
-        parts.append(streaming.declaration(graph, source.plan.stream, name, caller))
-    else:
-        parts.append(
-            "/* One inference. The slots above may be passed as they are: then nothing is copied. An inference overwrites the\n"
-            " * input slots; an input without a slot is read where it lies. Returns a status code. */"
-        )
-        parts.append(signature(source) + ";\n")
-    parts += [_helpers(name, port, tensor) for port, _, tensor in _ports(graph)]
-    if graph.labels:
-        parts.append(f"#define {upper}_LABEL_COUNT {len(graph.labels)}")
-        parts.append(f"extern const char *const {name}_labels[{upper}_LABEL_COUNT];\n")
-    if _decides(source):
-        parts.append(decide.declaration(name, source.options.rule, len(graph.labels)))
-    if source.options.threshold is not None:
-        parts.append(alarm.declaration(name, source.options.threshold))
-    parts.append("#ifdef __cplusplus\n}\n#endif\n")
-    parts.append("#endif\n")
-    return "\n".join(p for p in parts if p)
-
-
-def _port_macros(upper: str, port: str, tensor: Tensor) -> str:
-    prefix = f"{upper}_{port.upper()}"
-    lines = [f"/* {port}: {shape_text(tensor)} {tensor.dtype} */", f"#define {prefix}_SIZE {tensor.size}"]
-    if tensor.dtype == "int8" and tensor.quant is not None:
-        lines.append(f"#define {prefix}_SCALE {ctext.real(tensor.scale)}")
-        lines.append(f"#define {prefix}_ZERO_POINT ({tensor.zero_point})")
-    return "\n".join(lines) + "\n"
-
-
-def _arena_declaration(source: Source) -> str:
-    name, upper = source.options.name, source.options.name.upper()
-    caller = source.options.arena == "caller"
-    base = "(uint8_t *)(memory)" if caller else f"{name}_arena.bytes"
-    lines = []
-    if caller:
-        lines.append(f"/* The caller owns the arena: {upper}_ARENA_BYTES bytes, aligned to 8. */")
-    else:
-        lines.append(
-            f"/* The arena. Its contents mean nothing between inferences, but for the slots. */\n"
-            f"union {name}_arena_memory {{\n    int64_t alignment;\n    uint8_t bytes[{upper}_ARENA_BYTES];\n}};\n"
-            f"extern union {name}_arena_memory {name}_arena;"
-        )
-    argument = "(memory)" if caller else ""
-    lines.append("/* Where inputs and outputs lie in the arena. */")
-    for port, index, _ in _ports(source.plan.graph):
-        if index not in source.plan.offsets:
-            continue
-        cast = pointer(source.plan.graph, index, source.plan.offsets[index], const=False, base=base)
-        lines.append(f"#define {upper}_{port.upper()}_SLOT{argument} ({cast})")
-    return "\n".join(lines) + "\n"
-
-
-def _helpers(name: str, port: str, tensor: Tensor) -> str:
-    """Quantize and dequantize one element of an int8 port."""
-    if tensor.dtype != "int8" or tensor.quant is None:
-        return ""
-    prefix = f"{name.upper()}_{port.upper()}"
-    if port.startswith("output"):
-        return (
-            f"static inline float {name}_dequantize_{port}(int8_t value)\n{{\n"
-            f"    return (float)(value - {prefix}_ZERO_POINT) * {prefix}_SCALE;\n}}\n"
-        )
-    return (
-        f"/* Nearest int8 (halves away from zero), saturated; NaN gives the zero point. */\n"
-        f"static inline int8_t {name}_quantize_{port}(float value)\n{{\n"
-        f"    const float scaled = value / {prefix}_SCALE;\n"
-        f"    int32_t level = 0;\n"
-        f"    if (scaled >= 256.0f) {{\n        return 127;\n    }}\n"
-        f"    if (scaled <= -256.0f) {{\n        return -128;\n    }}\n"
-        f"    if (scaled > -256.0f) {{ /* not NaN; the fraction is exact, where adding 0.5 would round */\n"
-        f"        const int32_t whole = (int32_t)scaled;\n"
-        f"        const float fraction = scaled - (float)whole;\n"
-        f"        level = whole + (fraction >= 0.5f ? 1 : 0) - (fraction <= -0.5f ? 1 : 0);\n    }}\n"
-        f"    level += {prefix}_ZERO_POINT;\n"
-        f"    return (int8_t)(level > 127 ? 127 : level < -128 ? -128 : level);\n}}\n"
-    )
-
-
-PREAMBLE = """\
-#if defined(__GNUC__) && !defined(SG_NOINLINE)
-#define SG_NOINLINE __attribute__((noinline)) /* keeps each layer a function: profiles and faults can name it */
-#elif !defined(SG_NOINLINE)
-#define SG_NOINLINE
-#endif
-#ifndef SG_TRACE
-#define SG_TRACE(layer) ((void)0) /* called after each layer */
-#endif
-
-#ifndef SG_COPY
-#define SG_COPY
-static SG_NOINLINE void sg_copy(void *to, const void *from, uint32_t bytes)
-{
-    uint8_t *target = (uint8_t *)to;
-    const uint8_t *source = (const uint8_t *)from;
-    if (target == source) {
-        return;
-    }
-#ifdef __ARM_FEATURE_UNALIGNED
-    for (; bytes >= 4u; bytes -= 4u) {
-        __builtin_memcpy(target, source, 4); /* a load and a store of a word */
-        target += 4;
-        source += 4;
-    }
-#endif
-    for (; bytes > 0u; bytes--) {
-        *target++ = *source++;
-    }
-}
-#endif
-"""
-
-
-def _body(source: Source, tables: Tables) -> str:
-    name, graph = source.options.name, source.plan.graph
-    kernels = sorted({s.rsplit("/", 1)[-1] for layer in source.layers for s in layer.sources})
-    parts = [
-        f"/* {name}: generated by Sandgrain; see {source.options.h_file}. */",
-        f'#include "{source.options.h_file}"\n',
-        *(f'#include "kernels/{k}"' for k in kernels),
+        *([f"#define {upper}_ERROR_ALIGNMENT 2 /* the arena is not aligned to 8 bytes */"] if unit.caller else []),
         "",
-        PREAMBLE,
-        tables.text(),
-        *(layer.text for layer in source.layers),
+        *(text for part in source.parts if (text := part.declaration())),
+        "#ifdef __cplusplus\n}\n#endif\n",
+        "#endif\n",
     ]
-    if graph.labels:
-        parts.append(f"const char *const {name}_labels[{name.upper()}_LABEL_COUNT] = {{")
-        parts.append(ctext.wrap(ctext.string(label) for label in graph.labels) + "\n};\n")
-    if source.options.arena == "static":
-        section = source.options.section
-        place = f' __attribute__((section("{section}")))' if section else ""
-        parts.append(f"union {name}_arena_memory {name}_arena{place};\n")
-    if source.plan.stream is not None:
-        parts.append(streaming.definition(source.plan, source.plan.stream, source.layers, name, source.options.arena == "caller"))
-        if _decides(source):
-            parts.append(decide.definition(name, len(graph.labels)))
-    else:
-        parts.append(_run(source))
     return "\n".join(parts)
 
 
-def _run(source: Source) -> str:
-    name, upper, graph = source.options.name, source.options.name.upper(), source.plan.graph
-    caller = source.options.arena == "caller"
-    ports = _ports(graph)
-    lines = [signature(source), "{"]
-    lines.append(f"    uint8_t *const arena = {'(uint8_t *)arena_memory' if caller else f'{name}_arena.bytes'};")
-    pointers = [*(["arena_memory"] if caller else []), *(port for port, _, _ in ports)]
-    lines.append(f"    if ({' || '.join(f'{p} == 0' for p in pointers)}) {{\n        return {upper}_ERROR_NULL;\n    }}")
-    if caller:
-        lines.append(f"    if (((uintptr_t)arena_memory & 7u) != 0u) {{\n        return {upper}_ERROR_ALIGNMENT;\n    }}")
-    offset = source.plan.offsets
-    kept = {i: port for port, i, _ in ports if i not in offset}  # by the caller
-    lines += [
-        f"    sg_copy(arena + {offset[i]}, {port}, {t.nbytes});"
-        for port, i, t in ports
-        if port.startswith("input") and i not in kept
+def _kernels(source: Source) -> list[str]:
+    """The kernels by name, in lines of a comment."""
+    names = sorted({layer.kernel for layer in source.layers})
+    return textwrap.wrap(
+        f"Kernels: {', '.join(names)}.", 118, initial_indent=" * ", subsequent_indent=" *   ", break_on_hyphens=False
+    )
+
+
+def _body(source: Source, tables: Tables) -> str:
+    runtime = {file for part in source.parts for file in part.runtime}
+    kernels = {file for layer in source.layers for file in layer.sources}
+    parts = [
+        f"/* {source.unit.name}: generated by Sandgrain; see {source.options.h_file}. */",
+        f'#include "{source.options.h_file}"\n',
+        *(_include(file) for file in sorted({RUNTIME, *runtime, *kernels}, key=lambda path: path.rsplit("/", 1)[-1])),
+        "",
+        *_place(source.options),
+        TABLES,
+        tables.text(),
+        *(layer.text for layer in source.layers),
+        *(text for part in source.parts if (text := part.definition())),
     ]
-    for layer in source.layers:
-        arguments = ", ".join(["arena", *(kept[i] for i in layer.callers)])
-        lines.append(f"    {name}_layer_{layer.index}({arguments});\n    SG_TRACE({layer.index});")
-    lines += [f"    sg_copy({port}, arena + {offset[i]}, {t.nbytes});" for port, i, t in ports if port.startswith("output")]
-    lines.append(f"    return {upper}_OK;\n}}\n")
-    return "\n".join(lines)
+    return "\n".join(parts)
 
 
 def harness(source: Source, *, stream: bool = False) -> str:
@@ -290,18 +190,13 @@ def harness(source: Source, *, stream: bool = False) -> str:
 
     `stream`: the input goes through `NAME_push` in pieces of uneven length, into a stream that is at its start.
     """
-    name, upper, graph = source.options.name, source.options.name.upper(), source.plan.graph
-    caller = source.options.arena == "caller"
-    argument = "(memory.bytes)" if caller else ""
-    kept = {port: tensor for port, i, tensor in _ports(graph) if i not in source.plan.offsets}
-    slots = {port: f"{upper}_{port.upper()}_SLOT{argument}" for port, _, _ in _ports(graph)}
-    slots |= {port: f"({tensor.dtype.c_type} *)(void *){port}.bytes" for port, tensor in kept.items()}
-    call = ", ".join([*(["memory.bytes"] if caller else []), *slots.values()])
+    unit, upper, graph = source.unit, source.unit.upper, source.plan.graph
+    argument = "(memory.bytes)" if unit.caller else ""
+    slots = {p.name: p.slot + argument if p.slot else f"({p.ctype} *)(void *){p.name}.bytes" for p in unit.ports}
     parts = [f'#include "{source.options.h_file}"\n', "int sg_infer(void);"]
-    if caller:
-        parts.append(f"static union {{\n    int64_t alignment;\n    uint8_t bytes[{upper}_ARENA_BYTES];\n}} memory;")
-    for port, tensor in kept.items():
-        parts.append(f"static union {{\n    int64_t alignment;\n    uint8_t bytes[{tensor.nbytes}];\n}} {port};")
+    if unit.caller:
+        parts.append(_block(f"{upper}_ARENA_BYTES", "memory"))
+    parts += [_block(str(port.tensor.nbytes), port.name) for port in unit.ports if not port.slot]
     for kind, indices in (("input", graph.inputs), ("output", graph.outputs)):
         names = [f"{kind}_{k}" for k in range(len(indices))]
         sizes = [str(graph.tensors[i].nbytes) for i in indices]
@@ -311,8 +206,9 @@ def harness(source: Source, *, stream: bool = False) -> str:
             f"const uint32_t sg_{kind}_bytes[] = {{{', '.join(sizes)}}};",
             f"void *const sg_{kind}s[] = {{{', '.join(slots[n] for n in names)}}};",
         ]
-    if source.plan.stream is not None:
-        parts.append(streaming.harness(graph, name, slots["input_0"], slots["output_0"], caller=caller, pieces=stream))
-    else:
-        parts.append(f"\nint sg_infer(void)\n{{\n    return {name}_run({call});\n}}\n")
-    return "\n".join(parts)
+    memory = "memory.bytes, " if unit.caller else ""
+    return "\n".join([*parts, *(text for part in source.parts if (text := part.harness(memory, slots, pieces=stream)))])
+
+
+def _block(size: str, name: str) -> str:
+    return f"static union {{\n    int64_t alignment;\n    uint8_t bytes[{size}];\n}} {name};"

@@ -11,10 +11,11 @@ from sandgrain.compiler.emit import ctext
 class Tables:
     """Collects arrays, gives each a C name, and prints them."""
 
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+    def __init__(self, prefix: str, place: str = "") -> None:
+        """`place`: what stands between a table's name and its values, such as a section's attribute."""
+        self._prefix, self._place = prefix, place
         self._names: dict[tuple[str, bytes], str] = {}
-        self._texts: list[str] = []
+        self._arrays: list[tuple[str, Array]] = []  # written out when somebody reads the text
         self.nbytes = 0
 
     def name(self, data: Array, hint: str) -> str:
@@ -25,9 +26,9 @@ class Tables:
         key = (flat.dtype.name, flat.tobytes())
         if key not in self._names:
             self._names[key] = f"{self._prefix}_{hint}"
-            self._texts.append(ctext.table(self._names[key], flat))
+            self._arrays.append((self._names[key], flat))
             self.nbytes += flat.nbytes
         return self._names[key]
 
     def text(self) -> str:
-        return "\n".join(self._texts)
+        return "\n".join(ctext.table(name, flat, self._place) for name, flat in self._arrays)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sandgrain.compiler.plan.arena import place
 from sandgrain.compiler.plan.order import least_memory_order
 from sandgrain.compiler.plan.storage import NONE, Storage, storages
-from sandgrain.compiler.plan.stream import Shape, outside, shape_of
+from sandgrain.compiler.plan.stream import StreamPlan, outside, stream_plan
 from sandgrain.compiler.select import Choice, Selected, select
 from sandgrain.graph.ir import Graph
 from sandgrain.kernels import Kernel
@@ -31,7 +31,7 @@ class Plan:
     arena_bytes: int
     blocks: tuple[tuple[Storage, int], ...]
     shared: frozenset[int] = frozenset()
-    stream: Shape | None = None
+    stream: StreamPlan | None = None
 
     @property
     def kernels(self) -> tuple[Kernel | None, ...]:
@@ -47,10 +47,10 @@ def plan(graph: Graph, features: Collection[str], choice: Choice | None = None, 
     choice = choice or Choice()
     chosen = [select(graph, node, features, choice) for node in graph.nodes]
     ordered, selected = least_memory_order(graph, chosen)
-    return replace(layout(ordered, selected, shape_of(ordered, stride) if stride else None), shared=choice.shared)
+    return replace(layout(ordered, selected, stream_plan(ordered, stride) if stride else None), shared=choice.shared)
 
 
-def layout(graph: Graph, selected: tuple[Selected | None, ...], stream: Shape | None = None) -> Plan:
+def layout(graph: Graph, selected: tuple[Selected | None, ...], stream: StreamPlan | None = None) -> Plan:
     """Give every tensor and every kernel's scratch its place, in the graph's order."""
     apart = NONE if stream is None else outside(graph, stream)
     blocks, home, sharings = storages(graph, selected, apart)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sandgrain.compiler.plan.stream import Outside
+from sandgrain.compiler.plan.stream import OutsideArena
 from sandgrain.compiler.select import Selected
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.ops import OPS
 from sandgrain.kernels import Lowered
 
-NONE = Outside()
+NONE = OutsideArena()
 ALIGN = 4  # bytes; word loads of int8 data, and int32 and float tensors
 
 
@@ -67,7 +67,7 @@ def callers(graph: Graph) -> frozenset[int]:
 
 
 def storages(
-    graph: Graph, selected: Sequence[Selected | None], apart: Outside = NONE
+    graph: Graph, selected: Sequence[Selected | None], apart: OutsideArena = NONE
 ) -> tuple[list[Storage], dict[int, int], list[Sharing]]:
     """The storages of a graph in its order, tensor index -> storage index, and who may share. Constants and what the caller keeps have none,
     nor has what a stream keeps `apart`."""

@@ -31,6 +31,7 @@ class Section:
     address: int
     size: int
     data: bytes  # empty for .bss
+    writable: bool = True
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,7 +87,9 @@ class Image:
             Segment(s["p_paddr"], s.data()) for s in elf.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"] > 0
         )
         self.sections = tuple(
-            Section(s.name, s["sh_addr"], s["sh_size"], b"" if s["sh_type"] == "SHT_NOBITS" else s.data())
+            Section(
+                s.name, s["sh_addr"], s["sh_size"], b"" if s["sh_type"] == "SHT_NOBITS" else s.data(), bool(s["sh_flags"] & 1)
+            )
             for s in elf.iter_sections()
             if s["sh_flags"] & 2  # SHF_ALLOC
         )

@@ -17,7 +17,7 @@ def sections(elf: Path | Image) -> dict[str, int]:
     image = elf if isinstance(elf, Image) else Image(elf)
     sizes = dict.fromkeys(_KINDS.values(), 0)
     for section in image.sections:
-        kind = _KINDS.get(section.name) or ("bss" if not section.data else "data")
+        kind = _KINDS.get(section.name) or ("bss" if not section.data else "data" if section.writable else "rodata")
         sizes[kind] += section.size
     return sizes
 

@@ -16,6 +16,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError, UnsupportedError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View
 from sandgrain.graph.ops.channels import Interval, Link, Mask
+from sandgrain.graph.ops.step import Step as Step
 from sandgrain.graph.ops.traits import NO_INPUTS, OWN_OUTPUT, PadValue, Weight
 from sandgrain.graph.quantization import Quantization
 
@@ -146,6 +147,10 @@ class Op(ABC):
     @abstractmethod
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         """The op's meaning, exact to the bit: numpy in (constants included), numpy out, shapes and dtypes as in `view`."""
+
+    def step(self, view: View) -> Step | None:
+        """How the op runs on a part of its input, None where it needs all of it."""
+        return None
 
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
         """The op's meaning in real numbers, batched: what training and quantization start from.

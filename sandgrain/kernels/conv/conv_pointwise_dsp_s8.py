@@ -19,7 +19,7 @@ def _lower(view: View) -> Fit:
         return fields
     widens = view.out.shape[3] > view.input(0).shape[3]  # then the kernel walks backwards
     fields |= {"pixels": view.input(0).size // view.input(0).shape[3], "backward": int(widens)}
-    return lowered("conv_pointwise_s8", fields, ONE_INPUT_AND_SCRATCH, 16 * words_of(view), OVER_INPUT)
+    return lowered("conv_pointwise_dsp_s8", fields, ONE_INPUT_AND_SCRATCH, 16 * words_of(view), OVER_INPUT)
 
 
 CONVOLUTION = Kernel(

@@ -34,7 +34,7 @@ def _lower(view: View) -> Fit:
         **window_fields(view, "in_c", "out_c"),
     }
     scratch = window_scratch(view, words_of(view))
-    return lowered("conv_window_s8", fields, ONE_INPUT_AND_SCRATCH, scratch, (before(window_lead(view)),))
+    return lowered("conv_window_dsp_s8", fields, ONE_INPUT_AND_SCRATCH, scratch, (before(window_lead(view)),))
 
 
 CONVOLUTION = Kernel(

@@ -2,7 +2,7 @@
  *
  * Two pixels at a time: their windows are gathered into the scratch, [2][vectors][16] bytes, and then go through all output
  * channels. The bias holds the input zero point's share, and taps outside the input are that zero point. A pair is
- * written once it has been gathered, which lets the output run into the input (sandgrain/ops/conv_mve.py says how far).
+ * written once it has been gathered, which lets the output run into the input (sandgrain/kernels/shared/overlap.py says how far).
  */
 #ifndef SG_CONV_WINDOW_MVE_S8_H
 #define SG_CONV_WINDOW_MVE_S8_H

@@ -1,12 +1,12 @@
 /* Sandgrain kernel: int8 transposed 2-D convolution on Armv7E-M, two pixels at a time.
  *
  * The output positions that are alike modulo the stride (a phase) meet the same taps; they are a convolution of stride 1, whose
- * windows are gathered and computed as in conv_window_s8.h. Their outputs lie stride pixels apart.
+ * windows are gathered and computed as in conv_window_dsp_s8.h. Their outputs lie stride pixels apart.
  */
 #ifndef SG_TRANSPOSE_CONV_DSP_S8_H
 #define SG_TRANSPOSE_CONV_DSP_S8_H
 
-#include "conv_window_s8.h"
+#include "conv_window_dsp_s8.h"
 
 struct sg_transpose_conv_dsp_s8 {
     const int32_t *stream;  /* for each phase, row by row: see sg_block_2x4.h */
@@ -46,7 +46,7 @@ SG_SHARED const int32_t *sg_transpose_conv_dsp_phase(const struct sg_transpose_c
                                                      sg_word *x)
 {
     const int32_t words = (row[0] * column[0] * p->in_c + 3) >> 2, block = 12 + 4 * words;
-    const struct sg_conv_window_s8 window = {
+    const struct sg_conv_window_dsp_s8 window = {
         .blank = p->blank,
         .words = words,
         .in_h = p->in_h,

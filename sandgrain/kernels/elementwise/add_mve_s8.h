@@ -1,7 +1,7 @@
 /* Sandgrain kernel for Helium: int8 element-wise sum or difference without broadcasting.
  *
  * y = saturate8((offset + a * a_multiplier + b * b_multiplier) >> 22): the host has checked that this is the op's rounding
- * for all 65,536 pairs, and that no sum leaves 32 bits (sandgrain/ops/elementwise_mve.py). The shift is a rounding one by 16,
+ * for all 65,536 pairs, and that no sum leaves 32 bits (sandgrain/kernels/proofs/narrow_plane.py). The shift is a rounding one by 16,
  * whose half `offset` leaves out, and one by 6 (GNU's assembler 2.40 mistakes VQSHRN for VQRSHRN, so only that serves both).
  * Elements are read before they are written in their place: `out` may be `a` or `b`.
  */

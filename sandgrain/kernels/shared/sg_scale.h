@@ -1,5 +1,5 @@
 /* Sandgrain kernels: accumulator to int8 in one multiply, for rescalings whose every output step the host has checked
- * (sandgrain/ops/steps.py). `code` is add * 256 + shift, |add| < 2^23, 0 <= shift < 16.
+ * (sandgrain/kernels/proofs/output_thresholds.py). `code` is add * 256 + shift, |add| < 2^23, 0 <= shift < 16.
  */
 #ifndef SG_SCALE_H
 #define SG_SCALE_H

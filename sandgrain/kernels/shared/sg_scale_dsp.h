@@ -2,7 +2,7 @@
  *
  * doubled = 2 * multiplier - 2^32 (see sg_requantize_dsp). code: in its bytes 0 and 1 the shifts to the left before the product
  * and to the right after it, above them half of what the latter drops, less than 2^15; negative where there is a shift to the
- * right, whose halves go away from zero. In numpy: sandgrain/ops/scale_dsp.py.
+ * right, whose halves go away from zero. In numpy: sandgrain/kernels/shared/scale_dsp.py.
  */
 #ifndef SG_SCALE_DSP_H
 #define SG_SCALE_DSP_H

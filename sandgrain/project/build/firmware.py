@@ -18,7 +18,6 @@ from sandgrain.bundle import store as proof
 from sandgrain.bundle.make import CompileRequest, make
 from sandgrain.bundle.report import Report
 from sandgrain.bundle.verify import Verdict, compare_with_reference
-from sandgrain.compiler.emit import decide
 from sandgrain.compiler.emit.model import Options
 from sandgrain.device import targets
 from sandgrain.device.cost import milliseconds
@@ -70,8 +69,7 @@ class Firmware:
     @property
     def decides(self) -> bool:
         """Whether its C turns a stream's results into decisions (NAME_decide)."""
-        source = self.bundle.compiled.source
-        return source.plan.stream is not None and decide.applies(source.plan.graph)
+        return self.bundle.compiled.source.has("decide")
 
 
 def compiled(request: Request, out: Path, store: Store, progress: Progress) -> Firmware:

@@ -26,14 +26,12 @@ INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
 class SignalOp(Op):
     """An op that no model file holds.
 
-    `finishes`: it can write the model's int8 input itself, by `finish`. `runs`: the member of its kernel's struct that
-    counts how often the op is done in a whole window ("frames", "rows"); 1 does it once, which is how a stream calls it.
+    `finishes`: it can write the model's int8 input itself, by `finish`.
     """
 
     reads_caller: ClassVar[bool] = True  # a second of audio is larger than the rest of the arena
     instead = "export the model without its features"
     finishes: ClassVar[bool] = False
-    runs: ClassVar[str] = ""
 
     @abstractmethod
     def fixed_scale(self, view: View) -> float:
@@ -41,15 +39,6 @@ class SignalOp(Op):
 
     def column_scales(self, view: View) -> Sequence[float] | None:
         """The same for each index of the last axis, where they differ; None where they do not."""
-        return None
-
-    def stream(self, view: View) -> int | None:
-        """For ops that turn samples into samples, and so run on a stream: the bytes of their state.
-
-        The C function is that of the op's kernel with `_step` behind it: `(&params, state, in, out, count)`, `count` samples of every
-        channel in, the number of samples written out (void: as many as came in). The state is zero at the start. None for
-        all other ops.
-        """
         return None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
+from sandgrain.graph.ops.base import Draw, Shape, Step, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import INT16_MAX, INT16_MIN, SignalOp, need_signal
 from sandgrain.graph.ops.signal.filters import KINDS, ORDERS, Q, Section, butterworth, need_unit_of_input, peak_gain
@@ -110,12 +110,9 @@ class Biquad(SignalOp):
         """Bytes that live from one chunk of a stream to the next; zero at its start."""
         return 4 * view.out.shape[2] * (2 + 3 * len(view.attrs["zero"]))
 
-    def stream(self, view: View) -> int:
-        """The bytes of the state that `sg_biquad_s16_step(&params, state, in, out, count)` keeps.
-
-        `count` samples of every channel in any chunks give what one call with all of them gives; `out` may be `in`.
-        """
-        return self.state_bytes(view)
+    def step(self, view: View) -> Step:
+        """`count` samples of every channel in any chunks give what one call with all of them gives; `out` may be `in`."""
+        return Step("samples", self.state_bytes(view))
 
     def sample(self, draw: Draw) -> Graph:
         kind, order, rate = draw.choice(KINDS), draw.choice(ORDERS), draw.choice((119.0, 8000.0, 16000.0))

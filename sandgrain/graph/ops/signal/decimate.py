@@ -12,7 +12,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError, UsageError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
+from sandgrain.graph.ops.base import Draw, Shape, Step, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import INT16_MAX, INT16_MIN, SignalOp, need_signal
 from sandgrain.graph.ops.signal.filters import lowpass_taps, need_unit_of_input
@@ -89,13 +89,10 @@ class Decimate(SignalOp):
         # int16: how many samples came since the last output, and a delay line; padded to whole words.
         return -(-(2 + 2 * history_of(view) * view.input(0).shape[2]) // 4) * 4
 
-    def stream(self, view: View) -> int:
-        """The bytes of the state that `sg_decimate_s16_step(&params, state, in, out, count)` keeps.
-
-        `count` samples of every channel, any number; returns how many it wrote of every channel: over all chunks as many
-        as one call with all samples writes, and the same. `out` must not overlap `in`.
-        """
-        return self.state_bytes(view)
+    def step(self, view: View) -> Step:
+        """`count` samples of every channel, any number; over all chunks as many come out as one call with all samples writes, and the
+        same. `out` must not overlap `in`."""
+        return Step("samples", self.state_bytes(view), int(view.attrs["factor"]))
 
     def sample(self, draw: Draw) -> Graph:
         factor = draw.choice((2, 3, 4, 5))

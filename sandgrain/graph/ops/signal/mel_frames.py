@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Tensor, View
-from sandgrain.graph.ops.base import Draw, need, need_inputs
+from sandgrain.graph.ops.base import Draw, Step, need, need_inputs
 from sandgrain.graph.ops.signal.base import SignalOp, check_finish, need_signal
 from sandgrain.graph.ops.signal.fft import MAX_POINTS, MIN_POINTS, rfft_s32
 from sandgrain.graph.ops.signal.frames import TAPERS, frame, frame_count, taper_q15, window_shift, windowed_s32
@@ -144,7 +144,12 @@ class MelOp(SignalOp):
     """
 
     finishes = True
-    runs = "frames"
+
+    def step(self, view: View) -> Step:
+        """A frame at a time, but where each is divided by the peak of the whole window."""
+        a = view.attrs
+        peak = "features that divide by the window's peak cannot stream; set peak = false" if a.get("peak") else ""
+        return Step("frame", window=int(a["window"]), hop=int(a["hop"]), fields=(("frames", 1),), refused=peak)
 
     def rows(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> int:
         """Frames of the input. Raises ModelError when it holds none."""

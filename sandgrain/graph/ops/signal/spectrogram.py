@@ -24,7 +24,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
+from sandgrain.graph.ops.base import Draw, Shape, Step, need, need_inputs
 from sandgrain.graph.ops.samples import draw_quant, one_op
 from sandgrain.graph.ops.signal.base import SignalOp, check_finish, finish, need_signal
 from sandgrain.graph.ops.signal.fft import MAX_POINTS, MIN_POINTS, Int32, rfft_f32, rfft_s16, rfft_s32
@@ -107,7 +107,11 @@ class Spectrogram(SignalOp):
     name = "spectrogram"
     summary = "spectrum of sliding frames: magnitude, power or the logarithm of either"
     finishes = True
-    runs = "frames"
+
+    def step(self, view: View) -> Step:
+        """A frame at a time."""
+        a = view.attrs
+        return Step("frame", window=int(a["window"]), hop=int(a["hop"]), fields=(("frames", 1),))
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

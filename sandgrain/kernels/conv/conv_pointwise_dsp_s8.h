@@ -3,12 +3,12 @@
  * Each pair of pixels is widened to the scratch before its outputs are written. With `backward` the pairs are walked
  * from the last to the first, so outputs wider than the inputs may lie over them, at the same start.
  */
-#ifndef SG_CONV_POINTWISE_S8_H
-#define SG_CONV_POINTWISE_S8_H
+#ifndef SG_CONV_POINTWISE_DSP_S8_H
+#define SG_CONV_POINTWISE_DSP_S8_H
 
 #include "sg_conv_dsp.h"
 
-struct sg_conv_pointwise_s8 {
+struct sg_conv_pointwise_dsp_s8 {
     const int32_t *stream; /* see sg_block_2x4.h */
     int32_t tail, end;     /* in words of the stream: where the last, partial block starts and ends */
     int32_t pixels, in_c, out_c;
@@ -30,7 +30,7 @@ static inline uint32_t sg_conv_pointwise_tail(const int8_t *x, int32_t in_c)
     return word;
 }
 
-SG_SHARED void sg_conv_pointwise_s8(const struct sg_conv_pointwise_s8 *p, const int8_t *in, int8_t *out,
+SG_SHARED void sg_conv_pointwise_dsp_s8(const struct sg_conv_pointwise_dsp_s8 *p, const int8_t *in, int8_t *out,
                                     int8_t *scratch)
 {
     sg_word *const x = (sg_word *)(void *)scratch;

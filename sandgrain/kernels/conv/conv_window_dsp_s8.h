@@ -5,13 +5,13 @@
  * bytes that are left over from each row, together. Windows that reach outside are first laid out as bytes behind the
  * widened ones ("staged"), or, where channels come in whole words, gathered tap by tap with `blank` for the padding.
  */
-#ifndef SG_CONV_WINDOW_S8_H
-#define SG_CONV_WINDOW_S8_H
+#ifndef SG_CONV_WINDOW_DSP_S8_H
+#define SG_CONV_WINDOW_DSP_S8_H
 
 #include "sg_conv_dsp.h"
 #include "sg_math.h"
 
-struct sg_conv_window_s8 {
+struct sg_conv_window_dsp_s8 {
     const int32_t *stream; /* see sg_block_2x4.h */
     const int8_t *blank;   /* [in_c], the input zero point */
     int32_t tail, end;     /* in words of the stream: where the last, partial block starts and ends */
@@ -28,13 +28,13 @@ struct sg_place {
     int32_t y, x;
 };
 
-static inline int32_t sg_conv_window_inside(const struct sg_conv_window_s8 *p, struct sg_place at)
+static inline int32_t sg_conv_window_inside(const struct sg_conv_window_dsp_s8 *p, struct sg_place at)
 {
     return (uint32_t)at.y < (uint32_t)p->room_h && (uint32_t)at.x < (uint32_t)p->room_w;
 }
 
 /* One window as bytes, rows one after another. */
-static inline void sg_conv_window_stage(const struct sg_conv_window_s8 *p, const int8_t *in, struct sg_place at,
+static inline void sg_conv_window_stage(const struct sg_conv_window_dsp_s8 *p, const int8_t *in, struct sg_place at,
                                         int8_t *to)
 {
     const int32_t ky0 = sg_first_tap(at.y, p->dilation_h), kx0 = sg_first_tap(at.x, p->dilation_w);
@@ -60,13 +60,13 @@ static inline void sg_conv_window_stage(const struct sg_conv_window_s8 *p, const
     }
 }
 
-static inline const int8_t *sg_conv_window_tap(const struct sg_conv_window_s8 *p, const int8_t *in, int32_t y, int32_t x)
+static inline const int8_t *sg_conv_window_tap(const struct sg_conv_window_dsp_s8 *p, const int8_t *in, int32_t y, int32_t x)
 {
     const int32_t inside = y >= 0 && y < p->in_h && x >= 0 && x < p->in_w;
     return inside ? in + (y * p->in_w + x) * p->in_c : p->blank;
 }
 
-static inline void sg_conv_window_taps(const struct sg_conv_window_s8 *p, const int8_t *in, struct sg_place at0,
+static inline void sg_conv_window_taps(const struct sg_conv_window_dsp_s8 *p, const int8_t *in, struct sg_place at0,
                                        struct sg_place at1, sg_word *to)
 {
     for (int32_t y = 0; y < p->kernel_h * p->dilation_h; y += p->dilation_h) {
@@ -78,7 +78,7 @@ static inline void sg_conv_window_taps(const struct sg_conv_window_s8 *p, const 
 }
 
 /* Two windows whose rows are runs of row_bytes, `step` bytes apart. */
-static inline void sg_conv_window_rows(const struct sg_conv_window_s8 *p, const int8_t *p0, const int8_t *p1,
+static inline void sg_conv_window_rows(const struct sg_conv_window_dsp_s8 *p, const int8_t *p0, const int8_t *p1,
                                        int32_t step, sg_word *to)
 {
     const int32_t row_words = p->row_bytes >> 2, rest = p->row_bytes & 3;
@@ -118,7 +118,7 @@ static inline void sg_conv_window_rows(const struct sg_conv_window_s8 *p, const 
     }
 }
 
-static inline struct sg_place sg_conv_window_next(const struct sg_conv_window_s8 *p, struct sg_place at)
+static inline struct sg_place sg_conv_window_next(const struct sg_conv_window_dsp_s8 *p, struct sg_place at)
 {
     at.x += p->stride_w;
     if (at.x >= p->out_w * p->stride_w - p->pad_left) {
@@ -129,7 +129,7 @@ static inline struct sg_place sg_conv_window_next(const struct sg_conv_window_s8
 }
 
 /* The widened windows of two pixels, in `x`; behind it there is room to stage them. */
-SG_SPECIALIZE void sg_conv_window_pair(const struct sg_conv_window_s8 *p, const int8_t *in, struct sg_place at0,
+SG_SPECIALIZE void sg_conv_window_pair(const struct sg_conv_window_dsp_s8 *p, const int8_t *in, struct sg_place at0,
                                        struct sg_place at1, sg_word *x)
 {
     const int32_t inside = sg_conv_window_inside(p, at0) && sg_conv_window_inside(p, at1);
@@ -154,7 +154,7 @@ SG_SPECIALIZE void sg_conv_window_pair(const struct sg_conv_window_s8 *p, const 
     sg_conv_window_rows(p, p0, p1, step, x);
 }
 
-SG_SHARED void sg_conv_window_s8(const struct sg_conv_window_s8 *p, const int8_t *in, int8_t *out, int8_t *scratch)
+SG_SHARED void sg_conv_window_dsp_s8(const struct sg_conv_window_dsp_s8 *p, const int8_t *in, int8_t *out, int8_t *scratch)
 {
     sg_word *const x = (sg_word *)(void *)scratch;
     const struct sg_conv_dsp c = {

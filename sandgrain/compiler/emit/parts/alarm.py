@@ -1,0 +1,47 @@
+"""From a detector's score to an alarm: the threshold as a macro, so that a product can set its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandgrain.base.errors import UsageError
+from sandgrain.compiler.emit.part import Part
+from sandgrain.compiler.emit.unit import Unit
+from sandgrain.graph.ir import Graph
+from sandgrain.graph.quantization import INT32_MAX, INT32_MIN
+
+
+def check(graph: Graph, threshold: int) -> None:
+    """Raises UsageError for a model without a score, or a threshold outside int32."""
+    out = graph.tensors[graph.outputs[0]]
+    if len(graph.outputs) != 1 or out.dtype != "int32" or out.size != 1:
+        raise UsageError(f"a threshold for an output {out.dtype} {list(out.shape)}; it goes with one int32 score")
+    if not INT32_MIN < threshold <= INT32_MAX:
+        raise UsageError(f"a threshold of {threshold}; choose an int32 number")
+
+
+class Alarm(Part):
+    name = "alarm"
+    place = 60
+
+    @classmethod
+    def applies(cls, unit: Unit) -> bool:
+        if unit.options.threshold is None:
+            return False
+        check(unit.graph, unit.options.threshold)
+        return True
+
+    def declaration(self) -> str:
+        upper, threshold = self.unit.upper, self.unit.options.threshold
+        assert threshold is not None
+        value = str(threshold) if threshold >= 0 else f"({threshold})"
+        return (
+            "/* A score above the threshold is an anomaly. Define the macro before this header to change it: a larger one gives fewer\n"
+            " * alarms, false ones and true ones. */\n"
+            f"#ifndef {upper}_THRESHOLD\n#define {upper}_THRESHOLD {value}\n#endif\n"
+            f"static inline int {self.unit.name}_is_anomaly(int32_t score)\n{{\n    return score > {upper}_THRESHOLD;\n}}\n"
+        )
+
+    def facts(self) -> Mapping[str, Any]:
+        return {"threshold": self.unit.options.threshold}

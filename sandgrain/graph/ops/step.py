@@ -1,0 +1,25 @@
+"""How an op runs on a part of its input, which is what makes a stream of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How an op runs on a part of its input, as a stream calls it.
+
+    `takes`: "samples", any number of them; the C function is the kernel's with `_step` behind it, `(&params, state, in, out, count)`,
+    `count` samples of every channel in, the number of samples written out (void where `factor` is 1: as many as came in). Or "frame",
+    `window` samples in and a row out, every `hop` samples; the C function is the kernel's own, with `fields` in its struct instead of
+    those of a whole window. `state`: bytes that live from one step to the next, a multiple of 4. `factor`: samples in per sample out.
+    `refused`: why this node cannot be streamed, and the way out.
+    """
+
+    takes: str
+    state: int = 0
+    factor: int = 1
+    window: int = 0
+    hop: int = 0
+    fields: tuple[tuple[str, int], ...] = ()
+    refused: str = ""
