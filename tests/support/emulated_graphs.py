@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sandgrain.base.errors import RunError
+from sandgrain.base.errors import RunError, ToolchainError
 from sandgrain.compiler.emit import bundle
 from sandgrain.compiler.emit.copies import SharedCopies
 from sandgrain.compiler.emit.model import Options, Source, generate
@@ -135,7 +135,18 @@ def cases(op: str, kernel: str, features: frozenset[str], start: int, count: int
 
 
 def run(batch: Sequence[Case], core: str, compiler: str, opt: str = "-O1") -> Outcome:
-    """Every case of `batch` on `core`, compared with the reference byte for byte."""
+    """Every case of `batch` on `core`, compared with the reference byte for byte; in halves where the core's memory does not hold all."""
+    try:
+        return _run(batch, core, compiler, opt)
+    except ToolchainError as error:
+        if len(batch) == 1 or "does not fit" not in str(error):
+            raise
+    half = len(batch) // 2
+    first, second = (run(part, core, compiler, opt) for part in (batch[:half], batch[half:]))
+    return Outcome([*first.failures, *second.failures], first.in_place + second.in_place)
+
+
+def _run(batch: Sequence[Case], core: str, compiler: str, opt: str) -> Outcome:
     board = targets.load(core)
     copies = SharedCopies("copy", always=True)
     sources = [_source(case, k, board.core.features, copies) for k, case in enumerate(batch)]
