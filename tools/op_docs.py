@@ -151,7 +151,9 @@ def _number(value: float) -> str:
 
 def _sentence(text: str) -> str:
     text = " ".join(text.split())
-    return text if text.endswith(".") else f"{text[0].upper()}{text[1:]}."
+    first = text.split(" ", 1)[0]
+    start = text[0].upper() if len(first) > 1 and first.isalpha() else text[0]  # not a formula
+    return f"{start}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def command(
     calibration: Annotated[
         Path | None, typer.Option("--calibration", "-c", help=".npz with x: samples for a float model.")
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="Text file with one class label a line.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Text file with one class label per line.")] = None,
     threshold: Annotated[int | None, typer.Option(help="Of a detector's score: above it is an anomaly.")] = None,
     arena: Annotated[str, typer.Option(help="static: the C owns its memory; caller: the caller passes it.")] = "static",
     arena_section: Annotated[str | None, typer.Option(help="Linker section for the static arena, such as .dtcm.")] = None,
@@ -34,7 +34,7 @@ def command(
     compiler: Annotated[str, typer.Option(help="zig (from pip) or gcc (GNU Arm, if installed), for the figures.")] = "zig",
     max_ram: Annotated[str | None, typer.Option(help="Fail above this much RAM, such as 64K.")] = None,
     max_flash: Annotated[str | None, typer.Option(help="Fail above this much flash, such as 256K.")] = None,
-    max_latency: Annotated[str | None, typer.Option(help="Fail above this time an inference, such as 50ms.")] = None,
+    max_latency: Annotated[str | None, typer.Option(help="Fail above this time per inference, such as 50ms.")] = None,
     measure: Annotated[bool, typer.Option(help="Build the firmware and run it once, for the figures.")] = True,
     dump: Annotated[bool, typer.Option(help="Print the optimized graph as text.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

@@ -27,7 +27,7 @@ WIDTH = 78
 def command(
     project: Annotated[Path, typer.Argument(help="A sandgrain.toml, or the folder that has it.")] = Path(),
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures to this file.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Processes that read; by default one a core.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Processes that read; by default one per core.")] = None,
     all_bad: Annotated[bool, typer.Option("--all-bad", help="List every bad file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

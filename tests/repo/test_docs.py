@@ -90,3 +90,9 @@ def test_every_trait_of_an_op_is_in_words() -> None:
     }  # shown elsewhere; of interest to passes alone
     declared = {name for name in Op.__annotations__ if not name.startswith("_")} - silent
     assert [name for name in sorted(declared) if f"op.{name}" not in told] == []
+
+
+def test_glossary_is_sorted_and_says_each_word_once() -> None:
+    words = re.findall(r"^\| ([a-z][a-z ,]*) \|", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)[1:]
+    assert len(words) > 30
+    assert words == sorted(set(words))

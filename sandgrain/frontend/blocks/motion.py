@@ -21,7 +21,7 @@ Statistic = Literal[
 class Statistics(Block):
     """Numbers that say how a window's samples are distributed."""
 
-    summary: ClassVar[str] = "mean, deviation, extremes and moments of a window, a channel"
+    summary: ClassVar[str] = "mean, deviation, extremes and moments of a window, per channel"
     kinds: ClassVar[tuple[Kind, ...]] = ("audio", "motion")
     stage: ClassVar[Stage] = "window"
 
@@ -41,7 +41,7 @@ class Statistics(Block):
 class Vibration(Block):
     """Spectral features of vibration and motion."""
 
-    summary: ClassVar[str] = "band powers, peaks, RMS, skewness, kurtosis and zero crossings of a window, a channel"
+    summary: ClassVar[str] = "band powers, peaks, RMS, skewness, kurtosis and zero crossings of a window, per channel"
     kinds: ClassVar[tuple[Kind, ...]] = ("audio", "motion")
     stage: ClassVar[Stage] = "window"
 

@@ -20,9 +20,9 @@ class Normalize(Block):
 
     block: Literal["normalize"] = "normalize"
     per: Literal["auto", "all", "column"] = Field(
-        "auto", description="one mean for all features or one a column (channel); auto: all for spectra, column otherwise"
+        "auto", description="one mean for all features or one per column (channel); auto: all for spectra, column otherwise"
     )
-    clip: float = Field(4.0, gt=0.5, le=64, description="int8 reaches from minus to plus so many deviations")
+    clip: float = Field(4.0, gt=0.5, le=64, description="int8 reaches from minus to plus this many deviations")
 
     def add(self, builder: Builder) -> None:
         """Nothing here: `Pipeline.graph` adds the node once mean and deviation are known."""

@@ -115,7 +115,7 @@ def can_strip(graph: Graph, node: Node) -> bool:
 class Strips(Op):
     name = "strips"
     instead = "export the graph before it is put into strips"
-    summary = "several layers, a few rows at a time (made when memory is short; in no file)"
+    summary = "several layers, a few rows at a time (a schedule for when memory is short; no file format has it)"
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

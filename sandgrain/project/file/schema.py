@@ -1,4 +1,4 @@
-"""What may stand in `sandgrain.toml`: one model a section, one documented field a key. docs/reference/project.md is made from it.
+"""What may stand in `sandgrain.toml`: one model per section, one documented field per key. docs/reference/project.md is made from it.
 
 Types are strict: a number in quotes is a string, and a string is not a number. A key that is not listed is an error.
 """
@@ -53,7 +53,7 @@ class Section(BaseModel):
 
 
 class Split(Section):
-    """How recordings are given to training, validation and test. A group (speaker, subject, device) is never on two sides
+    """How recordings are given to training, validation and test. A group (speaker, subject, device) is never in two splits
     when `by = "group"`."""
 
     by: Literal["file", "group", "given"] = Field(
@@ -61,19 +61,21 @@ class Split(Section):
         description="What is drawn as one: `file` (every recording by itself), `group` (all recordings of a speaker, subject or "
         "device) or `given` (the data says it: a {split} in `name`, a split column in `labels`, or `choose`).",
     )
-    stratify: bool = Field(True, description="Draw so that each side has the same mix of labels, when drawn by file.")
-    validation: float = Field(0.15, ge=0, lt=1, description="Share that training is watched with, 0 to 1. 0: none.")
-    test: float = Field(0.2, ge=0, lt=1, description="Share that nothing but the last figure sees, 0 to 1. 0: none.")
+    stratify: bool = Field(True, description="Draw so that each split has the same mix of labels, when drawn by file.")
+    validation: float = Field(
+        0.15, ge=0, lt=1, description="Share of the recordings that training is monitored with, 0 to 1. 0: none."
+    )
+    test: float = Field(0.2, ge=0, lt=1, description="Share of the recordings that only the final figures use, 0 to 1. 0: none.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the draw.")
     lists: dict[Literal["validation", "test"], str] = Field(
         default_factory=dict,
-        description="Text files below `path` with one recording a line, such as "
-        '`{ validation = "validation_list.txt", test = "testing_list.txt" }`; what they do not name is for training. With `by = "given"`.',
+        description="Text files below `path` with one recording per line, such as "
+        '`{ validation = "validation_list.txt", test = "testing_list.txt" }`; recordings that they do not name are for training. With `by = "given"`.',
     )
     choose: dict[Literal["train", "validation", "test"], dict[str, Words]] = Field(
         default_factory=dict,
-        description="Recordings that go to a side by what `name` matched, such as "
-        '`choose.test = { index = ["0", "1"] }`, whatever `by` is; nothing else is drawn to a side that is chosen or given.',
+        description="Recordings that go to a split because of what `name` matched, such as "
+        '`choose.test = { index = ["0", "1"] }`, whatever `by` is; no other recordings are drawn into a split that is chosen or given.',
     )
 
     @model_validator(mode="after")
@@ -116,9 +118,9 @@ def with_options(base: type[Section]) -> type[Section]:
 
 
 class Data(with_options(Files)):  # type: ignore[misc]
-    """Where the recordings are, how their files are read, how they are cut and split, and what is done about doubtful ones."""
+    """Where the recordings are, how their files are read, how they are cut into windows and split, and what happens to doubtful ones."""
 
-    classes: Words = Field((), description="Labels that are taken, in the order of the model's outputs. Empty: all, sorted.")
+    classes: Words = Field((), description="Labels to use, in the order of the model's outputs. Empty: all, sorted.")
     rest: str = Field("", description="Label for recordings whose label is not in `classes`. Empty: they are left out.")
     window_s: float = Field(0.0, ge=0, le=3600, description="Length of a window, seconds. 0: the whole recording.")
     stride_s: float = Field(0.0, ge=0, le=3600, description="From one window to the next, seconds. 0: `window_s`.")
@@ -127,14 +129,14 @@ class Data(with_options(Files)):  # type: ignore[misc]
     )
     background: Words = Field(
         (),
-        description='Patterns below `path` of recordings that `[[augment]] kind = "background"` mixes in; they are no samples.',
+        description='Patterns below `path` of recordings that `[[augment]] kind = "background"` mixes in; they are not samples.',
     )
     bad: Literal["skip", "refuse"] = Field("skip", description="A file that cannot be read: leave it out, or end with an error.")
     duplicates: Answer = Field("keep", description="Copies and near-copies of a recording: keep them, or drop all but the first.")
     conflicts: Answer = Field("keep", description="Copies and near-copies with different labels: keep, or drop all of them.")
     silent: Answer = Field("keep", description="Recordings with nothing to hear, images with no contrast: keep or drop.")
     constant: Answer = Field("keep", description="Recordings whose values never change: keep or drop.")
-    clipped: Answer = Field("keep", description="Recordings that run into the end of the scale: keep or drop.")
+    clipped: Answer = Field("keep", description="Recordings that reach the end of the scale: keep or drop.")
     split: Split = Field(default_factory=Split, description="See [data.split].")
 
     @property
@@ -160,7 +162,7 @@ class Data(with_options(Files)):  # type: ignore[misc]
 
 
 class Model(Section):
-    """The network. `sandgrain build` has the catalogue."""
+    """The network."""
 
     name: str = Field(
         "dscnn",
@@ -171,14 +173,14 @@ class Model(Section):
     width: int = Field(
         0, ge=0, le=4096, description="Size: the channels of its layers, or the components of a mixture. 0: the model's own."
     )
-    options: dict[str, Any] = Field(default_factory=dict, description="What else the model takes, by name.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Further options of the model, by name.")
 
 
 class Train(Section):
     """How the network is trained."""
 
     epochs: int = Field(60, ge=1, le=100_000, description="Passes over the training data, at most.")
-    batch: int = Field(64, ge=1, le=65_536, description="Windows a step.")
+    batch: int = Field(64, ge=1, le=65_536, description="Windows per training step.")
     lr: float = Field(2e-3, gt=0, le=10, description="Learning rate at its peak.")
     schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="How the learning rate falls.")
     weight_decay: float = Field(1e-4, ge=0, le=1, description="Weight decay of AdamW.")
@@ -202,31 +204,34 @@ class Decide(Section):
         Rule().margin,
         ge=0,
         le=MAX_MARGIN,
-        description="By how much a label must lead every other: steps of the int8 output, on average over these results. More of "
-        "them: fewer false accepts, more false rejects; the page of `sandgrain build --html` draws both.",
+        description="By how much a label must lead every other: steps of the int8 output, on average over these results. A larger "
+        "margin gives fewer false accepts and more false rejects; the page of `sandgrain build --html` plots both.",
     )
-    hold: int = Field(Rule().hold, ge=0, lt=MAX_HOLD, description="Results after a decision in which there is no other.")
+    hold: int = Field(Rule().hold, ge=0, lt=MAX_HOLD, description="Results after a decision in which no other decision is made.")
     background: Words = Field(
-        (), description='Labels that are never decided for, such as `["silence"]`; the label of `[data] rest` is always one.'
+        (),
+        description='Labels for which there is never a decision, such as `["silence"]`; the label of `[data] rest` is always one.',
     )
     minutes: float = Field(
         10.0,
         ge=0,
         le=600,
-        description="Audio: length, at most, of the recording that false accepts an hour and false rejects are counted over, "
-        "minutes. It is made of test recordings. 0: they are not counted.",
+        description="Audio: greatest length, in minutes, of the recording over which false accepts per hour and false rejects are "
+        "counted. It is made of test recordings. 0: they are not counted.",
     )
 
 
 class Target(Section):
-    """The board, and how the C is made."""
+    """The board, and how the C is written and compiled."""
 
     board: str = Field("cortex-m4", min_length=1, description="Board or core; see `sandgrain targets`.")
     clock_mhz: float = Field(0.0, ge=0, le=10_000, description="Clock, MHz, for the times. 0: the board's own.")
     compiler: Literal["zig", "gcc"] = Field("zig", description="Compiler for the figures.")
     optimize: Literal["speed", "size", "balanced"] = Field("balanced", description="How kernels are chosen.")
     arena: Literal["static", "caller"] = Field("static", description="Who owns the working memory.")
-    battery_mah: float = Field(0.0, ge=0, le=1e6, description="Battery, mAh, for its life. 0: not asked.")
+    battery_mah: float = Field(
+        0.0, ge=0, le=1e6, description="Capacity of the battery, mAh, to estimate its life. 0: no estimate."
+    )
     period_s: float = Field(1.0, gt=0, le=86_400, description="Seconds from one inference to the next, for the battery's life.")
     sleep_ma: float | None = Field(
         None,
@@ -249,15 +254,15 @@ def parse_energy(text: str, option: str) -> float:
 
 
 class Budget(Section):
-    """What must be kept: the build fails, and says by how much, when it is not."""
+    """Limits: a build that exceeds one fails and says by how much."""
 
     ram: Size | None = Field(None, description='RAM, such as `"32K"`. Not given: what the board has.')
     flash: Size | None = Field(None, description='Flash, such as `"96K"`. Not given: what the board has.')
-    latency: str | None = Field(None, description='Time a window, features included, such as `"60ms"`.')
-    energy: str | None = Field(None, description='Energy a window, such as `"150uJ"`.')
-    accuracy: float | None = Field(None, ge=0, le=1, description="Accuracy on the test split, at least, 0 to 1.")
+    latency: str | None = Field(None, description='Time per window, features included, such as `"60ms"`.')
+    energy: str | None = Field(None, description='Energy per window, such as `"150uJ"`.')
+    accuracy: float | None = Field(None, ge=0, le=1, description="Least accuracy on the test split, 0 to 1.")
     auc: float | None = Field(
-        None, ge=0, le=1, description="Detectors: area under the ROC curve on the test split, at least, 0 to 1."
+        None, ge=0, le=1, description="Detectors: least area under the ROC curve on the test split, 0 to 1."
     )
 
     @property

@@ -23,7 +23,7 @@ def ratios(view: View) -> tuple[float, float]:
 
 class Prelu(Binary):
     name = "prelu"
-    summary = "x where x >= 0, alpha * x elsewhere, alpha one a channel"
+    summary = "x where x >= 0, alpha * x elsewhere, one alpha per channel"
     foreign = (Foreign("PRELU", 54),)
     activates = False
     monotone = False

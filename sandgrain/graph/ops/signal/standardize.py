@@ -46,7 +46,7 @@ def attributes(mean: npt.ArrayLike, std: npt.ArrayLike, in_scale: npt.ArrayLike,
 
 class Standardize(SignalOp):
     name = "standardize"
-    summary = "less the mean, over the deviation, column by column, to int8"
+    summary = "minus the mean, divided by the deviation, per column, to int8"
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
