@@ -69,7 +69,7 @@ def test_no_function_recurses_or_calls_through_a_pointer(target: str, tmp_path: 
 def test_a_bundle_holds_exactly_the_kernels_that_its_model_uses() -> None:
     for source in sources(()):
         files = bundle.files(source)
-        named = set(re.findall(r'#include "kernels/([^"]+)"', source.body))
+        named = set(re.findall(r'#include "kernels/([^"]+)"', source.body + files[source.options.h_file]))
         wanted = set(named)
         while (
             more := {i for n in wanted for i in re.findall(r'^#include "([^"]+)"', files[f"kernels/{n}"], re.MULTILINE)} - wanted
