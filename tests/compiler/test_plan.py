@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sandgrain.compiler.plan.arena import lower_bound, place
 from sandgrain.compiler.plan.order import least_memory_order
 from sandgrain.compiler.plan.planner import Plan, layout
-from sandgrain.compiler.plan.storage import Storage, align, shared_inputs, storages
+from sandgrain.compiler.plan.storage import Sharing, Storage, align, shared_inputs, storages
 from sandgrain.compiler.select import Selected
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 from sandgrain.kernels.base import Kernel, Lowered, Refused, Share, before
@@ -162,3 +162,11 @@ def test_an_output_is_never_written_over_by_a_later_layer() -> None:
     drawn = Drawn(graph, kernels)
     execute(planned(drawn))
     assert planned(drawn).offsets[1] != planned(drawn).offsets[2]
+
+
+def test_a_way_to_share_that_saves_nothing_does_not_raise_the_bound() -> None:
+    """Two ways for one pair of blocks, as where a layer reads a tensor twice; the second needs more room than being apart."""
+    blocks = [Storage(1, -1, 0), Storage(1, 0, 1)]
+    ways = [Sharing(1, 0, 0, False), Sharing(1, 0, 12, False)]
+    assert lower_bound(blocks, ways) == 4
+    assert place(blocks, ways[1:])[1] == lower_bound(blocks, ways[1:]) == 8

@@ -20,12 +20,14 @@ def lower_bound(blocks: Sequence[Storage], sharings: Sequence[Sharing] = ()) -> 
     best = 0
     for step in {b.first for b in blocks}:
         alive = sum(align(b.size) for b in blocks if b.first <= step <= b.last)
-        saved = [
-            align(blocks[s.out].size) + align(blocks[s.dying].size) - s.together(blocks)
-            for s in sharings
-            if blocks[s.out].first == step
-        ]
-        best = max(best, alive - sum(saved))
+        saved: dict[
+            tuple[int, int], int
+        ] = {}  # of a pair of blocks, the best of the ways in which it may share; apart saves nothing
+        for s in sharings:
+            if blocks[s.out].first == step:
+                now = align(blocks[s.out].size) + align(blocks[s.dying].size) - s.together(blocks)
+                saved[s.out, s.dying] = max(saved.get((s.out, s.dying), 0), now)
+        best = max(best, alive - sum(saved.values()))
     return max([best, *(align(b.size) for b in blocks)])
 
 
