@@ -9,10 +9,10 @@
 #include "sg_conv_dsp.h"
 
 struct sg_conv_pointwise_dsp_s8 {
-    const int32_t *stream; /* see sg_block_2x4.h */
-    int32_t tail, end;     /* in words of the stream: where the last, partial block starts and ends */
+    const int32_t *packed_weights; /* see sg_block_2x4.h */
+    int32_t partial_block_begin, partial_block_end; /* in words of packed_weights: where the last, partial block starts and ends */
     int32_t pixels, in_c, out_c;
-    int32_t zero_point, exact, low, high;
+    int32_t zero_point, round_half_away, low, high;
     int32_t backward;
 };
 
@@ -36,8 +36,9 @@ SG_SHARED void sg_conv_pointwise_dsp_s8(const struct sg_conv_pointwise_dsp_s8 *p
     sg_word *const x = (sg_word *)(void *)scratch;
     const int32_t words = p->in_c >> 2;
     const struct sg_conv_dsp c = {
-        {x, sg_block_2x4_skip((p->in_c + 3) >> 2), p->zero_point, p->exact, x + 4 * ((p->in_c + 3) >> 2)},
-        p->stream, p->stream + p->tail, p->stream + p->end, p->out_c, p->low, p->high,
+        {x, sg_block_2x4_skip((p->in_c + 3) >> 2), p->zero_point, p->round_half_away, x + 4 * ((p->in_c + 3) >> 2)},
+        p->packed_weights, p->packed_weights + p->partial_block_begin, p->packed_weights + p->partial_block_end, p->out_c,
+        p->low, p->high,
     };
     int32_t step = 2;
     int32_t first = 0;

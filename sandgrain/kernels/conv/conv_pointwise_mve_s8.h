@@ -9,8 +9,8 @@
 #include "sg_mve_dot.h"
 
 struct sg_conv_pointwise_mve_s8 {
-    const int32_t *stream; /* see sg_mve_dot.h, order for two pixels */
-    int32_t vectors, exact;
+    const int32_t *packed_weights; /* see sg_mve_dot.h, order for two pixels */
+    int32_t vectors, round_half_away;
     int32_t pixels, in_c, out_c;
     int32_t out_zero_point, low, high;
 };
@@ -27,10 +27,10 @@ static inline void sg_conv_pointwise_mve_s8(const struct sg_conv_pointwise_mve_s
         d.x1 = scratch + two * 16 * p->vectors;
         d.out0 = out;
         d.out1 = out + two * p->out_c;
-        if (p->exact != 0) {
-            sg_mve_dot_pair_exact(&d, p->stream, p->out_c);
+        if (p->round_half_away != 0) {
+            sg_mve_dot_pair_exact(&d, p->packed_weights, p->out_c);
         } else {
-            sg_mve_dot_pair(&d, p->stream, p->out_c);
+            sg_mve_dot_pair(&d, p->packed_weights, p->out_c);
         }
         in += 2 * p->in_c;
         out += 2 * p->out_c;

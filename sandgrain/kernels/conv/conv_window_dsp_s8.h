@@ -12,15 +12,16 @@
 #include "sg_math.h"
 
 struct sg_conv_window_dsp_s8 {
-    const int32_t *stream; /* see sg_block_2x4.h */
+    const int32_t *packed_weights; /* see sg_block_2x4.h */
     const int8_t *blank;   /* [in_c], the input zero point */
-    int32_t tail, end;     /* in words of the stream: where the last, partial block starts and ends */
+    int32_t partial_block_begin, partial_block_end; /* in words of packed_weights: where the last, partial block starts and ends */
     int32_t words;         /* a window's size in words, rounded up */
     int32_t batch, in_h, in_w, in_c, out_h, out_w, out_c;
     int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
     int32_t row_bytes;      /* kernel_w * in_c */
-    int32_t room_h, room_w; /* windows that start in rows 0..room_h-1, columns 0..room_w-1 are runs of row_bytes inside */
-    int32_t zero_point, exact, low, high;
+    /* Windows that start in rows 0..inside_rows-1 and columns 0..inside_columns-1 are runs of row_bytes inside the input. */
+    int32_t inside_rows, inside_columns;
+    int32_t zero_point, round_half_away, low, high;
 };
 
 /* A window's place: its first tap's row and column, which may lie outside. */
@@ -30,7 +31,7 @@ struct sg_place {
 
 static inline int32_t sg_conv_window_inside(const struct sg_conv_window_dsp_s8 *p, struct sg_place at)
 {
-    return (uint32_t)at.y < (uint32_t)p->room_h && (uint32_t)at.x < (uint32_t)p->room_w;
+    return (uint32_t)at.y < (uint32_t)p->inside_rows && (uint32_t)at.x < (uint32_t)p->inside_columns;
 }
 
 /* One window as bytes, rows one after another. */
@@ -158,8 +159,9 @@ SG_SHARED void sg_conv_window_dsp_s8(const struct sg_conv_window_dsp_s8 *p, cons
 {
     sg_word *const x = (sg_word *)(void *)scratch;
     const struct sg_conv_dsp c = {
-        {x, sg_block_2x4_skip(p->words), p->zero_point, p->exact, x + 4 * p->words},
-        p->stream, p->stream + p->tail, p->stream + p->end, p->out_c, p->low, p->high,
+        {x, sg_block_2x4_skip(p->words), p->zero_point, p->round_half_away, x + 4 * p->words},
+        p->packed_weights, p->packed_weights + p->partial_block_begin, p->packed_weights + p->partial_block_end, p->out_c,
+        p->low, p->high,
     };
     for (int32_t n = 0; n < p->batch; n++) {
         struct sg_place at0 = {-p->pad_top, -p->pad_left};

@@ -29,8 +29,8 @@ def _lower(view: View) -> Fit:
         "blank": np.full(in_c, x.zero_point, np.int8),
         "words": words_of(view),
         "row_bytes": kernel_w * in_c,
-        "room_h": _room(x.shape[1], kernel_h, dilation_h),
-        "room_w": _room(x.shape[2], kernel_w, dilation_w) if dilation_w == 1 or kernel_w == 1 else 0,
+        "inside_rows": _room(x.shape[1], kernel_h, dilation_h),
+        "inside_columns": _room(x.shape[2], kernel_w, dilation_w) if dilation_w == 1 or kernel_w == 1 else 0,
         **window_fields(view, "in_c", "out_c"),
     }
     scratch = window_scratch(view, words_of(view))

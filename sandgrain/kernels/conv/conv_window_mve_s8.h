@@ -10,8 +10,8 @@
 #include "sg_mve_dot.h"
 
 struct sg_conv_window_mve_s8 {
-    const int32_t *stream; /* see sg_mve_dot.h, order for two pixels */
-    int32_t vectors, exact;
+    const int32_t *packed_weights; /* see sg_mve_dot.h, order for two pixels */
+    int32_t vectors, round_half_away;
     int32_t batch, in_h, in_w, in_c;
     int32_t out_h, out_w, out_c;
     int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
@@ -69,10 +69,10 @@ static inline void sg_conv_window_mve_s8(const struct sg_conv_window_mve_s8 *p, 
             d.x1 = left > 1 ? second : scratch;
             d.out0 = out;
             d.out1 = left > 1 ? out + p->out_c : out;
-            if (p->exact != 0) {
-                sg_mve_dot_pair_exact(&d, p->stream, p->out_c);
+            if (p->round_half_away != 0) {
+                sg_mve_dot_pair_exact(&d, p->packed_weights, p->out_c);
             } else {
-                sg_mve_dot_pair(&d, p->stream, p->out_c);
+                sg_mve_dot_pair(&d, p->packed_weights, p->out_c);
             }
             out += left > 1 ? 2 * p->out_c : p->out_c;
         }

@@ -28,7 +28,7 @@ struct sg_depthwise_3x3_dsp_s8 {
     int32_t in_outer_step, in_inner_step;             /* bytes from a line (an element) to the next */
     int32_t out_outer_step, out_inner_step;
     int32_t stride_outer, stride_inner, pad_outer, pad_inner; /* strides 1 or 2; padding before */
-    int32_t ring;                                             /* int16 elements of the ring: 6 per pair of columns */
+    int32_t ring_elements;                                    /* int16 elements of the ring: 6 per pair of columns */
     int32_t in_zero_point, offset;                            /* offset: 2^9 + out zero point * 2^10 */
 };
 
@@ -275,7 +275,7 @@ static inline void sg_depthwise_3x3_dsp_s8_copy(const int8_t *in, int16_t *to, i
 static inline void sg_depthwise_3x3_dsp_s8_blank(const struct sg_depthwise_3x3_dsp_s8 *p, int16_t *slot)
 {
     const int16_t value = (int16_t)p->in_zero_point;
-    for (const int16_t *const end = slot + p->ring; slot != end; slot += 6) {
+    for (const int16_t *const end = slot + p->ring_elements; slot != end; slot += 6) {
         slot[0] = value;
         slot[1] = value;
     }
@@ -309,7 +309,7 @@ static inline void sg_depthwise_3x3_dsp_s8(const struct sg_depthwise_3x3_dsp_s8 
 {
     int16_t *const ring = (int16_t *)(void *)scratch; /* 4-byte aligned, as all scratch is */
     struct sg_depthwise_3x3_dsp_s8_line line;
-    for (int32_t i = 0; i < p->ring; i++) {
+    for (int32_t i = 0; i < p->ring_elements; i++) {
         ring[i] = (int16_t)p->in_zero_point;
     }
     for (int32_t c = 0; c < p->channels; c++) {

@@ -101,7 +101,7 @@ def _lower(view: View) -> Fit:
         "stride_inner": walk.stride[1],
         "pad_outer": walk.pad[0],
         "pad_inner": walk.pad[1],
-        "ring": 6 * walk.pairs,
+        "ring_elements": 6 * walk.pairs,
         "in_zero_point": view.input(0).zero_point,
         "offset": (1 << (SHIFT - 1)) + view.out.zero_point * (1 << SHIFT),
     }

@@ -25,7 +25,7 @@ struct sg_depthwise_mve_s8 {
     int32_t kernel_outer, stride_outer, stride_inner, pad_outer, pad_inner;
     int32_t plane; /* bytes of a channel in the scratch */
     int32_t two;   /* 16 bytes hold two windows */
-    int32_t exact, in_zero_point, out_zero_point, low, high;
+    int32_t round_half_away, in_zero_point, out_zero_point, low, high;
 };
 
 /* The assembly reads this by offset. */
@@ -164,7 +164,7 @@ static inline void sg_mve_line_c(const struct sg_depthwise_mve_s8 *p, const stru
             for (int32_t k = 0; k < 16; k++) {
                 acc += x[k] * w[l->phase[k]];
             }
-            l->out[c + i * l->step] = sg_mve_finish(acc, records[1], records[2], p->exact, l->zero, l->low, l->high);
+            l->out[c + i * l->step] = sg_mve_finish(acc, records[1], records[2], p->round_half_away, l->zero, l->low, l->high);
         }
     }
 }
@@ -175,18 +175,18 @@ static inline void sg_depthwise_mve_s8_line(const struct sg_depthwise_mve_s8 *p,
 {
 #if SG_MVE
     if (p->two != 0) {
-        if (p->exact != 0) {
+        if (p->round_half_away != 0) {
             sg_mve_line_two_exact(l, records);
         } else {
             sg_mve_line_two(l, records);
         }
     } else if (p->stride_inner == 1) {
-        if (p->exact != 0) {
+        if (p->round_half_away != 0) {
             sg_mve_line_four_exact(l, records);
         } else {
             sg_mve_line_four(l, records);
         }
-    } else if (p->exact != 0) {
+    } else if (p->round_half_away != 0) {
         sg_mve_line_eight_exact(l, records);
     } else {
         sg_mve_line_eight(l, records);

@@ -112,7 +112,7 @@ def _lower(view: View) -> Fit:
         "pad_inner": walk.pad[1],
         "plane": walk.plane,
         "two": int(walk.stride[1] == 1 and walk.kernel[1] < TAPS),
-        "exact": int(is_exact(view)),
+        "round_half_away": int(is_exact(view)),
         "in_zero_point": x.zero_point,
         "out_zero_point": out.zero_point,
         "low": low,

@@ -22,7 +22,7 @@ struct sg_block_2x4 {
     const sg_word *x; /* the widened windows: 4 * (number of fours) words, at least 4 */
     uint32_t skip;     /* where the unrolled body starts: see sg_block_2x4_skip */
     int32_t zero_point;
-    int32_t exact; /* 0 when the clamp starts at zero_point (see sg_requantize_relu_dsp) */
+    int32_t round_half_away; /* 0 when the clamp starts at zero_point (see sg_requantize_relu_dsp) */
     const sg_word *x_end;
 };
 
@@ -35,7 +35,7 @@ static inline uint32_t sg_block_2x4_skip(int32_t fours)
 
 #if SG_HAS_DSP
 SG_LAYOUT(block_2x4, SG_AT(sg_block_2x4, x, 0) && SG_AT(sg_block_2x4, skip, 4) && SG_AT(sg_block_2x4, zero_point, 8) &&
-                         SG_AT(sg_block_2x4, exact, 12) && SG_AT(sg_block_2x4, x_end, 16));
+                         SG_AT(sg_block_2x4, round_half_away, 12) && SG_AT(sg_block_2x4, x_end, 16));
 #endif
 
 /* Computes the blocks from `stream` to `stream_end`, at least one. `out` is pixel 0's first byte, out[to_1] pixel 1's; a
@@ -97,7 +97,7 @@ SG_LAYOUT(block_2x4, SG_AT(sg_block_2x4, x, 0) && SG_AT(sg_block_2x4, skip, 4) &
     "smlad r11,r5,r3,r10\n" \
     "smlad r10,r5,r2,r10\n"
 
-/* The stack: out, to_1, x, skip, zero_point, exact, x_end at 0..24, saved registers from 28, stream_end at 64.
+/* The stack: out, to_1, x, skip, zero_point, round_half_away, x_end at 0..24, saved registers from 28, stream_end at 64.
  * r0 x, r1 stream, r2 r3 the inputs, r4 r5 the weights; sums: a r6 r7, b r8 r9, c r10 r11, d r12 lr. */
 SG_NAKED void sg_block_2x4(const struct sg_block_2x4 *p SG_UNUSED, int8_t *out SG_UNUSED, int32_t to_1 SG_UNUSED,
                            const int32_t *stream SG_UNUSED, const int32_t *stream_end SG_UNUSED)
@@ -190,9 +190,9 @@ SG_NAKED sg_word *sg_widen_2(const int8_t *p0 SG_UNUSED, const int8_t *p1 SG_UNU
 
 #else
 
-static inline int32_t sg_finish_2x4(int32_t acc, const int32_t *pair, int32_t zero_point, int32_t exact)
+static inline int32_t sg_finish_2x4(int32_t acc, const int32_t *pair, int32_t zero_point, int32_t round_half_away)
 {
-    return sg_ssat8(exact ? sg_requantize_dsp(acc, pair[0], pair[1], zero_point)
+    return sg_ssat8(round_half_away ? sg_requantize_dsp(acc, pair[0], pair[1], zero_point)
                           : sg_requantize_relu_dsp(acc, pair[0], pair[1], zero_point));
 }
 
@@ -220,7 +220,7 @@ SG_SHARED void sg_block_2x4(const struct sg_block_2x4 *p, int8_t *out, int32_t t
                 if (c & 1) {
                     sum = (int32_t)((uint32_t)sum - (uint32_t)acc[c - 1][k]) >> 8;
                 }
-                out[k * to_1] = (int8_t)sg_finish_2x4(sum, stream, p->zero_point, p->exact);
+                out[k * to_1] = (int8_t)sg_finish_2x4(sum, stream, p->zero_point, p->round_half_away);
             }
             stream += 2;
             out++;

@@ -7,9 +7,9 @@
 /* Where the sums of a layer come from and go to; filled once a call. */
 struct sg_conv_dsp {
     struct sg_block_2x4 block;
-    const int32_t *stream; /* blocks of four channels, as sg_block_2x4 reads them */
-    const int32_t *tail;   /* the last channels where their number is no multiple of four; else equal to `end` */
-    const int32_t *end;
+    const int32_t *packed_weights; /* blocks of four channels, as sg_block_2x4 reads them */
+    const int32_t *partial_block_begin; /* the last channels, if their number is no multiple of four; else partial_block_end */
+    const int32_t *partial_block_end;
     int32_t out_c, low, high;
 };
 
@@ -26,15 +26,15 @@ static inline sg_word *sg_conv_widen_word(uint32_t v0, uint32_t v1, sg_word *to)
 /* All channels of one pair of pixels, to_1 bytes apart (0 for a lone pixel). */
 SG_SHARED void sg_conv_dsp_pair(const struct sg_conv_dsp *c, int8_t *out, int32_t to_1)
 {
-    if (c->stream != c->tail) {
-        sg_block_2x4(&c->block, out, to_1, c->stream, c->tail);
+    if (c->packed_weights != c->partial_block_begin) {
+        sg_block_2x4(&c->block, out, to_1, c->packed_weights, c->partial_block_begin);
     }
-    if (c->tail != c->end && c->out_c >= 4) {
+    if (c->partial_block_begin != c->partial_block_end && c->out_c >= 4) {
         /* The last four channels; those that the blocks above hold too come out the same again. */
-        sg_block_2x4(&c->block, out + c->out_c - 4, to_1, c->tail, c->end);
-    } else if (c->tail != c->end) {
+        sg_block_2x4(&c->block, out + c->out_c - 4, to_1, c->partial_block_begin, c->partial_block_end);
+    } else if (c->partial_block_begin != c->partial_block_end) {
         int8_t four[8];
-        sg_block_2x4(&c->block, four, 4, c->tail, c->end);
+        sg_block_2x4(&c->block, four, 4, c->partial_block_begin, c->partial_block_end);
         for (int32_t k = 0; k < c->out_c; k++) {
             out[to_1 + k] = four[4 + k];
             out[k] = four[k];

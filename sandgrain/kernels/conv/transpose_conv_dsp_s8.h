@@ -9,13 +9,13 @@
 #include "conv_window_dsp_s8.h"
 
 struct sg_transpose_conv_dsp_s8 {
-    const int32_t *stream;  /* for each phase, row by row: see sg_block_2x4.h */
+    const int32_t *packed_weights;  /* for each phase, row by row: see sg_block_2x4.h */
     const int8_t *blank;    /* [in_c], the input zero point */
     const int32_t *rows;    /* [stride_h]: taps (at least 1), first output row, input row of the first tap there */
     const int32_t *columns; /* [stride_w]: likewise */
     int32_t batch, in_h, in_w, in_c, out_h, out_w, out_c;
     int32_t stride_h, stride_w;
-    int32_t zero_point, exact, low, high;
+    int32_t zero_point, round_half_away, low, high;
 };
 
 /* A window's place, and its output. */
@@ -57,11 +57,11 @@ SG_SHARED const int32_t *sg_transpose_conv_dsp_phase(const struct sg_transpose_c
         .dilation_h = 1,
         .dilation_w = 1,
         .row_bytes = column[0] * p->in_c,
-        .room_h = p->in_h >= row[0] ? p->in_h - row[0] + 1 : 0,
-        .room_w = p->in_w >= column[0] ? p->in_w - column[0] + 1 : 0,
+        .inside_rows = p->in_h >= row[0] ? p->in_h - row[0] + 1 : 0,
+        .inside_columns = p->in_w >= column[0] ? p->in_w - column[0] + 1 : 0,
     };
     const struct sg_conv_dsp c = {
-        {x, sg_block_2x4_skip(words), p->zero_point, p->exact, x + 4 * words},
+        {x, sg_block_2x4_skip(words), p->zero_point, p->round_half_away, x + 4 * words},
         stream, stream + (p->out_c >> 2) * block, stream + ((p->out_c + 3) >> 2) * block, p->out_c, p->low, p->high,
     };
     const int32_t down = p->out_h > row[1] ? (p->out_h - row[1] + p->stride_h - 1) / p->stride_h : 0;
@@ -74,13 +74,13 @@ SG_SHARED const int32_t *sg_transpose_conv_dsp_phase(const struct sg_transpose_c
         sg_conv_dsp_pair(&c, s.out, (int32_t)(second.out - s.out));
         s = sg_transpose_conv_dsp_next(p, column, second);
     }
-    return c.end;
+    return c.partial_block_end;
 }
 
 SG_SHARED void sg_transpose_conv_dsp_s8(const struct sg_transpose_conv_dsp_s8 *p, const int8_t *in, int8_t *out, int8_t *scratch)
 {
     for (int32_t n = 0; n < p->batch; n++) {
-        const int32_t *stream = p->stream;
+        const int32_t *stream = p->packed_weights;
         for (int32_t i = 0; i < p->stride_h; i++) {
             for (int32_t j = 0; j < p->stride_w; j++) {
                 stream = sg_transpose_conv_dsp_phase(p, stream, p->rows + 3 * i, p->columns + 3 * j, in, out,

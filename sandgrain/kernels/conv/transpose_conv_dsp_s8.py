@@ -23,10 +23,10 @@ def _lower(view: View) -> Fit:
         streams.append(stream.reshape(-1))
     low, high = clamp_of(view)
     fields = phase_fields(view, filled(view)) | {
-        "stream": np.concatenate(streams),
+        "packed_weights": np.concatenate(streams),
         "blank": np.full(view.input(0).shape[3], view.input(0).zero_point, np.int8),
         "zero_point": view.out.zero_point,
-        "exact": int(low < view.out.zero_point),
+        "round_half_away": int(low < view.out.zero_point),
         "low": low,
         "high": high,
     }

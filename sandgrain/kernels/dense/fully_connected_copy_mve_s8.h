@@ -6,8 +6,8 @@
 #include "sg_mve_dot.h"
 
 struct sg_fully_connected_copy_mve_s8 {
-    const int32_t *stream; /* see sg_mve_dot.h, order for one pixel */
-    int32_t vectors, exact;
+    const int32_t *packed_weights; /* see sg_mve_dot.h, order for one pixel */
+    int32_t vectors, round_half_away;
     int32_t batch, depth, units;
     int32_t out_zero_point, low, high;
 };
@@ -21,10 +21,10 @@ static inline void sg_fully_connected_copy_mve_s8(const struct sg_fully_connecte
     for (int32_t n = 0; n < p->batch; n++) {
         d.out0 = out + n * p->units;
         sg_mve_copy_rows(scratch, in + n * p->depth, 1, p->depth, 0, 0);
-        if (p->exact != 0) {
-            sg_mve_dot_one_exact(&d, p->stream, p->units);
+        if (p->round_half_away != 0) {
+            sg_mve_dot_one_exact(&d, p->packed_weights, p->units);
         } else {
-            sg_mve_dot_one(&d, p->stream, p->units);
+            sg_mve_dot_one(&d, p->packed_weights, p->units);
         }
     }
 }

@@ -12,10 +12,11 @@
 #include "sg_dsp.h"
 
 struct sg_fully_connected_dsp_s8 {
-    const int32_t *stream;
-    int32_t tail, end; /* in words: where the block of the last eight units starts, if it overlaps another, and the end */
+    const int32_t *packed_weights;
+    /* In words of packed_weights: where the block of the last eight units starts, if it overlaps another, and the end. */
+    int32_t partial_block_begin, partial_block_end;
     int32_t batch, depth, units;
-    int32_t zero_point, exact, low, high;
+    int32_t zero_point, round_half_away, low, high;
 };
 
 /* Computes the blocks from `stream` to `stream_end` (at least one) for the inputs from x to x_end, a multiple of four. */
@@ -58,10 +59,10 @@ struct sg_fully_connected_dsp_s8 {
     "sub " b "," b ", " a "\n" \
     "asr " b "," b ",#8\n"
 
-/* The stack: x, x_end, out, zero_point at 0..12, saved registers, then from 52: stream, stream_end, exact. */
+/* The stack: x, x_end, out, zero_point at 0..12, saved registers, then from 52: stream, stream_end, round_half_away. */
 SG_NAKED void sg_block_1x8(const int8_t *x SG_UNUSED, const int8_t *x_end SG_UNUSED, int8_t *out SG_UNUSED,
                            int32_t zero_point SG_UNUSED, const int32_t *stream SG_UNUSED,
-                           const int32_t *stream_end SG_UNUSED, int32_t exact SG_UNUSED)
+                           const int32_t *stream_end SG_UNUSED, int32_t round_half_away SG_UNUSED)
 {
     __asm__ volatile(
         ".syntax unified\n"
@@ -104,7 +105,7 @@ SG_NAKED void sg_block_1x8(const int8_t *x SG_UNUSED, const int8_t *x_end SG_UNU
 #else
 
 SG_SHARED void sg_block_1x8(const int8_t *x, const int8_t *x_end, int8_t *out, int32_t zero_point,
-                            const int32_t *stream, const int32_t *stream_end, int32_t exact)
+                            const int32_t *stream, const int32_t *stream_end, int32_t round_half_away)
 {
     while (stream != stream_end) {
         int32_t acc[8];
@@ -122,7 +123,7 @@ SG_SHARED void sg_block_1x8(const int8_t *x, const int8_t *x_end, int8_t *out, i
         }
         for (int32_t u = 0; u < 8; u++) {
             const int32_t sum = u & 1 ? (int32_t)((uint32_t)acc[u] - (uint32_t)acc[u - 1]) >> 8 : acc[u];
-            const int32_t y = exact ? sg_requantize_dsp(sum, stream[0], stream[1], zero_point)
+            const int32_t y = round_half_away ? sg_requantize_dsp(sum, stream[0], stream[1], zero_point)
                                     : sg_requantize_relu_dsp(sum, stream[0], stream[1], zero_point);
             *out++ = (int8_t)sg_ssat8(y);
             stream += 2;
@@ -134,14 +135,15 @@ SG_SHARED void sg_block_1x8(const int8_t *x, const int8_t *x_end, int8_t *out, i
 
 SG_SHARED void sg_fully_connected_dsp_s8(const struct sg_fully_connected_dsp_s8 *p, const int8_t *in, int8_t *out)
 {
-    const int32_t *const tail = p->stream + p->tail;
+    const int32_t *const tail = p->packed_weights + p->partial_block_begin;
     for (int32_t n = 0; n < p->batch; n++) {
-        if (p->tail) {
-            sg_block_1x8(in, in + p->depth, out, p->zero_point, p->stream, tail, p->exact);
+        if (p->partial_block_begin) {
+            sg_block_1x8(in, in + p->depth, out, p->zero_point, p->packed_weights, tail, p->round_half_away);
         }
-        if (p->tail != p->end) {
+        if (p->partial_block_begin != p->partial_block_end) {
             /* The last eight units; those that the blocks above hold too come out the same again. */
-            sg_block_1x8(in, in + p->depth, out + p->units - 8, p->zero_point, tail, p->stream + p->end, p->exact);
+            sg_block_1x8(in, in + p->depth, out + p->units - 8, p->zero_point, tail, p->packed_weights + p->partial_block_end,
+                         p->round_half_away);
         }
         if (p->low > -128 || p->high < 127) {
             sg_clamp_bytes(out, p->units, p->low, p->high);

@@ -25,14 +25,14 @@ def _lower(view: View) -> Fit:
         return stream
     low, high = clamp_of(view)
     fields = {
-        "stream": i32(stream),
-        "tail": units // UNITS * stream.shape[1],
-        "end": stream.size,
+        "packed_weights": i32(stream),
+        "partial_block_begin": units // UNITS * stream.shape[1],
+        "partial_block_end": stream.size,
         "batch": view.input(0).size // depth,
         "depth": depth,
         "units": units,
         "zero_point": view.out.zero_point,
-        "exact": int(low < view.out.zero_point),
+        "round_half_away": int(low < view.out.zero_point),
         "low": low,
         "high": high,
     }

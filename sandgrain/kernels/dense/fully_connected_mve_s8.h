@@ -5,8 +5,8 @@
 #include "sg_mve_dot.h"
 
 struct sg_fully_connected_mve_s8 {
-    const int32_t *stream; /* see sg_mve_dot.h, order for one pixel */
-    int32_t vectors, exact;
+    const int32_t *packed_weights; /* see sg_mve_dot.h, order for one pixel */
+    int32_t vectors, round_half_away;
     int32_t batch, units;
     int32_t out_zero_point, low, high;
 };
@@ -19,10 +19,10 @@ static inline void sg_fully_connected_mve_s8(const struct sg_fully_connected_mve
     for (int32_t n = 0; n < p->batch; n++) {
         d.x0 = in + n * 16 * p->vectors;
         d.out0 = out + n * p->units;
-        if (p->exact != 0) {
-            sg_mve_dot_one_exact(&d, p->stream, p->units);
+        if (p->round_half_away != 0) {
+            sg_mve_dot_one_exact(&d, p->packed_weights, p->units);
         } else {
-            sg_mve_dot_one(&d, p->stream, p->units);
+            sg_mve_dot_one(&d, p->packed_weights, p->units);
         }
     }
 }

@@ -129,13 +129,13 @@ def conv_fields(view: View) -> Fields | Refused:
         return stream
     low, high = clamp_of(view)
     return {
-        "stream": stream,
-        "tail": view.out.shape[3] // CONV_BLOCK * stream.shape[1],
-        "end": stream.size,
+        "packed_weights": stream,
+        "partial_block_begin": view.out.shape[3] // CONV_BLOCK * stream.shape[1],
+        "partial_block_end": stream.size,
         "in_c": view.input(0).shape[3],
         "out_c": view.out.shape[3],
         "zero_point": view.out.zero_point,
-        "exact": int(low < view.out.zero_point),
+        "round_half_away": int(low < view.out.zero_point),
         "low": low,
         "high": high,
     }

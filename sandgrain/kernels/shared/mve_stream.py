@@ -73,9 +73,9 @@ def layer_fields(view: View, together: int) -> Fields:
     """The members that convolutions and fully connected layers have."""
     low, high = clamp_of(view)
     return {
-        "stream": stream_of(view, together),
+        "packed_weights": stream_of(view, together),
         "vectors": vectors_of(view),
-        "exact": int(is_exact(view)),
+        "round_half_away": int(is_exact(view)),
         "out_zero_point": view.out.zero_point,
         "low": low,
         "high": high,

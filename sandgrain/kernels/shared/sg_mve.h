@@ -78,13 +78,13 @@ static inline void sg_mve_fill(int8_t *to, int32_t value, int32_t count)
 }
 
 #if !SG_MVE
-/* What the vectors compute, one lane. `exact`: halves away from zero. */
-static inline int8_t sg_mve_finish(int32_t acc, int32_t multiplier, int32_t shift, int32_t exact, int32_t zero, int32_t low,
+/* What the vectors compute, one lane. `round_half_away`: halves away from zero. */
+static inline int8_t sg_mve_finish(int32_t acc, int32_t multiplier, int32_t shift, int32_t round_half_away, int32_t zero, int32_t low,
                                    int32_t high)
 {
     const int32_t right = -shift;
     const int64_t product = (int64_t)acc * multiplier;
-    const int64_t fine = ((product + ((int64_t)1 << 30)) >> 31) - (exact != 0 && product + ((int64_t)1 << 30) < 0 ? 1 : 0);
+    const int64_t fine = ((product + ((int64_t)1 << 30)) >> 31) - (round_half_away != 0 && product + ((int64_t)1 << 30) < 0 ? 1 : 0);
     const int32_t y = (int32_t)((fine + (right > 0 ? (int64_t)1 << (right - 1) : 0)) >> right);
     return (int8_t)sg_clamp(y + zero, low, high);
 }

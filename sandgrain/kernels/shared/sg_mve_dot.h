@@ -199,7 +199,7 @@ SG_MVE_SHARED void sg_mve_dot_one_exact(struct sg_mve_dot *d, const int32_t *wor
 
 /* Channel number `lane` of `lanes` that lie together: what its sum becomes. */
 static inline int8_t sg_mve_dot_lane(const struct sg_mve_dot *d, const int8_t *x, const int32_t *words, int32_t lanes,
-                                     int32_t lane, const int32_t *scales, int32_t exact)
+                                     int32_t lane, const int32_t *scales, int32_t round_half_away)
 {
     const int8_t *w = (const int8_t *)(words + lanes) + 16 * lane;
     int32_t acc = words[lane];
@@ -209,29 +209,29 @@ static inline int8_t sg_mve_dot_lane(const struct sg_mve_dot *d, const int8_t *x
         }
         w += 16 * lanes;
     }
-    return sg_mve_finish(acc, scales[0], scales[4], exact, d->zero, d->low, d->high);
+    return sg_mve_finish(acc, scales[0], scales[4], round_half_away, d->zero, d->low, d->high);
 }
 
-static inline void sg_mve_dot_pair_c(struct sg_mve_dot *d, const int32_t *words, int32_t channels, int32_t exact)
+static inline void sg_mve_dot_pair_c(struct sg_mve_dot *d, const int32_t *words, int32_t channels, int32_t round_half_away)
 {
     const int32_t half = 12 + 16 * d->vectors; /* words */
     for (int32_t c = 0; c < channels; c++) {
         const int32_t *group = words + (2 * (c / 8) + (c & 1)) * half;
         const int32_t lane = (c & 7) >> 1;
-        const int8_t y1 = sg_mve_dot_lane(d, d->x1, group, 4, lane, group + 4 + 16 * d->vectors + lane, exact);
-        const int8_t y0 = sg_mve_dot_lane(d, d->x0, group, 4, lane, group + 4 + 16 * d->vectors + lane, exact);
+        const int8_t y1 = sg_mve_dot_lane(d, d->x1, group, 4, lane, group + 4 + 16 * d->vectors + lane, round_half_away);
+        const int8_t y0 = sg_mve_dot_lane(d, d->x0, group, 4, lane, group + 4 + 16 * d->vectors + lane, round_half_away);
         d->out1[c] = y1;
         d->out0[c] = y0;
     }
 }
 
-static inline void sg_mve_dot_one_c(struct sg_mve_dot *d, const int32_t *words, int32_t channels, int32_t exact)
+static inline void sg_mve_dot_one_c(struct sg_mve_dot *d, const int32_t *words, int32_t channels, int32_t round_half_away)
 {
     for (int32_t c = 0; c < channels; c++) {
         const int32_t *group = words + (c / 8) * (24 + 32 * d->vectors);
         const int32_t lane = (c & 7) >> 1, odd = c & 1;
         const int32_t *scales = group + 8 + 32 * d->vectors + 8 * odd + lane;
-        d->out0[c] = sg_mve_dot_lane(d, d->x0, group, 8, 4 * odd + lane, scales, exact);
+        d->out0[c] = sg_mve_dot_lane(d, d->x0, group, 8, 4 * odd + lane, scales, round_half_away);
     }
 }
 
