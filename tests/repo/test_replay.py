@@ -73,4 +73,5 @@ def test_a_run_is_new_and_can_be_replayed_by_its_seed(root: Path, tmp_path: Path
     again, _ = drawn(tmp_path / "again", root, seed, "-n", "2")  # in workers
     assert again == first
     other, _ = drawn(tmp_path / "other", root, None)
-    assert all(other[name] != first[name] for name in first)
+    # What fails at once is shrunk at once: the few values that it draws may be the same by chance.
+    assert all(other[name] != first[name] for name in first.keys() - {"fails"})
