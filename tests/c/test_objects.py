@@ -27,7 +27,8 @@ FORBIDDEN = re.compile(
     r"malloc|calloc|realloc|free|printf|abort|assert|alloca|pow|exp|log|tanh|sqrt|floor|ceil|round|(?<!_)errno"
 )
 SHF_WRITE = 1
-TARGETS = ("cortex-m0plus", "cortex-m4", "rv32imc")
+SLOW = pytest.mark.slow  # the same fact for another instruction set
+TARGETS = ("cortex-m4", pytest.param("cortex-m0plus", marks=SLOW), pytest.param("rv32imc", marks=SLOW))
 
 
 @pytest.mark.parametrize("target", TARGETS)

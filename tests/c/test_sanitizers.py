@@ -30,10 +30,12 @@ def build(place: Path, compiler: str, opt: str) -> Path:
     ("compiler", "opt", "arena", "features"),
     [
         ("gcc", "-O1", "static", ""),
-        ("clang", "-O1", "caller", ""),
+        pytest.param("clang", "-O1", "caller", "", marks=pytest.mark.slow),
         ("gcc", "-O1", "caller", "dsp"),
         ("gcc", "-O1", "caller", "mve"),
-        ("gcc", "-O3", "static", "dsp"),  # with the optimizations that rely on the rules on aliasing
+        pytest.param(
+            "gcc", "-O3", "static", "dsp", marks=pytest.mark.slow
+        ),  # with the optimizations that rely on the rules on aliasing
     ],
 )
 def test_every_op_and_model_runs_clean_and_right(compiler: str, opt: str, arena: str, features: str, tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ def test_no_compiler_of_this_computer_has_a_warning(compiler: str, opt: str, tmp
 
 
 @pytest.mark.parametrize("features", ["", "dsp", "mve"])
-@pytest.mark.parametrize("compiler", ["gcc", "clang", "zig"])
+@pytest.mark.parametrize(
+    "compiler", ["gcc", pytest.param("clang", marks=pytest.mark.slow), pytest.param("zig", marks=pytest.mark.slow)]
+)
 def test_no_cast_breaks_the_rules_on_aliasing_and_alignment(compiler: str, features: str, tmp_path: Path) -> None:
     """The kernels for cores with DSP and Helium have a plain C form, which any computer compiles."""
     command = host_compilers().get(compiler)
@@ -61,7 +63,9 @@ def test_a_cast_that_breaks_the_rules_would_be_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize("target", COMPILED)
+@pytest.mark.parametrize(
+    "target", [pytest.param(t, marks=[pytest.mark.slow] * (t in ("cortex-m3", "cortex-m7", "cortex-m33"))) for t in COMPILED]
+)
 def test_no_cross_compiler_has_a_warning(target: str, compiler: str, tmp_path: Path) -> None:
     board = targets.load(target)
     if compiler not in available_compilers(board):
