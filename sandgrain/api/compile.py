@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sandgrain.api import _bring
 from sandgrain.api.profile import profile
 from sandgrain.api.verify import verify
@@ -29,6 +27,7 @@ from sandgrain.formats.sources import SUFFIXES as SUFFIXES
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import rules
 from sandgrain.graph.decisions import Rule
+from sandgrain.graph.dtypes import ACTIVATIONS
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.graph.quantization import dequantize
 from sandgrain.graph.text import dump
@@ -155,7 +154,7 @@ def _predict(bundle: store.Bundle, x: Any) -> list[Array]:
     outputs = []
     for y, index in zip(host.run(_bring.fitted(graph, x)), graph.outputs, strict=True):
         quant = graph.tensors[index].quant
-        real = y if quant is None or y.dtype != np.int8 else dequantize(y, quant)
+        real = y if quant is None or graph.tensors[index].dtype not in ACTIVATIONS else dequantize(y, quant)
         outputs.append(datafile.from_graph(real, graph.turned(index)))
     return outputs
 
