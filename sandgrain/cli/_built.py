@@ -87,9 +87,9 @@ def _days(days: float) -> str:
 
 def _use(built: Built[Any]) -> None:
     name, folder = built.report.name, built.folder
-    how = f"{name}_push, {name}_classify" if built.report.stream_bytes else f"{name}_run"
     _terminal.line(f"C in {folder}/")
-    _terminal.line(f"  {name}.c, {name}.h  with kernels/; call {how}")
+    _terminal.line(f"  {name}.c, {name}.h  with kernels/")
+    _terminal.line(f"                    call {', '.join(built.calls)}")
     _terminal.line(f"  example/main.c    shows it; cc -I.. main.c ../{name}.c")
     if built.example:
         _terminal.line(f"                    on the emulated board it prints: {built.example.strip().splitlines()[-1]}")
