@@ -17,6 +17,8 @@ from sandgrain.device.toolchain.build import (
     build_object,
     build_shared,
     check_compiler,
+    compiler_version,
+    startup_digest,
 )
 
 __all__ = [
@@ -28,4 +30,6 @@ __all__ = [
     "build_object",
     "build_shared",
     "check_compiler",
+    "compiler_version",
+    "startup_digest",
 ]
