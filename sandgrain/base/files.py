@@ -75,6 +75,17 @@ def write_all(files: Mapping[Path, bytes]) -> None:
                 draft.unlink(missing_ok=True)
 
 
+def check_writable(path: Path) -> None:
+    """Make sure that `path` can be made or written: its nearest folder that exists takes a new one. Raises UsageError."""
+    shown = printable(str(path), 200)
+    try:
+        beside = next(p for p in (path.absolute(), *path.absolute().parents) if p.is_dir())
+        Path(tempfile.mkdtemp(dir=beside, prefix=DRAFT)).rmdir()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "the name is not valid"
+        raise UsageError(f"-o {shown} cannot be written ({reason}); name another place") from None
+
+
 def check_output_folder(out: Path, ours: Callable[[Path], bool]) -> None:
     """Make sure that a command may write its files to the folder `out`, which need not exist yet.
 

@@ -48,12 +48,14 @@ class Origin:
 class Bundle:
     """A bundle on disk, with its model compiled again from its proof.
 
-    `build`: with `folder`, so that what is built is the C on disk. `edited`: that C differs from what we generate.
+    `build`: with `folder`, so that what is built is the C on disk. `edited`: that C differs from what we generate. `figures`: those
+    of the header.
     """
 
     build: Build
     edited: bool
     origin: Origin
+    figures: Figures | None = None
 
     @property
     def folder(self) -> Path:
@@ -82,6 +84,12 @@ def is_piece(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return MARK.encode() in file.readline(400)
+
+
+def ready(out: Path) -> None:
+    """Make sure, before any work, that a bundle can be written to `out`. Raises UsageError."""
+    files.check_output_folder(out, is_bundle)
+    files.check_writable(out)
 
 
 def save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], Figures | None]) -> None:
@@ -194,10 +202,11 @@ def load_bundle(folder: Path) -> Bundle:
         choice = _choice(facts["choice"])
         origin = _origin(folder / "proof")
         compiled = compile_bytes(origin.model, board, options, labels, choice, origin.front)
-        fresh = bundle.files(compiled.source, None if facts["figures"] is None else figures_of(facts["figures"]))
+        figures = None if facts["figures"] is None else figures_of(facts["figures"])
+        fresh = bundle.files(compiled.source, figures)
         edited = any((folder / name).read_text("utf-8", "replace") != wanted for name, wanted in fresh.items())
         toolchain = Toolchain(_text(facts, "compiler"), _text(facts, "opt"))
-        return Bundle(Build(compiled, board, toolchain, _text(facts, "model"), folder), edited, origin)
+        return Bundle(Build(compiled, board, toolchain, _text(facts, "model"), folder), edited, origin, figures)
     except (LookupError, TypeError, ValueError, OSError, ArithmeticError) as error:
         raise UsageError(
             f"{folder} is not a complete bundle ({type(error).__name__}: {str(error)[:60]}); compile the model again"
