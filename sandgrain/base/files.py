@@ -80,7 +80,9 @@ def check_writable(path: Path) -> None:
     shown = printable(str(path), 200)
     try:
         beside = next(p for p in (path.absolute(), *path.absolute().parents) if p.is_dir())
-        Path(tempfile.mkdtemp(dir=beside, prefix=DRAFT)).rmdir()
+        trial = beside / claims.name(DRAFT)
+        trial.mkdir()
+        trial.rmdir()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "the name is not valid"
         raise UsageError(f"-o {shown} cannot be written ({reason}); name another place") from None

@@ -87,7 +87,12 @@ def is_piece(path: Path) -> bool:
 
 
 def ready(out: Path) -> None:
-    """Make sure, before any work, that a bundle can be written to `out`. Raises UsageError."""
+    """Make sure, before any work, that a bundle can be written to `out`; what killed processes left there is settled.
+
+    Raises UsageError.
+    """
+    with suppress(OSError, ValueError):  # the checks say what is wrong with it
+        swap.settle(out)
     files.check_output_folder(out, is_bundle)
     files.check_writable(out)
 
@@ -127,13 +132,6 @@ def _save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], Fig
         before = _prefix(out)  # the bundle that is replaced may have another prefix
         old = [f"{before}.c", f"{before}.h", *FOLDERS]
         swap.commit(work, out, old, [options.c_file, options.h_file, *FOLDERS])
-
-
-def ready(out: Path) -> None:
-    """Make sure that a bundle can be written to `out`, once what a killed process left there is settled. Raises UsageError."""
-    with suppress(OSError, ValueError):  # the check says what is wrong with it
-        swap.settle(out)
-    files.check_output_folder(out, is_bundle)
 
 
 def _to_facts(build: Build) -> dict[str, Any]:
