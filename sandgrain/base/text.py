@@ -6,6 +6,8 @@ tools, `plain` for tables and pages, which show every script.
 
 from __future__ import annotations
 
+import math
+
 from sandgrain.base.errors import printable as printable
 
 KIB = 1024
@@ -28,3 +30,22 @@ def size(value: int) -> str:
     if value < 10 * KIB:
         return f"{value} B"
     return f"{value // KIB} KiB" if value % KIB == 0 else f"{value / KIB:.1f} KiB"
+
+
+def count(value: float | None) -> str:
+    """Large counts for people: 812, 22.3 k, 7.70 M; "-" for what is not known."""
+    if value is None:
+        return "-"
+    if value < 10_000:
+        return f"{value:.0f}"
+    return f"{value / 1e3:.1f} k" if value < 1e6 else f"{value / 1e6:.2f} M"
+
+
+def decibels(value: float) -> str:
+    """A signal-to-noise ratio; inf is a perfect copy."""
+    return "exact" if value == math.inf else f"{value:.1f}"
+
+
+def finite(value: float) -> float | None:
+    """A number as JSON has it: None for inf and NaN."""
+    return value if math.isfinite(value) else None

@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 
 from sandgrain.base.errors import SandgrainError
 from sandgrain.base.version import __version__
+from sandgrain.base.words import command_line
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "terminal_width": 78}  # the same page on every terminal
 ANSWERED = "the command's JSON object is printed"  # a note on an error that ends a command after its answer
@@ -99,8 +100,11 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
-    pass
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    context.with_resource(command_line())
 
 
 def _fail(error: Exception, message: str, code: int) -> NoReturn:
