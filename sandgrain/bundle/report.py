@@ -67,6 +67,9 @@ class Report:
     instructions_min: int | None = None  # emulated; over seeded inputs, None where every input takes the same number
     instructions_mean: float | None = None
     instructions_max: int | None = None
+    result_samples: int = 0  # planned; of a stream, from one result to the next; 0 where it is not known
+    result_cycles: float | None = None  # estimated; what one result of a running stream takes, where `cycles` is a whole window's
+    result_ms: float | None = None  # estimated
     cycles_error: float | None = None  # share of `cycles` and `latency_ms` that they may be off by, either way; None: unknown
 
     def to_json(self) -> dict[str, Any]:

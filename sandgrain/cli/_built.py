@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandgrain import BudgetError, MismatchError
-from sandgrain.base.text import size
+from sandgrain.base.text import duration, energy, percent, size
 from sandgrain.cli import _terminal
 
 if TYPE_CHECKING:
@@ -66,12 +66,13 @@ def _costs(built: Built[Any]) -> None:
     if r.cycles is not None:
         error = f", +-{100 * r.cycles_error:.0f} %" if r.cycles_error is not None else ""
         cycles = f"{_terminal.count(r.cycles)} cycles, estimated{error}; features included"
-        rows.append(["per window", f"{r.latency_ms:.3g} ms", cycles])
-        rows.append(["", f"{r.energy_uj:.3g} uJ", "estimated: the core's run current"])
+        rows.append(["per window", duration(r.latency_ms or 0), cycles])
+        if r.result_ms is not None:
+            what = f"what a running stream takes for each {r.result_samples:,} samples"
+            rows.append(["per result", duration(r.result_ms), what])
+        rows.append(["per window", energy(r.energy_uj or 0), "estimated: the core's run current"])
     if (b := built.battery) is not None:
-        rows.append(
-            ["battery", _days(b.days), f"{b.mah:g} mAh, a window every {b.period_s:g} s, core busy {100 * b.duty:.2g} %;"]
-        )
+        rows.append(["battery", _days(b.days), f"{b.mah:g} mAh, a window every {b.period_s:g} s, core busy {percent(b.duty)};"])
         rows.append(["", "", b.counts])
     _terminal.table("", ["cost", "", ""], rows, numeric=(1,))
     if built.battery is not None and built.battery.duty > 1:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from sandgrain.base.text import size
+from sandgrain.base.text import duration, energy, size
 from sandgrain.cli import ANSWERED
 
 if TYPE_CHECKING:
@@ -105,9 +105,11 @@ def report(result: Report, layers: bool) -> None:
         rows += [
             ["instructions", count(r.instructions), "emulated, exact"],
             ["cycles", count(r.cycles), f"estimated, {_error(r)}"],
-            ["latency", f"{r.latency_ms:.3g} ms", "estimated, at the board's clock"],
-            ["energy", f"{r.energy_uj:.3g} uJ", "estimated, at the board's supply"],
+            ["latency", duration(r.latency_ms or 0), "estimated, at the board's clock"],
+            ["energy", energy(r.energy_uj or 0), "estimated, at the board's supply"],
         ]
+    if r.result_ms is not None:
+        rows.insert(-1, ["  a result", duration(r.result_ms), f"of a running stream: a push of {r.result_samples:,} samples"])
     table("", ["", "", "where it comes from"], rows, numeric=(1,))
     if layers:
         line()

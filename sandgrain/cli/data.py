@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 import sandgrain
-from sandgrain.base.text import plain
+from sandgrain.base.text import number, plain
 from sandgrain.cli import _terminal
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def _facts(found: Inspection) -> None:
     seconds = found.seconds
     if found.about.sampled and len(seconds):
         low, middle, high = float(seconds.min()), float(np.median(seconds)), float(seconds.max())
-        _terminal.line(f"durations  {low:.3g} s to {high:.3g} s, median {middle:.3g} s, {seconds.sum() / 60:.1f} min in all")
+        _terminal.line(
+            f"durations  {number(low)} s to {number(high)} s, median {number(middle)} s, {seconds.sum() / 60:.1f} min in all"
+        )
     if not found.about.sampled:
         shapes = sorted({r.shape for r in found.records})
         many = f" and {len(shapes) - 3} more" if len(shapes) > 3 else ""
