@@ -112,7 +112,7 @@ class Detector:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Detector:
-        """Raises ModelError for a graph that is none; KeyError, TypeError or ValueError for anything else."""
+        """Raises ModelError for a graph that is no detector; KeyError, TypeError or ValueError for anything else."""
         graph = parse(str(raw["graph"]))
         rules.check(graph)
         if len(graph.outputs) != 1 or graph.tensors[graph.outputs[0]].dtype != "int32":

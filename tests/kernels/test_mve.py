@@ -19,7 +19,7 @@ from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, on
 from sandgrain.kernels import Lowered, kernels_of
 from sandgrain.kernels.proofs.narrow_plane import SHIFT, narrow_plane
 from sandgrain.kernels.proofs.pair_plane import VALUES
-from tests.support.draws import CASES, RUN_SEED, SeededDraw, new_seed, random_inputs
+from tests.support.draws import CASES, RUN_SEED, SeededDraw, new_seed, random_inputs, turns
 from tests.support.host_batch import SANITIZE, Batch
 from tests.support.on_core import run_on_core
 from tests.support.toy_firmware import compilers
@@ -102,7 +102,7 @@ def mostly(kind: str, used: Counter[str]) -> bool:
     return sum(used[k] for k in KINDS[kind][1]) >= 0.8 * used.total()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", turns(list(KINDS), 2))
 def test_the_plain_c_equals_the_reference(kind: str) -> None:
     used: Counter[str] = Counter()
     for start in range(0, CASES, BATCH):
@@ -115,7 +115,7 @@ def test_the_plain_c_equals_the_reference(kind: str) -> None:
 
 
 @pytest.mark.skipif(bool(MISSING), reason=f"Cortex-M55: {MISSING}")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", turns(list(KINDS), 2))
 def test_the_vectors_equal_the_reference(kind: str) -> None:
     """Batches take turns in compilers and optimization; each run begins with another pair."""
     ways = [(compiler, opt) for opt in ("-O2", "-Os", "-O1") for compiler in compilers("cortex-m55")]

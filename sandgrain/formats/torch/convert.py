@@ -58,7 +58,7 @@ def convert_exported(exported: Any, name: str, *, channels_first: bool | None = 
 
 
 def convert_file(path: Path, name: str, *, channels_first: bool | None = None) -> Graph:
-    """The graph of a .pt2 file, as `convert` makes it. Raises ModelError for a file that is none or is damaged."""
+    """The graph of a .pt2 file, as `convert` makes it. Raises ModelError for a file that is no .pt2 or is damaged."""
     return graph_of(pt2.read(path), name, channels_first)
 
 

@@ -207,7 +207,7 @@ class Op(ABC):
         return values
 
     def macs(self, view: View) -> int:
-        """Multiply-accumulates an inference."""
+        """Multiply-accumulates per inference."""
         return 0
 
     def decode(
