@@ -1,26 +1,22 @@
-"""What the commands share: lines, tables, progress and JSON on the terminal, and how a report and a verdict are shown."""
+"""What the commands share: lines, tables and JSON on the terminal, and how a report and a verdict are shown."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 
 from sandgrain.base.text import duration, energy, size
 from sandgrain.cli import ANSWERED
 
 if TYPE_CHECKING:
-    from sandgrain import LayerReport, Progress, Report, SandgrainError, Verdict
+    from sandgrain import LayerReport, Report, SandgrainError, Verdict
 
 console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
 
 
 RUNNERS = {
@@ -56,15 +52,6 @@ def table(
     for row in rows:
         shown.add_row(*row)
     console.print(shown, markup=False)
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Progress]:
-    """A progress bar on stderr that is renamed to what is done; none if it is not a terminal. `what`: its first name."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None)
 
 
 def verdict(result: Verdict) -> None:

@@ -13,6 +13,7 @@ from sandgrain.api.compile import SUFFIXES
 from sandgrain.api.inspect import End, Layer
 from sandgrain.base.text import size
 from sandgrain.cli import _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain inspect kws.tflite"
 HEIGHT = 8  # lines of the picture
@@ -22,6 +23,7 @@ EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 def command(
     model: Annotated[Path, typer.Argument(help=f"A file: {', '.join(SUFFIXES)}.", show_default=False)],
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show a model's layers, what it would need, and which boards it fits.
@@ -30,7 +32,8 @@ def command(
     (exit code 2). Nothing is written.
     """
     try:
-        found = sandgrain.inspect(model)
+        with progress("reading", quiet):
+            found = sandgrain.inspect(model)
     except UnsupportedError as error:
         if len(error.faults) > 1 and not as_json:
             _terminal.line(f"{len(error.faults)} pieces of {model.name} cannot be compiled:")
