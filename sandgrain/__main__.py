@@ -5,7 +5,6 @@ Until the command line is imported there is nothing to tidy, so Ctrl-C ends the 
 
 import os
 import signal
-import sys
 
 
 def _end(number: int, frame: object) -> None:
@@ -24,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -5,7 +5,6 @@ The signal becomes an exception of our own: libraries that catch KeyboardInterru
 
 from __future__ import annotations
 
-import _thread
 import signal
 import sys
 import threading
@@ -26,11 +25,17 @@ def take_over() -> None:
 
     def hook(what: Any, /) -> None:
         if issubclass(what.exc_type, Interrupted):
-            threading.Timer(AGAIN_S, _thread.interrupt_main).start()
+            threading.Timer(AGAIN_S, _again).start()
         else:
             usual(what)
 
     sys.unraisablehook = hook
+
+
+def _again() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, signal.SIGINT)  # so that a sleep or a read ends, too
 
 
 def over() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandgrain import Progress
 
 EVERY_S = 3.0  # between two lines; CI systems and people take a longer silence for a hang
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing about progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", envvar="SANDGRAIN_QUIET", help="Say nothing about progress.")]
 
 
 @contextmanager

@@ -102,8 +102,17 @@ def report(result: Report, layers: bool) -> None:
         line()
         columns = ["#", "layer", "output", "MACs", "instr.", "cycles", "weights", "RAM"]
         table("Layers", columns, [_layer(x) for x in r.layers], numeric=(0, 3, 4, 5, 6, 7), fixed=(1, 2))
+        if told := unnumbered([x.index for x in r.layers], r.name):
+            line(told)
     for note in r.notes:
         line(f"note: {note}")
+
+
+def unnumbered(numbers: Sequence[int], name: str) -> str:
+    """Why numbers of layers are missing from a table; "" where none is."""
+    if list(numbers) == list(range(len(numbers))):
+        return ""
+    return f"#: as in {name}_layer_{numbers[-1]} of the C; a layer without code (a reshape) has no row"
 
 
 def _layer(x: LayerReport) -> list[str]:

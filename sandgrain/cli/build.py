@@ -29,8 +29,10 @@ def command(
     Every stage is kept in .sandgrain/ beside the project file: a second build makes only what changed, and a build that was
     ended at any point goes on from there.
 
-    Exit codes: 0 done; 2 the project or its data cannot be used; 3 a limit is not kept (nothing is trained where that is sure before; else the C is there); 4 the firmware
-    differs from its reference; 5 a tool failed.
+    RAM, flash and time of the untrained network are measured first: what cannot keep its limits is not trained.
+
+    Exit codes: 0 done; 2 the project or its data cannot be used; 3 a limit is not kept (the C is there unless nothing was
+    trained); 4 the firmware differs from its reference; 5 a tool failed.
     """
     with progress("reading", quiet) as step:
         built = sandgrain.build(project, out=out, seed=seed, html=html, verify=verify, progress=step)

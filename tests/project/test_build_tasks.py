@@ -110,5 +110,5 @@ def test_a_third_task_is_found_and_built_to_the_end(tmp_path: Path, capsys: pyte
 @pytest.mark.usefixtures("planted")
 def test_a_third_task_is_advised_when_a_limit_is_missed(tmp_path: Path) -> None:
     folder = project(tmp_path / "levels", flash="100")
-    with pytest.raises(BudgetError, match=r"^before training: flash .* gives .*: still over, and the nearest of 1 changes"):
+    with pytest.raises(BudgetError, match=r"^before training: flash .* gives .*: still over, and the nearest of 3 changes"):
         run.build(load(folder), folder / "out")
