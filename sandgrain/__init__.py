@@ -22,8 +22,9 @@ from sandgrain.base.version import __version__ as __version__
 TYPE_CHECKING = False  # as in `typing`, whose import takes as long as all of this
 if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs` writes these lines
     from sandgrain.api._compare import Comparison as Comparison
+    from sandgrain.api._result import Result as Result
+    from sandgrain.api._result import load as load
     from sandgrain.api.build import build as build
-    from sandgrain.api.compile import Result as Result
     from sandgrain.api.compile import compile as compile
     from sandgrain.api.data import data as data
     from sandgrain.api.demo import Demo as Demo
@@ -83,13 +84,14 @@ _TYPES = {
     "Progress": "base.progress",
     "QuantizeReport": "api.quantize",
     "Report": "bundle.report",
-    "Result": "api.compile",
+    "Result": "api._result",
     "Rule": "graph.decisions",
     "Survey": "api.inspect",
     "Targets": "api.targets",
     "Verdict": "bundle.verify",
     "explain_kernels": "api.ops",
     "feature_blocks": "api.features",
+    "load": "api._result",
 }
 # These need what `pip install 'sandgrain[data]'` brings, so `from sandgrain import *` leaves them out.
 _PROJECT_TYPES = {"Built": "project.build.result", "Inspection": "project.inspection", "Look": "project.file.look"}
@@ -116,4 +118,5 @@ if not TYPE_CHECKING:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_PROJECT_TYPES})
+    """Verbs, what they return, and errors: what a TAB offers."""
+    return sorted({*__all__, *_PROJECT_TYPES})

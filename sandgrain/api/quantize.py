@@ -12,6 +12,7 @@ import numpy as np
 
 from sandgrain.api import _bring, _compare
 from sandgrain.api._compare import Comparison
+from sandgrain.api._verb import verb
 from sandgrain.base import files
 from sandgrain.base.errors import UnsupportedError, UsageError
 from sandgrain.base.text import printable
@@ -23,7 +24,7 @@ from sandgrain.graph.dtypes import INT8
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.quantization import Quantization, per_tensor
 from sandgrain.quantization import METHODS as METHODS
-from sandgrain.quantization import Calibration, Options
+from sandgrain.quantization import Calibration, Method, Options
 from sandgrain.quantization import quantize as quantize_graph
 from sandgrain.quantization.report import LayerError, layer_errors
 
@@ -63,12 +64,13 @@ class QuantizeReport:
         }
 
 
+@verb
 def quantize(
     model: str | os.PathLike[str],
     calibration: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    method: str = "percentile",
+    method: Method = "percentile",
     percent: float = 99.99,
     equalize: bool = False,
     bias_correction: bool = True,
@@ -83,7 +85,7 @@ def quantize(
     `calibration`: .npz with x (and y), in the model's own layout; samples that do not calibrate are what float and int8 are
         compared on.
     `out`: the .tflite to write.
-    `method`: how the ranges of activations are chosen, one of `sandgrain.api.quantize.METHODS`.
+    `method`: how the ranges of activations are chosen, "minmax", "average", "percentile", "mse" or "kl".
     `percent`: share of the values, in percent, that the method "percentile" keeps on each side.
     `equalize`: bring channels to like ranges first.
     `bias_correction`: correct the means of layers by their biases.

@@ -69,3 +69,22 @@ def percent(share: float, digits: int = 2) -> str:
     decimals = 0 if value == 0 else max(digits - 1 - math.floor(math.log10(abs(value))), 0)
     shown = f"{value:.{decimals}f}"
     return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown} %"
+
+
+def count(value: float | None) -> str:
+    """Large counts for people: 812, 22.3 k, 7.70 M; "-" for what is not known."""
+    if value is None:
+        return "-"
+    if value < 10_000:
+        return f"{value:.0f}"
+    return f"{value / 1e3:.1f} k" if value < 1e6 else f"{value / 1e6:.2f} M"
+
+
+def decibels(value: float) -> str:
+    """A signal-to-noise ratio; inf is a perfect copy."""
+    return "exact" if value == math.inf else f"{value:.1f}"
+
+
+def finite(value: float) -> float | None:
+    """A number as JSON has it: None for inf and NaN."""
+    return value if math.isfinite(value) else None

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from sandgrain.base.errors import SandgrainError
 from sandgrain.base.version import __version__
+from sandgrain.base.words import command_line
 from sandgrain.cli import _interrupt
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "terminal_width": 78}  # the same page on every terminal
@@ -101,8 +102,11 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
-    pass
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    context.with_resource(command_line())
 
 
 def _goes_on() -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 import sandgrain
 from sandgrain.api.compile import SUFFIXES
+from sandgrain.base.text import decibels, finite
 from sandgrain.cli import _terminal
 from sandgrain.cli._progress import Quiet, progress
 
@@ -58,12 +59,12 @@ def command(
             name=name,
             calibration=calibration,
             labels=labels,
-            arena=arena,
+            arena=cast(Any, arena),
             section=arena_section,
             weights_section=weights_section,
             threshold=threshold,
-            compiler=compiler,
-            optimize=optimize,
+            compiler=cast(Any, compiler),
+            optimize=cast(Any, optimize),
             max_ram=max_ram,
             max_flash=max_flash,
             max_latency=max_latency,
@@ -71,7 +72,7 @@ def command(
             progress=step,
         )
     if as_json:
-        shown = None if result.snr_db is None else [_terminal.finite(v) for v in result.snr_db]
+        shown = None if result.snr_db is None else [finite(v) for v in result.snr_db]
         _terminal.emit_json({"out": str(folder), "snr_db": shown, **result.report.to_json()})
         return
     if dump:
@@ -79,7 +80,7 @@ def command(
     _terminal.report(result.report, layers=False)
     _terminal.line()
     if result.snr_db is not None:
-        snr = ", ".join(_terminal.decibels(v) for v in result.snr_db)
+        snr = ", ".join(decibels(v) for v in result.snr_db)
         _terminal.line(f"int8 against the model of floats: {snr} dB signal to noise, over the calibration samples")
     name = result.report.name
     _terminal.line(f"C in {folder}/ : {name}.c, {name}.h, kernels/. Next: sandgrain verify {folder} --data x.npz")

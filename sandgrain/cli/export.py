@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -35,13 +35,8 @@ def command(
     A model of floats is quantized with --calibration, unless --as float.
     """
     with progress("exporting", quiet):
-        report = sandgrain.export(model, out, calibration=calibration, kind=kind)
+        report = sandgrain.export(model, out, calibration=calibration, kind=cast(Any, kind))
     if as_json:
         _terminal.emit_json(report.to_json())
         return
-    if report.snr_db is not None:
-        snr = ", ".join(_terminal.decibels(v) for v in report.snr_db)
-        _terminal.line(f"{report.kind} against the model of floats: {snr} dB signal to noise, over the calibration samples")
-    _terminal.line(f"wrote {' and '.join(map(str, report.files))}: {report.model} as {report.kind}, {report.size} bytes")
-    if report.note is not None:
-        _terminal.line(f"note: {report.note}")
+    _terminal.lines(report.lines())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -11,6 +11,7 @@ import sandgrain
 from sandgrain import QuantizeReport
 from sandgrain.api.compile import SUFFIXES
 from sandgrain.api.quantize import METHODS, SAMPLES
+from sandgrain.base.text import decibels
 from sandgrain.cli import _terminal
 from sandgrain.cli._progress import Quiet, progress
 
@@ -43,7 +44,7 @@ def command(
             model,
             calibration,
             out,
-            method=method,
+            method=cast(Any, method),
             percent=percent,
             equalize=equalize,
             bias_correction=bias_correction,
@@ -66,16 +67,13 @@ def _print(report: QuantizeReport, layers: int) -> None:
     if compared.accuracy_float is not None and compared.accuracy_int8 is not None:
         _terminal.line(f"  accuracy   float {100 * compared.accuracy_float:.2f} %, int8 {100 * compared.accuracy_int8:.2f} %")
     for k, snr in enumerate(compared.snr_db):
-        _terminal.line(f"  output {k}   {_terminal.decibels(snr)} dB signal to noise")
+        _terminal.line(f"  output {k}   {decibels(snr)} dB signal to noise")
     if layers:
         _terminal.line()
         _terminal.table(
             "Layers, the worst first (dB: with int8 before it; alone: on exact inputs)",
             ["#", "layer", "dB", "alone", "what to do"],
-            [
-                [str(e.index), e.op, _terminal.decibels(e.snr_db), _terminal.decibels(e.alone_db), e.advice]
-                for e in report.layers[:layers]
-            ],
+            [[str(e.index), e.op, decibels(e.snr_db), decibels(e.alone_db), e.advice] for e in report.layers[:layers]],
             numeric=(0, 2, 3),
             fixed=(1,),
         )

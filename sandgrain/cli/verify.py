@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -32,7 +32,7 @@ def command(
     must agree. Where they do not, the first layer that differs is named and the exit code is 4.
     """
     with progress("verify", quiet) as step:
-        verdict = sandgrain.verify(folder, data, limit=limit, on=on, oracle=oracle, progress=step)
+        verdict = sandgrain.verify(folder, data, limit=limit, on=cast(Any, on), oracle=oracle, progress=step)
     if as_json:
         _terminal.emit_json(verdict.to_json())
     else:

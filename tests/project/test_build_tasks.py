@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("jinja2", reason="needs Jinja: pip install 'sandgrain[train]'")
 from sandgrain.base.errors import BudgetError
 from sandgrain.bundle import store
-from sandgrain.cli import _built
+from sandgrain.cli import _terminal
 from sandgrain.project import tasks
 from sandgrain.project.build import page, run
 from sandgrain.project.file.load import load
@@ -100,7 +100,7 @@ def test_a_third_task_is_found_and_built_to_the_end(tmp_path: Path, capsys: pyte
     report = json.loads((folder / "out" / "report.json").read_text())
     assert report["task"] == "regression" and report["mean_absolute_error"] == built.figures.int8 and report["ram_bytes"] > 0
     assert "mean absolute error" in page.render(built) and "Cost of each layer" in page.render(built)
-    _built.page(built)
+    _terminal.lines(built.lines())
     printed = capsys.readouterr().out
     assert "levels: least_squares" in printed and "worst-case stack" in printed and "levels_" in printed
     again = run.build(load(folder), folder / "out")
