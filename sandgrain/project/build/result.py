@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from sandgrain.base.tables import Line, Row, Shown, Table
-from sandgrain.base.text import count, size
+from sandgrain.base.text import count, duration, energy, percent, size
 from sandgrain.bundle.report import Report
 from sandgrain.bundle.verify import Verdict
 from sandgrain.project.build.battery import Battery
@@ -89,11 +89,14 @@ class Built(Shown, Generic[F]):
         if r.cycles is not None:
             error = f", +-{100 * r.cycles_error:.0f} %" if r.cycles_error is not None else ""
             cycles = f"{count(r.cycles)} cycles, estimated{error}; features included"
-            rows.append(["per window", f"{r.latency_ms:.3g} ms", cycles])
-            rows.append(["", f"{r.energy_uj:.3g} uJ", "estimated: the core's run current"])
+            rows.append(["per window", duration(r.latency_ms or 0), cycles])
+            if r.result_ms is not None:
+                what = f"what a running stream takes for each {r.result_samples:,} samples"
+                rows.append(["per result", duration(r.result_ms), what])
+            rows.append(["per window", energy(r.energy_uj or 0), "estimated: the core's run current"])
         if (b := self.battery) is not None:
             rows.append(
-                ["battery", _days(b.days), f"{b.mah:g} mAh, a window every {b.period_s:g} s, core busy {100 * b.duty:.2g} %;"]
+                ["battery", _days(b.days), f"{b.mah:g} mAh, a window every {b.period_s:g} s, core busy {percent(b.duty)};"]
             )
             rows.append(["", "", b.counts])
         notes = [f"note: {note}" for note in (*self.notes, *r.notes, *self.verdict.notes)]
