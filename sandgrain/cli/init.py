@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,11 +11,6 @@ import sandgrain
 from sandgrain.base.text import plain
 from sandgrain.cli import _terminal
 
-if TYPE_CHECKING:
-    from sandgrain import Look
-
-SHOWN = 12  # labels that are shown
-MANY = 60  # columns
 EXAMPLE = "Example: sandgrain init recordings/ --board arduino-nano-33-ble-sense"
 
 
@@ -38,36 +33,9 @@ def command(
     if as_json:
         _terminal.emit_json({"out": None if explain else str(place), **found.to_json()})
         return
-    rate = f" at {found.rate:g} Hz" if found.rate else ""
-    _terminal.line(
-        f"{found.count:,} {'file' if found.count == 1 else 'files'}, {found.kind}{rate}, {len(found.labels)} labels seen"
-    )
-    if found.labels:
-        more = f" and {len(found.labels) - SHOWN} more" if len(found.labels) > SHOWN else ""
-        _terminal.line(f"labels: {plain(', '.join(found.labels[:SHOWN]), 200)}{more}; {_source(found)}")
-    plainly = [v.column for v in found.columns if v.role == "channel" and v.why == "numbers"]
-    if plainly:
-        _terminal.line(
-            f"channels: {plain(', '.join(plainly[:MANY]), 400)}{f' and {len(plainly) - MANY} more' if len(plainly) > MANY else ''} (columns)"
-        )
-    for verdict in [v for v in found.columns if explain or v.column not in plainly][:MANY]:
-        _terminal.line(f"column {plain(verdict.text, 200)} ({verdict.key})")
-    if found.resample:
-        _terminal.line("rates or times differ: resample = true brings them to one rate")
-    for note in found.notes:
-        _terminal.line(f"note: {plain(note, 300)}")
+    _terminal.lines(found.lines())
     if explain:
-        _terminal.line("Nothing is written. Every guess can be overridden in the project file: sandgrain init without --explain")
+        _terminal.line("Nothing is written. sandgrain init without --explain writes a file in which each guess can be changed")
         return
     where = "" if place.parent == Path() else f" {plain(place.parent, 120)}"
     _terminal.line(f"{plain(place, 120)} written. Read it, then: sandgrain data{where}")
-
-
-def _source(found: Look) -> str:
-    """Where the labels come from, and the key that overrides it."""
-    table = dict(found.table)
-    if "labels" in table:
-        return f"from {plain(table['labels'], 80)} (labels)"
-    if "label_column" in table:
-        return f"from column {plain(table['label_column'], 40)} (label_column)"
-    return f"from the files' names, {plain(found.name, 80)} (name)" if found.name else "(name)"

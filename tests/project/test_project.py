@@ -311,7 +311,7 @@ def test_init_sees_an_array_of_images(tmp_path: Path) -> None:
 def test_init_keeps_a_file_that_is_there(tmp_path: Path) -> None:
     wav(tmp_path / "x" / "a" / "1.wav")
     project(tmp_path, "mine")
-    with pytest.raises(UsageError, match="--force"):
+    with pytest.raises(UsageError, match="force"):
         started(tmp_path, tmp_path / "x")
     assert (tmp_path / "sandgrain.toml").read_text() == "mine"
 

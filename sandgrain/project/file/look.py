@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sandgrain.base.errors import UsageError
+from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import plain
 from sandgrain.dataset import readers
 from sandgrain.dataset.labels import read_labels
@@ -30,13 +31,14 @@ SUFFIXES: dict[str, str] = {
     **FORMATS,
 }  # suffix -> what such a file is looked into as
 MAX_NAMES = 50_000
+SHOWN, MANY = 12, 60  # labels, and columns, that are shown
 OPENED = 40  # files that are looked into
 INSIDE = {"table": look_table, "parquet": look_parquet, "json": look_json, "npz": look_npz}
 LISTS = (("validation", "validation_list.txt"), ("test", "testing_list.txt"))  # as in Speech Commands
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+@dataclass(frozen=True, slots=True, repr=False)
+class Look(Shown):
     """What a look has found; the fields are those of `[data]`, and some that only the comments need."""
 
     kind: Kind
@@ -57,6 +59,33 @@ class Look:
     columns: tuple[Verdict, ...] = ()  # of tables: what each is taken for
     background: tuple[str, ...] = ()  # labels that are no keywords, by their names
     others: tuple[tuple[str, str, int], ...] = ()  # suffix, first folder, files that are not read
+
+    def lines(self) -> list[Line]:
+        rate = f" at {self.rate:g} Hz" if self.rate else ""
+        made: list[Line] = [
+            f"{self.count:,} {'file' if self.count == 1 else 'files'}, {self.kind}{rate}, {len(self.labels)} labels seen"
+        ]
+        if self.labels:
+            more = f" and {len(self.labels) - SHOWN} more" if len(self.labels) > SHOWN else ""
+            made.append(f"labels: {plain(', '.join(self.labels[:SHOWN]), 200)}{more}; {self._source()}")
+        plainly = [v.column for v in self.columns if v.role == "channel" and v.why == "numbers"]
+        if plainly:
+            more = f" and {len(plainly) - MANY} more" if len(plainly) > MANY else ""
+            made.append(f"channels: {plain(', '.join(plainly[:MANY]), 400)}{more} (columns)")
+        others = [v for v in self.columns if v.column not in plainly]
+        made += [f"column {plain(v.text, 200)} ({v.key})" for v in others[:MANY]]
+        if self.resample:
+            made.append("rates or times differ: resample = true brings them to one rate")
+        return [*made, *(f"note: {plain(note, 300)}" for note in self.notes)]
+
+    def _source(self) -> str:
+        """Where the labels come from, and the key that overrides it."""
+        table = dict(self.table)
+        if "labels" in table:
+            return f"from {plain(table['labels'], 80)} (labels)"
+        if "label_column" in table:
+            return f"from column {plain(table['label_column'], 40)} (label_column)"
+        return f"from the files' names, {plain(self.name, 80)} (name)" if self.name else "(name)"
 
     def to_json(self) -> dict[str, Any]:
         """A plain object; the keys are part of the interface."""
