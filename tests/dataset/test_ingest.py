@@ -140,7 +140,7 @@ def test_refusing_names_the_count_and_the_first_files(words: Path) -> None:
 @pytest.mark.parametrize(
     ("layout", "match"),
     [
-        (Layout("image"), r"no image files \(.jpeg, .jpg, .npz, .png\)"),
+        (Layout("image"), r"no image files \(.bmp, .gif, .jpeg, .jpg, .npz, .png, .tif, .tiff, .webp\)"),
         (make_layout("audio", resample=True), "set rate"),
         (Layout("audio", rate=1e9), "rate"),
         (Layout("audio", name="{label}{group}"), "between"),
