@@ -72,7 +72,7 @@ _ERRORS = (
 # What the verbs take and return, and where it is.
 _TYPES = {
     "BoardInfo": "api.targets",
-    "Comparison": "api._compare",
+    "Comparison": "api._quality",
     "Demo": "api.demo",
     "Difference": "bundle.verify",
     "Explanation": "api.ops",
