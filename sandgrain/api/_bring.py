@@ -16,6 +16,7 @@ from sandgrain.base.text import printable
 from sandgrain.bundle import samples as datafile
 from sandgrain.bundle.samples import numbers, to_graph
 from sandgrain.formats import sources
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.graph.quantization import Quantization, dequantize
 from sandgrain.graph.scales import brings_scales
@@ -86,7 +87,7 @@ def labelled(samples: Samples, graph: Graph, most: int | None = None, given: Qua
         arranged = to_graph(x, tensor, what, graph.turned(index))
         if arranged.dtype.kind not in "iuf":
             raise UsageError(f"{what} is {arranged.dtype}; give numbers")
-        if given is not None and arranged.dtype == np.int8:
+        if given is not None and arranged.dtype == ACTIVATION.numpy:
             arranged = dequantize(arranged, given)
         inputs.append(_finite(numbers(arranged, tensor, what), what))
     return Labelled(tuple(inputs), _finite_labels(found.labels), found.notes)

@@ -12,6 +12,7 @@ from sandgrain import UnsupportedError
 from sandgrain.api.compile import SUFFIXES
 from sandgrain.api.quantize import METHODS
 from sandgrain.cli import _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain inspect kws.tflite"
 
@@ -22,6 +23,7 @@ def command(
         Path | None, typer.Option("--calibration", "-c", help=".npz with x (and y): say what int8 costs.")
     ] = None,
     method: Annotated[str, typer.Option(help=f"How ranges are found: {', '.join(METHODS)}.")] = "minmax",
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show a model's layers, what it would need, and which boards it fits.
@@ -30,7 +32,7 @@ def command(
     (exit code 2). Nothing is written.
     """
     try:
-        with _terminal.progress("reading") as step:
+        with progress("reading", quiet) as step:
             found = sandgrain.inspect(model, calibration=calibration, method=cast(Any, method), progress=step)
     except UnsupportedError as error:
         if len(error.faults) > 1 and not as_json:

@@ -11,6 +11,7 @@ import sandgrain
 from sandgrain.api.compile import SUFFIXES
 from sandgrain.api.quantize import METHODS, SAMPLES, SHOWN
 from sandgrain.cli import _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain quantize kws_float.tflite --calibration kws.npz -o kws_int8.tflite"
 
@@ -28,6 +29,7 @@ def command(
     input_scale: Annotated[float | None, typer.Option(help="Scale of the int8 input, if fixed.")] = None,
     input_zero_point: Annotated[int, typer.Option(help="Its zero point.")] = 0,
     layers: Annotated[int, typer.Option(help="Layers to show, the worst first.", min=0)] = SHOWN,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Quantize a model of floats to int8 and say what each layer lost.
@@ -35,7 +37,7 @@ def command(
     int8 samples in the .npz stand for reals by --input-scale and
     --input-zero-point, other integers for themselves.
     """
-    with _terminal.progress("quantizing") as step:
+    with progress("quantizing", quiet) as step:
         report = sandgrain.quantize(
             model,
             calibration,
