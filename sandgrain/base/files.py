@@ -93,9 +93,9 @@ def check_file(path: Path) -> None:
     try:
         reason = "it is a folder" if path.is_dir() else "" if path.absolute().parent.is_dir() else "No such file or directory"
         if not reason:
-            handle, draft = tempfile.mkstemp(dir=path.absolute().parent, prefix=DRAFT)
-            os.close(handle)
-            Path(draft).unlink()
+            trial = path.absolute().parent / claims.name(DRAFT)
+            trial.mkdir()
+            trial.rmdir()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "the name is not valid"
     if reason:

@@ -181,7 +181,7 @@ FACTORS = torch.tensor([-2.0, 0.5, -1.0, 3.0])
 def test_weights_keep_their_integers_under_a_folded_factor_of_either_sign(f: Any) -> None:
     torch.manual_seed(0)
     module, samples = Folded(f).eval(), torch.randn(20, 6)
-    graph = bring.load(torch.export.export(module, (samples[:1],)), "m")
+    graph = graph_of(torch.export.export(module, (samples[:1],)), "m")
     assert steps_off(graph, samples, rows(module, samples)) < 0.05
     [kept] = [t for t in graph.tensors if t.data is not None and t.data.shape == (4, 6)]
     assert kept.data is not None and np.array_equal(np.abs(kept.data), np.abs(module.weight.numpy()))
@@ -193,4 +193,4 @@ def test_a_mistake_of_ours_is_not_called_one_of_the_models(monkeypatch: pytest.M
 
     monkeypatch.setitem(HANDLERS, "relu", broken)
     with pytest.raises(AssertionError, match="a mistake of ours"):
-        bring.load(torch.export.export(nn.ReLU(), (torch.zeros(1, 6),)), "m")
+        graph_of(torch.export.export(nn.ReLU(), (torch.zeros(1, 6),)), "m")
