@@ -8,7 +8,7 @@ from pathlib import Path
 from sandgrain.base.errors import ToolchainError, UsageError
 from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import printable
-from sandgrain.bundle import budget, fit, measure, store, tune
+from sandgrain.bundle import budget, fit, measure, store, streamed, tune
 from sandgrain.bundle.measure import Build
 from sandgrain.bundle.report import Report
 from sandgrain.compiler.emit.figures import Figures
@@ -143,4 +143,4 @@ def _accept(build: Build, request: CompileRequest) -> Report:
         budget.check_memory(measure.measure_with_room(build), limits, board)
         raise
     budget.check(report, limits, board)
-    return report
+    return streamed.with_result(report, build)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sandgrain.base.tables import Line, Row, Shown, Table
-from sandgrain.base.text import count, size
+from sandgrain.base.text import count, duration, energy, size
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -85,6 +85,9 @@ class Report(Shown):
     instructions_min: int | None = None  # emulated; over seeded inputs, None where every input takes the same number
     instructions_mean: float | None = None
     instructions_max: int | None = None
+    result_samples: int = 0  # planned; of a stream, from one result to the next; 0 where it is not known
+    result_cycles: float | None = None  # estimated; what one result of a running stream takes, where `cycles` is a whole window's
+    result_ms: float | None = None  # estimated
     cycles_error: float | None = None  # share of `cycles` and `latency_ms` that they may be off by, either way; None: unknown
 
     def to_json(self) -> dict[str, Any]:
@@ -96,7 +99,14 @@ class Report(Shown):
         return [layer.to_json() for layer in self.layers]
 
     def lines(self) -> list[Line]:
-        return [*self.summary(), "", self.layer_table(), *self.remarks()]
+        return [*self.summary(), "", self.layer_table(), *self._unnumbered(), *self.remarks()]
+
+    def _unnumbered(self) -> list[str]:
+        """Why numbers of layers are missing from the table, where they are."""
+        numbers = [layer.index for layer in self.layers]
+        if numbers == list(range(len(numbers))):
+            return []
+        return [f"#: as in {self.name}_layer_{numbers[-1]} of the C; a layer without code (a reshape) has no row"]
 
     def remarks(self) -> list[Line]:
         """The notes, a line each."""
@@ -123,9 +133,13 @@ class Report(Shown):
             rows += [
                 ["instructions", count(self.instructions), "emulated, exact"],
                 ["cycles", count(self.cycles), f"estimated, {self._error()}"],
-                ["latency", f"{self.latency_ms:.3g} ms", "estimated, at the board's clock"],
-                ["energy", f"{self.energy_uj:.3g} uJ", "estimated, at the board's supply"],
+                ["latency", duration(self.latency_ms or 0), "estimated, at the board's clock"],
+                ["energy", energy(self.energy_uj or 0), "estimated, at the board's supply"],
             ]
+        if self.result_ms is not None:
+            rows.insert(
+                -1, ["  a result", duration(self.result_ms), f"of a running stream: a push of {self.result_samples:,} samples"]
+            )
         table = Table(["", "", "where it comes from"], rows, (1,))
         return [f"{self.model} on {self.target} ({self.core}, {self.compiler})", table]
 

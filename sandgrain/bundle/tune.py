@@ -51,7 +51,7 @@ def choose(graph: Graph, board: Board, compiler: str, goal: str, progress: Progr
     """
     check_goal(goal)
     if not measure or not board.core.runs_firmware or emulator_missing(board):
-        return Choice(shared=_all(graph) if goal == "size" else frozenset())
+        return unmeasured(graph, goal)
     board = load(board.core.name)  # the core with plenty of memory: what does not fit the board is found later
     toolchain = toolchain_for(compiler, goal)
     if goal == "size":
@@ -87,6 +87,11 @@ def _sharing(source: Source) -> frozenset[int]:
 def toolchain_for(compiler: str, goal: str) -> Toolchain:
     """The compiler with the flags of a goal."""
     return Toolchain(compiler, FLAGS.get(goal, "-O2"))
+
+
+def unmeasured(graph: Graph, goal: str) -> Choice:
+    """Each layer's first kernel, which is often the fastest; with `size` layers share what they can."""
+    return Choice(shared=_all(graph) if goal == "size" else frozenset())
 
 
 def _all(graph: Graph) -> frozenset[int]:

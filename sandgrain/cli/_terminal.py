@@ -1,24 +1,20 @@
-"""What the commands share: lines, tables, progress and JSON on the terminal, and how a report and a verdict are shown."""
+"""What the commands share: lines, tables and JSON on the terminal, and how a report and a verdict are shown."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from sandgrain.base.tables import Line, Table
 from sandgrain.cli import ANSWERED
 
 if TYPE_CHECKING:
-    from sandgrain import Progress, Report, SandgrainError, Verdict
+    from sandgrain import Report, SandgrainError, Verdict
 
 console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
 
 
 def emit_json(value: dict[str, Any]) -> None:
@@ -41,15 +37,6 @@ def table(
 ) -> None:
     """A plain table that fits 80 columns; columns in `numeric` are right-aligned, those and `fixed` are never wrapped."""
     lines([Table(columns, rows, numeric, fixed, title)])
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Progress]:
-    """A progress bar on stderr that is renamed to what is done; none if it is not a terminal. `what`: its first name."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None)
 
 
 def lines(page: Sequence[Line]) -> None:

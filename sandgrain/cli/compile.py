@@ -11,6 +11,7 @@ import sandgrain
 from sandgrain.api.compile import SUFFIXES
 from sandgrain.base.text import decibels, finite
 from sandgrain.cli import _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain compile kws.tflite --target arduino-nano-33-ble-sense --max-ram 64K -o kws/"
 
@@ -38,6 +39,7 @@ def command(
     max_latency: Annotated[str | None, typer.Option(help="Fail above this time per inference, such as 50ms.")] = None,
     measure: Annotated[bool, typer.Option(help="Build the firmware and run it once, for the figures.")] = True,
     dump: Annotated[bool, typer.Option(help="Print the optimized graph as text.")] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compile a model to standalone C99 and say what it costs.
@@ -48,7 +50,7 @@ def command(
     Exit codes: 0 done; 2 the model or an option cannot be used; 3 a limit cannot be kept; 5 a tool failed.
     """
     folder = out or Path(model.stem or "model")
-    with _terminal.progress("measuring kernels") as step:
+    with progress("measuring kernels", quiet) as step:
         result = sandgrain.compile(
             model,
             features=features,

@@ -11,12 +11,14 @@ import sandgrain
 from sandgrain import UnsupportedError
 from sandgrain.api.compile import SUFFIXES
 from sandgrain.cli import _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain inspect kws.tflite"
 
 
 def command(
     model: Annotated[Path, typer.Argument(help=f"A file: {', '.join(SUFFIXES)}.", show_default=False)],
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show a model's layers, what it would need, and which boards it fits.
@@ -25,7 +27,8 @@ def command(
     (exit code 2). Nothing is written.
     """
     try:
-        found = sandgrain.inspect(model)
+        with progress("reading", quiet):
+            found = sandgrain.inspect(model)
     except UnsupportedError as error:
         if len(error.faults) > 1 and not as_json:
             _terminal.line(f"{len(error.faults)} pieces of {model.name} cannot be compiled:")

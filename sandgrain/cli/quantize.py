@@ -13,6 +13,7 @@ from sandgrain.api.compile import SUFFIXES
 from sandgrain.api.quantize import METHODS, SAMPLES
 from sandgrain.base.text import decibels
 from sandgrain.cli import _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain quantize kws_float.tflite --calibration kws.npz -o kws_int8.tflite"
 
@@ -30,6 +31,7 @@ def command(
     input_scale: Annotated[float | None, typer.Option(help="Scale of the int8 input, if fixed.")] = None,
     input_zero_point: Annotated[int, typer.Option(help="Its zero point.")] = 0,
     layers: Annotated[int, typer.Option(help="Layers to show, the worst first.", min=0)] = 8,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Quantize a model of floats to int8 and say what each layer lost.
@@ -37,19 +39,20 @@ def command(
     int8 samples in the .npz stand for reals by --input-scale and
     --input-zero-point, other integers for themselves.
     """
-    report = sandgrain.quantize(
-        model,
-        calibration,
-        out,
-        method=cast(Any, method),
-        percent=percent,
-        equalize=equalize,
-        bias_correction=bias_correction,
-        samples=samples,
-        test=test,
-        input_scale=input_scale,
-        input_zero_point=input_zero_point,
-    )
+    with progress("quantizing", quiet):
+        report = sandgrain.quantize(
+            model,
+            calibration,
+            out,
+            method=cast(Any, method),
+            percent=percent,
+            equalize=equalize,
+            bias_correction=bias_correction,
+            samples=samples,
+            test=test,
+            input_scale=input_scale,
+            input_zero_point=input_zero_point,
+        )
     if as_json:
         _terminal.emit_json(report.to_json())
     else:

@@ -18,7 +18,7 @@ from sandgrain.bundle.report import Report
 from sandgrain.device import targets
 from sandgrain.device.toolchain import gcc, zig
 from sandgrain.frontend.blocks import parse
-from sandgrain.project.build import example, firmware, limits, metrics, page, place, run
+from sandgrain.project.build import advice, example, firmware, limits, metrics, page, place, run
 from sandgrain.project.build.battery import battery_of
 from sandgrain.project.build.limits import Check
 from sandgrain.project.build.result import Built
@@ -215,34 +215,36 @@ def advise(
         flash = cost(variant.width)
         return None if flash is None else replace(built.report, flash_bytes=flash)
 
-    monkeypatch.setattr(limits, "_measure", measure)
+    monkeypatch.setattr(advice, "_measure", measure)
+    monkeypatch.setattr(advice, "_measure_quickly", measure)
     budget = Budget(flash="8000", accuracy=0.99)
     loaded = built.samples.found.loaded
     loaded = replace(loaded, project=loaded.project.model_copy(update={"budget": budget}))
     samples = replace(built.samples, found=replace(built.samples.found, loaded=loaded))
     request = firmware.Request(b"", samples.front, "waves", built.labels, loaded.project.target, None)
-    return limits._advice(Run(samples, built.folder), TASK, request, [missed])
+    return advice._advice(Run(samples, built.folder), TASK, request, [missed])
 
 
 def test_the_widest_model_that_fits_is_advised(waves: Built[Classes], monkeypatch: pytest.MonkeyPatch) -> None:
     found = advise(waves, monkeypatch, check("flash", 8000, 9000), lambda width: 2500 * (width or 4))
-    assert found == "[model] width = 3 was measured, untrained: flash 7500 B, which keeps all limits of cost"
+    assert found == "[model] width = 3 gives flash 7500 B: within all limits of cost (measured, untrained)"
 
 
 def test_features_are_made_cheaper_where_no_width_helps(waves: Built[Classes], monkeypatch: pytest.MonkeyPatch) -> None:
     found = advise(waves, monkeypatch, check("flash", 8000, 9000), lambda width: 7000 if width is None else 8500)
-    assert found.startswith('a first [[features]] block = "decimate", factor = 2 was measured, untrained: flash 7000 B')
+    assert found.startswith('a first [[features]] block = "decimate", factor = 2 gives flash 7000 B: within')
 
 
 def test_where_nothing_fits_the_nearest_is_named(waves: Built[Classes], monkeypatch: pytest.MonkeyPatch) -> None:
     found = advise(waves, monkeypatch, check("flash", 8000, 9000), lambda width: 8000 + 100 * (width or 9))
-    assert found == "of what was measured, untrained, nothing keeps it; nearest is [model] width = 1: flash 8100 B"
+    told = "[model] width = 1 gives flash 8100 B: still over, and the nearest of 5 changes (measured, untrained); raise the limit"
+    assert found.startswith(told)
     assert advise(waves, monkeypatch, check("flash", 8000, 9000), lambda width: None) == "no smaller one can be built"
 
 
 def test_accuracy_that_is_missed_asks_for_a_width_that_still_fits(waves: Built[Classes], monkeypatch: pytest.MonkeyPatch) -> None:
     found = advise(waves, monkeypatch, check("accuracy", 0.99, 0.9), lambda width: 1200 * (width or 4))
-    assert found.startswith("[model] width = 6 was measured, untrained: RAM ") and "train it, or longer" in found
+    assert found.startswith("[model] width = 6 gives RAM ") and "train it, or longer" in found
     found = advise(waves, monkeypatch, check("accuracy", 0.99, 0.9), lambda width: 9000)
     assert found == "give it more epochs, more data or other features"
 

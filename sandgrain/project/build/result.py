@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
 from sandgrain.base.tables import Line, Row, Shown, Table
-from sandgrain.base.text import count, size
+from sandgrain.base.text import count, duration, energy, percent, size
 from sandgrain.bundle.report import Report
 from sandgrain.bundle.verify import Verdict
 from sandgrain.project.build.battery import Battery
@@ -43,6 +44,14 @@ class Built(Shown, Generic[F]):
     @property
     def missed(self) -> tuple[Check, ...]:
         return tuple(c for c in self.checks if not c.kept)
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The functions of NAME.h that take a signal to its result, in the order in which a program calls them."""
+        name = self.report.name
+        declared = set(re.findall(rf"\b{re.escape(name)}_(\w+)\(", (self.folder / f"{name}.h").read_text("utf-8")))
+        first = ("push", "classify") if "push" in declared else ("run",)
+        return tuple(f"{name}_{what}" for what in (*first, "decide", "is_anomaly") if what in declared)
 
     @property
     def sentence(self) -> str:
@@ -80,11 +89,14 @@ class Built(Shown, Generic[F]):
         if r.cycles is not None:
             error = f", +-{100 * r.cycles_error:.0f} %" if r.cycles_error is not None else ""
             cycles = f"{count(r.cycles)} cycles, estimated{error}; features included"
-            rows.append(["per window", f"{r.latency_ms:.3g} ms", cycles])
-            rows.append(["", f"{r.energy_uj:.3g} uJ", "estimated: the core's run current"])
+            rows.append(["per window", duration(r.latency_ms or 0), cycles])
+            if r.result_ms is not None:
+                what = f"what a running stream takes for each {r.result_samples:,} samples"
+                rows.append(["per result", duration(r.result_ms), what])
+            rows.append(["per window", energy(r.energy_uj or 0), "estimated: the core's run current"])
         if (b := self.battery) is not None:
             rows.append(
-                ["battery", _days(b.days), f"{b.mah:g} mAh, a window every {b.period_s:g} s, core busy {100 * b.duty:.2g} %;"]
+                ["battery", _days(b.days), f"{b.mah:g} mAh, a window every {b.period_s:g} s, core busy {percent(b.duty)};"]
             )
             rows.append(["", "", b.counts])
         notes = [f"note: {note}" for note in (*self.notes, *r.notes, *self.verdict.notes)]
@@ -94,10 +106,10 @@ class Built(Shown, Generic[F]):
 
     def _use(self) -> list[Line]:
         name, folder = self.report.name, self.folder
-        how = f"{name}_push, {name}_classify" if self.report.stream_bytes else f"{name}_run"
         found = [
             f"C in {folder}/",
-            f"  {name}.c, {name}.h  with kernels/; call {how}",
+            f"  {name}.c, {name}.h  with kernels/",
+            f"                    call {', '.join(self.calls)}",
             f"  example/main.c    shows it; cc -I.. main.c ../{name}.c",
         ]
         if self.example:
