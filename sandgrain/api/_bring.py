@@ -14,7 +14,7 @@ from sandgrain.api._gather import numbers as gather_numbers
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import printable
 from sandgrain.bundle import samples as datafile
-from sandgrain.bundle.samples import numbers, to_graph
+from sandgrain.bundle.samples import finite, numbers, to_graph
 from sandgrain.formats import sources
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph
@@ -89,27 +89,13 @@ def labelled(samples: Samples, graph: Graph, most: int | None = None, given: Qua
             raise UsageError(f"{what} is {arranged.dtype}; give numbers")
         if given is not None and arranged.dtype == ACTIVATION.numpy:
             arranged = dequantize(arranged, given)
-        inputs.append(_finite(numbers(arranged, tensor, what), what))
+        inputs.append(finite(numbers(arranged, tensor, what), what))
     return Labelled(tuple(inputs), _finite_labels(found.labels), found.notes)
 
 
 def _input_name(graph: Graph, position: int) -> str:
     """What an input's samples are called: as in an .npz file."""
     return "x" if len(graph.inputs) == 1 else f"x_{position}"
-
-
-def _finite(x: Array, what: str) -> Array:
-    """`x`, which holds no NaN and no infinity. Raises UsageError, naming the first sample that does."""
-    if x.dtype.kind == "f":
-        wrong = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
-        if wrong.any():
-            first = int(np.argmax(wrong))
-            kind = "NaN" if np.isnan(x[first]).any() else "infinity"
-            raise UsageError(
-                f"{what} holds values that are not finite: {kind} in sample {first}"
-                f"{f' and {int(wrong.sum()) - 1} more' if wrong.sum() > 1 else ''}; remove those samples"
-            )
-    return x
 
 
 def _finite_labels(labels: Array | None) -> Array | None:
@@ -139,5 +125,5 @@ def fitted_with_labels(graph: Graph, samples: Samples) -> tuple[tuple[Array, ...
     inputs = []
     for k, (x, index) in enumerate(zip(found.inputs, graph.inputs, strict=True)):
         what = _input_name(graph, k)
-        inputs.append(datafile.fit(_finite(x, what) if x.ndim else x, graph.tensors[index], what, graph.channels_first))
+        inputs.append(datafile.fit(x, graph.tensors[index], what, graph.channels_first))
     return tuple(inputs), found.labels
