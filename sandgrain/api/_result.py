@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sandgrain.api import _bring
 from sandgrain.api._verb import verb
 from sandgrain.api.profile import profile
@@ -20,6 +18,7 @@ from sandgrain.bundle.report import Report
 from sandgrain.bundle.verify import Verdict
 from sandgrain.compiler.emit.model import harness
 from sandgrain.device.run.host import HostModel
+from sandgrain.graph.dtypes import ACTIVATIONS
 from sandgrain.graph.ir import Array
 from sandgrain.graph.quantization import dequantize
 from sandgrain.graph.text import dump
@@ -159,6 +158,6 @@ def _predict(bundle: store.Bundle, host: HostModel, x: Any) -> list[Array]:
     outputs = []
     for y, index in zip(host.run(inputs), graph.outputs, strict=True):
         quant = graph.tensors[index].quant
-        real = y if quant is None or y.dtype != np.int8 else dequantize(y, quant)
+        real = y if quant is None or graph.tensors[index].dtype not in ACTIVATIONS else dequantize(y, quant)
         outputs.append(datafile.from_graph(real, graph.turned(index)))
     return outputs

@@ -20,6 +20,7 @@ from sandgrain.compiler.plan import Choice
 from sandgrain.device import targets
 from sandgrain.formats import sources
 from sandgrain.graph import rules
+from sandgrain.graph.dtypes import FLOAT32, WEIGHTS
 from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops import OPS
 
@@ -196,7 +197,7 @@ def inspect(model: Any, *, example_input: Any = None) -> Survey:
         outputs=_ends(graph, graph.outputs),
         layers=tuple(_layer(graph, k, node) for k, node in enumerate(graph.nodes)),
         steps=tuple(Step(x.op, x.name, x.ram_bytes) for x in first.layers),
-        parameters=sum(t.size for t in graph.tensors if t.data is not None and t.dtype in ("int8", "float32")),
+        parameters=sum(t.size for t in graph.tensors if t.data is not None and t.dtype in (*WEIGHTS, FLOAT32)),
         macs=sum(OPS[n.op].macs(graph.view(n)) for n in graph.nodes),
         arena_bytes=first.arena_bytes,
         weight_bytes=first.weight_bytes,

@@ -20,7 +20,7 @@ from sandgrain.bundle.samples import DataSet
 from sandgrain.formats import sources
 from sandgrain.formats.tflite import write as writer
 from sandgrain.graph import rules
-from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.quantization import Quantization, per_tensor
 from sandgrain.quantization import METHODS as METHODS
@@ -125,8 +125,8 @@ def _input_quant(scale: float | None, zero_point: int) -> Quantization | None:
         return None
     if not (math.isfinite(scale) and np.float32(scale) > 0):
         raise UsageError(f"--input-scale {scale:g}; give a number above 0")
-    if not INT8.low <= zero_point <= INT8.high:
-        raise UsageError(f"--input-zero-point {zero_point}; give an integer from {INT8.low} to {INT8.high}")
+    if not ACTIVATION.low <= zero_point <= ACTIVATION.high:
+        raise UsageError(f"--input-zero-point {zero_point}; give an integer from {ACTIVATION.low} to {ACTIVATION.high}")
     return per_tensor(scale, zero_point)
 
 

@@ -48,7 +48,7 @@ def verify(
     """
     check_place(on)
     bundle = store.load_bundle(Path(folder))
-    samples = _samples(bundle, data, labels).head(limit) if data is not None else _random(bundle, limit)
+    samples = _samples(bundle, data, labels, limit).head(limit) if data is not None else _random(bundle, limit)
     with watched(progress) as step:
         return compare_with_reference(bundle, samples, on, oracle=oracle, progress=step)
 
@@ -57,11 +57,11 @@ def _random(bundle: store.Bundle, limit: int | None) -> datafile.DataSet:
     return datafile.random(bundle.compiled.imported, limit or RANDOM_SAMPLES)
 
 
-def _samples(bundle: store.Bundle, data: Any, labels: Any) -> datafile.DataSet:
-    """An array or a file as the bundle's graph takes it."""
+def _samples(bundle: store.Bundle, data: Any, labels: Any, limit: int | None) -> datafile.DataSet:
+    """An array, or the first so many samples of a file, as the bundle's graph takes it."""
     graph = bundle.compiled.imported
     if isinstance(data, str | os.PathLike):
-        return datafile.load(Path(data), graph)
+        return datafile.load(Path(data), graph, limit)
     inputs = _bring.fitted(graph, data)
     if labels is None:
         return datafile.DataSet(inputs, None)

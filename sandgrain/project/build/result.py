@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,14 @@ class Built(Shown, Generic[F]):
     @property
     def missed(self) -> tuple[Check, ...]:
         return tuple(c for c in self.checks if not c.kept)
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The functions of NAME.h that take a signal to its result, in the order in which a program calls them."""
+        name = self.report.name
+        declared = set(re.findall(rf"\b{re.escape(name)}_(\w+)\(", (self.folder / f"{name}.h").read_text("utf-8")))
+        first = ("push", "classify") if "push" in declared else ("run",)
+        return tuple(f"{name}_{what}" for what in (*first, "decide", "is_anomaly") if what in declared)
 
     @property
     def sentence(self) -> str:
@@ -97,10 +106,10 @@ class Built(Shown, Generic[F]):
 
     def _use(self) -> list[Line]:
         name, folder = self.report.name, self.folder
-        how = f"{name}_push, {name}_classify" if self.report.stream_bytes else f"{name}_run"
         found = [
             f"C in {folder}/",
-            f"  {name}.c, {name}.h  with kernels/; call {how}",
+            f"  {name}.c, {name}.h  with kernels/",
+            f"                    call {', '.join(self.calls)}",
             f"  example/main.c    shows it; cc -I.. main.c ../{name}.c",
         ]
         if self.example:
