@@ -34,9 +34,9 @@ def verify(
     """Run a compiled model over samples everywhere and compare every output byte with the reference interpreter.
 
     `folder`: what `sandgrain.compile` wrote.
-    `data`: path of an .npz with x and, for the accuracy, y; or an array [n, ...] in the layout of the model that was compiled (or
-        of its graph, where only that fits), a tuple of arrays for several inputs; by default seeded random inputs.
-    `labels`: integers [n], for the accuracy, where `data` is an array.
+    `data`: path of an .npz with x and, for the accuracy, y; or samples as `compile` takes them for calibration, in the layout
+        of the model that was compiled; by default seeded random inputs.
+    `labels`: integers [n], for the accuracy, where `data` brings none.
     `limit`: take the first so many samples; of random inputs, how many are made (10).
     `on`: "emulator" (the firmware on its core, and the C built for this computer) or "host" (the latter alone).
     `oracle`: compare with TensorFlow Lite Micro too, where its wheel is installed.
@@ -48,7 +48,7 @@ def verify(
     """
     check_place(on)
     bundle = store.load_bundle(Path(folder))
-    samples = _samples(bundle, data, labels).head(limit) if data is not None else _random(bundle, limit)
+    samples = _samples(bundle, data, labels, limit).head(limit) if data is not None else _random(bundle, limit)
     with watched(progress) as step:
         return compare_with_reference(bundle, samples, on, oracle=oracle, progress=step)
 
@@ -57,15 +57,15 @@ def _random(bundle: store.Bundle, limit: int | None) -> datafile.DataSet:
     return datafile.random(bundle.compiled.imported, limit or RANDOM_SAMPLES)
 
 
-def _samples(bundle: store.Bundle, data: Any, labels: Any) -> datafile.DataSet:
-    """An array or a file as the bundle's graph takes it."""
+def _samples(bundle: store.Bundle, data: Any, labels: Any, limit: int | None) -> datafile.DataSet:
+    """An array, or the first so many samples of a file, as the bundle's graph takes it."""
     graph = bundle.compiled.imported
     if isinstance(data, str | os.PathLike):
-        return datafile.load(Path(data), graph)
-    inputs = _bring.fitted(graph, data)
-    if labels is None:
+        return datafile.load(Path(data), graph, limit)
+    inputs, own = _bring.fitted_with_labels(graph, data)
+    given = own if labels is None else _bring.numbers_of(labels)
+    if given is None:
         return datafile.DataSet(inputs, None)
-    numbers = np.asarray(labels).reshape(-1).astype(np.int64)
-    if len(numbers) != len(inputs[0]):
-        raise UsageError(f"{len(numbers)} labels for {len(inputs[0])} samples; give one for each")
-    return datafile.DataSet(inputs, numbers)
+    if given.size != len(inputs[0]):
+        raise UsageError(f"{given.size} labels for {len(inputs[0])} samples; give one for each")
+    return datafile.DataSet(inputs, given.reshape(-1).astype(np.int64))
