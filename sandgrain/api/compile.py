@@ -20,7 +20,7 @@ from sandgrain.bundle import budget, store
 from sandgrain.bundle import samples as datafile
 from sandgrain.bundle.make import CompileRequest, Made, make
 from sandgrain.bundle.report import Report
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 from sandgrain.compiler.emit.ctext import identifier
 from sandgrain.compiler.emit.model import Options, harness
 from sandgrain.device import targets
@@ -63,8 +63,8 @@ class Result:
         """`sandgrain.profile` of the folder: what one inference costs, per layer and in total."""
         return profile(self.folder)
 
-    def verify(self, x: Any = None, y: Any = None, *, on: str = "emulator") -> Verdict:
-        """`sandgrain.verify` of the folder on samples `x` (seeded random ones by default) with labels `y`."""
+    def verify(self, x: Any = None, y: Any = None, *, on: str = "both") -> Verdict:
+        """`sandgrain.verify` of the folder on samples `x` (fresh ones by default) with labels `y`."""
         return verify(self.folder, x, labels=y, on=on)
 
 

@@ -15,7 +15,7 @@ from sandgrain.api.compile import Result, compile
 from sandgrain.api.verify import verify
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 
 if TYPE_CHECKING:
     from sandgrain.project.build.result import Built

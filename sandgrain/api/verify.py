@@ -11,9 +11,11 @@ import numpy as np
 from sandgrain.api import _bring
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
+from sandgrain.base.text import printable
 from sandgrain.bundle import samples as datafile
 from sandgrain.bundle import store
-from sandgrain.bundle.verify import Verdict, compare_with_reference
+from sandgrain.bundle.verdict import Verdict
+from sandgrain.bundle.verify import SEEDS, How, compare_with_reference
 
 RANDOM_SAMPLES = 10
 
@@ -24,31 +26,46 @@ def verify(
     *,
     labels: Any = None,
     limit: int | None = None,
-    on: str = "emulator",
+    on: str = "both",
     oracle: bool = True,
+    edited: bool = False,
+    seed: int | None = None,
     progress: Progress = silent,
 ) -> Verdict:
-    """Run a compiled model over samples everywhere and compare every output byte with the reference interpreter.
+    """Make a compiled model's C again, run it over samples everywhere, and compare every byte of every layer with the reference.
 
-    `folder`: what `sandgrain.compile` wrote.
+    `folder`: what `sandgrain.compile` wrote, or a project that was built, whose `out/` is taken.
     `data`: path of an .npz with x and, for the accuracy, y; or an array [n, ...] in the layout of the model that was compiled (or
-        of its graph, where only that fits), a tuple of arrays for several inputs; by default seeded random inputs.
+        of its graph, where only that fits), a tuple of arrays for several inputs; by default fresh ones, which move every layer.
     `labels`: integers [n], for the accuracy, where `data` is an array.
-    `limit`: take the first so many samples; of random inputs, how many are made (10).
-    `on`: "emulator" (the firmware on its core, and the C built for this computer) or "host" (the latter alone).
+    `limit`: take the first so many samples; of fresh ones, how many are made (10).
+    `on`: "emulator" (the firmware on its core; nothing of the C runs on this computer itself), "host" (the C built for this
+        computer, in a child process with limits) or "both".
     `oracle`: compare with TensorFlow Lite Micro too, where its wheel is installed.
+    `edited`: run C that is not what the bundle's proof makes; without, it counts as different and is not run.
+    `seed`: of the fresh samples, and of the numbers that helpers are tried with; by default a new one each time, in the Verdict.
     `progress`: called with what runs, samples done, and how many there are.
 
     A difference raises nothing: the Verdict says so, and names the first layer that differs. Raises UsageError for a folder or
-    samples that cannot be used, ToolchainError and RunError when a tool fails.
+    samples that cannot be used, ToolchainError and RunError when a tool fails or the C crashes or does not end.
     """
-    bundle = store.load_bundle(Path(folder))
-    samples = _samples(bundle, data, labels).head(limit) if data is not None else _random(bundle, limit)
-    return compare_with_reference(bundle, samples, on, oracle=oracle, progress=progress)
+    if seed is not None and not 0 <= seed < SEEDS:
+        raise UsageError(f"a seed of {seed}; choose 0 to {SEEDS - 1}")
+    if limit is not None and limit < 1:
+        raise UsageError(f"a limit of {limit} samples; choose 1 or more")
+    bundle = store.load_bundle(_bundle_of(Path(folder)))
+    samples = _samples(bundle, data, labels).head(limit) if data is not None else limit or RANDOM_SAMPLES
+    return compare_with_reference(bundle, samples, How(on, oracle, edited, seed), progress)
 
 
-def _random(bundle: store.Bundle, limit: int | None) -> datafile.DataSet:
-    return datafile.random(bundle.compiled.imported, limit or RANDOM_SAMPLES)
+def _bundle_of(folder: Path) -> Path:
+    """The folder itself, or the bundle of a project there. Raises UsageError for a project that was not built."""
+    if store.is_bundle(folder) or not (folder / "sandgrain.toml").is_file():
+        return folder
+    if not store.is_bundle(folder / "out"):
+        where = printable(str(folder), 200)
+        raise UsageError(f"{where} is a project without a bundle in out/; make it first: sandgrain build {where}")
+    return folder / "out"
 
 
 def _samples(bundle: store.Bundle, data: Any, labels: Any) -> datafile.DataSet:

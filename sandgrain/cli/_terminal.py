@@ -27,7 +27,7 @@ RUNNERS = {
     "tflm": "TensorFlow Lite Micro",
     "host": "host build",
     "emulator": "emulated firmware",
-    "stream": "firmware, as a stream",
+    "stream": "as a stream, in pieces",
 }
 
 
@@ -69,13 +69,16 @@ def progress(what: str) -> Iterator[Progress]:
 
 def verdict(result: Verdict) -> None:
     """Which runners agree with the reference, and the accuracy."""
-    line(f"{result.model} on {result.target}: {result.samples} samples")
+    line(f"{result.model} on {result.target}: {result.samples} samples, seed {result.seed}")
     for runner, agreeing in result.compared.items():
         line(f"  {RUNNERS[runner]:24} {agreeing} of {result.samples} identical to the reference")
     if result.accuracy is not None:
         line(f"  {'accuracy':24} {100 * result.accuracy:.1f} %")
+    for edit in result.edited:
+        line(f"not what proof/ makes: {edit}")
     for note in result.notes:
         line(f"note: {note}")
+    line(result.conclusion)
 
 
 def count(value: float | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from sandgrain.bundle.report import Report
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 from sandgrain.project.build.battery import Battery
 from sandgrain.project.build.limits import Check
 from sandgrain.project.build.samples import Samples
