@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandgrain.api._extras import PROJECT, require
+from sandgrain.api._verb import verb
 
 if TYPE_CHECKING:
     from sandgrain.project.file.look import Look
 
 
+@verb
 def init(
     data: str | os.PathLike[str],
     *,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sandgrain.api._verb import verb
+from sandgrain.base.tables import Line, Row, Shown, Table
+from sandgrain.base.text import size
 from sandgrain.device import targets as known
 
 
@@ -30,8 +33,8 @@ class BoardInfo:
     notes: str
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
+@dataclass(frozen=True, slots=True, repr=False)
+class Targets(Shown):
     """What `target` options take. `cores`: names of cores, each a generic board."""
 
     boards: tuple[BoardInfo, ...]
@@ -41,7 +44,19 @@ class Targets:
         """A plain object; the keys are part of the interface."""
         return {"boards": [asdict(board) for board in self.boards], "cores": list(self.cores)}
 
+    def rows(self) -> list[Row]:
+        """The boards."""
+        return [asdict(board) for board in self.boards]
 
+    def lines(self) -> list[Line]:
+        rows = [
+            [b.name, b.core, size(b.ram_bytes), size(b.flash_bytes), f"{b.clock_hz / 1e6:g} MHz", b.emulator] for b in self.boards
+        ]
+        table = Table(["name", "core", "RAM", "flash", "clock", "runs on"], rows, title="Boards")
+        return [table, "Cores, each a generic board: " + ", ".join(self.cores)]
+
+
+@verb
 def targets() -> Targets:
     """The boards, with memory, clock and emulator, and the cores, which are targets too."""
     return Targets(tuple(_info(known.load(name)) for name in known.boards()), tuple(known.cores()))

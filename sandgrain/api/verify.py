@@ -9,28 +9,31 @@ from typing import Any
 import numpy as np
 
 from sandgrain.api import _bring
+from sandgrain.api._verb import verb
 from sandgrain.base.errors import UsageError
-from sandgrain.base.progress import Progress, silent
+from sandgrain.base.progress import Watch, watched
 from sandgrain.base.text import printable
 from sandgrain.bundle import samples as datafile
 from sandgrain.bundle import store
-from sandgrain.bundle.verdict import Verdict
+from sandgrain.bundle.verdict import Place as Place
+from sandgrain.bundle.verdict import Verdict, check_place
 from sandgrain.bundle.verify import SEEDS, How, compare_with_reference
 
 RANDOM_SAMPLES = 10
 
 
+@verb
 def verify(
     folder: str | os.PathLike[str],
     data: Any = None,
     *,
     labels: Any = None,
     limit: int | None = None,
-    on: str = "both",
+    on: Place = "both",
     oracle: bool = True,
     edited: bool = False,
     seed: int | None = None,
-    progress: Progress = silent,
+    progress: Watch = None,
 ) -> Verdict:
     """Make a compiled model's C again, run it over samples everywhere, and compare every byte of every layer with the reference.
 
@@ -44,18 +47,21 @@ def verify(
     `oracle`: compare with TensorFlow Lite Micro too, where its wheel is installed.
     `edited`: run C that is not what the bundle's proof makes; without, it counts as different and is not run.
     `seed`: of the fresh samples, and of the numbers that helpers are tried with; by default a new one each time, in the Verdict.
-    `progress`: called with what runs, samples done, and how many there are.
+    `progress`: True for a bar, or a callable that is told what is done, how many pieces of it are, and how many there are. By
+        default notebooks show a bar.
 
     A difference raises nothing: the Verdict says so, and names the first layer that differs. Raises UsageError for a folder or
     samples that cannot be used, ToolchainError and RunError when a tool fails or the C crashes or does not end.
     """
+    check_place(on)
     if seed is not None and not 0 <= seed < SEEDS:
         raise UsageError(f"a seed of {seed}; choose 0 to {SEEDS - 1}")
     if limit is not None and limit < 1:
         raise UsageError(f"a limit of {limit} samples; choose 1 or more")
     bundle = store.load_bundle(_bundle_of(Path(folder)))
     samples = _samples(bundle, data, labels).head(limit) if data is not None else limit or RANDOM_SAMPLES
-    return compare_with_reference(bundle, samples, How(on, oracle, edited, seed), progress)
+    with watched(progress) as step:
+        return compare_with_reference(bundle, samples, How(on, oracle, edited, seed), step)
 
 
 def _bundle_of(folder: Path) -> Path:

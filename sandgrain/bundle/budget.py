@@ -19,7 +19,7 @@ _TIME = {"": 1.0, "us": 1e-3, "ms": 1.0, "s": 1e3}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Upper limits: bytes of RAM and flash, milliseconds an inference. None: the board's own, or none."""
+    """Upper limits: bytes of RAM and flash, milliseconds per inference. None: the board's own limit, or no limit."""
 
     ram_bytes: int | None = None
     flash_bytes: int | None = None

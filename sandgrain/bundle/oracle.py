@@ -17,7 +17,7 @@ from sandgrain.formats import text
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph, Node
 
-MISSING = f"{TFLM} is not installed: pip install tflite-micro"
+MISSING = "pip install tflite-micro"
 FEW = 4  # samples of a layer that runs alone
 
 
@@ -35,7 +35,7 @@ class Opinion:
 
 
 def none(why: str) -> Opinion:
-    """No opinion, and why."""
+    """No opinion, and why: of TensorFlow Lite Micro, where the model is more than features."""
     return Opinion(f"none: {why}", asked=False)
 
 
@@ -82,7 +82,7 @@ def _by_layer(graph: Graph, data: DataSet) -> Opinion:
                 return Opinion(f"{TFLM} on each layer that it has", wrong=f"{node.op} {printable(node.name)}")
             agreed += same is True
     if not agreed:
-        return none(f"{TFLM} has none of the model's layers")
+        return none("it has no such model")
     return Opinion(f"{TFLM} on {agreed} of {layers} layers, each alone; the others it does not have")
 
 

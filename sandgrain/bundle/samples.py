@@ -73,6 +73,16 @@ def arrays_of(path: Path, inputs: int) -> tuple[dict[str, Array], dict[str, Arra
     return {n: arrays[n] for n in names}, {n: x for n, x in arrays.items() if n not in names}
 
 
+def check_there(path: Path) -> None:
+    """Raises UsageError unless `path` is a file."""
+    try:
+        there = path.is_file()
+    except (OSError, ValueError):
+        there = False
+    if not there:
+        raise UsageError(f"{printable(str(path), 200)}: no such file; give an .npz file with x and, for accuracy, y")
+
+
 def random(graph: Graph, samples: int, seed: int = 0) -> DataSet:
     """Seeded inputs over the whole range of each dtype (positions in a table: within it; floats: a few units around zero)."""
     rng = np.random.default_rng(seed)
@@ -93,8 +103,7 @@ def _read(path: Path, wanted: Sequence[str]) -> dict[str, Array]:
     """The arrays that are wanted and there, by name."""
     shown = printable(path.name)
     try:
-        if not path.is_file():
-            raise UsageError(f"{printable(str(path), 200)}: no such file; give an .npz file with x and, for accuracy, y")
+        check_there(path)
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             return {name: _array(archive, members[name]) for name in wanted if name in members}

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
+
+from sandgrain.base.errors import UsageError
+from sandgrain.base.tables import Line, Row, Shown
+from sandgrain.base.text import printable
 
 TFLM = "TensorFlow Lite Micro"
+Place = Literal["both", "emulator", "host"]
 RUNNERS = {
+    "tflm": TFLM,
+    "host": "host build",
+    "emulator": "emulated firmware",
+    "stream": "as a stream, in pieces",
+}
+RAN = {
     "host": "the C built for this computer",
     "emulator": "the firmware on an emulated {core}",
     "stream": "the same, as a stream",
@@ -38,8 +49,8 @@ class Difference:
         return f"{self.runner} differs first at {where}, sample {self.sample}, element {self.element}: {self.actual:.9g}, reference {self.expected:.9g}"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+@dataclass(frozen=True, slots=True, repr=False)
+class Verdict(Shown):
     """`identical`: nothing differs that was compared, and the C on disk is what its proof makes, or was to be taken as it is.
 
     `compared`: runner -> samples that agree with the reference in every byte. `accuracy`: share of samples whose label the last
@@ -67,7 +78,21 @@ class Verdict:
     conclusion: str = ""
 
     def to_json(self) -> dict[str, Any]:
+        """A plain object; the keys are part of the interface."""
         return asdict(self)
+
+    def rows(self) -> list[Row]:
+        """The runners."""
+        return [{"runner": name, "samples": self.samples, "identical": agreeing} for name, agreeing in self.compared.items()]
+
+    def lines(self) -> list[Line]:
+        found = [f"{self.model} on {self.target}: {self.samples} samples, seed {self.seed}"]
+        for runner, agreeing in self.compared.items():
+            found.append(f"  {RUNNERS[runner]:24} {agreeing} of {self.samples} identical to the reference")
+        if self.accuracy is not None:
+            found.append(f"  {'accuracy':24} {100 * self.accuracy:.1f} %")
+        edits = [f"not what proof/ makes: {edit}" for edit in self.edited]
+        return [*found, *edits, *(f"note: {note}" for note in self.notes), self.conclusion]
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Self:
@@ -82,6 +107,12 @@ class Verdict:
         if self.difference is not None:
             return str(self.difference)
         return edited_line(self.edited)
+
+
+def check_place(on: str) -> None:
+    """Raises UsageError unless `on` is one of Place."""
+    if on not in get_args(Place):
+        raise UsageError(f"--on {printable(str(on))!r} is not a place to run; choose both, emulator or host")
 
 
 def edited_line(edited: tuple[str, ...]) -> str:
@@ -101,7 +132,7 @@ def conclusion(verdict: Verdict, core: str) -> str:
         edits = f"; the bundle was edited: {', '.join(verdict.edited[:3])}" if verdict.edited else ""
         return f"Not proven: {verdict.difference} (again with --seed {verdict.seed}){edits}."
     runners = [name for name in ("host", "emulator") if name in verdict.compared]
-    ran = " and ".join(RUNNERS[name].format(core=core) for name in runners)
+    ran = " and ".join(RAN[name].format(core=core) for name in runners)
     stream = ", whole and pushed in pieces" if "stream" in verdict.compared else ""
     made = (
         f"the C as it was edited ({', '.join(verdict.edited[:3])})"

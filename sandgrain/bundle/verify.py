@@ -21,13 +21,12 @@ from sandgrain.bundle.fresh import Values, fresh, still
 from sandgrain.bundle.runners import Board, Host, Job
 from sandgrain.bundle.samples import DataSet
 from sandgrain.bundle.store import Bundle
-from sandgrain.bundle.verdict import Difference, Verdict, conclusion
+from sandgrain.bundle.verdict import Difference, Place, Verdict, check_place, conclusion
 from sandgrain.compiler.emit.proving import APART, PIECES, WHOLE, ways
 from sandgrain.device.run.host_process import Left
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
 
-PLACES = ("both", "emulator", "host")
 LAYERED = 64  # samples at most whose layers are compared here
 EMULATED = 4  # samples at most whose layers are compared on the core, where the host compares them all
 CHECKED = 2  # samples that run in buffers of the caller's
@@ -42,7 +41,7 @@ class How:
     `seed`: of samples and checks, None for a new one.
     """
 
-    on: str = "both"
+    on: Place = "both"
     oracle: bool = True
     edited: bool = False
     seed: int | None = None
@@ -67,8 +66,7 @@ def compare_with_reference(bundle: Bundle, data: DataSet | int, how: How | None 
     `data`: the samples, or how many are made. `progress` is told what runs, and samples done.
     """
     how = how or How()
-    if how.on not in PLACES:
-        raise UsageError(f"--on {printable(how.on)} is not a place to run; choose {', '.join(PLACES[:-1])} or {PLACES[-1]}")
+    check_place(how.on)
     seed = secrets.randbelow(SEEDS) if how.seed is None else how.seed
     if bundle.edited and not how.edited:
         return _refused(bundle, data, how.on, seed)

@@ -1,4 +1,5 @@
-"""The command line: one file per command, found by its name. Each defines `command`, and `EXAMPLE` for the end of its help page.
+"""The command line: one file per command, found by its name. Each defines `command`, `EXAMPLE` for the end of its help page,
+and `GOES_ON` if a run that was interrupted is continued by the next.
 
 A command is imported when it runs. The list of commands needs only the first lines of their docstrings, which are read from the
 files: `sandgrain --help` starts no compiler.
@@ -20,6 +21,8 @@ from typer.core import TyperGroup
 
 from sandgrain.base.errors import SandgrainError
 from sandgrain.base.version import __version__
+from sandgrain.base.words import command_line
+from sandgrain.cli import _interrupt
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "terminal_width": 78}  # the same page on every terminal
 ANSWERED = "the command's JSON object is printed"  # a note on an error that ends a command after its answer
@@ -85,7 +88,7 @@ app = typer.Typer(
     cls=Group,
     help="Machine learning on microcontrollers: a model in, small C out, proven on an emulated core.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings=SETTINGS,
@@ -99,11 +102,20 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
-    pass
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    context.with_resource(command_line())
 
 
-def _fail(error: Exception, message: str, code: int) -> NoReturn:
+def _goes_on() -> bool:
+    """Whether the command that runs keeps its stages, and a second run goes on behind the last one."""
+    name = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    return bool(getattr(sys.modules.get(f"{__name__}.{name}"), "GOES_ON", False))
+
+
+def _fail(error: BaseException, message: str, code: int) -> NoReturn:
     line = "".join(ch if ch.isprintable() else "?" for ch in " ".join(message.split()))
     print(f"error: {line}", file=sys.stderr)
     if "--json" in sys.argv and ANSWERED not in getattr(error, "__notes__", ()):
@@ -120,12 +132,15 @@ def _end(number: int, frame: object) -> NoReturn:
 def main() -> None:
     """Run the command line; a SandgrainError becomes one line on stderr (and an object with --json) and its exit code."""
     signal.signal(signal.SIGTERM, _end)  # so that temporary folders go
+    _interrupt.take_over()
     try:
         app()
     except SandgrainError as error:
         _fail(error, str(error), error.exit_code)
     except MemoryError as error:
         _fail(error, "not enough memory; use a smaller model or data set", 2)
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+    except _interrupt.Interrupted as stop:
+        _interrupt.over()
+        _fail(stop, "interrupted; run again to go on" if _goes_on() else "interrupted", _interrupt.CODE)
+    finally:
+        _interrupt.over()

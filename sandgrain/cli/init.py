@@ -30,8 +30,5 @@ def command(
     if as_json:
         _terminal.emit_json({"out": str(place), **found.to_json()})
         return
-    rate = f" at {found.rate:g} Hz" if found.rate else ""
-    _terminal.line(f"{found.count} files, {found.kind}{rate}, {len(found.labels)} labels seen")
-    for note in found.notes:
-        _terminal.line(f"note: {plain(note, 200)}")
+    _terminal.lines(found.lines())
     _terminal.line(f"{plain(place, 120)} written. Read it, then: sandgrain data")

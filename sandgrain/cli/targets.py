@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 import sandgrain
-from sandgrain.base.text import size
 from sandgrain.cli import _terminal
 
 EXAMPLE = "Example: sandgrain targets"
@@ -19,9 +18,4 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
     if as_json:
         _terminal.emit_json(known.to_json())
         return
-    _terminal.table(
-        "Boards",
-        ["name", "core", "RAM", "flash", "clock", "runs on"],
-        [[b.name, b.core, size(b.ram_bytes), size(b.flash_bytes), f"{b.clock_hz / 1e6:g} MHz", b.emulator] for b in known.boards],
-    )
-    _terminal.line("Cores, each a generic board: " + ", ".join(known.cores))
+    _terminal.lines(known.lines())

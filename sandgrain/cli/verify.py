@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 import sandgrain
 from sandgrain import MismatchError
 from sandgrain.cli import _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain verify kws/ --data kws01.npz --limit 100"
 
@@ -26,6 +27,7 @@ def command(
     oracle: Annotated[bool, typer.Option(help="Compare with TensorFlow Lite Micro where its wheel is installed.")] = True,
     edited: Annotated[bool, typer.Option("--edited", help="Run C that is not what the bundle's proof makes.")] = False,
     seed: Annotated[int | None, typer.Option(help="Of the fresh samples: those of an earlier run, which printed it.")] = None,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Make the C again, and compare every byte that it computes with the reference.
@@ -38,8 +40,10 @@ def command(
     this computer runs in a process of its own with limits of memory and time, but with your rights: for a bundle of somebody
     whom you do not trust, that you took with --edited, use --on emulator.
     """
-    with _terminal.progress("verify") as step:
-        verdict = sandgrain.verify(folder, data, limit=limit, on=on, oracle=oracle, edited=edited, seed=seed, progress=step)
+    with progress("verify", quiet) as step:
+        verdict = sandgrain.verify(
+            folder, data, limit=limit, on=cast(Any, on), oracle=oracle, edited=edited, seed=seed, progress=step
+        )
     if as_json:
         _terminal.emit_json(verdict.to_json())
     else:

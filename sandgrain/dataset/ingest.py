@@ -191,7 +191,7 @@ def _agreeing(records: list[Record], layout: Layout) -> tuple[list[Record], list
 
 
 def _most(values: Iterable[float]) -> float:
-    """The most frequent value, the smaller of two; 0 of none."""
+    """The most frequent value, the smaller of two; 0 where there are no values."""
     counts = Counter(values)
     return min(counts, key=lambda v: (-counts[v], v), default=0)
 

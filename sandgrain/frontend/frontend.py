@@ -37,7 +37,7 @@ class FrontEnd:
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> FrontEnd:
-        """Raises KeyError, TypeError or ValueError for what is none, UsageError or ModelError for what cannot be."""
+        """Raises KeyError, TypeError or ValueError for JSON that is no front end, UsageError or ModelError for one that cannot be built."""
         raw = facts["signal"]
         if raw["kind"] not in ("audio", "motion", "image"):
             raise ValueError("an unknown kind of signal")

@@ -188,7 +188,7 @@ class _Probe:
         ratio = float(peaks.max() / max(float(np.median(peaks)), 1e-12))
         if ratio > DOMINANT:
             return "channels", f"One channel is {min(ratio, 999):.0f} times the median one: --equalize."
-        return "rounding", "Plain rounding to 256 levels: training with quantization is what is left."
+        return "rounding", "Plain rounding to 256 levels: only training with quantization can improve it."
 
     def _inherited(self, node: Node) -> str:
         """Which of the layers before is to blame."""
@@ -209,7 +209,7 @@ class _Probe:
     def _weights(self, node: Node) -> str:
         if self.quantized.graph.tensors[self._twin_weights(node)].quant.per_tensor:  # type: ignore[union-attr]
             return "Its weights share one scale and lose most: one scale a channel."
-        return "Its weights lose most, with one scale a channel: training with quantization is what is left."
+        return "Its weights lose most, though each channel has its own scale: only training with quantization can improve it."
 
     def _twin_weights(self, node: Node) -> int:
         graph = self.quantized.graph

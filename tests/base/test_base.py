@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from sandgrain.base import cache, files, text
 from sandgrain.base.errors import UsageError
-from sandgrain.bundle import tune
+from sandgrain.bundle import measured
 from sandgrain.device.toolchain import process
 from tests.conftest import ROOT
 
@@ -58,12 +57,13 @@ def test_several_files_are_written_together_or_not_at_all(tmp_path: Path) -> Non
     assert names(tmp_path) == ["a", "b", "c"]
 
 
-def test_drafts_of_killed_processes_are_removed_when_they_are_old(tmp_path: Path) -> None:
-    for name in (f"{files.DRAFT}old", f"{files.DRAFT}new", "kept"):
+def test_drafts_of_killed_processes_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (f"{files.DRAFT}999999999-0123456789ab", f"{files.DRAFT}notes", "kept"):
         (tmp_path / name).write_text("x")
-    os.utime(tmp_path / f"{files.DRAFT}old", (0, 0))
-    files.remove_drafts(tmp_path)
-    assert names(tmp_path) == [f"{files.DRAFT}new", "kept"]
+    with files.atomic(tmp_path / "report") as stream:
+        stream.write(b"x")
+        files.remove_drafts(tmp_path)
+    assert names(tmp_path) == [f"{files.DRAFT}notes", "kept", "report"]
 
 
 def test_an_output_folder_is_refused_when_it_holds_what_is_not_ours(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_every_cache_lies_in_the_folder_that_the_system_names(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv(variable, str(tmp_path / "cache"))
     assert cache.folder() == tmp_path / "cache" / "sandgrain"
-    assert tune._folder().is_relative_to(tmp_path / "cache")  # measurements went to ~/.cache on Windows
+    assert measured._folder().is_relative_to(tmp_path / "cache")  # measurements went to ~/.cache on Windows
     assert process.environment()["ZIG_GLOBAL_CACHE_DIR"] == str(cache.folder() / "zig")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sandgrain.graph import interpret
 from tests.support.c_programs import DRIVER, driver, flat, run_compiler, run_program, sources, write
-from tests.support.draws import random_inputs
+from tests.support.draws import random_inputs, turns
 
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-std=c99", "-ffp-contract=off")
 ROUNDS = 2
@@ -26,18 +26,16 @@ def build(place: Path, compiler: str, opt: str) -> Path:
     return place / "program"
 
 
-@pytest.mark.parametrize(
-    ("compiler", "opt", "arena", "features"),
-    [
-        ("gcc", "-O1", "static", ""),
-        pytest.param("clang", "-O1", "caller", "", marks=pytest.mark.slow),
-        ("gcc", "-O1", "caller", "dsp"),
-        ("gcc", "-O1", "caller", "mve"),
-        pytest.param(
-            "gcc", "-O3", "static", "dsp", marks=pytest.mark.slow
-        ),  # with the optimizations that rely on the rules on aliasing
-    ],
-)
+SETTINGS = [
+    ("gcc", "-O1", "static", ""),
+    ("clang", "-O1", "caller", ""),
+    ("gcc", "-O1", "caller", "dsp"),
+    ("gcc", "-O1", "caller", "mve"),
+    ("gcc", "-O3", "static", "dsp"),  # with the optimizations that rely on the rules on aliasing
+]
+
+
+@pytest.mark.parametrize(("compiler", "opt", "arena", "features"), turns(SETTINGS))
 def test_every_op_and_model_runs_clean_and_right(compiler: str, opt: str, arena: str, features: str, tmp_path: Path) -> None:
     """`features`: the plain C form of the kernels for cores with DSP or Helium, which differs from them in the inner blocks alone."""
     made = sources(features.split(), whole=not features, arena=arena)

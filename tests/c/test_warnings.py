@@ -13,8 +13,10 @@ from sandgrain.device import targets
 from sandgrain.device.toolchain import available_compilers
 from sandgrain.device.toolchain.build import COMPILERS
 from tests.support.c_programs import STRICT, host_compilers, run_compiler, sources, write
+from tests.support.draws import turns
 from tests.support.toy_firmware import COMPILED
 
+HOST = ("gcc", "clang", "zig")
 OPT = ("-O0", "-O2", "-Os")
 ALIASING = ("-O3", "-fstrict-aliasing", "-Wstrict-aliasing=2", "-Wcast-align")  # what a user's own flags may say
 
@@ -32,8 +34,7 @@ def folder(features: frozenset[str], whole: bool = False) -> Path:
     return place
 
 
-@pytest.mark.parametrize("opt", OPT)
-@pytest.mark.parametrize("compiler", ["gcc", "clang", "zig"])
+@pytest.mark.parametrize(("compiler", "opt"), turns([(c, o) for c in HOST for o in OPT], same=lambda pair: pair[0]))
 def test_no_compiler_of_this_computer_has_a_warning(compiler: str, opt: str, tmp_path: Path) -> None:
     command = host_compilers().get(compiler)
     if command is None:
@@ -42,10 +43,7 @@ def test_no_compiler_of_this_computer_has_a_warning(compiler: str, opt: str, tmp
     assert run_compiler([*command, *STRICT, opt, "-c", "all.c", "-o", str(tmp_path / "all.o")], place) == ""
 
 
-@pytest.mark.parametrize("features", ["", "dsp", "mve"])
-@pytest.mark.parametrize(
-    "compiler", ["gcc", pytest.param("clang", marks=pytest.mark.slow), pytest.param("zig", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("compiler", "features"), turns([(c, f) for c in HOST for f in ("", "dsp", "mve")]))
 def test_no_cast_breaks_the_rules_on_aliasing_and_alignment(compiler: str, features: str, tmp_path: Path) -> None:
     """The kernels for cores with DSP and Helium have a plain C form, which any computer compiles."""
     command = host_compilers().get(compiler)
@@ -62,10 +60,7 @@ def test_a_cast_that_breaks_the_rules_would_be_seen(tmp_path: Path) -> None:
     assert "strict-aliasing" in run_compiler(["gcc", *STRICT, *ALIASING, "-c", "bad.c"], tmp_path)
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize(
-    "target", [pytest.param(t, marks=[pytest.mark.slow] * (t in ("cortex-m3", "cortex-m7", "cortex-m33"))) for t in COMPILED]
-)
+@pytest.mark.parametrize(("target", "compiler"), turns([(t, c) for t in COMPILED for c in COMPILERS], same=lambda pair: pair[1]))
 def test_no_cross_compiler_has_a_warning(target: str, compiler: str, tmp_path: Path) -> None:
     board = targets.load(target)
     if compiler not in available_compilers(board):

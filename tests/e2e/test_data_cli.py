@@ -19,6 +19,7 @@ from sandgrain.base.errors import UsageError
 from tests.conftest import ROOT
 from tests.dataset.test_quality import voice, whole
 from tests.support.command import environment, sandgrain
+from tests.support.draws import turns
 from tests.support.shared_files import DATA
 
 RATE = 8000
@@ -150,7 +151,7 @@ def test_the_page_has_pictures_and_a_map_of_the_features(faulty: Path, tmp_path:
 
 
 def test_a_page_that_cannot_be_written_leaves_nothing(faulty: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--html"):
+    with pytest.raises(UsageError, match="html="):
         api.data(faulty, html=tmp_path / "none" / "page.html", workers=1)
     assert list(tmp_path.iterdir()) == []
 
@@ -186,13 +187,10 @@ def example(name: str, tmp_path: Path) -> Path:
     return place
 
 
-SLOW = pytest.mark.slow
+LONG = [pytest.param(name, marks=pytest.mark.slow) for name in ("spoken-digits", "cifar10", "machine-sound")]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["digits", "gestures", "magic-wand", *(pytest.param(n, marks=SLOW) for n in ("spoken-digits", "cifar10", "machine-sound"))],
-)
+@pytest.mark.parametrize("name", [*turns(["digits", "gestures", "magic-wand"]), *LONG])
 def test_the_readme_of_an_example_shows_what_is_printed(name: str, tmp_path: Path) -> None:
     """By the command as the README has it; tools/example_docs.py refreshes what it shows."""
     example(name, tmp_path)

@@ -10,14 +10,16 @@ import pytest
 from sandgrain.formats import sources
 from sandgrain.graph import reals
 from sandgrain.graph.text import dump
+from tests.support.draws import turns
 from tests.support.import_proof import prove
 from tests.support.keras_models import MODELS, computed, saved
 
 CLOSE = 1e-4  # of the largest output
 DECIBELS = 20.0
+LARGEST = "mobilenet_v2_035"
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [pytest.param(LARGEST, marks=pytest.mark.slow), *turns([m for m in MODELS if m != LARGEST], 4)])
 def test_a_model_is_the_same_in_keras_in_numpy_and_on_the_core(name: str, tmp_path: Path) -> None:
     known = MODELS[name]
     model, samples = known.model(), known.samples()

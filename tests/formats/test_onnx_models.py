@@ -6,16 +6,18 @@ import pytest
 
 pytest.importorskip("onnx", reason="needs ONNX: pip install 'sandgrain[onnx]'")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, the oracle of these tests")
+from tests.support.draws import turns
 from tests.support.import_proof import prove
 from tests.support.onnx_builder import agree, laid_out
 from tests.support.onnx_models import MODELS
 
 DECIBELS = 20.0
+LARGEST = "mobilenet_v2_035"
 # Heads of an attention, a split of shuffled channels, pixels out of channels: elements really have to move.
 MOVES = {"transformer": 4, "einsum_attention": 4, "shufflenet": 2, "super_resolution": 1}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [pytest.param(LARGEST, marks=pytest.mark.slow), *turns([m for m in MODELS if m != LARGEST], 3)])
 def test_a_model_is_the_same_in_onnx_runtime_in_numpy_and_on_the_core(name: str) -> None:
     model = MODELS[name]
     samples = model.samples()

@@ -15,12 +15,14 @@ from sandgrain.formats import sources  # noqa: E402
 from sandgrain.graph import reals  # noqa: E402
 from sandgrain.graph.ir import Array, Graph  # noqa: E402
 from sandgrain.graph.text import dump  # noqa: E402
+from tests.support.draws import turns  # noqa: E402
 from tests.support.import_proof import prove  # noqa: E402
 from tests.support.torch_models import MODELS  # noqa: E402
 
 torch.set_num_threads(1)
 CLOSE = 1e-4  # of the largest output
 DECIBELS = 20.0
+LARGEST = "mobilenet_v2_035"
 
 
 def laid_out(x: Any, graph: Graph, index: int) -> Array:
@@ -30,7 +32,7 @@ def laid_out(x: Any, graph: Graph, index: int) -> Array:
     return np.ascontiguousarray(moved)[:, None]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [pytest.param(LARGEST, marks=pytest.mark.slow), *turns([m for m in MODELS if m != LARGEST], 5)])
 def test_a_model_is_the_same_in_torch_in_numpy_and_on_the_core(name: str, tmp_path: Path) -> None:
     model = MODELS[name]
     module, samples = model.module(), model.samples()

@@ -1,6 +1,7 @@
 """Every op in the registry: the C equals the numpy reference, and the reference equals TensorFlow Lite Micro.
 
-Cases come in batches (one compiler run each), new ones in every run. SANDGRAIN_OP_CASES sets how many cases an op gets (100 by default).
+Cases come in batches (one compiler run each), new ones in every run. SANDGRAIN_OP_CASES sets how many cases (60 by
+default): TensorFlow Lite Micro sees all of them, the C half as many, as tests/kernels emulates it on more.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from sandgrain.graph import interpret, rules
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.signal.base import SignalOp
-from tests.support.draws import CASES, HypothesisDraw, SeededDraw, new_seed, random_inputs
+from tests.support.draws import CASES, HypothesisDraw, SeededDraw, new_seed, random_inputs, turns
 from tests.support.host_batch import SANITIZE, Batch
 from tests.support.tflm_oracle import needs_tflm, tflm_run
 
-BATCH = 50
+BATCH = 25
 SAMPLES = 2
 IN_FILES = [name for name, op in OPS.items() if op.foreign]
 
 
 def cases(op: str) -> int:
     """Signal ops get fewer: each case compiles a front end, and tests/frontend runs them on a thousand real windows."""
-    return CASES // 4 if isinstance(OPS[op], SignalOp) else CASES
+    return CASES // 4 if isinstance(OPS[op], SignalOp) else CASES // 2
 
 
 def samples_of(graph: Graph, seed: int) -> list[list[Array]]:
@@ -58,7 +59,7 @@ def describe(graph: Graph) -> str:
     return f"{node.op} {dict(node.attrs)} " + " ".join(f"{t.name}{t.shape}{t.quant}" for t in graph.tensors)
 
 
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("op", turns(list(OPS), 20))
 @settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_drawn_case_means_the_same_everywhere(op: str, data: st.DataObject) -> None:
@@ -72,7 +73,7 @@ def test_a_drawn_case_means_the_same_everywhere(op: str, data: st.DataObject) ->
 def test_c_equals_the_reference(op: str) -> None:
     for start in range(0, cases(op), BATCH):
         graphs = [OPS[op].sample(SeededDraw(new_seed(seed))) for seed in range(start, min(start + BATCH, cases(op)))]
-        check_c_equals_reference(graphs, ("-O1", *SANITIZE) if start % (2 * BATCH) or cases(op) <= BATCH else ("-O2",))
+        check_c_equals_reference(graphs, ("-O1", *SANITIZE) if start % (2 * BATCH) else ("-O2",))
 
 
 @pytest.mark.parametrize("op", IN_FILES)

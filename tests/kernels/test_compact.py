@@ -103,6 +103,7 @@ def flash_and_ram(graph: Graph, choice: Choice) -> int:
         return sum(sections(build.link(Path(folder) / "firmware.elf")).values())
 
 
+@pytest.mark.slow
 def test_only_size_looks_at_them_and_finds_no_smaller_set() -> None:
     graph = digits()
     names = {k.name for kernels in descriptors().values() for k in kernels if k.compact}

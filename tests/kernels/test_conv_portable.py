@@ -17,7 +17,7 @@ from sandgrain.graph.quantization import requantize
 from sandgrain.kernels import Refused
 from sandgrain.kernels.proofs import output_thresholds as steps
 from sandgrain.kernels.shared.overlap import pair_lead
-from tests.support.draws import SeededDraw
+from tests.support.draws import SeededDraw, turns
 from tests.support.emulated_graphs import cases, run
 from tests.support.toy_firmware import compilers
 
@@ -98,14 +98,15 @@ def test_a_pair_is_written_only_over_what_no_later_pair_reads() -> None:
     assert leads == {False, True}
 
 
-@pytest.mark.parametrize("core", CORES)
+BLOCKS = [
+    ("conv_2d", "conv_2d_pair_s8"),
+    ("depthwise_conv_2d", "conv_2d_pair_s8"),
+    ("fully_connected", "fully_connected_block_s8"),
+]
+
+
 @pytest.mark.parametrize(
-    ("op", "kernel"),
-    [
-        ("conv_2d", "conv_2d_pair_s8"),
-        ("depthwise_conv_2d", "conv_2d_pair_s8"),
-        ("fully_connected", "fully_connected_block_s8"),
-    ],
+    ("op", "kernel", "core"), turns([(*block, core) for block in BLOCKS for core in CORES], same=lambda b: b[0])
 )
 def test_the_inner_blocks_survive_other_compiler_settings(op: str, kernel: str, core: str) -> None:
     """Assembly and compilers meet differently at each level of optimization."""

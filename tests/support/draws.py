@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 from sandgrain.base.arrays import Array
@@ -21,12 +23,29 @@ T = TypeVar("T")
 
 # Set for the processes that this one starts, pytest's workers among them: all draw from one seed.
 RUN_SEED = int(os.environ.setdefault("SANDGRAIN_SEED", str(secrets.randbelow(1_000_000_000))))
-CASES = int(os.environ.get("SANDGRAIN_OP_CASES", "100"))  # of an op, or a kernel
+CASES = int(os.environ.get("SANDGRAIN_OP_CASES", "60"))  # of an op, or a kernel
 
 
 def new_seed(case: int) -> int:
     """The seed of a case (below 2^32) that is another one in every run."""
     return (RUN_SEED << 32) + case
+
+
+def turns(options: Sequence[Any], at_once: int = 1, same: Callable[[Any], object] = lambda option: None) -> list[Any]:
+    """Options for `parametrize` of which each run of `make test` takes a few; the others get the mark `slow`.
+
+    Options with the same value of `same` take turns: the run's seed draws `at_once` of them. `make test-all` takes all. For facts that
+    several cores, compilers or models show alike, so that one of them a run is enough, and all get their turn over the runs.
+    """
+    drawn: set[int] = set()
+    for value in dict.fromkeys(map(same, options)):
+        group = [k for k, option in enumerate(options) if same(option) == value]
+        rng = np.random.default_rng((RUN_SEED, zlib.crc32(repr((value, options)).encode())))
+        drawn |= {group[k] for k in rng.permutation(len(group))[:at_once]}
+    return [
+        pytest.param(*(o if isinstance(o, tuple) else (o,)), marks=[] if k in drawn else [pytest.mark.slow])
+        for k, o in enumerate(options)
+    ]
 
 
 class HypothesisDraw:

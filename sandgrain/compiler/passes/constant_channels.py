@@ -31,7 +31,7 @@ def remove_constant_channels(graph: Graph) -> Graph:
     """
     if sum(channels_of(t) for t in graph.tensors) > MAX_CHANNELS:
         return graph
-    # Again, as what is left can prove more: fewer channels share a range after a reshape, or a slice takes all there are.
+    # Again, as the smaller graph can prove more: fewer channels share a range after a reshape, or a slice takes all there are.
     while (smaller := _without_constants(graph)) is not graph:
         graph = smaller
     return graph

@@ -69,7 +69,7 @@ def squeezed(shape: Sequence[int], axes: Sequence[int] | None) -> tuple[int, ...
 
 
 def reshaped(shape: Sequence[int], wish: Sequence[int], allow_zero: bool) -> tuple[int, ...]:
-    """What Reshape gives: 0 keeps the axis, -1 takes what is left."""
+    """What Reshape gives: 0 keeps the axis, -1 takes the remaining elements."""
     found = [shape[k] if n == 0 and not allow_zero else int(n) for k, n in enumerate(wish)]
     if found.count(-1) == 1:
         known = math.prod(n for n in found if n != -1)

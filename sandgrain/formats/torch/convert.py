@@ -58,7 +58,7 @@ def convert_exported(exported: Any, name: str, *, channels_first: bool | None = 
 
 
 def convert_file(path: Path, name: str, *, channels_first: bool | None = None) -> Graph:
-    """The graph of a .pt2 file, as `convert` makes it. Raises ModelError for a file that is none or is damaged."""
+    """The graph of a .pt2 file, as `convert` makes it. Raises ModelError for a file that is no .pt2 or is damaged."""
     return graph_of(pt2.read(path), name, channels_first)
 
 
@@ -165,7 +165,7 @@ class _Walk:
             first = result[0] if isinstance(result, tuple) else result
             if isinstance(first, Value) and first.shape != shape:
                 raise UnsupportedError(f"gives {list(first.shape)} where the program says {list(shape)}; export it again")
-        except (SandgrainError, AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except (SandgrainError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             known = isinstance(error, SandgrainError)
             self._fault(node, str(error) if known else f"cannot be understood ({type(error).__name__} {error}); please report it")
             return self._stand_in(node)

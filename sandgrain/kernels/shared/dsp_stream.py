@@ -106,7 +106,7 @@ def stream_of(c: Channels, size: int) -> Array | Refused:
 
 
 def _gathered(view: View, channels: Channels) -> Channels:
-    """Weights in the order in which windows are gathered: whole words of each row, then what is left of each row."""
+    """Weights in the order in which windows are gathered: whole words of each row, then the remaining bytes of each row."""
     _, kernel_h, kernel_w, in_c = view.input(1).shape
     places = np.arange(kernel_h * kernel_w * in_c).reshape(kernel_h, -1)
     whole = places.shape[1] // 4 * 4

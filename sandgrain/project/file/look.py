@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import UsageError
+from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import plain
 from sandgrain.dataset.records import Kind
 from sandgrain.project.file.naming import naming
@@ -30,8 +31,8 @@ INSIDE = {"table": look_table, "parquet": look_parquet, "json": look_json, "npz"
 LISTS = (("validation", "validation_list.txt"), ("test", "testing_list.txt"))  # as in Speech Commands
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+@dataclass(frozen=True, slots=True, repr=False)
+class Look(Shown):
     """What a look has found; the fields are those of `[data]`, and some that only the comments need."""
 
     kind: Kind
@@ -49,6 +50,11 @@ class Look:
     table: tuple[tuple[str, Any], ...] = ()  # keys of [data] that the file's inside calls for
     notes: tuple[str, ...] = ()
     points: tuple[int, ...] = ()  # of the recordings of a JSON file
+
+    def lines(self) -> list[Line]:
+        rate = f" at {self.rate:g} Hz" if self.rate else ""
+        first = f"{self.count} files, {self.kind}{rate}, {len(self.labels)} labels seen"
+        return [first, *(f"note: {plain(note, 200)}" for note in self.notes)]
 
     def to_json(self) -> dict[str, Any]:
         """A plain object; the keys are part of the interface."""

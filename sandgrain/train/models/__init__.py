@@ -83,7 +83,7 @@ def _check(family: Family, shape: Shape, classes: int, width: int | None) -> Non
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a model costs before it is compiled: trainable parameters, multiply-accumulates an inference, and bytes of int8
+    """What a model costs before it is compiled: trainable parameters, multiply-accumulates per inference, and bytes of int8
     weights with int32 biases once batch norm is folded."""
 
     name: str

@@ -12,6 +12,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.compiler.emit.part import Check, Part, numbers, put_all
 from sandgrain.compiler.emit.unit import Unit
 from sandgrain.graph.decisions import Rule, decide
+from sandgrain.graph.ir import Tensor
 
 MOST = 1200  # scores that a check is about
 
@@ -21,9 +22,9 @@ def background(rule: Rule) -> str:
     return " || ".join(f"(label) == {k}" for k in rule.background) or "0"
 
 
-def declaration(name: str, rule: Rule, labels: int) -> str:
-    """Macros, the struct and the function."""
-    upper = name.upper()
+def declaration(name: str, rule: Rule, scores: Tensor) -> str:
+    """Macros, the struct and the function. `scores`: what the model gives, a score for each label."""
+    upper, ctype, labels = name.upper(), scores.dtype.c_type, scores.size
     return (
         f"/* Decisions. The scores of the last {upper}_SMOOTHING results are added up; a label counts when it leads every other by\n"
         f" * {upper}_MARGIN steps of the output for each of them, and not within {upper}_HOLD results of the last decision. A background\n"
@@ -33,23 +34,23 @@ def declaration(name: str, rule: Rule, labels: int) -> str:
         f"#ifndef {upper}_HOLD\n#define {upper}_HOLD {rule.hold} /* results, at least 0 */\n#endif\n"
         f"#ifndef {upper}_IS_BACKGROUND\n#define {upper}_IS_BACKGROUND(label) ({background(rule)})\n#endif\n\n"
         f"struct {name}_decider {{ /* all zero is its start */\n"
-        f"    int8_t scores[{upper}_SMOOTHING][{labels}];\n"
+        f"    {ctype} scores[{upper}_SMOOTHING][{labels}];\n"
         "    int32_t next, count, hold;\n};\n\n"
         "/* Take one result. Returns the label's number, or -1 where there is nothing to say. */\n"
-        f"int32_t {name}_decide(struct {name}_decider *d, const int8_t scores[{labels}]);\n"
+        f"int32_t {name}_decide(struct {name}_decider *d, const {ctype} scores[{labels}]);\n"
     )
 
 
-def definition(name: str, labels: int) -> str:
+def definition(name: str, scores: Tensor) -> str:
     """The function."""
-    upper = name.upper()
+    upper, ctype, labels = name.upper(), scores.dtype.c_type, scores.size
     return (
         f"static const struct sg_decide_rule {name}_decision = {{\n"
         f"    .labels = {labels}, .smoothing = {upper}_SMOOTHING, .margin = {upper}_MARGIN,\n}};\n\n"
-        f"int32_t {name}_decide(struct {name}_decider *d, const int8_t scores[{labels}])\n{{\n"
+        f"int32_t {name}_decide(struct {name}_decider *d, const {ctype} scores[{labels}])\n{{\n"
         "    int32_t label;\n"
         "    if (d == 0 || scores == 0) {\n        return -1;\n    }\n"
-        f"    label = sg_decide(&{name}_decision, (int8_t *)d->scores, &d->next, &d->count, &d->hold, scores);\n"
+        f"    label = sg_decide(&{name}_decision, ({ctype} *)d->scores, &d->next, &d->count, &d->hold, scores);\n"
         f"    if (label < 0 || {upper}_IS_BACKGROUND(label)) {{\n        return -1;\n    }}\n"
         f"    d->hold = {upper}_HOLD;\n"
         "    return label;\n}\n"
@@ -65,11 +66,16 @@ class Decide(Part):
     def applies(cls, unit: Unit) -> bool:
         return unit.entry("decide") is not None
 
+    @property
+    def scores(self) -> Tensor:
+        graph = self.unit.graph
+        return graph.tensors[graph.outputs[0]]
+
     def declaration(self) -> str:
-        return declaration(self.unit.name, self.unit.options.rule, len(self.unit.graph.labels))
+        return declaration(self.unit.name, self.unit.options.rule, self.scores)
 
     def definition(self) -> str:
-        return definition(self.unit.name, len(self.unit.graph.labels))
+        return definition(self.unit.name, self.scores)
 
     def facts(self) -> Mapping[str, Any]:
         entry = self.unit.entry("decide")
@@ -77,25 +83,26 @@ class Decide(Part):
 
     def checks(self, memory: str, rng: np.random.Generator) -> Iterator[Check]:
         """The macros, and the decisions over scores in which one label after another leads, by less or by more."""
-        upper, name, rule, labels = self.unit.upper, self.unit.name, self.unit.options.rule, len(self.unit.graph.labels)
+        upper, name, rule, labels = self.unit.upper, self.unit.name, self.unit.options.rule, self.scores.size
         words = [f"{upper}_SMOOTHING", f"{upper}_MARGIN", f"{upper}_HOLD"]
         yield Check(", ".join(words), put_all("int32_t", words), np.array([rule.smoothing, rule.margin, rule.hold], np.int32))
-        scores = _scores(labels, rule, rng)
+        ctype, scores = self.scores.dtype.c_type, _scores(self.scores, rule, rng)
         loop = (
-            "scores[i % LABELS] = (int8_t)number;\n        if (i % LABELS + 1u == LABELS) {\n"
+            f"scores[i % LABELS] = ({ctype})number;\n        if (i % LABELS + 1u == LABELS) {\n"
             f"            const int32_t label = {name}_decide(&decider, scores);\n            sg_put(&label, 4);\n        }}"
         ).replace("LABELS", f"{labels}u")
-        state = f"    static struct {name}_decider zero, decider;\n    static int8_t scores[{labels}];\n    decider = zero;\n"
+        state = f"    static struct {name}_decider zero, decider;\n    static {ctype} scores[{labels}];\n    decider = zero;\n"
         yield Check(f"{name}_decide", state + numbers("int32_t", scores, loop), decide(scores, rule).astype(np.int32))
-        nulls = [f"{name}_decide(0, (const int8_t *)apart_output_0.bytes)"]
+        nulls = [f"{name}_decide(0, (const {ctype} *)(void *)apart_output_0.bytes)"]
         yield Check(f"{name}_decide of a null pointer", put_all("int32_t", nulls), np.array([-1], np.int32))
 
 
-def _scores(labels: int, rule: Rule, rng: np.random.Generator) -> Array:
-    """int8 [results, labels]."""
+def _scores(scores: Tensor, rule: Rule, rng: np.random.Generator) -> Array:
+    """[results, labels], of the output's dtype."""
+    low, high = scores.dtype.low, scores.dtype.high
     runs: list[Array] = []
-    while sum(map(len, runs)) < max(MOST // labels, rule.smoothing + 8):
-        rows = rng.integers(-128, 128 - rule.margin // 2, (int(rng.integers(1, 2 * rule.smoothing + 2)), labels))
-        rows[:, rng.integers(labels)] = np.clip(rows.max(axis=1) + rng.integers(0, 2 * rule.margin + 2), -128, 127)
+    while sum(map(len, runs)) < max(MOST // scores.size, rule.smoothing + 8):
+        rows = rng.integers(low, high - rule.margin // 2, (int(rng.integers(1, 2 * rule.smoothing + 2)), scores.size))
+        rows[:, rng.integers(scores.size)] = np.clip(rows.max(axis=1) + rng.integers(0, 2 * rule.margin + 2), low, high)
         runs.append(rows)
-    return np.concatenate(runs).astype(np.int8)
+    return np.concatenate(runs).astype(scores.dtype.numpy)

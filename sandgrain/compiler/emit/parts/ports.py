@@ -12,6 +12,7 @@ from sandgrain.compiler.emit import ctext
 from sandgrain.compiler.emit.layers import shape_text
 from sandgrain.compiler.emit.part import Check, Part, numbers, put_all
 from sandgrain.compiler.emit.unit import Port, Unit
+from sandgrain.graph.dtypes import ACTIVATIONS
 from sandgrain.graph.quantization import dequantize, quantize
 
 REALS = 96  # real numbers that are quantized for a check
@@ -19,7 +20,7 @@ REALS = 96  # real numbers that are quantized for a check
 
 def quantized(port: Port) -> bool:
     """Whether the port has a scale that a caller may want."""
-    return port.tensor.dtype == "int8" and port.tensor.quant is not None
+    return port.tensor.dtype in ACTIVATIONS and port.tensor.quant is not None
 
 
 class Ports(Part):
@@ -56,25 +57,30 @@ class Ports(Part):
         """The function that quantizes or dequantizes one element."""
         prefix = f"{self.unit.upper}_{port.name.upper()}"
         passed = f"value, {prefix}_SCALE, {prefix}_ZERO_POINT"
+        name, dtype = self.unit.name, port.tensor.dtype
         if port.is_input:
             return (
-                "/* Nearest int8 (halves away from zero), saturated; NaN gives the zero point. */\n"
-                f"static inline int8_t {self.unit.name}_quantize_{port.name}(float value)\n{{\n    return sg_quantize_s8({passed});\n}}\n"
+                f"/* Nearest {dtype} (halves away from zero), saturated; NaN gives the zero point. */\n"
+                f"static inline {dtype.c_type} {name}_quantize_{port.name}(float value)\n"
+                f"{{\n    return sg_quantize_{dtype.suffix}({passed});\n}}\n"
             )
-        return f"static inline float {self.unit.name}_dequantize_{port.name}(int8_t value)\n{{\n    return sg_dequantize_s8({passed});\n}}\n"
+        return (
+            f"static inline float {name}_dequantize_{port.name}({dtype.c_type} value)\n"
+            f"{{\n    return sg_dequantize_{dtype.suffix}({passed});\n}}\n"
+        )
 
     def facts(self) -> Mapping[str, Any]:
         return {port.name: [port.tensor.dtype.name, list(port.tensor.shape)] for port in self.unit.ports}
 
     def checks(self, memory: str, rng: np.random.Generator) -> Iterator[Check]:
-        """Every macro, real numbers to integers, and all integers to real numbers."""
+        """Every macro, real numbers to integers, and integers to real numbers."""
         upper, name, graph = self.unit.upper, self.unit.name, self.unit.graph
         counts = np.array([len(graph.inputs), len(graph.outputs)], np.int32)
         yield Check(
             f"{upper}_INPUT_COUNT, _OUTPUT_COUNT", put_all("int32_t", [f"{upper}_INPUT_COUNT", f"{upper}_OUTPUT_COUNT"]), counts
         )
         for port in self.unit.ports:
-            prefix, quant = f"{upper}_{port.name.upper()}", port.tensor.quant
+            prefix, quant, dtype = f"{upper}_{port.name.upper()}", port.tensor.quant, port.tensor.dtype
             yield Check(f"{prefix}_SIZE", put_all("int32_t", [f"{prefix}_SIZE"]), np.array([port.tensor.size], np.int32))
             if not quantized(port) or quant is None:
                 continue
@@ -83,8 +89,8 @@ class Ports(Part):
             yield Check(f"{prefix}_ZERO_POINT", put_all("int32_t", [f"{prefix}_ZERO_POINT"]), zero)
             if port.is_input:
                 reals = _reals(port, rng)
-                loop = f"const int8_t level = {name}_quantize_{port.name}(real.value);\n        sg_put(&level, 1);"
-                expected = quantize(reals, quant, port.tensor.dtype)
+                loop = f"const {dtype.c_type} level = {name}_quantize_{port.name}(real.value);\n        sg_put(&level, sizeof level);"
+                expected = quantize(reals, quant, dtype)
                 yield Check(
                     f"{name}_quantize_{port.name}",
                     numbers(
@@ -95,15 +101,15 @@ class Ports(Part):
                     expected,
                 )
             else:
-                levels = np.arange(-128, 128, dtype=np.int8)
-                loop = f"const float real = {name}_dequantize_{port.name}((int8_t)number);\n        sg_put(&real, 4);"
+                levels = np.linspace(dtype.low, dtype.high, 256).round().astype(dtype.numpy)  # of int8, all there are
+                loop = f"const float real = {name}_dequantize_{port.name}(({dtype.c_type})number);\n        sg_put(&real, 4);"
                 yield Check(f"{name}_dequantize_{port.name}", numbers("int32_t", levels, loop), dequantize(levels, quant))
 
 
 def _reals(port: Port, rng: np.random.Generator) -> Array:
     """float32: over the port's range and beyond it, halves between two integers, and what is no number."""
     scale, zero = port.tensor.scale, port.tensor.zero_point
-    levels = rng.uniform(-140, 140, REALS) - zero
+    levels = rng.uniform(1.1 * port.tensor.dtype.low, 1.1 * port.tensor.dtype.high, REALS) - zero
     halves = np.round(levels[: REALS // 4]) + 0.5
     special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e30, -1e30])
     with np.errstate(over="ignore"):

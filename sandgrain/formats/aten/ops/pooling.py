@@ -101,7 +101,7 @@ def _adaptive(op: str) -> Handler:
                 x = _pieced(b, x, k + 2, windows, op)
         if x.shape[2:] == wanted:
             return x
-        # What is left are axes with windows of one size, which one pool takes; those done above have windows of one element.
+        # The remaining axes have windows of one size, which one pool takes; those done above have windows of one element.
         even = [_even(_windows(n, w)) for n, w in zip(x.shape[2:], wanted, strict=True)]
         kernel, stride = zip(*(pair for pair in even if pair), strict=True)
         return _pool(b, Arguments("", {"input": x, "kernel_size": kernel, "stride": stride}, a.shape), op, (0, 0))
