@@ -88,7 +88,7 @@ class Decide(Part):
         yield Check(", ".join(words), put_all("int32_t", words), np.array([rule.smoothing, rule.margin, rule.hold], np.int32))
         ctype, scores = self.scores.dtype.c_type, _scores(self.scores, rule, rng)
         loop = (
-            f"scores[i % LABELS] = ({ctype})number;\n        if (i % LABELS + 1u == LABELS) {\n"
+            f"scores[i % LABELS] = ({ctype})number;\n        if (i % LABELS + 1u == LABELS) {{\n"
             f"            const int32_t label = {name}_decide(&decider, scores);\n            sg_put(&label, 4);\n        }}"
         ).replace("LABELS", f"{labels}u")
         state = f"    static struct {name}_decider zero, decider;\n    static {ctype} scores[{labels}];\n    decider = zero;\n"
