@@ -105,8 +105,8 @@ class _Comparison:
             else oracles.none("it was not asked for (--no-oracle)")
         )
         self._opinion(view, reference, found)
-        if not view.asked:
-            notes.append(f"no second opinion on the reference: {view.says.removeprefix('none: ')}")
+        if self.how.oracle and not view.asked and self.bundle.origin.model is not None:
+            notes.append(f"not compared with TensorFlow Lite Micro: {view.says.removeprefix('none: ')}")
         for runner in self._runners():
             self._ran(runner, samples, reference, values, found)
         notes += self._still(values)
