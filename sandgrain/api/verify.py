@@ -59,7 +59,7 @@ def verify(
     if limit is not None and limit < 1:
         raise UsageError(f"a limit of {limit} samples; choose 1 or more")
     bundle = store.load_bundle(_bundle_of(Path(folder)))
-    samples = _samples(bundle, data, labels).head(limit) if data is not None else limit or RANDOM_SAMPLES
+    samples = _samples(bundle, data, labels, limit).head(limit) if data is not None else limit or RANDOM_SAMPLES
     with watched(progress) as step:
         return compare_with_reference(bundle, samples, How(on, oracle, edited, seed), step)
 
@@ -74,11 +74,11 @@ def _bundle_of(folder: Path) -> Path:
     return folder / "out"
 
 
-def _samples(bundle: store.Bundle, data: Any, labels: Any) -> datafile.DataSet:
-    """An array or a file as the bundle's graph takes it."""
+def _samples(bundle: store.Bundle, data: Any, labels: Any, limit: int | None) -> datafile.DataSet:
+    """An array, or the first so many samples of a file, as the bundle's graph takes it."""
     graph = bundle.compiled.imported
     if isinstance(data, str | os.PathLike):
-        return datafile.load(Path(data), graph)
+        return datafile.load(Path(data), graph, limit)
     inputs = _bring.fitted(graph, data)
     if labels is None:
         return datafile.DataSet(inputs, None)
