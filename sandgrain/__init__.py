@@ -21,7 +21,7 @@ from sandgrain.base.version import __version__ as __version__
 
 TYPE_CHECKING = False  # as in `typing`, whose import takes as long as all of this
 if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs` writes these lines
-    from sandgrain.api._compare import Comparison as Comparison
+    from sandgrain.api._quality import Comparison as Comparison
     from sandgrain.api._result import Result as Result
     from sandgrain.api._result import load as load
     from sandgrain.api.build import build as build
@@ -72,7 +72,7 @@ _ERRORS = (
 # What the verbs take and return, and where it is.
 _TYPES = {
     "BoardInfo": "api.targets",
-    "Comparison": "api._compare",
+    "Comparison": "api._quality",
     "Demo": "api.demo",
     "Difference": "bundle.verdict",
     "Explanation": "api.ops",

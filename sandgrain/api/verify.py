@@ -38,9 +38,9 @@ def verify(
     """Make a compiled model's C again, run it over samples everywhere, and compare every byte of every layer with the reference.
 
     `folder`: what `sandgrain.compile` wrote, or a project that was built, whose `out/` is taken.
-    `data`: path of an .npz with x and, for the accuracy, y; or an array [n, ...] in the layout of the model that was compiled (or
-        of its graph, where only that fits), a tuple of arrays for several inputs; by default fresh ones, which move every layer.
-    `labels`: integers [n], for the accuracy, where `data` is an array.
+    `data`: path of an .npz with x and, for the accuracy, y; or samples as `compile` takes them for calibration, in the layout
+        of the model that was compiled; by default fresh ones, which move every layer.
+    `labels`: integers [n], for the accuracy, where `data` brings none.
     `limit`: take the first so many samples; of fresh ones, how many are made (10).
     `on`: "emulator" (the firmware on its core; nothing of the C runs on this computer itself), "host" (the C built for this
         computer, in a child process with limits) or "both".
@@ -79,10 +79,10 @@ def _samples(bundle: store.Bundle, data: Any, labels: Any, limit: int | None) ->
     graph = bundle.compiled.imported
     if isinstance(data, str | os.PathLike):
         return datafile.load(Path(data), graph, limit)
-    inputs = _bring.fitted(graph, data)
-    if labels is None:
+    inputs, own = _bring.fitted_with_labels(graph, data)
+    given = own if labels is None else _bring.numbers_of(labels)
+    if given is None:
         return datafile.DataSet(inputs, None)
-    numbers = np.asarray(labels).reshape(-1).astype(np.int64)
-    if len(numbers) != len(inputs[0]):
-        raise UsageError(f"{len(numbers)} labels for {len(inputs[0])} samples; give one for each")
-    return datafile.DataSet(inputs, numbers)
+    if given.size != len(inputs[0]):
+        raise UsageError(f"{given.size} labels for {len(inputs[0])} samples; give one for each")
+    return datafile.DataSet(inputs, given.reshape(-1).astype(np.int64))
