@@ -27,15 +27,15 @@ def declaration(name: str, rule: Rule, scores: Tensor) -> str:
     upper, ctype, labels = name.upper(), scores.dtype.c_type, scores.size
     return (
         f"/* Decisions. The scores of the last {upper}_SMOOTHING results are added up; a label counts when it leads every other by\n"
-        f" * {upper}_MARGIN steps of the output for each of them, and not within {upper}_HOLD results of the last decision. A background\n"
-        " * label is never decided for. Define the macros for all files that include this header to change them. */\n"
+        f" * {upper}_MARGIN steps of the output for each of them, and not within {upper}_HOLD results of the last decision. It is\n"
+        " * decided for once, until it has fallen below the margin. A background label is never decided for. Define the macros for all files that include this header to change them. */\n"
         f"#ifndef {upper}_SMOOTHING\n#define {upper}_SMOOTHING {rule.smoothing} /* results, 1 to 64 */\n#endif\n"
         f"#ifndef {upper}_MARGIN\n#define {upper}_MARGIN {rule.margin}\n#endif\n"
         f"#ifndef {upper}_HOLD\n#define {upper}_HOLD {rule.hold} /* results, at least 0 */\n#endif\n"
         f"#ifndef {upper}_IS_BACKGROUND\n#define {upper}_IS_BACKGROUND(label) ({background(rule)})\n#endif\n\n"
         f"struct {name}_decider {{ /* all zero is its start */\n"
         f"    {ctype} scores[{upper}_SMOOTHING][{labels}];\n"
-        "    int32_t next, count, hold;\n};\n\n"
+        "    int32_t next, count, hold, held;\n};\n\n"
         "/* Take one result. Returns the label's number, or -1 where there is nothing to say. */\n"
         f"int32_t {name}_decide(struct {name}_decider *d, const {ctype} scores[{labels}]);\n"
     )
@@ -50,9 +50,9 @@ def definition(name: str, scores: Tensor) -> str:
         f"int32_t {name}_decide(struct {name}_decider *d, const {ctype} scores[{labels}])\n{{\n"
         "    int32_t label;\n"
         "    if (d == 0 || scores == 0) {\n        return -1;\n    }\n"
-        f"    label = sg_decide(&{name}_decision, ({ctype} *)d->scores, &d->next, &d->count, &d->hold, scores);\n"
+        f"    label = sg_decide(&{name}_decision, ({ctype} *)d->scores, &d->next, &d->count, &d->hold, &d->held,\n        scores);\n"
         f"    if (label < 0 || {upper}_IS_BACKGROUND(label)) {{\n        return -1;\n    }}\n"
-        f"    d->hold = {upper}_HOLD;\n"
+        f"    d->hold = {upper}_HOLD;\n    d->held = label + 1;\n"
         "    return label;\n}\n"
     )
 
