@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sandgrain.compiler.emit.part import Part
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.compiler.emit.part import Check, Part, numbers, put_all
 from sandgrain.compiler.emit.unit import Unit
-from sandgrain.graph.decisions import Rule
+from sandgrain.graph.decisions import Rule, decide
 from sandgrain.graph.ir import Tensor
+
+MOST = 1200  # scores that a check is about
 
 
 def background(rule: Rule) -> str:
@@ -75,3 +80,29 @@ class Decide(Part):
     def facts(self) -> Mapping[str, Any]:
         entry = self.unit.entry("decide")
         return {"state_bytes": entry.state_bytes if entry else 0, "rule": asdict(self.unit.options.rule)}
+
+    def checks(self, memory: str, rng: np.random.Generator) -> Iterator[Check]:
+        """The macros, and the decisions over scores in which one label after another leads, by less or by more."""
+        upper, name, rule, labels = self.unit.upper, self.unit.name, self.unit.options.rule, self.scores.size
+        words = [f"{upper}_SMOOTHING", f"{upper}_MARGIN", f"{upper}_HOLD"]
+        yield Check(", ".join(words), put_all("int32_t", words), np.array([rule.smoothing, rule.margin, rule.hold], np.int32))
+        ctype, scores = self.scores.dtype.c_type, _scores(self.scores, rule, rng)
+        loop = (
+            f"scores[i % LABELS] = ({ctype})number;\n        if (i % LABELS + 1u == LABELS) {{\n"
+            f"            const int32_t label = {name}_decide(&decider, scores);\n            sg_put(&label, 4);\n        }}"
+        ).replace("LABELS", f"{labels}u")
+        state = f"    static struct {name}_decider zero, decider;\n    static {ctype} scores[{labels}];\n    decider = zero;\n"
+        yield Check(f"{name}_decide", state + numbers("int32_t", scores, loop), decide(scores, rule).astype(np.int32))
+        nulls = [f"{name}_decide(0, (const {ctype} *)(void *)apart_output_0.bytes)"]
+        yield Check(f"{name}_decide of a null pointer", put_all("int32_t", nulls), np.array([-1], np.int32))
+
+
+def _scores(scores: Tensor, rule: Rule, rng: np.random.Generator) -> Array:
+    """[results, labels], of the output's dtype."""
+    low, high = scores.dtype.low, scores.dtype.high
+    runs: list[Array] = []
+    while sum(map(len, runs)) < max(MOST // scores.size, rule.smoothing + 8):
+        rows = rng.integers(low, high - rule.margin // 2, (int(rng.integers(1, 2 * rule.smoothing + 2)), scores.size))
+        rows[:, rng.integers(scores.size)] = np.clip(rows.max(axis=1) + rng.integers(0, 2 * rule.margin + 2), low, high)
+        runs.append(rows)
+    return np.concatenate(runs).astype(scores.dtype.numpy)
