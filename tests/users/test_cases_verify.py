@@ -17,6 +17,7 @@ import pytest
 
 import sandgrain as api
 from sandgrain.base.errors import RunError, UsageError
+from sandgrain.bundle.store import load_bundle
 from sandgrain.bundle.verdict import Verdict
 from tests.conftest import ROOT
 from tests.support.command import environment, sandgrain
@@ -126,7 +127,6 @@ def test_28_a_switch_over_the_samples_of_an_earlier_run_fails(bundle: Path) -> N
 def cheat(bundle: Path, seed: int) -> None:
     """A NAME_run that tells samples apart by a sum and gives the outputs that they have."""
     from sandgrain.bundle.fresh import fresh
-    from sandgrain.bundle.store import load_bundle
     from sandgrain.graph import interpret
 
     compiled = load_bundle(bundle).compiled
@@ -169,13 +169,13 @@ def test_28_the_samples_move_every_layer() -> None:
 
 
 def test_28_every_layer_is_compared_not_only_the_last(bundle: Path) -> None:
-    """An output that is right does not hide a layer that is wrong: the last layer gives one class for everything."""
-    path = bundle / "digits.c"
-    text = path.read_text()
-    path.write_text(
-        text.replace("    digits_layer_2(arena);\n", "    digits_layer_2(arena);\n    arena[DIGITS_ARENA_BYTES - 1] ^= 0;\n", 1)
-    )
-    assert api.verify(bundle, limit=3, on="host", edited=True).layers >= 5
+    """A byte is wrong when a layer is done, and right again before the next one reads it: the output does not show it."""
+    (place,) = (y.reads[0][1] for y in load_bundle(bundle).compiled.source.layers if y.index == 2)
+    flip = f"    arena[{place}] ^= 1u;\n"
+    replaced(bundle / "digits.c", "    SG_TRACE(2);\n", f"{flip}    SG_TRACE(2);\n{flip}")
+    verdict = api.verify(bundle, limit=3, on="host", edited=True)
+    assert not verdict.identical and verdict.difference is not None
+    assert (verdict.difference.layer, verdict.difference.element) == (2, 0)
 
 
 # --- 28: helpers, labels, status codes ------------------------------------------------------------------------------------------
