@@ -11,10 +11,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import costs
 import jobs
 from bars import BARS, Check
 
 import sandgrain
+from sandgrain.compiler import passes
+from sandgrain.device import targets
+from sandgrain.formats import text
 
 RUNS = 5  # of a command; the fastest counts, as other work on the machine only slows
 MODEL, CORE, GOAL = "kws_ref_model", "cortex-m4", "balanced"
@@ -23,13 +27,24 @@ IMPORT = "import time, numpy\nstart = time.perf_counter()\nimport sandgrain\npri
 
 
 def measure() -> list[Check]:
-    """The four figures; about a minute and a half on two cores."""
+    """All figures; about a minute and a half on two cores."""
     compiled = jobs.compile_seconds([MODEL], [GOAL], CORE)[MODEL, GOAL]
     return [
         Check("seconds of sandgrain --help", help_seconds(), None),
         Check("seconds of import sandgrain, numpy's left out", import_seconds(), BARS["felt"]["import_seconds"]["bar"]),
         Check(f"{MODEL} seconds to compile, nothing measured before", compiled, None),
         Check(f"{MODEL} emulated instructions per second in verify", verify_rate(), None, at_least=True),
+        *cost_rates(),
+    ]
+
+
+def cost_rates() -> list[Check]:
+    """Calls per second of the cost function: what a search over models waits for."""
+    graph = passes.optimize(text.read_any(jobs.model_path(MODEL).read_bytes(), MODEL))
+    known, new = costs.rates(graph, targets.load(CORE))
+    return [
+        Check(f"{MODEL} calls per second of costs.cost, known graph", known, None, at_least=True),
+        Check(f"{MODEL} calls per second of costs.cost, new weights", new, None, at_least=True),
     ]
 
 

@@ -10,21 +10,15 @@ Search and compression ask this often, so it is a cached function. Three answers
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
-from sandgrain.base import cache, files
 from sandgrain.base.scratch import scratch
+from sandgrain.bundle import measured
 from sandgrain.bundle.measure import (
     Build,
     Linked,
-    Spread,
     planned,
     profiles,
     read_linked,
@@ -33,8 +27,8 @@ from sandgrain.bundle.measure import (
     with_spread,
     with_trace,
 )
+from sandgrain.bundle.measured import Frame, Part, Program, Step
 from sandgrain.bundle.report import Report
-from sandgrain.compiler.emit import bundle
 from sandgrain.compiler.emit.layers import Layer
 from sandgrain.compiler.emit.model import Options
 from sandgrain.compiler.pipeline import outlined
@@ -45,7 +39,6 @@ from sandgrain.device.run.trace import Trace
 from sandgrain.device.targets import Board, load
 from sandgrain.device.toolchain import DEFAULT, Toolchain
 from sandgrain.graph.ir import Graph
-from sandgrain.kernels.base import Call, Fields
 
 NAME = "cost"  # prefix of the C that is measured
 CALL = 8  # bytes: the call of a layer from NAME_run, with its argument
@@ -97,77 +90,51 @@ def _cost(build: Build) -> Costs:
     report, board = planned(build), build.board
     if not board.core.runs_firmware:
         return Costs(report, True)
-    keys = _layer_keys(build)
-    form, frame = _form_key(build, keys), _frame_key(build)
-    program = _load(form, Program)
-    error = 0
-    if program is None:
-        program = _composed(build, keys, frame)
+    keys = measured.layer_keys(build)
+    known, error = _known(build, keys), 0
+    if known is None:
+        known = _composed(build, keys)
         error = SLACK * len(keys)
-    if program is None:
-        program, error = _measured(replace(build, compiled=build.compiled.written()), keys, frame), 0
-        _keep(form, program)
-    linked = Linked(program.flash, program.static, program.stack)
+    if known is None:
+        known, error = _measured(build, keys), 0
+    linked = Linked(known.flash, known.static, known.stack)
     report = with_linked(report, linked, build.toolchain)
-    if program.layers:
-        layers = {k: Cost(i, c) for k, (i, c) in zip(keys, program.layers, strict=True)}
-        trace = Trace([], layers, Cost(program.instructions, program.cycles), {}, program.painted)
+    if known.layers:
+        layers = {k: Cost(step.instructions, step.cycles) for k, step in zip(keys, known.layers, strict=True)}
+        trace = Trace([], layers, Cost(known.instructions, known.cycles), {}, known.painted)
         report = with_trace(report, trace, board)
-        report = with_spread(report, {int(k): (v[0], v[1], v[2]) for k, v in program.spread.items()}, program.samples)
+        report = with_spread(report, known.spread, known.samples)
     return Costs(report, report.ram_bytes <= board.ram_bytes and report.flash_bytes <= board.flash_bytes, error)
 
 
-# --- what is kept ------------------------------------------------------------------------------------------------------
+def program(build: Build) -> Program:
+    """What a program of the build's form costs, measured as a whole, now or before. `build`: outlined, its C called NAME.
+
+    Raises UnsupportedError, ToolchainError or RunError.
+    """
+    keys = measured.layer_keys(build)
+    return _known(build, keys) or _measured(build, keys)
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A measured program, its weights left out. `layers`: (instructions, cycles) of each; empty where the core cannot be emulated."""
-
-    flash: int
-    static: int
-    stack: int
-    instructions: int  # between the layers
-    cycles: float
-    painted: int | None  # bytes of stack that one inference used
-    layers: tuple[tuple[int, float], ...]
-    spread: Mapping[str, Spread] = field(default_factory=dict)  # by layer, as `measure.spread` gives it
-    samples: int = 1
+# --- put together, or measured ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A measured layer. `flash`: bytes of its function and its parameters; `common`: name -> bytes of what other layers may use too."""
-
-    flash: int
-    common: Mapping[str, int]
-    stack: int
-    instructions: int
-    cycles: float
+def _known(build: Build, keys: Mapping[int, str]) -> Program | None:
+    """The program as it was measured before, as a whole."""
+    found = measured.load(measured.program_key(build, keys.values()), Program)
+    return found if found is not None and len(found.layers) in (0, len(keys)) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What a program of `layers` layers has around them, by its inputs and outputs."""
-
-    layers: int
-    flash: int
-    static: int
-    stack: int
-    instructions: int
-    cycles: float
-
-
-def _composed(build: Build, keys: Mapping[int, str], frame_key: str) -> Program | None:
+def _composed(build: Build, keys: Mapping[int, str]) -> Program | None:
     """The program put together from layers and a frame that were measured; None where one of them is new."""
-    frame = _load(frame_key, Frame)
-    parts = [_load(key, Part) for key in keys.values()]
+    frame = measured.load(measured.frame_key(build), Frame)
+    parts = [measured.load(key, Part) for key in keys.values()]
     if frame is None or any(part is None for part in parts):
         return None
     there = [part for part in parts if part is not None]
     flash = _flash_of(there) + frame.flash + CALL * (len(there) - frame.layers) + build.compiled.source.weight_bytes
     stack = frame.stack + max((part.stack for part in there), default=0)
-    layers = tuple((part.instructions, part.cycles) for part in there)
+    layers = tuple(Step(part.instructions, part.cycles, part.code) for part in there)
     return Program(flash, frame.static, stack, frame.instructions, frame.cycles, None, layers)
 
 
@@ -178,8 +145,14 @@ def _flash_of(parts: list[Part]) -> int:
     return sum(part.flash for part in parts) + sum(common.values())
 
 
-def _measured(build: Build, keys: Mapping[int, str], frame_key: str) -> Program:
-    """Build and run the program on a board with plenty of memory, and keep what its layers cost."""
+def _measured(build: Build, keys: Mapping[int, str]) -> Program:
+    """Build and run the program on a board with plenty of memory; what it and its layers cost is kept."""
+    found = _measure(replace(build, compiled=build.compiled.written()), keys)
+    measured.keep(measured.program_key(build, keys.values()), found)
+    return found
+
+
+def _measure(build: Build, keys: Mapping[int, str]) -> Program:
     board = load(build.board.core.name)
     ample = build.on(board).roomy if board.core.emulator == "unicorn" else build.on(board)
     report, graph = planned(ample), build.compiled.graph
@@ -197,17 +170,33 @@ def _measured(build: Build, keys: Mapping[int, str], frame_key: str) -> Program:
     for layer in build.compiled.source.layers:
         function = functions[layer.index]
         counted = trace.layers[layer.index]
-        flash = function.size + _parameters(image, layer)
         common = _common(image, layer, below[function.name])
-        parts[layer.index] = Part(flash, common, below[function.name].stack, counted.instructions, counted.cycles)
-        _keep(keys[layer.index], parts[layer.index])
+        parts[layer.index] = Part(
+            code=function.size,
+            parameters=_parameters(image, layer),
+            common=common,
+            stack=below[function.name].stack,
+            instructions=counted.instructions,
+            cycles=counted.cycles,
+        )
+        measured.keep(keys[layer.index], parts[layer.index])
     around = linked.flash - _flash_of(list(parts.values())) - build.compiled.source.weight_bytes
     deepest = max((part.stack for part in parts.values()), default=0)
     between = trace.overhead
-    _keep(frame_key, Frame(len(parts), around, linked.static, linked.stack - deepest, between.instructions, between.cycles))
-    layers = tuple((trace.layers[k].instructions, trace.layers[k].cycles) for k in keys)
-    return Program(linked.flash, linked.static, linked.stack, between.instructions, between.cycles, trace.stack_bytes, layers,
-                   {str(k): v for k, v in spread(traces).items()}, len(traces))  # fmt: skip
+    frame = Frame(len(parts), around, linked.static, linked.stack - deepest, between.instructions, between.cycles)
+    measured.keep(measured.frame_key(build), frame)
+    steps = tuple(Step(part.instructions, part.cycles, part.code) for part in (parts[k] for k in keys))
+    return Program(
+        flash=linked.flash,
+        static=linked.static,
+        stack=linked.stack,
+        instructions=between.instructions,
+        cycles=between.cycles,
+        painted=trace.stack_bytes,
+        layers=steps,
+        spread=spread(traces),
+        samples=len(traces),
+    )
 
 
 def _parameters(image: Image, layer: Layer) -> int:
@@ -218,98 +207,6 @@ def _parameters(image: Image, layer: Layer) -> int:
 
 def _common(image: Image, layer: Layer, below: Reach) -> dict[str, int]:
     """Functions below a layer, and its kernels' own tables."""
-    text = _texts(layer.sources)
+    text = measured.texts(layer.sources)
     tables = {d.name: d.size for d in image.data if not d.name.startswith(f"{NAME}_") and f" {d.name}[" in text}
     return {**below.below, **tables}
-
-
-# --- what a figure depends on ------------------------------------------------------------------------------------------
-
-
-VERSION = 2  # of what is measured: 1 looked at a single inference of each layer
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr((VERSION, *parts)).encode()).hexdigest()
-
-
-def _layer_keys(build: Build) -> dict[int, str]:
-    """Layer -> what decides its cost: kernel text, shapes, numbers that are not in tables, core, toolchain, shared or not."""
-    source, keys = build.compiled.source, {}
-    for layer in source.layers:
-        chosen = source.plan.selected[layer.index]
-        assert chosen is not None
-        calls = [shape_of(call) for call in chosen.lowered.calls]
-        keys[layer.index] = _digest(
-            "layer", _texts_digest(layer.sources), layer.kernel, layer.shared, calls, build.board.core.name, build.toolchain
-        )
-    return keys
-
-
-def _frame_key(build: Build) -> str:
-    graph = build.compiled.graph
-    ends = [(graph.tensors[i].dtype, graph.tensors[i].shape) for i in (*graph.inputs, *graph.outputs)]
-    return _digest("frame", ends, len(graph.inputs), graph.labels, build.compiled.stride, build.board.core.name, build.toolchain)
-
-
-def _form_key(build: Build, keys: Mapping[int, str]) -> str:
-    """What decides the program's size: its layers' C, where inputs and outputs lie, sizes of tables; not what is in the tables."""
-    source, plan = build.compiled.source, build.compiled.source.plan
-    graph = plan.graph
-    places = [plan.offsets.get(i) for i in (*graph.inputs, *graph.outputs)]
-    texts = [(layer.text, layer.weight_bytes) for layer in source.layers]
-    return _digest("program", list(keys.values()), texts, places, plan.arena_bytes, plan.stream, _frame_key(build))
-
-
-@functools.cache
-def _texts(sources: tuple[str, ...]) -> str:
-    """The kernels' C that a layer includes."""
-    return "".join(f"{name}{text}" for name, text in bundle.texts_of(sources).items())
-
-
-@functools.cache
-def _texts_digest(sources: tuple[str, ...]) -> str:
-    return _digest(_texts(sources))
-
-
-def shape_of(call: Call) -> str:
-    """A call's parameters without the contents of its tables."""
-    return f"{call.source}{_sizes_of(call.fields)}"
-
-
-def _sizes_of(fields: Fields) -> dict[str, object]:
-    return {
-        k: (v.shape, v.dtype.name) if hasattr(v, "dtype") else _sizes_of(v) if isinstance(v, dict) else v
-        for k, v in fields.items()
-    }
-
-
-def _folder() -> Path:
-    return cache.folder() / "costs"
-
-
-def _load(key: str, kind: type[Any]) -> Any:
-    """What was kept under `key`, or None."""
-    found = _FOUND.get(key)
-    if found is None:
-        try:
-            stored = json.loads((_folder() / f"{key}.json").read_text("ascii"))
-            if "layers" in stored and isinstance(stored["layers"], list):
-                stored["layers"] = tuple((int(i), float(c)) for i, c in stored["layers"])
-            found = _FOUND[key] = kind(**stored)
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
-    return found if isinstance(found, kind) else None
-
-
-_FOUND: dict[str, Program | Part | Frame] = {}
-
-
-def _keep(key: str, value: Program | Part | Frame) -> None:
-    """Keep a measurement, whole or not at all; a cache that cannot be written is no error."""
-    _FOUND[key] = value
-    try:
-        with files.atomic(_folder() / f"{key}.json") as file:
-            file.write(json.dumps(asdict(value)).encode())
-    except OSError:
-        return

@@ -1,29 +1,24 @@
 """Kernels chosen by measuring them: the candidates of every layer run on the emulated core, and the figures decide.
 
-A few firmwares are built, each with one candidate for every layer, and one inference of each is profiled. What a layer
-costs depends on its kernel, shape, core and compiler, hardly on its data, so the figures are kept in a cache by those.
+A few firmwares are built, each with one candidate for every layer, and a few inferences of each are profiled. What a layer costs depends
+hardly on its weights, so programs of the same form are measured once (`costs.program`). Layers that were measured in other programs
+do not count here: inlining differs a little between programs, and the choice must not depend on what this computer compiled before.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from sandgrain.base import cache, files
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
 from sandgrain.base.scratch import scratch
-from sandgrain.bundle.costs import shape_of
-from sandgrain.bundle.measure import Build, profiles
-from sandgrain.compiler.emit import bundle
+from sandgrain.bundle import costs
+from sandgrain.bundle.measure import Build
 from sandgrain.compiler.emit.model import Options, Source
-from sandgrain.compiler.pipeline import emit
+from sandgrain.compiler.pipeline import outlined
 from sandgrain.compiler.plan import Choice, candidates
-from sandgrain.device.cost import Image
-from sandgrain.device.run import emulator_missing, open_emulator
+from sandgrain.device.run import emulator_missing
 from sandgrain.device.run.elf import sections
 from sandgrain.device.targets import Board, load
 from sandgrain.device.toolchain import Toolchain
@@ -139,6 +134,7 @@ def _smallest(graph: Graph, board: Board, toolchain: Toolchain, progress: Progre
         if key not in sizes:
             progress(MEASURING, len(sizes), max(len(sizes), len(ranks) + len(swaps)))
             build = _build(graph, board, toolchain, Choice(kernels, _all(graph)))
+            build = replace(build, compiled=build.compiled.written())
             with scratch() as work:
                 sizes[key] = sum(sections(build.link(work / "firmware.elf")).values())
         return sizes[key]
@@ -155,62 +151,15 @@ def _smallest(graph: Graph, board: Board, toolchain: Toolchain, progress: Progre
 
 
 def _build(graph: Graph, board: Board, toolchain: Toolchain, choice: Choice) -> Build:
-    return Build(emit(graph, graph, board, Options("tuned"), choice), board, toolchain)
+    return Build(outlined(graph, board, Options(costs.NAME), choice), board, toolchain)
 
 
 def _figures(build: Build) -> dict[int, Figures]:
-    """First output tensor -> figures of its layer, from the cache where all of them are there."""
-    source = build.compiled.source
-    keys = _keys(build)
-    known = {tensor: _cached(key) for tensor, key in keys.items()}
-    found = {tensor: f for tensor, f in known.items() if f is not None}
-    if len(found) == len(keys):
-        return found
-    with scratch() as work:
-        elf = build.link(work / "firmware.elf")
-        traces = profiles(open_emulator(elf, build.board), source.plan.graph)
-        sizes = {index: f.size for index, f in Image(elf).layers().items()}
-    measured = {}
-    for layer in source.layers:
-        tensor = source.plan.graph.nodes[layer.index].outputs[0]
-        counts = [trace.layers[layer.index].instructions for trace in traces]
-        measured[tensor] = Figures(round(sum(counts) / len(counts)), sizes[layer.index])
-        _remember(keys[tensor], measured[tensor])
-    return measured
-
-
-def _keys(build: Build) -> dict[int, str]:
-    """First output tensor -> what decides its layer's cost: kernel text, shape, core, compiler, shared or not."""
-    source, toolchain = build.compiled.source, build.toolchain
-    texts = "".join(f"{name}{text}" for name, text in bundle.kernel_files(source).items())
-    base = hashlib.sha256(f"{texts}{build.board.core.name}{toolchain.compiler}{toolchain.opt}".encode()).hexdigest()
-    keys = {}
-    for layer in source.layers:
-        node = source.plan.graph.nodes[layer.index]
-        chosen = source.plan.selected[layer.index]
-        assert chosen is not None
-        calls = [shape_of(call) for call in chosen.lowered.calls]
-        keys[node.outputs[0]] = hashlib.sha256(f"{base}{chosen.kernel.name}{layer.shared}{calls}".encode()).hexdigest()
-    return keys
-
-
-def _folder() -> Path:
-    return cache.folder() / "measured"
-
-
-def _cached(key: str) -> Figures | None:
-    try:
-        stored: Mapping[str, object] = json.loads((_folder() / f"{key}.json").read_text("ascii"))
-        instructions, code = stored["instructions"], stored["code"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return Figures(instructions, code) if isinstance(instructions, int) and isinstance(code, int) else None
-
-
-def _remember(key: str, figures: Figures) -> None:
-    """Store a measurement whole or not at all; a cache that cannot be written is no error."""
-    try:
-        with files.atomic(_folder() / f"{key}.json") as file:
-            file.write(json.dumps({"instructions": figures.instructions, "code": figures.code}).encode())
-    except OSError:
-        return
+    """First output tensor -> figures of its layer, measured now or before in a program of this form."""
+    source, program = build.compiled.source, costs.program(build)
+    nodes = source.plan.graph.nodes
+    found = {}
+    for layer, step in zip(source.layers, program.layers, strict=True):
+        mean = program.spread[layer.index][1] if layer.index in program.spread else step.instructions
+        found[nodes[layer.index].outputs[0]] = Figures(round(mean), step.code)
+    return found

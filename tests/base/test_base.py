@@ -10,7 +10,7 @@ import pytest
 
 from sandgrain.base import cache, files, text
 from sandgrain.base.errors import UsageError
-from sandgrain.bundle import tune
+from sandgrain.bundle import measured
 from sandgrain.device.toolchain import process
 from tests.conftest import ROOT
 
@@ -87,7 +87,7 @@ def test_every_cache_lies_in_the_folder_that_the_system_names(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv(variable, str(tmp_path / "cache"))
     assert cache.folder() == tmp_path / "cache" / "sandgrain"
-    assert tune._folder().is_relative_to(tmp_path / "cache")  # measurements went to ~/.cache on Windows
+    assert measured._folder().is_relative_to(tmp_path / "cache")  # measurements went to ~/.cache on Windows
     assert process.environment()["ZIG_GLOBAL_CACHE_DIR"] == str(cache.folder() / "zig")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sandgrain.bundle import costs, measure
+from sandgrain.bundle import costs, measure, measured
 from sandgrain.bundle.measure import Build
 from sandgrain.compiler import passes, pipeline, select
 from sandgrain.compiler.emit import ctext
@@ -31,16 +31,16 @@ BOARD = targets.load("nucleo-l4r5zi")
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A cache of its own: the measurements of other runs do not count."""
-    monkeypatch.setattr(costs, "_folder", lambda: tmp_path)
-    costs._FOUND.clear()
+    monkeypatch.setattr(measured, "_folder", lambda: tmp_path)
+    measured._FOUND.clear()
     costs._MEMO.clear()
     yield
-    costs._FOUND.clear()
+    measured._FOUND.clear()
 
 
 def forget() -> None:
     """As in another process: only what lies on disk is known."""
-    costs._FOUND.clear()
+    measured._FOUND.clear()
     costs._MEMO.clear()
 
 

@@ -29,7 +29,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
         return importlib.import_module(name)
 
     yield load
-    for name in ("bars", "felt", "jobs", "page", "peers", "results", "run", "torch_models", "torch_peers"):
+    for name in ("bars", "costs", "felt", "jobs", "page", "peers", "results", "run", "torch_models", "torch_peers"):
         sys.modules.pop(name, None)
 
 

@@ -10,9 +10,10 @@ from sandgrain.base.errors import UsageError
 from sandgrain.device.run import qemu
 from sandgrain.device.run.trace import Slot, Trace
 from sandgrain.device.run.unicorn_core import Emulator as UnicornEmulator
+from sandgrain.device.run.unicorn_core import version as unicorn_version
 from sandgrain.device.targets import Board
 
-__all__ = ["Emulator", "emulator_missing", "open_emulator"]
+__all__ = ["Emulator", "emulator_missing", "emulator_version", "open_emulator"]
 
 
 class Emulator(Protocol):
@@ -43,6 +44,11 @@ def emulator_missing(board: Board) -> str | None:
     if board.core.emulator == "qemu" and not qemu.available():
         return "QEMU is not installed (Debian: apt install qemu-system-arm)"
     return None
+
+
+def emulator_version(board: Board) -> str:
+    """The version of the emulator that runs the board's core, "" where there is none."""
+    return qemu.version() if board.core.emulator == "qemu" else unicorn_version() if board.core.emulator == "unicorn" else ""
 
 
 def open_emulator(elf: Path, board: Board) -> Emulator:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sandgrain.base import files
 from sandgrain.base.cache import folder as cache_folder
+from sandgrain.base.cache import is_private
 from sandgrain.base.errors import RunError
+from sandgrain.base.reading import read_small
+from sandgrain.base.scratch import folder as temporary_folder
 from sandgrain.device.cost import Edge, Image
 from sandgrain.device.cost.cycles import OVERHEAD
 from sandgrain.device.toolchain import build_shared
 
 _HERE = Path(__file__).parent
+MAX_LIBRARY = 1 << 24  # bytes: it takes some 20,000
 _BLOCKS, _EDGES = 1 << 15, 1 << 17  # far more than the largest model has; both powers of two
 _RANGE = np.dtype([("start", "<u4"), ("end", "<u4"), ("layer", "<i4")])
 EDGE = np.dtype(
@@ -44,13 +48,37 @@ class _State(ctypes.Structure):
 def native(name: str) -> Path:
     """`name`.c of this folder, compiled for this computer as a shared library; kept in the cache."""
     source = _HERE / f"{name}.c"
-    digest = hashlib.sha256(source.read_bytes() + (_HERE / "count.c").read_bytes()).hexdigest()[:16]
-    built = cache_folder() / f"{name}-{digest}{'.dll' if os.name == 'nt' else '.so'}"
-    if not built.exists():
-        with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
-            # Built aside and moved, so that two processes never load half a file.
-            build_shared([source], Path(folder) / f"{name}.so").replace(built)
-    return built
+    digest = _sha256(source.read_bytes() + (_HERE / "count.c").read_bytes())[:16]
+    suffix = ".dll" if os.name == "nt" else ".so"
+    kept = cache_folder() / f"{name}-{digest}{suffix}"
+    if _is_whole(kept):
+        return kept
+    built = build_shared([source], temporary_folder() / f"{name}{suffix}")
+    try:  # written aside and moved, so that two processes never load half a file
+        for path, data in ((kept, built.read_bytes()), (_seal(kept), _sha256(built.read_bytes()).encode())):
+            with files.atomic(path) as file:
+                file.write(data)
+    except OSError:  # the disk of the cache is full, say: the library serves this process alone
+        return built
+    return kept
+
+
+def _is_whole(library: Path) -> bool:
+    """Whether the library in the cache is what was built, and nobody else can have put it there."""
+    try:
+        private = is_private(library) and is_private(_seal(library))
+        return private and read_small(_seal(library), 64).decode() == _sha256(read_small(library, MAX_LIBRARY))
+    except (OSError, ValueError):
+        return False
+
+
+def _seal(library: Path) -> Path:
+    """Where the digest of a library lies."""
+    return library.with_name(f"{library.name}.sha256")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 @cache

@@ -13,6 +13,7 @@ import struct
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from sandgrain.device.run.counter import EDGE, edges_of, native, ranges
 from sandgrain.device.run.gdb import Gdb
 from sandgrain.device.run.trace import Slot, Trace
 from sandgrain.device.targets import Board
+from sandgrain.device.toolchain.process import first_line
 
 __all__ = ["QemuEmulator", "available"]
 
@@ -38,6 +40,12 @@ Sample = Sequence[bytes | np.ndarray[Any, Any]]
 def available() -> bool:
     """Whether QEMU for Arm is installed."""
     return shutil.which(_BINARY) is not None
+
+
+@cache
+def version() -> str:
+    """What QEMU says of itself."""
+    return first_line([_BINARY, "--version"])
 
 
 class QemuEmulator:

@@ -26,7 +26,7 @@ from sandgrain.device.run.counter import Counter
 from sandgrain.device.run.trace import Slot, Trace
 from sandgrain.device.targets import Board
 
-__all__ = ["Emulator"]
+__all__ = ["Emulator", "version"]
 
 _PAGE = 0x1000
 _RETURN = 0x9F0F0F00  # sg_infer "returns" here, where no board has memory (and where Armv7-M may execute): the run stops
@@ -35,6 +35,11 @@ _PAINT, _GUARD = 0xA5, 64  # fill byte of the unused stack; bytes at its far end
 _BOOT_SECONDS = 10
 
 Sample = Sequence[bytes | np.ndarray[Any, Any]]
+
+
+def version() -> str:
+    """Unicorn's version."""
+    return str(uc.__version__)
 
 
 class Emulator:

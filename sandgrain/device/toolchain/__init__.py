@@ -16,6 +16,18 @@ from sandgrain.device.toolchain.build import (
     build_firmware,
     build_object,
     build_shared,
+    compiler_version,
+    startup_digest,
 )
 
-__all__ = ["DEFAULT", "Extras", "Toolchain", "available_compilers", "build_firmware", "build_object", "build_shared"]
+__all__ = [
+    "DEFAULT",
+    "Extras",
+    "Toolchain",
+    "available_compilers",
+    "build_firmware",
+    "build_object",
+    "build_shared",
+    "compiler_version",
+    "startup_digest",
+]

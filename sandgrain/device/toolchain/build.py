@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 from sandgrain.base.errors import ToolchainError, UsageError
 from sandgrain.base.scratch import scratch
-from sandgrain.device.targets import Board
+from sandgrain.device.targets import Board, Core
 from sandgrain.device.toolchain import gcc, zig
 from sandgrain.device.toolchain.process import compile_in
 
@@ -68,8 +70,8 @@ NO_EXTRAS = Extras()
 def _find_compilers() -> dict[str, ModuleType]:
     """Every module beside this one that names a compiler (NAME), the default first.
 
-    Such a module has `available(core)`, `command(core)`, `flags(core)`, `host_command()`, NO_LOOP_CALLS, LINK and LIBS, and reads what
-    it needs of a core from the table [compiler.NAME] of the core's TOML.
+    Such a module has `available(core)`, `command(core)`, `flags(core)`, `version(core)`, `host_command()`, NO_LOOP_CALLS, LINK and
+    LIBS, and reads what it needs of a core from the table [compiler.NAME] of the core's TOML.
     """
     names = (
         info.name for info in pkgutil.iter_modules(sys.modules["sandgrain.device.toolchain"].__path__) if info.name != "build"
@@ -85,6 +87,19 @@ COMPILERS: Mapping[str, ModuleType] = _find_compilers()
 def available_compilers(board: Board | None = None) -> tuple[str, ...]:
     """The compilers that are installed and can build for `board` (for any board when it is None), default first."""
     return tuple(name for name, compiler in COMPILERS.items() if compiler.available(None if board is None else board.core))
+
+
+@cache
+def compiler_version(name: str, core: Core) -> str:
+    """What the compiler of that name calls its version; "" where it does not say. Raises KeyError for a name that there is not."""
+    return str(COMPILERS[name].version(core))
+
+
+@cache
+def startup_digest() -> str:
+    """A hash of the C that every firmware has beside the generated bundle."""
+    texts = [path.name.encode() + path.read_bytes() for path in sorted(FIRMWARE.iterdir()) if path.is_file()]
+    return hashlib.sha256(b"".join(texts)).hexdigest()
 
 
 def build_firmware(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from sandgrain.device.targets import Core
+from sandgrain.device.toolchain.process import first_line
 
 NAME = "gcc"  # a core's TOML says in [compiler.gcc]: prefix of the command, and flags that select the core
 NO_LOOP_CALLS = ("-fno-tree-loop-distribute-patterns",)  # a memset loop must not become a call of memset
@@ -25,6 +26,11 @@ def command(core: Core) -> list[str]:
 
 def flags(core: Core) -> list[str]:
     return ["-fno-common"]
+
+
+def version(core: Core) -> str:
+    """What the compiler says of itself, the distribution's revision included."""
+    return first_line([*command(core)[:1], "--version"])
 
 
 def host_command() -> list[str]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from sandgrain.device.targets import Core
+from sandgrain.device.toolchain.process import first_line
 
 NAME = "zig"  # a core's TOML says in [compiler.zig]: target (-target) and cpu (-mcpu)
 # Zig instruments C with UBSan traps unless told otherwise.
@@ -39,6 +40,11 @@ def command(core: Core) -> list[str]:
 
 def flags(core: Core) -> list[str]:
     return list(_PLAIN)
+
+
+def version(core: Core) -> str:
+    """Zig's own version, which fixes that of its clang."""
+    return first_line([str(binary()), "version"])
 
 
 def host_command() -> list[str]:
