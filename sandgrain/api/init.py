@@ -34,4 +34,8 @@ def init(
 
     targets.load(board)
     place = Path(out)
-    return project_file.write(Path(data), place / "sandgrain.toml" if place.is_dir() else place, board=board, force=force)
+    file = place / "sandgrain.toml" if place.is_dir() else place
+    if targets.is_path(board):  # of a board's own file: the project names it from its own folder
+        board = Path(os.path.relpath(board, file.parent)).as_posix()
+        board = board if "/" in board else f"./{board}"
+    return project_file.write(Path(data), file, board=board, force=force)

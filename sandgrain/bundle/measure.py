@@ -103,15 +103,15 @@ def measure(build: Build, *, run: bool) -> Report:
     """The report of a build. `run`: build the firmware, read its sizes, and run it with random inputs."""
     board, report = build.board, planned(build)
     if not board.core.runs_firmware:
-        return replace(report, notes=("the host has no firmware: sizes are planned, nothing is emulated",))
+        return replace(report, notes=(*report.notes, "the host has no firmware: sizes are planned, nothing is emulated"))
     if not run:
-        return replace(report, notes=("not measured: flash and RAM leave out code and stack",))
+        return replace(report, notes=(*report.notes, "not measured: flash and RAM leave out code and stack"))
     with scratch() as work:
         elf = build.link(work / "firmware.elf")
         report = _linked(report, elf, build)
         missing = emulator_missing(board)
         if missing:
-            return replace(report, notes=(f"not run: {missing}",))
+            return replace(report, notes=(*report.notes, f"not run: {missing}"))
         traces = profiles(open_emulator(elf, board), build.compiled.graph)
         return with_spread(with_trace(report, traces[0], board), spread(traces), len(traces))
 
@@ -220,6 +220,7 @@ def planned(build: Build) -> Report:
         latency_ms=None,
         energy_uj=None,
         layers=layers,
+        notes=(board.system_note,) if board.system_note else (),
         sources={"arena_bytes": "planned", "weight_bytes": "planned", "macs": "planned"},
         stream_bytes=source.stream_bytes,
         window_bytes=sum(plan.graph.tensors[i].nbytes for i in callers(plan.graph)) if streams else 0,

@@ -16,10 +16,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from sandgrain.base import files
 from sandgrain.base.errors import UsageError
+from sandgrain.base.text import size
 from sandgrain.device.targets import own, unknown
 
-__all__ = ["Board", "Core", "WaitStates", "aliases", "boards", "cores", "cycle_classes", "is_path", "load", "load_core"]
+__all__ = ["Board", "Core", "WaitStates", "aliases", "boards", "cores", "cycle_classes", "is_path", "load", "load_core", "write"]
 
 _HERE = Path(__file__).parent
 
@@ -96,7 +98,7 @@ class Board:
     system: str = field(compare=False, default="")
     system_ram_bytes: int = field(compare=False, default=0)
     system_flash_bytes: int = field(compare=False, default=0)
-    file: str = field(compare=False, default="")
+    file: str = ""
     wait_states: WaitStates | None = field(compare=False, default=None)  # None: nothing known that could be relied on
 
     @property
@@ -115,6 +117,20 @@ class Board:
         return self.flash_bytes - self.system_flash_bytes
 
     @property
+    def lessened(self) -> tuple[int, ...]:
+        """Which of `usable_ram` and `usable_flash` are less than the whole."""
+        pairs = ((self.usable_ram, self.system_ram_bytes), (self.usable_flash, self.system_flash_bytes))
+        return tuple(usable for usable, taken in pairs if taken)
+
+    @property
+    def system_note(self) -> str:
+        """What is left of the memory and what takes the rest, as a sentence; "" where a program has all of it."""
+        if not self.lessened:
+            return ""
+        left = f"{size(self.usable_ram)} of {size(self.ram_bytes)} RAM and {size(self.usable_flash)} of {size(self.flash_bytes)} flash"
+        return f"{self.name} leaves {left} to a program; the rest: {self.system}"
+
+    @property
     def identity(self) -> str:
         """What tells this board from others in the key of a cache: its name, or its text if it is not one of ours."""
         return self.file or self.name
@@ -130,18 +146,20 @@ def cores() -> tuple[str, ...]:
     return _names("cores")
 
 
-def load(name: str, folder: Path = Path()) -> Board:
+def load(name: str | os.PathLike[str], folder: Path = Path()) -> Board:
     """The board that `name` means; a core's name gives a generic board.
 
     `name`: a name or an alias, in upper or lower case, or the path of a board's TOML file (it ends in .toml or has a slash), which
     starts from `folder`. Raises UsageError: what there is instead of an unknown name, or what is wrong with a file.
     """
-    if is_path(name):
-        return _own(folder / name)
+    if isinstance(name, os.PathLike) or (isinstance(name, str) and is_path(name)):
+        return _own(folder / os.fspath(name))
+    if not isinstance(name, str):
+        raise UsageError(f"a target is a name or a path, not {type(name).__name__}; see: sandgrain targets")
     known = aliases()
     word = unknown.normal(name)
     if word not in known:
-        raise UsageError(unknown.sentence(name, {alias: _load(real).core.name for alias, real in known.items()}))
+        raise UsageError(unknown.sentence(name, known, {real: _load(real).core.name for real in known.values()}))
     return _load(known[word])
 
 
@@ -178,9 +196,23 @@ def _load(name: str) -> Board:
     )
 
 
-def _own(path: Path) -> Board:
+def write(path: Path, fields: Mapping[str, Any], *, force: bool = False) -> Board:
+    """Write a board's TOML file, and give the board in it. Nothing is written where a field is wrong. Raises UsageError."""
+    if path.suffix.lower() != ".toml":
+        raise UsageError(f"{own.shown(path)} does not end in .toml, by which a target is known for a file; name it so")
+    if path.exists() and not force:
+        raise UsageError(f"{own.shown(path)} exists; name another file, or replace it with --force")
+    named = {**fields, "core": aliases().get(unknown.normal(str(fields.get("core", ""))), fields.get("core"))}
+    text = own.to_toml({key: value for key, value in named.items() if value is not None})
+    board = _own(path, text)
+    with files.output(path) as file:
+        file.write(text.encode())
+    return board
+
+
+def _own(path: Path, text: str | None = None) -> Board:
     """The board of somebody's file. Raises UsageError."""
-    text, raw = own.read(path)
+    text, raw = own.read(path, text)
     core = raw.pop("core")
     real = aliases().get(unknown.normal(core), "")
     if real not in cores() or not load_core(real).runs_firmware:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -73,10 +74,13 @@ def shown(value: object) -> str:
     return plain(str(value), 120)
 
 
-def read(path: Path) -> tuple[str, dict[str, Any]]:
-    """The text of a board's file and its fields, each of its type and in its range. Raises UsageError naming file and key."""
+def read(path: Path, text: str | None = None) -> tuple[str, dict[str, Any]]:
+    """The text of a board's file and its fields, each of its type and in its range. Raises UsageError naming file and key.
+
+    `text`: what the file will hold, where it is not written yet.
+    """
     name = shown(path)
-    text = _text(path, name)
+    text = _text(path, name) if text is None else text
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -117,7 +121,7 @@ def _check(raw: Mapping[str, Any], fields: Mapping[str, Field], name: str) -> No
 
 
 def _check_value(value: Any, field: Field, place: str) -> None:
-    kinds = (int, float) if field.kind is float else (field.kind,)
+    kinds: tuple[type, ...] = (int, float) if field.kind is float else (field.kind,)
     if isinstance(value, bool) or not isinstance(value, kinds):
         raise UsageError(f"{place}: should be {_WORDS[field.kind]}: {field.meaning}")
     if field.kind is dict:
@@ -126,6 +130,11 @@ def _check_value(value: Any, field: Field, place: str) -> None:
     if not field.low <= measured <= field.high:
         unit = " characters" if field.kind is str else ""
         raise UsageError(f"{place}: {shown(value)} is not between {field.low:g} and {field.high:g}{unit}; {field.meaning}")
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    """Whether TOML's `value` may stand where `kind` is wanted: a whole number is a number, true is none."""
+    return not isinstance(value, bool) and isinstance(value, (int, float) if kind is float else kind)
 
 
 def _check_sense(raw: Mapping[str, Any], name: str) -> None:
@@ -153,7 +162,7 @@ def completed(path: Path, raw: Mapping[str, Any], memory: Mapping[str, int | flo
     stem = re.sub(r"[^a-z0-9._-]+", "-", path.name.lower().removesuffix(".toml")).strip("-._")[:64] or "board"
     round_figures = [key for key in ("supply_v", "active_ma") if key not in raw]
     source = "given by the board's file" + ("; supply and current are round figures" if round_figures else "")
-    given = {key: memory[key] for key, field in FIELDS.items() if field.default is CORE}
+    given: dict[str, Any] = {key: memory[key] for key, field in FIELDS.items() if field.default is CORE}
     given |= {"name": stem, "data_sheet": source, **raw}
     given.setdefault("title", given["name"])
     ram, flash = ((given[f"{kind}_base"], given[f"{kind}_base"] + given[f"{kind}_bytes"]) for kind in ("ram", "flash"))
@@ -172,12 +181,18 @@ def to_toml(values: Mapping[str, Any]) -> str:
     """A board's file with the fields of `values`, each with what it means; addresses in hexadecimal."""
     lines = ["# A board for Sandgrain: give this file's path wherever a board's name may stand, such as --target ./my-board.toml"]
     for key, field in FIELDS.items():
-        if key not in values or isinstance(values[key], dict):
+        if key not in values:
+            if field.kind is not dict:
+                lines.append(f"# {key} = # {field.meaning}")
             continue
         value = values[key]
         if isinstance(value, str):
-            word = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            word = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML has JSON's escapes
+        elif isinstance(value, Mapping):
+            word = "{ " + ", ".join(f"{k} = {json.dumps(v)}" for k, v in value.items()) + " }"
         else:
-            word = f"{value:#x}" if key.endswith("_base") else str(value)
+            word = f"{value:#x}" if key.endswith("_base") and isinstance(value, int) else json.dumps(value, default=str)
         lines.append(f"{key} = {word} # {field.meaning}")
+    if extra := sorted(set(values) - set(FIELDS)):
+        raise UsageError(f"a board has no {shown(extra[0])!r}; known are {', '.join(FIELDS)}")
     return "\n".join(lines) + "\n"

@@ -18,7 +18,10 @@ from sandgrain.base.text import plain
 __all__ = ["normal", "sentence"]
 
 _FILE = Path(__file__).parent / "families.toml"
-_NEW = "sandgrain targets --new my-board.toml"
+_ANY = (  # what helps with any chip
+    "with --max-ram and --max-flash a core stands in for any chip; sandgrain targets --new my-board.toml describes a board of your own"
+)
+_CORE = re.compile(r"cortex|m\d|rv32|risc")  # a name of a core: another number is another core, not a slip of the pen
 _MOST = 3  # boards that a message names
 
 
@@ -27,35 +30,34 @@ def normal(name: str) -> str:
     return re.sub(r"[\s_-]+", "-", name.strip().lower())
 
 
-def sentence(name: str, known: Mapping[str, str]) -> str:
-    """The fact and the way out for a name that no target has. `known`: every name and alias -> its core."""
+def sentence(name: str, known: Mapping[str, str], cores: Mapping[str, str]) -> str:
+    """The fact and the way out for a name that no target has.
+
+    `known`: every name and alias -> the target. `cores`: every target -> its core.
+    """
     word = _squeezed(name)
     fact = f"there is no board or core called {plain(name)!r}"
     family = _family(word)
     if family is not None and "why" in family:
         return f"{fact}; {family['why']}"
-    core = family["core"] if family else ""
-    near = _near(word, known, core)
-    if core:
-        also = f", or take the board {' or '.join(near)}" if near else ""
-        return f"{fact}; {family['chips']} have the core {core}: use it with --max-ram and --max-flash{also}, or write {_NEW}"
-    cores = sorted(set(known.values()) - {"host"})
-    if near:
-        return f"{fact}; did you mean {' or '.join(near)}? A core with --max-ram and --max-flash stands in for any chip; or {_NEW}"
-    return f"{fact}; choose one of {', '.join(cores)} with --max-ram and --max-flash, which stands in for any chip, or {_NEW}"
+    if family is not None:
+        core = family["core"]
+        near = _near(word, {alias: real for alias, real in known.items() if cores[real] == core != real})
+        also = f", or the board {' or '.join(near)}" if near else ""
+        return f"{fact}; {family['chips']} run code for {core}: use {core}{also}, {_ANY}"
+    if near := _near(word, {alias: real for alias, real in known.items() if not _CORE.match(alias)}):
+        return f"{fact}; did you mean {' or '.join(near)}? {_ANY[0].upper()}{_ANY[1:]}"
+    return f"{fact}; choose one of {', '.join(sorted(set(cores.values()) - {'host'}))}, {_ANY}"
 
 
-def _near(word: str, known: Mapping[str, str], core: str) -> list[str]:
-    """The names that are spelled most alike, those of `core` alone where it is known."""
-    able = {_squeezed(name): name for name, of in known.items() if core in ("", of) and name != of}
-    if not core:
-        able |= {_squeezed(name): name for name, of in known.items() if name == of and not _has_number(name)}
-    return [able[close] for close in difflib.get_close_matches(word, able, n=_MOST, cutoff=0.6)]
-
-
-def _has_number(core: str) -> bool:
-    """Whether a core's name is letters and a number, such as cortex-m7: another number is another core, not a slip of the pen."""
-    return core.startswith("cortex-")
+def _near(word: str, known: Mapping[str, str]) -> list[str]:
+    """The targets with a name or alias spelled most alike; those that begin as `word` does come first."""
+    able: dict[str, str] = {}
+    for alias, real in known.items():
+        able.setdefault(_squeezed(alias), real)
+    starts = sorted(alias for alias in able if word and alias.startswith(word))
+    close = difflib.get_close_matches(word, able, n=_MOST, cutoff=0.6)
+    return list(dict.fromkeys(able[alias] for alias in (*starts, *close)))[:_MOST]
 
 
 def _squeezed(name: str) -> str:
