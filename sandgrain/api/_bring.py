@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from sandgrain.bundle.samples import DataSet, numbers, to_graph
 from sandgrain.formats import sources, text
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.graph.scales import brings_scales
-from sandgrain.quantization import Options, quantize
+from sandgrain.quantization import Options, Range, convert_with_ranges, quantize
 from sandgrain.quantization.keep import with_scales_kept
 
+STAND_IN = Range(-4.0, 4.0)  # of every activation of a model of floats
 Samples = Any  # an array [n, ...], a tuple of them (one an input), or the path of an .npz
 
 
@@ -55,16 +57,44 @@ def bring(
     A model of floats is quantized with `options`, its ranges measured on `calibration`. Raises ModelError or UnsupportedError for
     what cannot be read or converted, UsageError for a missing framework, example input or calibration.
     """
-    graph = load(model, name, example_input)
+    check_calibration(model, name, calibration)
+    return quantized(model, load(model, name, example_input), name, calibration, options)
+
+
+def check_calibration(model: Any, name: str, calibration: Samples | None, example_input: Any = None, other: str = "") -> None:
+    """Raise UsageError for what can be said before the model is read: samples in a file that is not there, a live model of floats
+    without samples. `other`: a further way out.
+    """
+    if isinstance(calibration, str | os.PathLike):
+        datafile.check_there(Path(calibration))
+    if calibration is None and sources.computes_in_float(model):
+        given = example_input if isinstance(example_input, tuple | list) else (example_input,)
+        raise _uncalibrated(name, [tuple(x.shape)[1:] for x in given if hasattr(x, "shape")], other)
+
+
+def _uncalibrated(name: str, shapes: Sequence[Sequence[int]], other: str = "") -> UsageError:
+    shown = ", ".join(f"[n, {', '.join(map(str, shape))}]" for shape in shapes)
+    return UsageError(
+        f"{printable(name)} computes with floats; give calibration samples to quantize it{f' ({shown})' if shown else ''}, some 100"
+        f" of them{other}"
+    )
+
+
+def stand_in(graph: Graph) -> Graph:
+    """The int8 graph, where a graph is of floats with ranges that stand in for measured ones: what is planned does not depend on them."""
+    if not sources.is_float(graph):
+        return graph
+    return convert_with_ranges(graph, dict.fromkeys(range(len(graph.tensors)), STAND_IN)).graph
+
+
+def quantized(model: Any, graph: Graph, name: str, calibration: Samples | None, options: Options | None = None) -> Imported:
+    """`graph`, which is what `model` reads as, in int8. Raises as `bring` does."""
     if not sources.is_float(graph):
         kept = sources.kept(model)
         return _written(graph, name) if kept is None else Imported(graph, kept)
     if calibration is None:
         own = [sources.own_shape(graph.tensors[i].shape, graph.channels_first)[1:] for i in graph.inputs]
-        shapes = ", ".join(f"[n, {', '.join(map(str, shape))}]" for shape in own)
-        raise UsageError(
-            f"{printable(name)} computes with floats; give calibration samples to quantize it ({shapes}), some 100 of them"
-        )
+        raise _uncalibrated(name, own)
     inputs = reals(calibration, graph)
     made = quantize(graph, inputs, options or Options())
     compared = _compare.compare(graph, made.graph, DataSet(tuple(inputs), None))

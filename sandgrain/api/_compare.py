@@ -13,6 +13,7 @@ from sandgrain.base.text import printable
 from sandgrain.bundle import on_host
 from sandgrain.bundle.samples import DataSet, arrays_of, numbers, to_graph
 from sandgrain.graph import reals
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, Tensor
 from sandgrain.graph.quantization import Quantization, dequantize, quantize
 from sandgrain.quantization.report import snr_db
@@ -55,7 +56,7 @@ def load(path: Path, graph: Graph, given: Quantization | None = None) -> DataSet
 def _floats(x: Array, tensor: Tensor, given: Quantization | None, what: str) -> Array:
     if x.dtype.kind not in "iuf":
         raise UsageError(f"{what} is {x.dtype}; give numbers")
-    if given is not None and x.dtype == np.int8:
+    if given is not None and x.dtype == ACTIVATION.numpy:
         x = dequantize(x, given)
     values = numbers(x, tensor, what)
     if not np.isfinite(values).all():

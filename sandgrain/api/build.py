@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandgrain.api._extras import TRAIN, require
-from sandgrain.base.progress import Progress, silent
+from sandgrain.api._verb import verb
+from sandgrain.base.progress import Watch, watched
 
 if TYPE_CHECKING:
     from sandgrain.project.build.result import Built
 
 
+@verb
 def build(
     project: str | os.PathLike[str] = ".",
     *,
@@ -20,7 +22,7 @@ def build(
     seed: int | None = None,
     html: str | os.PathLike[str] | None = None,
     verify: int = 500,
-    progress: Progress = silent,
+    progress: Watch = None,
 ) -> Built[Any]:
     """Train, quantize, compile and verify a project: raw samples in, labels out, measured on the emulated board.
 
@@ -31,7 +33,8 @@ def build(
     `seed`: from 0 to 2**32 - 1, instead of the project's.
     `html`: file for a page with plots.
     `verify`: test windows, at most, that run on the emulated board.
-    `progress`: called with what is done, how many pieces of it are, and how many there are.
+    `progress`: True for a bar, or a callable that is told what is done, how many pieces of it are, and how many there are. By
+        default notebooks show a bar.
 
     Limits that are not kept raise nothing: they are in `Built.missed`, and the C is there. Nor does firmware that differs from
     its reference: see `Built.verdict`. Raises UsageError or ModelError where the project or its data cannot be used, BudgetError
@@ -43,7 +46,8 @@ def build(
 
     loaded = load(project)
     folder = loaded.folder / "out" if out is None else Path(out)
-    built = run.build(loaded, folder, seed=seed, verified=verify, progress=progress)
-    if html is not None:
-        page.write(built, Path(html), progress)
+    with watched(progress) as step:
+        built = run.build(loaded, folder, seed=seed, verified=verify, progress=step)
+        if html is not None:
+            page.write(built, Path(html), step)
     return built

@@ -4,70 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Literal
 
 from sandgrain.api import _bring
-from sandgrain.api.profile import profile
-from sandgrain.api.verify import verify
+from sandgrain.api._result import Result as Result
+from sandgrain.api._result import result_of
+from sandgrain.api._verb import verb
+from sandgrain.base import scratch
 from sandgrain.base.errors import UsageError
-from sandgrain.base.progress import Progress, silent
+from sandgrain.base.progress import Watch, watched
 from sandgrain.base.text import printable
 from sandgrain.bundle import budget, store
-from sandgrain.bundle import samples as datafile
-from sandgrain.bundle.make import CompileRequest, Made, make
-from sandgrain.bundle.report import Report
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.make import CompileRequest, check_room, make
+from sandgrain.bundle.tune import Goal
 from sandgrain.compiler.emit.ctext import identifier
-from sandgrain.compiler.emit.model import Options, harness
+from sandgrain.compiler.emit.model import Options
 from sandgrain.device import targets
-from sandgrain.device.run.host import HostModel
 from sandgrain.formats.sources import SUFFIXES as SUFFIXES
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import rules
 from sandgrain.graph.decisions import Rule
-from sandgrain.graph.ir import Array, Graph
-from sandgrain.graph.quantization import dequantize
-from sandgrain.graph.text import dump
+from sandgrain.graph.ir import Graph
 
 MAX_LABELS = 1 << 16  # bytes of a label file
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Result:
-    """What `compile` made: where it lies, what it costs, and the optimized graph as text.
-
-    `snr_db`: of each output against the model of floats, over the calibration samples; None where nothing was quantized.
-    """
-
-    folder: Path
-    report: Report
-    text: str
-    snr_db: tuple[float, ...] | None = None
-
-    def predict(self, x: Any) -> Any:
-        """The outputs of the compiled C, run on this computer: float32 where they have a scale, in the model's own layout.
-
-        `x`: an array [n, ...] in the model's own layout, or a tuple of them for several inputs, or the path of an .npz; floats
-        are quantized for an int8 input. One array comes back for one output, a tuple for several.
-
-        Raises UsageError for samples that do not fit, ToolchainError without a C compiler.
-        """
-        outputs = _predict(store.load_bundle(self.folder), x)
-        return outputs[0] if len(outputs) == 1 else tuple(outputs)
-
-    def profile(self) -> Report:
-        """`sandgrain.profile` of the folder: what one inference costs, per layer and in total."""
-        return profile(self.folder)
-
-    def verify(self, x: Any = None, y: Any = None, *, on: str = "emulator") -> Verdict:
-        """`sandgrain.verify` of the folder on samples `x` (seeded random ones by default) with labels `y`."""
-        return verify(self.folder, x, labels=y, on=on)
-
-
+@verb
 def compile(
     model: Any,
     *,
@@ -78,18 +41,18 @@ def compile(
     example_input: Any = None,
     calibration: Any = None,
     labels: str | os.PathLike[str] | tuple[str, ...] | None = None,
-    arena: str = "static",
+    arena: Literal["static", "caller"] = "static",
     section: str | None = None,
     weights_section: str | None = None,
     threshold: int | None = None,
     rule: Rule | None = None,
-    compiler: str = "zig",
-    optimize: str = "balanced",
+    compiler: Literal["zig", "gcc"] = "zig",
+    optimize: Goal = "balanced",
     max_ram: int | str | None = None,
     max_flash: int | str | None = None,
     max_latency: float | str | None = None,
     measure: bool = True,
-    progress: Progress = silent,
+    progress: Watch = None,
 ) -> Result:
     """Compile a model to C in a folder, and measure it on the emulated core.
 
@@ -100,7 +63,8 @@ def compile(
         compile `features` alone.
     `features`: a front end, or the path of its features.json; the C then takes raw samples.
     `target`: a board or a core; `sandgrain.targets()` lists them.
-    `out`: folder of the C, which may hold an older bundle; by default it is named after the model.
+    `out`: folder of the C, which may hold an older bundle; by default a temporary one,
+        which goes when Python ends; `Result.save` keeps it.
     `name`: prefix of every C name; by default it is made from the model's file name.
     `example_input`: for a live PyTorch module: a tensor of batch 1, or a tuple of them.
     `calibration`: samples to quantize a model of floats with, some 100: an array [n, ...] of numbers in the model's own layout,
@@ -117,47 +81,38 @@ def compile(
     `max_flash`: limit in bytes, or text such as "256K".
     `max_latency`: limit per inference in milliseconds, or text such as "50ms".
     `measure`: build the firmware and run it; without, the report holds what was planned and no code size, stack or time.
-    `progress`: called with what is done, kernel candidates measured, and how many there are.
+    `progress`: True for a bar, or a callable that is told what is done, how many pieces of it are, and how many there are. By
+        default notebooks show a bar.
 
     Raises ModelError (UnsupportedError for a legal model that cannot be compiled) or UsageError for what cannot be used,
     BudgetError when a limit of the board or one given here cannot be kept, ToolchainError and RunError when a tool fails.
     On any error the folder is as it was.
     """
     path = _path(model)
-    request = CompileRequest(
-        title=path.name,
-        out=Path(path.stem if out is None else out),
-        limits=budget.limits(max_ram, max_flash, max_latency),
-        front=_front(Path(features)) if isinstance(features, str | os.PathLike) else features,
-        options=Options(name or identifier(path.stem), arena, section, rule or Rule(), threshold, weights_section),
-        labels=labels if isinstance(labels, tuple) else _labels(Path(labels)) if labels is not None else (),
-        board=targets.load(target),
-        compiler=compiler,
-        optimize=optimize,
-        measure=measure,
-        progress=progress,
-    )
-    if model is None:
-        return result_of(make(request, None, None))
-    with rules.located(printable(path.name)):
-        brought = _bring.bring(model, path.stem, example_input, calibration)
-    return result_of(make(request, brought.graph, brought.data), brought.snr_db)
-
-
-def result_of(made: Made, snr_db: tuple[float, ...] | None = None) -> Result:
-    """A bundle that was made, as Python is given it."""
-    return Result(made.folder, made.report, dump(made.graph), snr_db)
-
-
-def _predict(bundle: store.Bundle, x: Any) -> list[Array]:
-    graph = bundle.compiled.imported
-    host = HostModel(bundle.code, bundle.compiled.graph, harness(bundle.compiled.source))
-    outputs = []
-    for y, index in zip(host.run(_bring.fitted(graph, x)), graph.outputs, strict=True):
-        quant = graph.tensors[index].quant
-        real = y if quant is None or y.dtype != np.int8 else dequantize(y, quant)
-        outputs.append(datafile.from_graph(real, graph.turned(index)))
-    return outputs
+    temporary = out is None
+    with watched(progress) as step:
+        request = CompileRequest(
+            title=path.name,
+            out=scratch.folder() / identifier(path.stem) if out is None else Path(out),
+            limits=budget.limits(max_ram, max_flash, max_latency),
+            front=_front(Path(features)) if isinstance(features, str | os.PathLike) else features,
+            options=Options(name or identifier(path.stem), arena, section, rule or Rule(), threshold, weights_section),
+            labels=labels if isinstance(labels, tuple) else _labels(Path(labels)) if labels is not None else (),
+            board=targets.load(target),
+            compiler=compiler,
+            optimize=optimize,
+            measure=measure,
+            progress=step,
+        )
+        store.ready(request.out)
+        if model is None:
+            return result_of(make(request, None, None), temporary=temporary)
+        with rules.located(printable(path.name)):
+            _bring.check_calibration(model, path.stem, calibration, example_input)
+            graph = _bring.load(model, path.stem, example_input)
+            check_room(request, _bring.stand_in(graph))
+            brought = _bring.quantized(model, graph, path.stem, calibration)
+        return result_of(make(request, brought.graph, brought.data), brought.snr_db, temporary=temporary)
 
 
 def _path(model: Any) -> Path:

@@ -7,28 +7,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandgrain.api._extras import PAGES, PROJECT, require
+from sandgrain.api._verb import verb
 from sandgrain.base import files
 from sandgrain.base.errors import UsageError
-from sandgrain.base.progress import Progress, silent
+from sandgrain.base.progress import Watch, watched
 
 if TYPE_CHECKING:
     from sandgrain.project.inspection import Count as Count
     from sandgrain.project.inspection import Inspection
 
 
+@verb
 def data(
     project: str | os.PathLike[str] = ".",
     *,
     html: str | os.PathLike[str] | None = None,
     workers: int | None = None,
-    progress: Progress = silent,
+    progress: Watch = None,
 ) -> Inspection:
     """Read, check and split the data of a project. The manifest goes to `.sandgrain/` beside the project file.
 
     `project`: a sandgrain.toml, or the folder that has it.
     `html`: file for a page with pictures.
     `workers`: processes that read; by default one per core.
-    `progress`: called with what is done, how many are, and how many there are.
+    `progress`: True for a bar, or a callable that is told what is done, how many pieces of it are, and how many there are. By
+        default notebooks show a bar.
 
     Raises UsageError where the project or its data cannot be used.
     """
@@ -38,7 +41,8 @@ def data(
 
     if html is not None and not Path(html).parent.is_dir():
         raise UsageError(f"--html {html}: there is no such folder; name a file in a folder that exists")
-    seen = inspection.inspect(load.load(project), workers=workers, progress=progress)
+    with watched(progress) as step:
+        seen = inspection.inspect(load.load(project), workers=workers, progress=step)
     if html is not None:
         from sandgrain.project.data_page import render
 

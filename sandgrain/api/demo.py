@@ -10,11 +10,14 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandgrain.api._result import Result
+from sandgrain.api._verb import verb
 from sandgrain.api.build import build
-from sandgrain.api.compile import Result, compile
+from sandgrain.api.compile import compile
 from sandgrain.api.verify import verify
 from sandgrain.base.errors import UsageError
-from sandgrain.base.progress import Progress, silent
+from sandgrain.base.progress import Progress, Watch, watched
+from sandgrain.base.tables import Line, Shown
 from sandgrain.bundle.verify import Verdict
 
 if TYPE_CHECKING:
@@ -24,8 +27,8 @@ FOLDER = resources.files("sandgrain") / "demo"
 BOARD = "arduino-nano-33-ble-sense"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Demo:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Demo(Shown):
     """What `demo` made. `built`: the project that was trained, with its page; `result`: the network that comes with us."""
 
     verdict: Verdict
@@ -33,19 +36,36 @@ class Demo:
     result: Result | None = None
     html: Path | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """A plain object; the keys are part of the interface."""
+        made = self.built if self.built is not None else self.result
+        return {"verify": self.verdict.to_json(), **({} if made is None else made.to_json())}
 
-def demo(out: str | os.PathLike[str] = "digits-demo", *, train: bool = True, progress: Progress = silent) -> Demo:
+    def lines(self) -> list[Line]:
+        if self.built is not None:
+            return self.built.lines()
+        return [*([] if self.result is None else [*self.result.lines(), ""]), *self.verdict.lines()]
+
+
+@verb
+def demo(out: str | os.PathLike[str] = "digits-demo", *, train: bool = True, progress: Watch = None) -> Demo:
     """Train a reader of handwritten digits within a budget for an Arduino Nano 33 BLE Sense, and prove its firmware.
 
     From 1,797 scans of 8x8 pixels: data, features, training, int8, C, and test scans through the firmware on the emulated board.
 
     `out`: folder of the project and its C, which is made where it is missing.
     `train`: needs the packages of `sandgrain[train]`; without, a small network is compiled that was trained before.
-    `progress`: called with what is done, how many pieces of it are, and how many there are.
+    `progress`: True for a bar, or a callable that is told what is done, how many pieces of it are, and how many there are. By
+        default notebooks show a bar.
 
     Raises UsageError where a package is missing or the folder cannot be written, and what `build` raises.
     """
     folder = Path(out)
+    with watched(progress) as step:
+        return _demo(folder, train, step)
+
+
+def _demo(folder: Path, train: bool, progress: Progress) -> Demo:
     if not train:
         return _compiled(folder, progress)
     if importlib.util.find_spec("sklearn") is None or importlib.util.find_spec("torch") is None:

@@ -7,14 +7,17 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from sandgrain.api import _bring
 from sandgrain.api._bring import Samples
+from sandgrain.api._verb import verb
 from sandgrain.base import files
 from sandgrain.base.errors import UsageError, printable
+from sandgrain.base.tables import Line, Shown
+from sandgrain.base.text import decibels
 from sandgrain.bundle import store
 from sandgrain.compiler.emit.ctext import identifier
 from sandgrain.device.run import tflm
@@ -26,7 +29,8 @@ from sandgrain.graph.ir import Array, Graph
 from sandgrain.quantization.int16 import levels, quantize_int16
 from sandgrain.quantization.report import snr_db
 
-KINDS = ("int8", "int16", "float")  # of numbers that a file computes with
+Kind = Literal["int8", "int16", "float"]
+KINDS: tuple[Kind, ...] = get_args(Kind)  # of numbers that a file computes with
 Run = Callable[[bytes, Sequence[Sequence[Array]]], list[list[Array]]]  # .tflite, samples of one array an input -> outputs
 QDQ_NOTE = (
     "on x86-64 processors without VNNI, ONNX Runtime adds pairs of 8-bit products in 16 bits that saturate, and answers are then"
@@ -35,8 +39,8 @@ QDQ_NOTE = (
 TESTED = 100  # calibration samples, at most, that an int16 model is compared on
 
 
-@dataclass(frozen=True, slots=True)
-class ExportReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class ExportReport(Shown):
     """What `export` wrote. `kind`: of KINDS. `snr_db`: of each output against the float model over the calibration samples, where
     something was quantized; None as well for int16 without TensorFlow Lite Micro to run it. `note`: what a user of the file has
     to know about the program that runs it, or None.
@@ -61,6 +65,13 @@ class ExportReport:
             "note": self.note,
         }
 
+    def lines(self) -> list[Line]:
+        found = [f"wrote {' and '.join(map(str, self.files))}: {self.model} as {self.kind}, {self.size} bytes"]
+        if self.snr_db is not None:
+            snr = ", ".join(decibels(v) for v in self.snr_db)
+            found.insert(0, f"{self.kind} against the model of floats: {snr} dB signal to noise, over the calibration samples")
+        return [*found, *([] if self.note is None else [f"note: {self.note}"])]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ready:
@@ -70,12 +81,13 @@ class _Ready:
     snr_db: tuple[float, ...] | None = None
 
 
+@verb
 def export(
     model: Any,
     out: str | os.PathLike[str],
     *,
     calibration: Samples | None = None,
-    kind: str | None = None,
+    kind: Kind | None = None,
     example_input: Any = None,
 ) -> ExportReport:
     """Write a model as .tflite, as ONNX, or as C++ source with a .tflite in it.
@@ -94,7 +106,10 @@ def export(
     if writer is None:
         raise UsageError(f"-o {printable(target.name)}: what to write is said by its suffix; use {', '.join(WRITERS)}")
     if kind is not None and kind not in KINDS:
-        raise UsageError(f"--as {printable(kind)}; choose {', '.join(KINDS)}")
+        raise UsageError(f"--as {printable(str(kind))!r} is no kind of numbers; choose {', '.join(KINDS)}")
+    files.check_writable(target.parent)
+    if kind != "float":
+        _bring.check_calibration(model, _name(model), calibration, example_input, ", or --as float")
     name = _name(model)
     graph = _load(model, name, example_input)
     wanted = kind or "int8"
@@ -152,7 +167,7 @@ def _as_int16(graph: Graph, name: str, calibration: Samples | None) -> _Ready:
 
 def _given(calibration: Samples | None, name: str) -> Samples:
     if calibration is None:
-        raise UsageError(f"{printable(name)} computes with floats; give --calibration x.npz to quantize it, or --as float")
+        raise UsageError(f"{printable(name)} computes with floats; give --calibration: samples to quantize it, or --as float")
     return calibration
 
 

@@ -7,24 +7,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandgrain.api._extras import PROJECT, require
+from sandgrain.api._verb import verb
 
 if TYPE_CHECKING:
     from sandgrain.project.file.look import Look
 
 
+@verb
 def init(
     data: str | os.PathLike[str],
     *,
     out: str | os.PathLike[str] = "sandgrain.toml",
     board: str = "cortex-m4",
     force: bool = False,
+    explain: bool = False,
 ) -> Look:
     """Look at data and write a commented project file: its kind, rate and labels, a first feature block, a split.
 
     `data`: a folder of recordings or images, or one file.
-    `out`: the file to write, or its folder.
+    `out`: the folder to write it into, made where it is not there, or a .toml file.
     `board`: a board or core that the project is for; `sandgrain.targets()` lists them.
     `force`: replace a file that exists.
+    `explain`: only look; nothing is written.
 
     Raises UsageError where there is nothing that can be read, or `out` exists and `force` is not set.
     """
@@ -33,9 +37,8 @@ def init(
     from sandgrain.project.file import init as project_file
 
     targets.load(board)
-    place = Path(out)
-    file = place / "sandgrain.toml" if place.is_dir() else place
+    file = project_file.place_of(Path(out))
     if targets.is_path(board):  # of a board's own file: the project names it from its own folder
         board = Path(os.path.relpath(board, file.parent)).as_posix()
         board = board if "/" in board else f"./{board}"
-    return project_file.write(Path(data), file, board=board, force=force)
+    return project_file.write(Path(data), file, board=board, force=force, dry=explain)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from sandgrain.api import _bring
-from sandgrain.base.text import printable
+from sandgrain.api._verb import verb
+from sandgrain.base.tables import Line, Row, Shown, Table
+from sandgrain.base.text import count, printable, size
 from sandgrain.bundle import measure
 from sandgrain.compiler import passes
 from sandgrain.compiler.emit.ctext import identifier
@@ -18,17 +20,19 @@ from sandgrain.compiler.plan import Choice
 from sandgrain.device import targets
 from sandgrain.formats import sources
 from sandgrain.graph import rules
+from sandgrain.graph.dtypes import FLOAT32, WEIGHTS
 from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops import OPS
-from sandgrain.quantization import Range, convert_with_ranges
 
+HEIGHT = 8  # lines of the picture of memory
+WIDTH = 52  # columns of it
+EIGHTHS = " ▁▂▃▄▅▆▇█"
 AMPLE_RAM = 8 << 10  # bytes: no shared model needs more beside its arena
 AMPLE_FLASH = 24 << 10  # bytes of code: no shared model needs more, at any setting
-STAND_IN = Range(-4.0, 4.0)  # of every activation of a float model: what is planned does not depend on it
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+@dataclass(frozen=True, slots=True, repr=False)
+class Layer(Shown):
     """A layer as the model has it. `shape`: of its first output, channels last. `scale`: 0 for floats and what is no int8.
 
     `weight_bytes`: of its constants, as the model holds them.
@@ -44,6 +48,19 @@ class Layer:
     macs: int
     weight_bytes: int
 
+    def to_json(self) -> dict[str, Any]:
+        """A plain object; the keys are part of the interface."""
+        return asdict(self)
+
+    def lines(self) -> list[Line]:
+        return [f"layer {self.index}, {self.op} -> {_shape(self.shape)} {self.dtype}"]
+
+    def cells(self) -> list[str]:
+        """A row of the table of layers; the batch of 1 is left out of the shape."""
+        macs, weights = count(self.macs) if self.macs else "", size(self.weight_bytes) if self.weight_bytes else ""
+        scale = f"{self.scale:.4g} {self.zero_point:+d}" if self.scale else ""
+        return [str(self.index), self.op, _shape(self.shape[1:]), self.dtype, scale, macs, weights]
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -55,6 +72,11 @@ class End:
     dtype: str
     scale: float
     zero_point: int
+
+    def __str__(self) -> str:
+        scale = f", scale {self.scale:.6g}, zero point {self.zero_point}" if self.scale else ""
+        moved = f" ({_shape(self.shape)} in the C)" if self.own != self.shape else ""
+        return f"{self.name}  {self.dtype} {_shape(self.own)}{moved}{scale}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +100,8 @@ class Fit:
     verdict: str
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+@dataclass(frozen=True, slots=True, repr=False)
+class Survey(Shown):
     """What `inspect` says. `quantized`: whether the model is int8; otherwise memory is planned as if it had been quantized."""
 
     model: str
@@ -98,7 +120,55 @@ class Survey:
         """A plain object; the keys are part of the interface."""
         return asdict(self)
 
+    def rows(self) -> list[Row]:
+        """The layers."""
+        return [layer.to_json() for layer in self.layers]
 
+    def lines(self) -> list[Line]:
+        kind = "int8" if self.quantized else "floats, to be quantized with --calibration"
+        columns = ["#", "layer", "output", "type", "scale", "MACs", "weights"]
+        boards = [
+            [f.board, f.verdict, size(f.ram_needed), size(f.ram_bytes), size(f.flash_needed), size(f.flash_bytes)]
+            for f in self.fits
+        ]
+        return [
+            f"{self.model}: {kind}; {len(self.layers)} layers, {count(self.parameters)} parameters, {count(self.macs)} MACs",
+            *(f"{'input':6}  {end}" for end in self.inputs),
+            *(f"{'output':6}  {end}" for end in self.outputs),
+            "",
+            Table(columns, [x.cells() for x in self.layers], (0, 5, 6), (2, 3, 4)),
+            "",
+            *_picture([step.ram_bytes for step in self.steps]),
+            f"arena {size(self.arena_bytes)}, weights {size(self.weight_bytes)}"
+            + ("" if self.quantized else ", once it is int8"),
+            "",
+            Table(["board", "fits", "RAM", "of", "flash", "of"], boards, (2, 3, 4, 5), (0, 1)),
+            "Planned: arena and weights alone. tight: stack and code may not fit any more.",
+        ]
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "1"
+
+
+def _picture(values: list[int]) -> list[str]:
+    """Bytes alive while each layer runs: a column a layer, or the most of several where there are more than fit."""
+    if not values:
+        return []
+    across = -(-len(values) // WIDTH)
+    columns = [max(values[k : k + across]) for k in range(0, len(values), across)]
+    wide = max(1, min(4, WIDTH // len(columns)))
+    most = max(max(columns), 1)
+    levels = [round(v / most * HEIGHT * 8) for v in columns]
+    found = []
+    for row in reversed(range(HEIGHT)):
+        marks = "".join(EIGHTHS[min(max(level - 8 * row, 0), 8)] * wide for level in levels)
+        found.append(f"{size(most) if row == HEIGHT - 1 else '':>9} |{marks}".rstrip())
+    found.append(f"{'RAM':>9} +{'-' * (wide * len(columns))}")
+    return [*found, f"{'':9}  0{len(values) - 1:>{max(wide * len(columns) - 1, 1)}}  layer, as it runs"]
+
+
+@verb
 def inspect(model: Any, *, example_input: Any = None) -> Survey:
     """What a model is made of, what it would need, and which boards it fits. Nothing is compiled or written.
 
@@ -127,7 +197,7 @@ def inspect(model: Any, *, example_input: Any = None) -> Survey:
         outputs=_ends(graph, graph.outputs),
         layers=tuple(_layer(graph, k, node) for k, node in enumerate(graph.nodes)),
         steps=tuple(Step(x.op, x.name, x.ram_bytes) for x in first.layers),
-        parameters=sum(t.size for t in graph.tensors if t.data is not None and t.dtype in ("int8", "float32")),
+        parameters=sum(t.size for t in graph.tensors if t.data is not None and t.dtype in (*WEIGHTS, FLOAT32)),
         macs=sum(OPS[n.op].macs(graph.view(n)) for n in graph.nodes),
         arena_bytes=first.arena_bytes,
         weight_bytes=first.weight_bytes,
@@ -153,8 +223,7 @@ def graphs_of(model: Any, example_input: Any = None) -> Graphs:
     title = Path(model).name if isinstance(model, str | os.PathLike) else type(model).__name__
     with rules.located(printable(title)):
         graph = _bring.load(model, identifier(Path(title).stem), example_input)
-        quantized = not sources.is_float(graph)
-        int8 = graph if quantized else convert_with_ranges(graph, dict.fromkeys(range(len(graph.tensors)), STAND_IN)).graph
+        int8 = _bring.stand_in(graph)
         return Graphs(title, graph, int8, passes.optimize(int8))
 
 

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sandgrain.api import inspect
+from sandgrain.api._verb import verb
 from sandgrain.base.errors import UsageError
+from sandgrain.base.tables import Line, Row, Shown, Table
 from sandgrain.compiler.emit.layers import shape_text
 from sandgrain.compiler.select import fit, needs_no_kernel
 from sandgrain.device import targets
@@ -17,8 +19,8 @@ from sandgrain.kernels import Kernel, Lowered, kernels_of
 SIZE = "only --optimize size takes it"
 
 
-@dataclass(frozen=True, slots=True)
-class Operator:
+@dataclass(frozen=True, slots=True, repr=False)
+class Operator(Shown):
     """An operator of the graph: its names in .tflite files (none where the format has no such operator) and its kernels, the
     most specific first.
     """
@@ -27,6 +29,16 @@ class Operator:
     tflite: tuple[str, ...]
     kernels: tuple[str, ...]
     summary: str
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object; the keys are part of the interface."""
+        return asdict(self)
+
+    def rows(self) -> list[Row]:
+        return [{"op": self.op, "tflite": " ".join(self.tflite), "kernels": " ".join(self.kernels), "summary": self.summary}]
+
+    def lines(self) -> list[Line]:
+        return [f"{self.op}: {self.summary}; kernels {', '.join(self.kernels) or 'none'}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +60,8 @@ class LayerAnswers:
     answers: tuple[Answer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Explanation(Shown):
     """Which kernels can run `op` on `core`. `layers`: with a model, each of its layers of that operator, after the passes."""
 
     op: str
@@ -61,7 +73,25 @@ class Explanation:
         """A plain object; the keys are part of the interface."""
         return asdict(self)
 
+    def rows(self) -> list[Row]:
+        """The kernels' answers: in general, and for each layer."""
+        parts = [("", "", self.kernels), *((x.layer, x.shape, x.answers) for x in self.layers)]
+        return [{"layer": layer, "shape": shape, **asdict(answer)} for layer, shape, answers in parts for answer in answers]
 
+    def lines(self) -> list[Line]:
+        found: list[Line] = [f"{self.op} on {self.core}, the most specific kernel first", _answers(self.kernels)]
+        for layer in self.layers:
+            found += ["", f"{layer.layer}, {layer.shape}: " + (layer.chosen or "no code, the output is the input's bytes")]
+            found.append(_answers(layer.answers))
+        return found
+
+
+def _answers(answers: tuple[Answer, ...]) -> Table:
+    rows = [[a.kernel, "yes" if a.fits else "no", a.why] for a in answers]
+    return Table(["kernel", "runs", "for which layers, or why not"], rows, fixed=(0, 1))
+
+
+@verb
 def ops() -> tuple[Operator, ...]:
     """Every operator that Sandgrain compiles, by name."""
     return tuple(
@@ -70,6 +100,7 @@ def ops() -> tuple[Operator, ...]:
     )
 
 
+@verb
 def explain_kernels(op: str, core: str, model: Any = None, *, example_input: Any = None) -> Explanation:
     """Which kernels can run the operator `op` on a core or board, the most specific first, and under what conditions.
 

@@ -6,12 +6,14 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from sandgrain.api._verb import verb
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import measure, store
 from sandgrain.bundle.report import Report
 from sandgrain.device import targets
 
 
+@verb
 def profile(folder: str | os.PathLike[str], *, target: str | None = None, compiler: str | None = None) -> Report:
     """What one inference of a compiled model costs, per layer and in total, counted on the emulated core.
 

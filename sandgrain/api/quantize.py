@@ -12,6 +12,7 @@ import numpy as np
 
 from sandgrain.api import _bring, _compare
 from sandgrain.api._compare import Comparison
+from sandgrain.api._verb import verb
 from sandgrain.base import files
 from sandgrain.base.errors import UnsupportedError, UsageError
 from sandgrain.base.text import printable
@@ -19,11 +20,11 @@ from sandgrain.bundle.samples import DataSet
 from sandgrain.formats import sources
 from sandgrain.formats.tflite import write as writer
 from sandgrain.graph import rules
-from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.quantization import Quantization, per_tensor
 from sandgrain.quantization import METHODS as METHODS
-from sandgrain.quantization import Calibration, Options
+from sandgrain.quantization import Calibration, Method, Options
 from sandgrain.quantization import quantize as quantize_graph
 from sandgrain.quantization.report import LayerError, layer_errors
 
@@ -63,12 +64,13 @@ class QuantizeReport:
         }
 
 
+@verb
 def quantize(
     model: str | os.PathLike[str],
     calibration: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    method: str = "percentile",
+    method: Method = "percentile",
     percent: float = 99.99,
     equalize: bool = False,
     bias_correction: bool = True,
@@ -83,7 +85,7 @@ def quantize(
     `calibration`: .npz with x (and y), in the model's own layout; samples that do not calibrate are what float and int8 are
         compared on.
     `out`: the .tflite to write.
-    `method`: how the ranges of activations are chosen, one of `sandgrain.api.quantize.METHODS`.
+    `method`: how the ranges of activations are chosen, "minmax", "average", "percentile", "mse" or "kl".
     `percent`: share of the values, in percent, that the method "percentile" keeps on each side.
     `equalize`: bring channels to like ranges first.
     `bias_correction`: correct the means of layers by their biases.
@@ -123,8 +125,8 @@ def _input_quant(scale: float | None, zero_point: int) -> Quantization | None:
         return None
     if not (math.isfinite(scale) and np.float32(scale) > 0):
         raise UsageError(f"--input-scale {scale:g}; give a number above 0")
-    if not INT8.low <= zero_point <= INT8.high:
-        raise UsageError(f"--input-zero-point {zero_point}; give an integer from {INT8.low} to {INT8.high}")
+    if not ACTIVATION.low <= zero_point <= ACTIVATION.high:
+        raise UsageError(f"--input-zero-point {zero_point}; give an integer from {ACTIVATION.low} to {ACTIVATION.high}")
     return per_tensor(scale, zero_point)
 
 

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sandgrain.api._verb import verb
 from sandgrain.base.errors import UsageError
-from sandgrain.base.text import plain
+from sandgrain.base.tables import Line, Row, Shown, Table
+from sandgrain.base.text import plain, size
 from sandgrain.bundle.budget import parse_size
 from sandgrain.device import targets as known
 
@@ -46,8 +48,8 @@ class BoardInfo:
     system: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
+@dataclass(frozen=True, slots=True, repr=False)
+class Targets(Shown):
     """What `target` options take. `cores`: names of cores, each a generic board.
 
     `written`: the file of a board of one's own that was asked for.
@@ -62,7 +64,28 @@ class Targets:
         written = {} if self.written is None else {"written": str(self.written)}
         return {"boards": [asdict(board) for board in self.boards], "cores": list(self.cores), **written}
 
+    def rows(self) -> list[Row]:
+        """The boards."""
+        return [asdict(board) for board in self.boards]
 
+    def lines(self) -> list[Line]:
+        rows = [
+            [b.name, b.core, size(b.usable_ram_bytes), size(b.usable_flash_bytes), f"{b.clock_hz / 1e6:g} MHz", _short(b.aliases)]
+            for b in self.boards
+        ]
+        title = "Boards; RAM and flash less what an operating system or boot loader takes"
+        return [
+            Table(["name", "core", "RAM", "flash", "clock", "also called"], rows, fixed=(0, 1), title=title),
+            "Cores, each a generic board: " + ", ".join(self.cores),
+            "Any other chip: its core with --max-ram and --max-flash, or sandgrain targets --new my-board.toml",
+        ]
+
+
+def _short(names: tuple[str, ...]) -> str:
+    return min(names, key=len, default="")
+
+
+@verb
 def targets(*, new: str | os.PathLike[str] | None = None, board: Mapping[str, Any] | None = None, force: bool = False) -> Targets:
     """The boards, with memory, clock and emulator, and the cores, which are targets too; or a file for a board of your own.
 

@@ -9,24 +9,27 @@ from typing import Any
 import numpy as np
 
 from sandgrain.api import _bring
+from sandgrain.api._verb import verb
 from sandgrain.base.errors import UsageError
-from sandgrain.base.progress import Progress, silent
+from sandgrain.base.progress import Watch, watched
 from sandgrain.bundle import samples as datafile
 from sandgrain.bundle import store
-from sandgrain.bundle.verify import Verdict, compare_with_reference
+from sandgrain.bundle.verify import Place as Place
+from sandgrain.bundle.verify import Verdict, check_place, compare_with_reference
 
 RANDOM_SAMPLES = 10
 
 
+@verb
 def verify(
     folder: str | os.PathLike[str],
     data: Any = None,
     *,
     labels: Any = None,
     limit: int | None = None,
-    on: str = "emulator",
+    on: Place = "emulator",
     oracle: bool = True,
-    progress: Progress = silent,
+    progress: Watch = None,
 ) -> Verdict:
     """Run a compiled model over samples everywhere and compare every output byte with the reference interpreter.
 
@@ -37,25 +40,28 @@ def verify(
     `limit`: take the first so many samples; of random inputs, how many are made (10).
     `on`: "emulator" (the firmware on its core, and the C built for this computer) or "host" (the latter alone).
     `oracle`: compare with TensorFlow Lite Micro too, where its wheel is installed.
-    `progress`: called with what runs, samples done, and how many there are.
+    `progress`: True for a bar, or a callable that is told what is done, how many pieces of it are, and how many there are. By
+        default notebooks show a bar.
 
     A difference raises nothing: the Verdict says so, and names the first layer that differs. Raises UsageError for a folder or
     samples that cannot be used, ToolchainError and RunError when a tool fails.
     """
+    check_place(on)
     bundle = store.load_bundle(Path(folder))
-    samples = _samples(bundle, data, labels).head(limit) if data is not None else _random(bundle, limit)
-    return compare_with_reference(bundle, samples, on, oracle=oracle, progress=progress)
+    samples = _samples(bundle, data, labels, limit).head(limit) if data is not None else _random(bundle, limit)
+    with watched(progress) as step:
+        return compare_with_reference(bundle, samples, on, oracle=oracle, progress=step)
 
 
 def _random(bundle: store.Bundle, limit: int | None) -> datafile.DataSet:
     return datafile.random(bundle.compiled.imported, limit or RANDOM_SAMPLES)
 
 
-def _samples(bundle: store.Bundle, data: Any, labels: Any) -> datafile.DataSet:
-    """An array or a file as the bundle's graph takes it."""
+def _samples(bundle: store.Bundle, data: Any, labels: Any, limit: int | None) -> datafile.DataSet:
+    """An array, or the first so many samples of a file, as the bundle's graph takes it."""
     graph = bundle.compiled.imported
     if isinstance(data, str | os.PathLike):
-        return datafile.load(Path(data), graph)
+        return datafile.load(Path(data), graph, limit)
     inputs = _bring.fitted(graph, data)
     if labels is None:
         return datafile.DataSet(inputs, None)

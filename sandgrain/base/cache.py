@@ -38,7 +38,7 @@ def _places() -> Iterator[Path]:
     else:
         with suppress(RuntimeError):  # this user has no home
             yield Path.home() / ".cache" / "sandgrain"
-    yield scratch.system() / f"sandgrain-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+    yield scratch.system() / f"sandgrain-cache-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
 
 
 def is_private(path: Path) -> bool:

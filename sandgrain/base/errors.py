@@ -67,7 +67,7 @@ class RunError(SandgrainError):
 
 def printable(text: str, limit: int = 60) -> str:
     """Text for people: printable ASCII that cannot end a comment, a string or a line."""
-    safe = "".join(ch if ch.isascii() and (ch.isalnum() or ch in " _-./:;,+()[]") else "?" for ch in text)
+    safe = "".join(ch if ch.isascii() and (ch.isalnum() or ch in " _-./:;,+()[]#") else "?" for ch in text)
     safe = safe.replace("??", "?.").replace("//", "/.")
     return safe if len(safe) <= limit else safe[: limit - 3] + "..."
 

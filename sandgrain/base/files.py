@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from sandgrain.base import claims
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain, printable
 
 DRAFT = ".sandgrain-"  # how the names of files begin that are being written
-DAY = 86_400.0  # seconds
 
 
 @contextmanager
@@ -23,30 +20,30 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
 
     Missing folders above it are made. Raises OSError.
     """
-    draft = None
+    draft, lock = None, -1
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=DRAFT, delete=False) as stream:
-            draft = Path(stream.name)
+        draft = path.parent / claims.name(DRAFT)
+        with draft.open("xb") as stream:
+            lock = claims.hold(draft)
             yield stream
         draft.chmod(0o644)
         draft.replace(path)
     finally:
         if draft:
             draft.unlink(missing_ok=True)
+        claims.release(lock)
 
 
-def remove_drafts(folder: Path, older_s: float = DAY) -> None:
-    """Remove the files that killed processes were writing in `folder`, if they are at least `older_s` seconds old."""
-    for draft in folder.glob(f"{DRAFT}*"):
-        with suppress(OSError):  # another process may have finished it
-            if time.time() - draft.stat().st_mtime >= older_s:
-                draft.unlink()
+def remove_drafts(folder: Path) -> None:
+    """Remove the files that killed processes were writing in `folder`."""
+    claims.remove_abandoned(folder, DRAFT)
 
 
 @contextmanager
 def output(path: Path, way_out: str = "") -> Iterator[IO[bytes]]:
     """`atomic` for a file that the user named: raises UsageError, in one line. `way_out`: what the user can do about it."""
+    remove_drafts(path.parent)
     try:
         with atomic(path) as stream:
             yield stream
@@ -57,9 +54,12 @@ def output(path: Path, way_out: str = "") -> Iterator[IO[bytes]]:
 
 def write_all(files: Mapping[Path, bytes]) -> None:
     """Write each path's bytes: all new files, or the old ones stay. Raises UsageError, in one line, naming the path."""
-    drafts = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in files}
+    drafts: dict[Path, Path] = {}
     path = next(iter(files))
     try:
+        for path in files:
+            claims.remove_abandoned(path.parent, f".{path.name}.")
+            drafts[path] = path.with_name(claims.name(f".{path.name}."))
         for path, draft in drafts.items():
             if path.is_dir():
                 raise IsADirectoryError(None, "it is a folder")
@@ -73,6 +73,19 @@ def write_all(files: Mapping[Path, bytes]) -> None:
         for draft in drafts.values():
             with suppress(OSError, ValueError):  # its folder is no folder: then it was never made
                 draft.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Make sure that `path` can be made or written: its nearest folder that exists takes a new one. Raises UsageError."""
+    shown = printable(str(path), 200)
+    try:
+        beside = next(p for p in (path.absolute(), *path.absolute().parents) if p.is_dir())
+        trial = beside / claims.name(DRAFT)
+        trial.mkdir()
+        trial.rmdir()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "the name is not valid"
+        raise UsageError(f"-o {shown} cannot be written ({reason}); name another place") from None
 
 
 def check_output_folder(out: Path, ours: Callable[[Path], bool]) -> None:

@@ -1,16 +1,19 @@
-"""Temporary folders that go away however the process is asked to end, except by SIGKILL."""
+"""Temporary folders that go away however the process is asked to end; those of a killed one, when the next one needs its own."""
 
 from __future__ import annotations
 
 import atexit
 import os
-import secrets
 import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from sandgrain.base import claims
+
+PREFIX = "sandgrain-"  # of the folders in the system's temporary one
 
 _roots: dict[int, Path] = {}  # by process, so that a fork does not remove what its parent uses
 
@@ -28,9 +31,11 @@ def _root() -> Path:
     """One folder a process. Its removal is promised before it is made: no signal comes between the two."""
     process = os.getpid()
     if process not in _roots:
-        root = system() / f"sandgrain-{process}-{secrets.token_hex(6)}"
+        claims.remove_abandoned(system(), PREFIX)
+        root = system() / claims.name(PREFIX)
         atexit.register(shutil.rmtree, root, ignore_errors=True)
         root.mkdir(mode=0o700)
+        claims.hold(root)  # as long as this process lives
         _roots[process] = root
     return _roots[process]
 

@@ -6,6 +6,8 @@ tools, `plain` for tables and pages, which show every script.
 
 from __future__ import annotations
 
+import math
+
 from sandgrain.base.errors import printable as printable
 
 KIB = 1024
@@ -28,3 +30,61 @@ def size(value: int) -> str:
     if value < 10 * KIB:
         return f"{value} B"
     return f"{value // KIB} KiB" if value % KIB == 0 else f"{value / KIB:.1f} KiB"
+
+
+def number(value: float) -> str:
+    """Three significant digits and never an exponent: 0.0123, 10.3, 34, 3,340."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = 2 - math.floor(math.log10(abs(value)))
+    shown = f"{round(value, decimals):,.{max(decimals, 0)}f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
+def duration(milliseconds: float) -> str:
+    """A time for people: 12 us, 10.3 ms, 1.5 s."""
+    return _in_units(milliseconds, ((1e-3, "us"), (1.0, "ms"), (1e3, "s")))
+
+
+def energy(microjoules: float) -> str:
+    """An energy for people: 40 nJ, 214 uJ, 3.34 mJ, 1.2 J."""
+    return _in_units(microjoules, ((1e-3, "nJ"), (1.0, "uJ"), (1e3, "mJ"), (1e6, "J")))
+
+
+def _in_units(value: float, units: tuple[tuple[float, str], ...]) -> str:
+    """In the largest unit that the value has at least one of, a tenth of it for the one that it is given in."""
+    rounded = float(f"{value:.3g}")
+    factor, unit = units[0]
+    for size_of, name in units[1:]:
+        if abs(rounded) >= (0.1 if size_of == 1.0 else size_of):
+            factor, unit = size_of, name
+    if rounded == 0:
+        factor, unit = next(u for u in units if u[0] == 1.0)
+    return f"{number(value / factor)} {unit}"
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """A share in percent with `digits` significant digits, never an exponent: 0.12 %, 3.4 %, 100 %."""
+    value = 100 * share
+    decimals = 0 if value == 0 else max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    shown = f"{value:.{decimals}f}"
+    return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown} %"
+
+
+def count(value: float | None) -> str:
+    """Large counts for people: 812, 22.3 k, 7.70 M; "-" for what is not known."""
+    if value is None:
+        return "-"
+    if value < 10_000:
+        return f"{value:.0f}"
+    return f"{value / 1e3:.1f} k" if value < 1e6 else f"{value / 1e6:.2f} M"
+
+
+def decibels(value: float) -> str:
+    """A signal-to-noise ratio; inf is a perfect copy."""
+    return "exact" if value == math.inf else f"{value:.1f}"
+
+
+def finite(value: float) -> float | None:
+    """A number as JSON has it: None for inf and NaN."""
+    return value if math.isfinite(value) else None

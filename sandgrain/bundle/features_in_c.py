@@ -13,6 +13,7 @@ import numpy as np
 from sandgrain.bundle import on_host
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Moments, Normalization, Pipeline
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph
 
 BATCH = 64  # windows at a time: 2 MB of one-second audio
@@ -45,7 +46,7 @@ def extract(front: FrontEnd, windows: Iterable[Array]) -> Array:
     """The model's inputs, int8 [n, *feature shape]."""
     extractor = Extractor(front.graph())
     rows = [extractor.run(batch) for batch in batches(windows)]
-    return np.concatenate(rows) if rows else np.zeros((0, *front.pipeline.shape), np.int8)
+    return np.concatenate(rows) if rows else np.zeros((0, *front.pipeline.shape), ACTIVATION)
 
 
 def batches(windows: Iterable[Array]) -> Iterator[Array]:

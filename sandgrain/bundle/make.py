@@ -8,13 +8,15 @@ from pathlib import Path
 from sandgrain.base.errors import ToolchainError, UsageError
 from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import printable
-from sandgrain.bundle import budget, fit, measure, store, tune
+from sandgrain.bundle import budget, fit, measure, store, streamed, tune
 from sandgrain.bundle.measure import Build
 from sandgrain.bundle.report import Report
 from sandgrain.compiler.emit.figures import Figures
 from sandgrain.compiler.emit.model import Options
-from sandgrain.compiler.pipeline import emit, read
+from sandgrain.compiler.pipeline import emit, outlined, read
+from sandgrain.compiler.plan import Choice
 from sandgrain.device.targets import Board
+from sandgrain.device.toolchain import check_compiler
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph
@@ -43,11 +45,17 @@ class CompileRequest:
         """Raises UsageError for options that do not go together."""
         arena = self.options.arena
         if arena not in ("static", "caller"):
-            raise UsageError(f"--arena {printable(arena)} is neither static nor caller")
+            raise UsageError(f"--arena {printable(arena)!r} is neither static nor caller")
         if arena == "caller" and self.options.section is not None:
             raise UsageError("--arena-section goes with --arena static; with caller, the caller places the arena")
         if any(len(word.encode("utf-8", "replace")) > MAX_LABEL for word in self.labels):
             raise UsageError(f"--labels: a label is longer than {MAX_LABEL} bytes; shorten it")
+        tune.check_goal(self.optimize)
+        if self.board.core.runs_firmware:
+            check_compiler(self.compiler, self.board)
+        if self.limits.latency_ms is not None and not (self.measure and self.board.core.runs_firmware):
+            what = f"{self.board.name} has no firmware to run" if self.measure else "--no-measure runs nothing"
+            raise UsageError(f"--max-latency is a limit for a measured time, and {what}; leave one of them out")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +65,21 @@ class Made:
     folder: Path
     report: Report
     graph: Graph
+
+
+def check_room(request: CompileRequest, graph: Graph) -> None:
+    """Raise BudgetError for a graph that no choice of kernels makes fit: arena and weights alone are too large. Nothing is built.
+
+    `graph`: int8; what is planned does not depend on its scales.
+    """
+    options, board = request.options, request.board
+    _, optimized = read(graph, options.name, request.labels, request.front)
+    stride = request.front.stride if request.front else 0
+    ram, choice = budget.ram_limit(request.limits, board), Choice()
+    if ram is not None:
+        choice = fit.fit_choice(optimized, board.core.features, choice, ram)
+    build = Build(outlined(optimized, board, options, choice, stride), board, title=request.title)
+    budget.check_memory(measure.planned(build), request.limits, board)
 
 
 def make(request: CompileRequest, graph: Graph | None, kept: bytes | None) -> Made:
@@ -120,4 +143,4 @@ def _accept(build: Build, request: CompileRequest) -> Report:
         budget.check_memory(measure.measure_with_room(build), limits, board)
         raise
     budget.check(report, limits, board)
-    return report
+    return streamed.with_result(report, build)

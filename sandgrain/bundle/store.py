@@ -8,14 +8,13 @@ beside its place and moved there whole, so that a killed or refused compile leav
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sandgrain.base import files
+from sandgrain.base import files, swap
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import printable
 from sandgrain.base.version import __version__
@@ -50,12 +49,14 @@ class Origin:
 class Bundle:
     """A bundle on disk, with its model compiled again from its proof.
 
-    `build`: with `folder`, so that what is built is the C on disk. `edited`: that C differs from what we generate.
+    `build`: with `folder`, so that what is built is the C on disk. `edited`: that C differs from what we generate. `figures`: those
+    of the header.
     """
 
     build: Build
     edited: bool
     origin: Origin
+    figures: Figures | None = None
 
     @property
     def folder(self) -> Path:
@@ -86,6 +87,17 @@ def is_piece(path: Path) -> bool:
         return MARK.encode() in file.readline(400)
 
 
+def ready(out: Path) -> None:
+    """Make sure, before any work, that a bundle can be written to `out`; what killed processes left there is settled.
+
+    Raises UsageError.
+    """
+    with suppress(OSError, ValueError):  # the checks say what is wrong with it
+        swap.settle(out)
+    files.check_output_folder(out, is_bundle)
+    files.check_writable(out)
+
+
 def save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], Figures | None]) -> None:
     """Write the bundle of `build` to `out`, once `accept` has taken the build of what was written. The figures that it returns
     are then put at the top of the header.
@@ -93,7 +105,7 @@ def save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], Figu
     `out` may be missing, empty, or a bundle (which is replaced). Raises UsageError when it is something else, and
     whatever `accept` raises; `out` is then as it was.
     """
-    files.check_output_folder(out, is_bundle)
+    ready(out)
     try:
         _save(build, origin, out, accept)
     except OSError as error:
@@ -103,10 +115,7 @@ def save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], Figu
 
 
 def _save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], Figures | None]) -> None:
-    beside = next(p for p in out.absolute().parents if p.is_dir())  # parents that are missing are made at the end
-    work = beside / f".{out.name}.{secrets.token_hex(4)}"
-    try:  # the folder is made inside, so that an interrupt at any point removes it
-        work.mkdir()
+    with swap.draft(out) as work:
         bundle.write(build.compiled.source, work)
         proof = work / "proof"
         proof.mkdir()
@@ -123,15 +132,9 @@ def _save(build: Build, origin: Origin, out: Path, accept: Callable[[Build], Fig
         if figures is not None:
             (work / options.h_file).write_text(source.header_with(figures), "ascii")
             (proof / "build.json").write_text(json.dumps({**facts, "figures": figures.to_json()}, indent=2) + "\n", "utf-8")
-        out.mkdir(parents=True, exist_ok=True)
         before = _prefix(out)  # the bundle that is replaced may have another prefix
-        pieces = [options.c_file, options.h_file, *FOLDERS]
-        for name in [f"{before}.c", f"{before}.h", *pieces]:
-            _remove(out / name)
-        for name in pieces:
-            (work / name).rename(out / name)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        old = [f"{before}.c", f"{before}.h", *FOLDERS]
+        swap.commit(work, out, old, [options.c_file, options.h_file, *FOLDERS])
 
 
 def _to_facts(build: Build) -> dict[str, Any]:
@@ -204,10 +207,11 @@ def load_bundle(folder: Path) -> Bundle:
         choice = _choice(facts["choice"])
         origin = _origin(folder / "proof")
         compiled = compile_bytes(origin.model, board, options, labels, choice, origin.front)
-        fresh = bundle.files(compiled.source, None if facts["figures"] is None else figures_of(facts["figures"]))
+        figures = None if facts["figures"] is None else figures_of(facts["figures"])
+        fresh = bundle.files(compiled.source, figures)
         edited = any((folder / name).read_text("utf-8", "replace") != wanted for name, wanted in fresh.items())
         toolchain = Toolchain(_text(facts, "compiler"), _text(facts, "opt"))
-        return Bundle(Build(compiled, board, toolchain, _text(facts, "model"), folder), edited, origin)
+        return Bundle(Build(compiled, board, toolchain, _text(facts, "model"), folder), edited, origin, figures)
     except (LookupError, TypeError, ValueError, OSError, ArithmeticError) as error:
         raise UsageError(
             f"{folder} is not a complete bundle ({type(error).__name__}: {str(error)[:60]}); compile the model again"
@@ -256,6 +260,8 @@ def _choice(facts: dict[str, Any]) -> Choice:
 
 
 def _facts(folder: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):  # a folder that cannot be written to is read as it is
+        swap.settle(folder)
     path = folder / "proof" / "build.json"
     if not path.is_file():
         raise UsageError(
@@ -302,10 +308,3 @@ def _rule(facts: dict[str, Any]) -> Rule:
 def is_bundle(folder: Path) -> bool:
     """Whether a whole bundle lies in `folder`, which a new one may replace."""
     return (folder / "proof" / "build.json").is_file()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
@@ -25,7 +26,8 @@ from sandgrain.device.toolchain import Toolchain
 from sandgrain.graph.ir import Graph
 
 MEASURING = "measuring kernels"  # what progress is told
-GOALS = ("speed", "size", "balanced")
+Goal = Literal["speed", "size", "balanced"]
+GOALS: tuple[Goal, ...] = get_args(Goal)
 # clang unrolls what is not unrolled by hand too: 18 to 44 % of a network's code for at most 2.4 % of its instructions (five of the six
 # shared models; hello_world is larger without, and FFTs of audio take 5 to 7 % longer).
 FLAGS = {"speed": "-O2", "size": "-Os", "balanced": "-O2 -fno-unroll-loops"}
@@ -47,10 +49,9 @@ def choose(graph: Graph, board: Board, compiler: str, goal: str, progress: Progr
     speed: fewest instructions. size: every kernel once, the smallest set. balanced: fewest instructions, and a copy of
     a layer's own only where it saves enough. Without `measure`, or an emulator for the core, each layer takes its op's first kernel.
     """
-    if goal not in GOALS:
-        raise UsageError(f"--optimize {goal[:20]!r} is not a goal; choose {', '.join(GOALS)}")
+    check_goal(goal)
     if not measure or not board.core.runs_firmware or emulator_missing(board):
-        return Choice(shared=_all(graph) if goal == "size" else frozenset())
+        return unmeasured(graph, goal)
     board = load(board.core.name)  # the core with plenty of memory: what does not fit the board is found later
     toolchain = toolchain_for(compiler, goal)
     if goal == "size":
@@ -71,6 +72,12 @@ def choose(graph: Graph, board: Board, compiler: str, goal: str, progress: Progr
         alone |= choice.shared - really
 
 
+def check_goal(goal: str) -> None:
+    """Raises UsageError unless `goal` is one of GOALS."""
+    if goal not in GOALS:
+        raise UsageError(f"--optimize {str(goal)[:20]!r} is not a goal; choose {', '.join(GOALS)}")
+
+
 def _sharing(source: Source) -> frozenset[int]:
     """First output tensors of the layers whose C calls a copy of a kernel that other layers call as well."""
     nodes = source.plan.graph.nodes
@@ -80,6 +87,11 @@ def _sharing(source: Source) -> frozenset[int]:
 def toolchain_for(compiler: str, goal: str) -> Toolchain:
     """The compiler with the flags of a goal."""
     return Toolchain(compiler, FLAGS.get(goal, "-O2"))
+
+
+def unmeasured(graph: Graph, goal: str) -> Choice:
+    """Each layer's first kernel, which is often the fastest; with `size` layers share what they can."""
+    return Choice(shared=_all(graph) if goal == "size" else frozenset())
 
 
 def _all(graph: Graph) -> frozenset[int]:

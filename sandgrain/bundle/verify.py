@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
+from sandgrain.base.tables import Line, Row, Shown
 from sandgrain.base.text import printable
 from sandgrain.bundle.measure import firmware
 from sandgrain.bundle.samples import DataSet
@@ -25,6 +26,13 @@ from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
 
 Outputs = list[Array]
+Place = Literal["emulator", "host"]
+RUNNERS = {
+    "tflm": "TensorFlow Lite Micro",
+    "host": "host build",
+    "emulator": "emulated firmware",
+    "stream": "firmware, as a stream",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +53,8 @@ class Difference:
         return f"{self.runner} differs first at {where}, sample {self.sample}, element {self.element}: {self.actual:g}, reference {self.expected:g}"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+@dataclass(frozen=True, slots=True, repr=False)
+class Verdict(Shown):
     """`identical`: every runner gave the reference's bytes on every sample. `compared`: runner -> samples that agree.
 
     `accuracy`: share of samples whose label the last runner found, None without labels; of a detector, whose threshold tells
@@ -65,7 +73,26 @@ class Verdict:
     scores: tuple[int, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """A plain object; the keys are part of the interface."""
         return asdict(self)
+
+    def rows(self) -> list[Row]:
+        """The runners."""
+        return [{"runner": name, "samples": self.samples, "identical": agreeing} for name, agreeing in self.compared.items()]
+
+    def lines(self) -> list[Line]:
+        found = [f"{self.model} on {self.target}: {self.samples} samples"]
+        for runner, agreeing in self.compared.items():
+            found.append(f"  {RUNNERS[runner]:24} {agreeing} of {self.samples} identical to the reference")
+        if self.accuracy is not None:
+            found.append(f"  {'accuracy':24} {100 * self.accuracy:.1f} %")
+        return [*found, *(f"note: {note}" for note in self.notes)]
+
+
+def check_place(on: str) -> None:
+    """Raises UsageError unless `on` is one of Place."""
+    if on not in get_args(Place):
+        raise UsageError(f"--on {printable(str(on))!r} is not a place to run; choose host or emulator")
 
 
 def compare_with_reference(
@@ -76,8 +103,7 @@ def compare_with_reference(
     `on`: "host" (the C compiled for this computer) or "emulator" (that, and the cross-compiled firmware on its core).
     `oracle`: compare with TensorFlow Lite Micro too, where its wheel is installed. `progress` is told what runs, and samples done.
     """
-    if on not in ("host", "emulator"):
-        raise UsageError(f"--on {printable(on)} is not a place to run; choose host or emulator")
+    check_place(on)
     reference = _reference(bundle.compiled.imported, data, progress)
     runners: dict[str, list[Array]] = {}
     notes = [f"{bundle.code.name} or a kernel was edited after it was generated"] if bundle.edited else []

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 import sandgrain
-from sandgrain.cli import _built, _terminal
+from sandgrain.cli import _built
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain build examples/gestures -o gestures/ --html gestures.html"
+GOES_ON = True
 
 
 def command(
@@ -19,6 +21,7 @@ def command(
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the project's.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the page with plots to this file.")] = None,
     verify: Annotated[int, typer.Option(min=1, max=1_000_000, help="Test windows, at most, on the emulated board.")] = 500,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
     """Train, quantize, compile and verify a project: raw samples in, labels out, measured on the emulated board.
@@ -26,9 +29,11 @@ def command(
     Every stage is kept in .sandgrain/ beside the project file: a second build makes only what changed, and a build that was
     ended at any point goes on from there.
 
-    Exit codes: 0 done; 2 the project or its data cannot be used; 3 a limit is not kept (the C is there); 4 the firmware
-    differs from its reference; 5 a tool failed.
+    RAM, flash and time of the untrained network are measured first: what cannot keep its limits is not trained.
+
+    Exit codes: 0 done; 2 the project or its data cannot be used; 3 a limit is not kept (the C is there unless nothing was
+    trained); 4 the firmware differs from its reference; 5 a tool failed.
     """
-    with _terminal.progress("reading") as progress:
-        built = sandgrain.build(project, out=out, seed=seed, html=html, verify=verify, progress=progress)
+    with progress("reading", quiet) as step:
+        built = sandgrain.build(project, out=out, seed=seed, html=html, verify=verify, progress=step)
     _built.answer(built, html, as_json)

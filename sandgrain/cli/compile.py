@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 import sandgrain
 from sandgrain.api.compile import SUFFIXES
+from sandgrain.base.text import decibels, finite
 from sandgrain.cli import _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain compile kws.tflite --target arduino-nano-33-ble-sense --max-ram 64K -o kws/"
 
@@ -37,6 +39,7 @@ def command(
     max_latency: Annotated[str | None, typer.Option(help="Fail above this time per inference, such as 50ms.")] = None,
     measure: Annotated[bool, typer.Option(help="Build the firmware and run it once, for the figures.")] = True,
     dump: Annotated[bool, typer.Option(help="Print the optimized graph as text.")] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compile a model to standalone C99 and say what it costs.
@@ -47,7 +50,7 @@ def command(
     Exit codes: 0 done; 2 the model or an option cannot be used; 3 a limit cannot be kept; 5 a tool failed.
     """
     folder = out or Path(model.stem or "model")
-    with _terminal.progress("measuring kernels") as step:
+    with progress("measuring kernels", quiet) as step:
         result = sandgrain.compile(
             model,
             features=features,
@@ -56,12 +59,12 @@ def command(
             name=name,
             calibration=calibration,
             labels=labels,
-            arena=arena,
+            arena=cast(Any, arena),
             section=arena_section,
             weights_section=weights_section,
             threshold=threshold,
-            compiler=compiler,
-            optimize=optimize,
+            compiler=cast(Any, compiler),
+            optimize=cast(Any, optimize),
             max_ram=max_ram,
             max_flash=max_flash,
             max_latency=max_latency,
@@ -69,7 +72,7 @@ def command(
             progress=step,
         )
     if as_json:
-        shown = None if result.snr_db is None else [_terminal.finite(v) for v in result.snr_db]
+        shown = None if result.snr_db is None else [finite(v) for v in result.snr_db]
         _terminal.emit_json({"out": str(folder), "snr_db": shown, **result.report.to_json()})
         return
     if dump:
@@ -77,7 +80,7 @@ def command(
     _terminal.report(result.report, layers=False)
     _terminal.line()
     if result.snr_db is not None:
-        snr = ", ".join(_terminal.decibels(v) for v in result.snr_db)
+        snr = ", ".join(decibels(v) for v in result.snr_db)
         _terminal.line(f"int8 against the model of floats: {snr} dB signal to noise, over the calibration samples")
     name = result.report.name
     _terminal.line(f"C in {folder}/ : {name}.c, {name}.h, kernels/. Next: sandgrain verify {folder} --data x.npz")

@@ -10,14 +10,16 @@ import numpy as np
 import typer
 
 import sandgrain
-from sandgrain.base.text import plain
+from sandgrain.base.text import number, plain
 from sandgrain.cli import _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 if TYPE_CHECKING:
     from sandgrain import Inspection
     from sandgrain.api.data import Count
 
 EXAMPLE = "Example: sandgrain data examples/spoken-digits --html data.html"
+GOES_ON = True
 MAX_ROWS = 40  # labels in the table
 MAX_BAD = 20  # bad files that are listed
 MAX_SHOWN = 3  # examples of a finding
@@ -29,14 +31,15 @@ def command(
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures to this file.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, max=256, help="Processes that read; by default one per core.")] = None,
     all_bad: Annotated[bool, typer.Option("--all-bad", help="List every bad file.")] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Read the data of a project and say what it holds: counts, durations, balance, copies, doubtful recordings, the split.
 
     Exit codes: 0 done; 2 the project file or its data cannot be used.
     """
-    with _terminal.progress("reading") as progress:
-        found = sandgrain.data(project, html=html, workers=workers, progress=progress)
+    with progress("reading", quiet) as step:
+        found = sandgrain.data(project, html=html, workers=workers, progress=step)
     if as_json:
         _terminal.emit_json({**found.to_json(), "html": None if html is None else str(html)})
         return
@@ -85,7 +88,9 @@ def _facts(found: Inspection) -> None:
     seconds = found.seconds
     if found.about.sampled and len(seconds):
         low, middle, high = float(seconds.min()), float(np.median(seconds)), float(seconds.max())
-        _terminal.line(f"durations  {low:.3g} s to {high:.3g} s, median {middle:.3g} s, {seconds.sum() / 60:.1f} min in all")
+        _terminal.line(
+            f"durations  {number(low)} s to {number(high)} s, median {number(middle)} s, {seconds.sum() / 60:.1f} min in all"
+        )
     if not found.about.sampled:
         shapes = sorted({r.shape for r in found.records})
         many = f" and {len(shapes) - 3} more" if len(shapes) > 3 else ""

@@ -10,13 +10,16 @@ import typer
 import sandgrain
 from sandgrain import Demo, MismatchError
 from sandgrain.cli import _built, _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain demo -o digits-demo/"
+GOES_ON = True
 
 
 def command(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the project and its C.")] = Path("digits-demo"),
     train: Annotated[bool, typer.Option(help="Train; otherwise compile a network that was trained before.")] = True,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a reader of handwritten digits within a budget for an Arduino Nano 33 BLE Sense, and prove its firmware.
@@ -24,8 +27,8 @@ def command(
     From 1,797 scans: data, features, training, int8, C, and every test scan through the firmware on the emulated board.
     Needs the packages of `pip install 'sandgrain[train]'`; with --no-train a small CNN is compiled that was trained before.
     """
-    with _terminal.progress("reading") as progress:
-        made = sandgrain.demo(out, train=train, progress=progress)
+    with progress("reading", quiet) as step:
+        made = sandgrain.demo(out, train=train, progress=step)
     if made.built is not None:
         _built.answer(made.built, made.html, as_json)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -11,6 +11,7 @@ import sandgrain
 from sandgrain.api.compile import SUFFIXES
 from sandgrain.api.export import KINDS, WRITERS
 from sandgrain.cli import _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain export kws.pt2 --calibration kws.npz -o kws.tflite"
 
@@ -22,6 +23,7 @@ def command(
         Path | None, typer.Option("--calibration", "-c", help=".npz with x: samples for a float model.")
     ] = None,
     kind: Annotated[str | None, typer.Option("--as", help=f"{', '.join(KINDS)}; int8 where nothing is said.")] = None,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a model for other tools: TensorFlow Lite (Micro) or ONNX.
@@ -32,13 +34,9 @@ def command(
 
     A model of floats is quantized with --calibration, unless --as float.
     """
-    report = sandgrain.export(model, out, calibration=calibration, kind=kind)
+    with progress("exporting", quiet):
+        report = sandgrain.export(model, out, calibration=calibration, kind=cast(Any, kind))
     if as_json:
         _terminal.emit_json(report.to_json())
         return
-    if report.snr_db is not None:
-        snr = ", ".join(_terminal.decibels(v) for v in report.snr_db)
-        _terminal.line(f"{report.kind} against the model of floats: {snr} dB signal to noise, over the calibration samples")
-    _terminal.line(f"wrote {' and '.join(map(str, report.files))}: {report.model} as {report.kind}, {report.size} bytes")
-    if report.note is not None:
-        _terminal.line(f"note: {report.note}")
+    _terminal.lines(report.lines())

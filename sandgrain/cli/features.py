@@ -9,6 +9,7 @@ import typer
 
 import sandgrain
 from sandgrain.cli import _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain features examples/spoken-digits -o features/"
 
@@ -17,6 +18,7 @@ def command(
     project: Annotated[Path, typer.Argument(help="A sandgrain.toml, or the folder that has it.")] = Path(),
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the C of the features.")] = Path("features"),
     blocks: Annotated[bool, typer.Option("--blocks", help="List the blocks that there are, and end.")] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Fit a project's features to its training data, write their C, and say what they cost on its board.
@@ -26,8 +28,8 @@ def command(
     if blocks:
         _blocks(as_json)
         return
-    with _terminal.progress("features") as progress:
-        made = sandgrain.features(project, out=out, progress=progress)
+    with progress("features", quiet) as step:
+        made = sandgrain.features(project, out=out, progress=step)
     if as_json:
         _terminal.emit_json({"out": str(out), **made.report.to_json()})
         return

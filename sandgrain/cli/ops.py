@@ -55,15 +55,6 @@ def _list(as_json: bool) -> None:
 
 
 def _print(explained: Explanation, model: Path | None) -> None:
-    _terminal.line(f"{explained.op} on {explained.core}, the most specific kernel first")
-    columns = ["kernel", "runs", "for which layers, or why not"]
-    _terminal.table("", columns, [[a.kernel, _yes(a.fits), a.why] for a in explained.kernels], fixed=(0, 1))
+    _terminal.lines(explained.lines())
     if model is not None and not explained.layers:
         _terminal.line(f"\n{model.name} has no layer of {explained.op} after the passes")
-    for layer in explained.layers:
-        _terminal.line(f"\n{layer.layer}, {layer.shape}: " + (layer.chosen or "no code, the output is the input's bytes"))
-        _terminal.table("", columns, [[a.kernel, _yes(a.fits), a.why] for a in layer.answers], fixed=(0, 1))
-
-
-def _yes(fits: bool) -> str:
-    return "yes" if fits else "no"

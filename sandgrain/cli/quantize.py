@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -11,7 +11,9 @@ import sandgrain
 from sandgrain import QuantizeReport
 from sandgrain.api.compile import SUFFIXES
 from sandgrain.api.quantize import METHODS, SAMPLES
+from sandgrain.base.text import decibels
 from sandgrain.cli import _terminal
+from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain quantize kws_float.tflite --calibration kws.npz -o kws_int8.tflite"
 
@@ -29,6 +31,7 @@ def command(
     input_scale: Annotated[float | None, typer.Option(help="Scale of the int8 input, if fixed.")] = None,
     input_zero_point: Annotated[int, typer.Option(help="Its zero point.")] = 0,
     layers: Annotated[int, typer.Option(help="Layers to show, the worst first.", min=0)] = 8,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Quantize a model of floats to int8 and say what each layer lost.
@@ -36,19 +39,20 @@ def command(
     int8 samples in the .npz stand for reals by --input-scale and
     --input-zero-point, other integers for themselves.
     """
-    report = sandgrain.quantize(
-        model,
-        calibration,
-        out,
-        method=method,
-        percent=percent,
-        equalize=equalize,
-        bias_correction=bias_correction,
-        samples=samples,
-        test=test,
-        input_scale=input_scale,
-        input_zero_point=input_zero_point,
-    )
+    with progress("quantizing", quiet):
+        report = sandgrain.quantize(
+            model,
+            calibration,
+            out,
+            method=cast(Any, method),
+            percent=percent,
+            equalize=equalize,
+            bias_correction=bias_correction,
+            samples=samples,
+            test=test,
+            input_scale=input_scale,
+            input_zero_point=input_zero_point,
+        )
     if as_json:
         _terminal.emit_json(report.to_json())
     else:
@@ -63,16 +67,13 @@ def _print(report: QuantizeReport, layers: int) -> None:
     if compared.accuracy_float is not None and compared.accuracy_int8 is not None:
         _terminal.line(f"  accuracy   float {100 * compared.accuracy_float:.2f} %, int8 {100 * compared.accuracy_int8:.2f} %")
     for k, snr in enumerate(compared.snr_db):
-        _terminal.line(f"  output {k}   {_terminal.decibels(snr)} dB signal to noise")
+        _terminal.line(f"  output {k}   {decibels(snr)} dB signal to noise")
     if layers:
         _terminal.line()
         _terminal.table(
             "Layers, the worst first (dB: with int8 before it; alone: on exact inputs)",
             ["#", "layer", "dB", "alone", "what to do"],
-            [
-                [str(e.index), e.op, _terminal.decibels(e.snr_db), _terminal.decibels(e.alone_db), e.advice]
-                for e in report.layers[:layers]
-            ],
+            [[str(e.index), e.op, decibels(e.snr_db), decibels(e.alone_db), e.advice] for e in report.layers[:layers]],
             numeric=(0, 2, 3),
             fixed=(1,),
         )

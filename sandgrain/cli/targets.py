@@ -82,21 +82,4 @@ def _list(known: sandgrain.Targets, as_json: bool) -> None:
     if as_json:
         _terminal.emit_json(known.to_json())
         return
-    _terminal.table(
-        "Boards; RAM and flash less what an operating system or boot loader takes",
-        ["name", "core", "RAM", "flash", "clock", "also called"],
-        [
-            [
-                b.name,
-                b.core,
-                size(b.usable_ram_bytes),
-                size(b.usable_flash_bytes),
-                f"{b.clock_hz / 1e6:g} MHz",
-                min(b.aliases, key=len, default=""),
-            ]
-            for b in known.boards
-        ],
-        fixed=(0, 1),
-    )
-    _terminal.line("Cores, each a generic board: " + ", ".join(known.cores))
-    _terminal.line("Any other chip: its core with --max-ram and --max-flash, or sandgrain targets --new my-board.toml")
+    _terminal.lines(known.lines())

@@ -20,7 +20,7 @@ from sandgrain.dataset.pool import MAX_REPLY, Reply, parse_reply
 from sandgrain.dataset.records import Layout
 from sandgrain.dataset.walk import MAX_FILES, Found
 
-FORMAT = 1  # to be raised when a reader's results change
+FORMAT = 2  # to be raised when a reader's results change
 
 
 class Cache:

@@ -18,7 +18,7 @@ import numpy as np
 from sandgrain.base import files
 from sandgrain.base.arrays import Array
 from sandgrain.base.progress import Progress, silent
-from sandgrain.base.text import plain
+from sandgrain.base.text import percent, plain
 from sandgrain.dataset import fingerprint, kinds
 from sandgrain.dataset.records import Kind, Record
 
@@ -202,7 +202,7 @@ def _doubtful(records: Sequence[Record], kind: Kind, facts: Facts) -> Iterator[F
     if kinds.of(kind).sampled:
         loud = np.argsort(-rows["clipped"], kind="stable")[: int((rows["clipped"] > 0).sum())]
         rule = f"{RUN} samples or more in a row at the end of the scale"
-        yield finding("clipped", loud, rule, lambda k: f"{100 * rows['clipped'][k]:.2g} % of the samples")
+        yield finding("clipped", loud, rule, lambda k: f"{percent(rows['clipped'][k])} of the samples")
     rule = kinds.of(kind).silent_rule
     yield finding("silent", np.flatnonzero(rows["silent"]), rule, lambda k: f"peak {rows['peak'][k]}")
     yield finding("constant", np.flatnonzero(rows["constant"]), "no value ever changes", lambda k: f"value {rows['peak'][k]}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from sandgrain.frontend.signal import Signal
 from sandgrain.graph import rules
-from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Graph, Node, Tensor, View, attrs
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.signal.base import SignalOp
@@ -60,7 +60,7 @@ class Builder:
         """Let the last node write int8 with `quant`; `values` are added to its attributes."""
         node = self.nodes[-1]
         self.nodes[-1] = replace(node, attrs=attrs(**{**node.attrs, **values}))
-        self._tensors[-1] = replace(self._tensors[-1], dtype=INT8, quant=quant)
+        self._tensors[-1] = replace(self._tensors[-1], dtype=ACTIVATION, quant=quant)
 
     def graph(self, name: str = "features") -> Graph:
         """The checked graph. Raises ModelError where options do not fit the signal."""

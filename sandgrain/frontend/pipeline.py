@@ -13,9 +13,11 @@ from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.blocks.normalize import Normalize
 from sandgrain.frontend.build import Builder, fixed
 from sandgrain.frontend.signal import Signal
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, Node
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.signal.base import SignalOp
+from sandgrain.graph.ops.signal.image import WHITE
 from sandgrain.graph.ops.signal.standardize import attributes
 from sandgrain.graph.quantization import Quantization, per_tensor
 
@@ -36,7 +38,7 @@ class Normalization:
     @property
     def quant(self) -> Quantization:
         """Of the model's input."""
-        return per_tensor(2 * self.clip / 255, 0)
+        return per_tensor(2 * self.clip / ACTIVATION.span, 0)
 
     def to_json(self) -> dict[str, Any]:
         return {"mean": list(self.mean), "std": list(self.std), "clip": self.clip}
@@ -107,7 +109,7 @@ class Pipeline:
         """Real value of one unit of the raw output: float64, one value or one a column."""
         builder = self._builder()
         if self.signal.kind == "image":
-            return np.array([1 / 255])
+            return np.array([1 / WHITE])
         if builder.nodes:
             op, view = OPS[builder.nodes[-1].op], builder.view()
             assert isinstance(op, SignalOp)
@@ -123,14 +125,14 @@ class Pipeline:
             raise UsageError(f"a normalization of {len(norm.mean)} columns for features with {columns}; build it again")
         if self.signal.kind == "image":
             mean, std = (tuple(np.broadcast_to(np.asarray(v, np.float64), columns).tolist()) for v in (norm.mean, norm.std))
-            builder.add("image_normalize", dtype="int8", quant=norm.quant, mean=mean, std=std)
+            builder.add("image_normalize", dtype=ACTIVATION.name, quant=norm.quant, mean=mean, std=std)
         elif self._finishing(builder) and len(norm.mean) == 1:
             scale = float(self.scales()[0])
             builder.replace_last(norm.quant, mean=fixed(norm.mean[0], scale), std=norm.std[0])
         else:
             scales = np.broadcast_to(self.scales(), columns)
             mean_, std_ = (np.broadcast_to(np.asarray(v, np.float64), columns) for v in (norm.mean, norm.std))
-            builder.add("standardize", dtype="int8", quant=norm.quant, **attributes(mean_, std_, scales, norm.quant))
+            builder.add("standardize", dtype=ACTIVATION.name, quant=norm.quant, **attributes(mean_, std_, scales, norm.quant))
         return builder.graph()
 
     @staticmethod

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
+from sandgrain.graph.dtypes import ACTIVATION
 
 MAX_SMOOTHING = 64
-MAX_MARGIN = 255  # an int8 output cannot lead by more
+MAX_MARGIN = ACTIVATION.span  # an output cannot lead by more
 MAX_HOLD = 1 << 20
 
 

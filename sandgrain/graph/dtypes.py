@@ -66,6 +66,21 @@ class DType:
         return self.high - self.low
 
     @property
+    def suffix(self) -> str:
+        """How names of C functions end that compute with this type: s8, u8, f32."""
+        return f"{'f' if self.is_float else 's' if self.low < 0 else 'u'}{self.bits}"
+
+    @property
+    def levels(self) -> int:
+        """How many values there are: 256 for 8 bits."""
+        return self.span + 1
+
+    @property
+    def reach(self) -> int:
+        """The greatest magnitude that both signs have: 127 for int8. Symmetric constants lie between -reach and reach."""
+        return min(-self.low, self.high)
+
+    @property
     def unit_bytes(self) -> int:
         """Bytes of one unit in memory, which is what a C pointer to this type steps by."""
         return max(self.bits // 8, 1)
@@ -128,6 +143,13 @@ INT16 = _integer("int16")
 INT32 = _integer("int32")
 INT64 = _integer("int64")
 FLOAT32 = DType("float32", 32, 0, 0, "float", np.dtype(np.float32))
+
+# What a quantized network is made of. A tensor says its own type; these are for where there is no tensor yet.
+ACTIVATION = INT8  # of values between layers
+WEIGHT = INT8  # of symmetric weights, which lie between -reach and reach
+SCRATCH = INT8  # how the C of kernels takes memory that has no type
+ACTIVATIONS = (ACTIVATION,)  # what layers take and give
+WEIGHTS = (WEIGHT,)
 
 DTYPES = {d.name: d for d in (INT8, UINT8, INT16, INT32, INT64, FLOAT32)}
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain.base.arrays import Array
-from sandgrain.graph.dtypes import DType
+from sandgrain.graph.dtypes import ACTIVATION, DType
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -47,6 +47,15 @@ class Quantization:
 def per_tensor(scale: float, zero_point: int) -> Quantization:
     """One scale, rounded to float32 as a model file would hold it, and one zero point."""
     return Quantization((float(np.float32(scale)),), (zero_point,))
+
+
+# What logistic and softmax give: every value stands for a probability.
+PROBABILITIES = per_tensor(1 / ACTIVATION.levels, ACTIVATION.low)
+
+
+def fixed_text(q: Quantization) -> str:
+    """`q`, of a scale that is one over a whole number, as messages say it: "scale 1/256 and zero point -128"."""
+    return f"scale 1/{round(1 / q.scale[0])} and zero point {q.zero_point[0]}"
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
+from sandgrain.base.tables import Line, Row, Shown, Table
 from sandgrain.base.text import plain
 from sandgrain.dataset import ingest, kinds, quality, split
 from sandgrain.dataset.records import SPLITS, Manifest, Record
@@ -38,8 +39,8 @@ class Count:
         return sum(self.sides)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Inspection:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Inspection(Shown):
     """What was found. `records`: those that are used, in the order of their keys; `sides`: key -> one of SPLITS.
 
     `all_records` and `facts` are those of the judgement: before anything was dropped. `leaks`: copies and near-copies on two
@@ -114,6 +115,23 @@ class Inspection:
     def features(self) -> str:
         """What the project's blocks make of a window, or why they cannot; one line."""
         return features.describe(self)
+
+    def rows(self) -> list[Row]:
+        """The labels."""
+        return [
+            {"label": c.label, **dict(zip(SPLITS, c.sides, strict=True)), "total": c.total, "seconds": c.seconds}
+            for c in self.counts
+        ]
+
+    def lines(self) -> list[Line]:
+        """In short; `sandgrain data` says more."""
+        rows = [[plain(c.label, 28) or "(none)", *map(str, c.sides), str(c.total)] for c in self.counts]
+        return [
+            f"{plain(self.name, 30)}: {len(self.records):,} {self.about.noun}, {self.kind}, {len(self.labels)} labels",
+            Table(["label", *SPLITS, "all"], rows, range(1, len(SPLITS) + 2)),
+            f"{len(self.manifest.bad)} bad files, {len(self.leaks)} leaks",
+            *(f"note: {plain(remark, 300)}" for remark in self.remarks),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """One plain object, without what names this machine."""

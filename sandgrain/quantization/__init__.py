@@ -4,12 +4,12 @@
 `layer_errors` says how much each layer loses, and why.
 """
 
-from sandgrain.quantization.calibrate import METHODS, Calibration, Range, Ranges, calibrate
+from sandgrain.quantization.calibrate import METHODS, Calibration, Method, Range, Ranges, calibrate
 from sandgrain.quantization.convert import Quantized, convert_with_ranges
 from sandgrain.quantization.post import Options, quantize
 from sandgrain.quantization.scales import Prepared, affine, prepare
 
 __all__ = [
-    "METHODS", "Calibration", "Options", "Prepared", "Quantized", "Range", "Ranges", "affine", "calibrate",
+    "METHODS", "Calibration", "Method", "Options", "Prepared", "Quantized", "Range", "Ranges", "affine", "calibrate",
     "convert_with_ranges", "prepare", "quantize",
 ]  # fmt: skip

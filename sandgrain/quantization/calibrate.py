@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ from sandgrain.base.errors import UsageError, printable
 from sandgrain.graph import reals
 from sandgrain.graph.ir import Array, Graph
 
-METHODS = ("minmax", "average", "percentile", "mse", "kl")
+Method = Literal["minmax", "average", "percentile", "mse", "kl"]
+METHODS: tuple[Method, ...] = get_args(Method)
 BINS = 2048  # of a histogram between the least and the greatest value
 LEVELS = 256
 PERCENT = 99.99  # of the values that `percentile` keeps on each side
@@ -50,7 +51,7 @@ class Calibration:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise UsageError(f"calibration {printable(self.method)} is not known; choose {', '.join(METHODS)}")
+            raise UsageError(f"--method {printable(str(self.method))!r} is not a way to calibrate; choose {', '.join(METHODS)}")
         if not 50 < self.percent <= 100:
             raise UsageError(f"a percentile of {self.percent:g}; choose more than 50, at most 100")
         if not 0 <= self.momentum < 1:

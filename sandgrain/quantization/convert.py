@@ -9,7 +9,7 @@ import numpy as np
 
 from sandgrain.base.errors import UsageError, printable
 from sandgrain.graph import rules
-from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, Node, Tensor, with_nodes
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.traits import OWN_OUTPUT
@@ -136,8 +136,8 @@ def build(
 def _activation(tensor: Tensor, quant: Quantization | None) -> Tensor:
     if quant is None:
         return replace(tensor)
-    data = None if tensor.data is None else quantize(tensor.data, quant, INT8)
-    return Tensor(tensor.name, tensor.shape, INT8, quant, data)
+    data = None if tensor.data is None else quantize(tensor.data, quant, ACTIVATION)
+    return Tensor(tensor.name, tensor.shape, ACTIVATION, quant, data)
 
 
 @dataclass(slots=True, eq=False)

@@ -18,7 +18,7 @@ import numpy as np
 
 from sandgrain.base.errors import UnsupportedError, printable
 from sandgrain.graph import reals, rules
-from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, Node, Tensor
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.elementwise.broadcast import Binary
@@ -127,7 +127,11 @@ def _bounded(graph: Graph, known: dict[int, Quantization]) -> bool:
 
 def _image(graph: Graph, node: Node, sources: Mapping[int, Quantization]) -> Quantization:
     """A scale for all that an element-wise op can give: a single input takes each of its values, several their corners."""
-    levels = [np.arange(INT8.low, INT8.high + 1)] if len(sources) == 1 else np.meshgrid(*[[INT8.low, INT8.high]] * len(sources))
+    levels = (
+        [np.arange(ACTIVATION.low, ACTIVATION.high + 1)]
+        if len(sources) == 1
+        else np.meshgrid(*[[ACTIVATION.low, ACTIVATION.high]] * len(sources))
+    )
     values = {i: t.data for i, t in enumerate(graph.tensors) if t.data is not None}
     for (index, quant), level in zip(sources.items(), levels, strict=True):
         # One element stands for all: where a constant differs from element to element, it broadcasts.

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain.graph import reals
+from sandgrain.graph.dtypes import WEIGHT
 from sandgrain.graph.ir import Array, Graph, Node, View, attrs
 from sandgrain.graph.ops import OPS
-from sandgrain.quantization.weights import WEIGHT_MAX, spread, weight_scales
+from sandgrain.quantization.weights import spread, weight_scales
 
 Reals = npt.NDArray[np.float64]
 SAMPLES = 64  # that moments are taken over
@@ -93,7 +94,7 @@ def _bias(graph: Graph, made: Graph, node: Node, exact: reals.Values, ours: real
 
 
 def compensated(weights: Reals, scale: Reals, moments: Reals) -> Reals:
-    """Levels [groups, outputs, depth] of `weights`, whole numbers from -127 to 127, a `scale` [groups, outputs] each.
+    """Levels [groups, outputs, depth] of `weights`, whole numbers from -WEIGHT.reach to WEIGHT.reach, a `scale` [groups, outputs] each.
 
     `moments` [groups, depth, depth]: the inputs' products on average, positive definite. Column after column is rounded, and its error
     taken from the columns to come in the proportions that change the output least.
@@ -101,7 +102,7 @@ def compensated(weights: Reals, scale: Reals, moments: Reals) -> Reals:
     upper = np.linalg.cholesky(np.linalg.inv(moments)).swapaxes(1, 2)
     left, levels, step = weights.copy(), np.zeros_like(weights), scale
     for k in range(weights.shape[2]):
-        levels[:, :, k] = np.clip(np.rint(left[:, :, k] / step), -WEIGHT_MAX, WEIGHT_MAX)
+        levels[:, :, k] = np.clip(np.rint(left[:, :, k] / step), -WEIGHT.reach, WEIGHT.reach)
         error = (left[:, :, k] - levels[:, :, k] * step) / upper[:, None, k, k]
         left[:, :, k + 1 :] -= error[:, :, None] * upper[:, None, k, k + 1 :]
     return levels

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sandgrain.graph import reals
-from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.traits import ALL_INPUTS
@@ -191,14 +191,14 @@ def _join_inputs(node: Node, groups: _Groups, tensors: list[Tensor], nodes: list
 
 
 def affine(r: Range) -> Quantization:
-    """255 steps from `r.low` to `r.high`, the zero point moved to the nearest integer (Jacob et al. 2017, section 3)."""
-    scale = (r.high - r.low) / 255.0
+    """All steps of an activation from `r.low` to `r.high`, the zero point moved to the nearest integer (Jacob et al. 2017, section 3)."""
+    scale = (r.high - r.low) / ACTIVATION.span
     if not scale > TINY:
-        return per_tensor(1.0 / 255.0 if r.high == r.low else TINY, INT8.low if r.low == 0 else 0)
-    zero_point = round(INT8.low - r.low / scale)
-    return per_tensor(scale, min(max(zero_point, INT8.low), INT8.high))
+        return per_tensor(1.0 / ACTIVATION.span if r.high == r.low else TINY, ACTIVATION.low if r.low == 0 else 0)
+    zero_point = round(ACTIVATION.low - r.low / scale)
+    return per_tensor(scale, min(max(zero_point, ACTIVATION.low), ACTIVATION.high))
 
 
 def limits(q: Quantization) -> Range:
     """The least and the greatest real value that `q` can hold."""
-    return Range(q.scale[0] * (INT8.low - q.zero_point[0]), q.scale[0] * (INT8.high - q.zero_point[0]))
+    return Range(q.scale[0] * (ACTIVATION.low - q.zero_point[0]), q.scale[0] * (ACTIVATION.high - q.zero_point[0]))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.quantization import Quantization
@@ -22,7 +22,7 @@ def fake(values: Array, quant: Quantization | None) -> Array:
     scale, zero_point = np.float32(quant.scale[0]), quant.zero_point[0]
     real = values / scale
     nearest = np.copysign(np.floor(np.abs(real) + np.float32(0.5)), real)  # halves away from zero, as quant.quantize
-    steps = np.clip(nearest, INT8.low - zero_point, INT8.high - zero_point)
+    steps = np.clip(nearest, ACTIVATION.low - zero_point, ACTIVATION.high - zero_point)
     return np.asarray(steps * scale, np.float32)
 
 

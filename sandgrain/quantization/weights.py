@@ -1,4 +1,4 @@
-"""Integer weights and biases of the weighted layers: symmetric int8 (-127 .. 127), int32 at input scale times weight scale."""
+"""Integer weights and biases of the weighted layers: symmetric, of the type `WEIGHT`, int32 at input scale times weight scale."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sandgrain.graph.dtypes import INT16, WEIGHT
 from sandgrain.graph.ir import Array, Tensor, View
 from sandgrain.graph.ops.norm.layer_norm import fraction_bits
 from sandgrain.graph.quantization import Quantization, per_tensor
 from sandgrain.quantization.scales import TINY
 
-WEIGHT_MAX, GAMMA_MAX = 127, 2**15 - 1
-BIAS_MAX = 2**29  # steps: leaves the accumulator room for 2^14 products of 255 * 127
+GAMMA_MAX = INT16.high
+BIAS_MAX = 2**29  # steps: leaves the accumulator room for 2^14 products of eight bits each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,13 +36,13 @@ def spread(per_channel: Array, rank: int, axis: int) -> Array:
 
 
 def weight_scales(weights: Array, axis: int, per_channel: bool = True) -> npt.NDArray[np.float32]:
-    """Scales that let the greatest weight be 127: one a channel of `axis`, or one repeated."""
+    """Scales that let the greatest weight be WEIGHT.reach: one a channel of `axis`, or one repeated."""
     peaks = np.abs(channels_first(weights, axis)).max(axis=1).astype(np.float64)
     top = float(peaks.max())
     if not per_channel:
         peaks[:] = top
     peaks[peaks == 0] = top if top > 0 else 1.0  # a channel without weights: any scale will do
-    scales: npt.NDArray[np.float32] = np.maximum(peaks / WEIGHT_MAX, TINY).astype(np.float32)
+    scales: npt.NDArray[np.float32] = np.maximum(peaks / WEIGHT.reach, TINY).astype(np.float32)
     return scales
 
 
@@ -58,7 +59,7 @@ def quantize_pair(
     per_channel: bool = True,
     scales: npt.NDArray[np.float32] | None = None,
 ) -> Weighted:
-    """int8 weights, their output channels along `axis`, and int32 bias for products with what `source` quantizes.
+    """Integer weights, their output channels along `axis`, and int32 bias for products with what `source` quantizes.
 
     `scales`: float32 [channels], where they have been learned. A channel whose bias would not fit gets a larger scale.
     """
@@ -73,9 +74,9 @@ def quantize_pair(
     kept = tuple(float(s) for s in (found[:1] if single else found))
     quant = Quantization(kept, (0,) * len(kept), None if single else axis)
     steps = np.rint(weights / spread(found, weights.ndim, axis))
-    data = np.clip(steps, -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+    data = np.clip(steps, -WEIGHT.reach, WEIGHT.reach).astype(WEIGHT)
     return Weighted(
-        Tensor(tensor.name, tensor.shape, "int8", quant, data),
+        Tensor(tensor.name, tensor.shape, WEIGHT, quant, data),
         None if real is None or bias is None else _bias(bias.name, real, source, quant),
     )
 
@@ -104,7 +105,7 @@ def quantize_norm(view: View) -> tuple[Tensor, Tensor]:
 
 
 def dequantized(weights: Tensor) -> npt.NDArray[np.float32]:
-    """The real weights that int8 `weights` stand for."""
+    """The real weights that integer `weights` stand for."""
     assert weights.data is not None and weights.quant is not None
     axis = weights.quant.axis or 0
     scale = np.asarray(weights.quant.scale, np.float32)

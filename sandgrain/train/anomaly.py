@@ -19,7 +19,7 @@ from sandgrain.base.errors import ModelError, UsageError, printable
 from sandgrain.bundle import on_host
 from sandgrain.device.run.host import HostModel
 from sandgrain.graph import rules
-from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, Node, Tensor, View, attrs
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.detect.whitened_distance import MAX_DEPTH
@@ -139,7 +139,7 @@ def fit(
     known = _options(options)
     if kind not in KINDS:
         raise UsageError(f"a detector called {printable(kind)}; choose {', '.join(KINDS)}")
-    if features.dtype != np.int8 or features.ndim < 2 or len(features) < 2 or not quant.per_tensor:
+    if features.dtype != ACTIVATION.numpy or features.ndim < 2 or len(features) < 2 or not quant.per_tensor:
         raise UsageError(f"features {features.dtype} {list(features.shape)}; a detector needs int8 [n, ...], n > 1, one scale")
     if held_out is None:
         order = np.random.default_rng(known.seed).permutation(len(features))
@@ -203,18 +203,24 @@ def layout(features: Array, quant: Quantization, options: Options) -> Rows:
     real = _real(features, quant).mean(axis=1)
     low, high = float(real.min()), float(real.max())
     room = MEAN_ROOM * (high - low)
-    ends = ((-128 - quant.zero_point[0]) * quant.scale[0], (127 - quant.zero_point[0]) * quant.scale[0])
+    ends = ((ACTIVATION.low - quant.zero_point[0]) * quant.scale[0], (ACTIVATION.high - quant.zero_point[0]) * quant.scale[0])
     low, high = max(low - room, ends[0]), min(high + room, ends[1])
-    scale = max((high - low) / 255, quant.scale[0] / 64)
-    return Rows(shape, frame, frame, per_tensor(scale, int(np.clip(round(INT8.low - low / scale), -128, 127))), mean=True)
+    scale = max((high - low) / ACTIVATION.span, quant.scale[0] / 64)
+    return Rows(
+        shape,
+        frame,
+        frame,
+        per_tensor(scale, int(np.clip(round(ACTIVATION.low - low / scale), ACTIVATION.low, ACTIVATION.high))),
+        mean=True,
+    )
 
 
 def rows_of(features: Array, quant: Quantization, rows: Rows) -> Array:
     """int8 [n, rows, depth]: what the distances read, as the board computes it."""
     flat = features.reshape(len(features), -1)
     if rows.mean:
-        x = Tensor("x", features.shape, "int8", quant)
-        y = Tensor("y", (len(features), *rows.shape[1:]), "int8", rows.quant)
+        x = Tensor("x", features.shape, ACTIVATION, quant)
+        y = Tensor("y", (len(features), *rows.shape[1:]), ACTIVATION, rows.quant)
         node = Node("mean", "mean", (0,), (1,), attrs(axes=(1,), keep_dims=False))
         flat = OPS["mean"].reference(View(node, (x,), (y,)), [features])[0].reshape(len(features), -1)
     return np.lib.stride_tricks.sliding_window_view(flat, rows.depth, axis=1)[:, :: rows.step]
@@ -369,7 +375,7 @@ def over_rows(graph: Graph, rows: Rows) -> Graph:
         replace(n, attrs=attrs(**{**n.attrs, "shape": tensors[n.outputs[0]].shape})) if OPS[n.op].is_view else n
         for n in graph.nodes
     ]
-    outside = Tensor("features", (1, *rows.shape), "int8", source.quant)
+    outside = Tensor("features", (1, *rows.shape), ACTIVATION, source.quant)
     first = graph.inputs[0]
     join = Node("reshape", "rows", (len(tensors),), (first,), attrs(shape=tensors[first].shape))
     made = replace(graph, tensors=(*tensors, outside), nodes=(join, *nodes), inputs=(len(tensors),))

@@ -14,7 +14,7 @@ import numpy as np
 
 from sandgrain.base.errors import UsageError
 from sandgrain.graph import rules
-from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.dtypes import ACTIVATION, ACTIVATIONS, INT8
 from sandgrain.graph.ir import Array, Attrs, Graph, Node, Tensor, attrs
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.detect import squared_error, weighted_distance, whitened_distance
@@ -119,7 +119,7 @@ class _Distance:
 
 def _integer_means(model: Mixture, quant: Quantization) -> Array:
     """Means in units of the features' integers; beyond int8 nothing can come near them anyway."""
-    return np.clip(model.means / quant.scale[0] + quant.zero_point[0], INT8.low, INT8.high)
+    return np.clip(model.means / quant.scale[0] + quant.zero_point[0], ACTIVATION.low, ACTIVATION.high)
 
 
 def _weighted(model: Mixture, rows: Rows) -> _Distance:
@@ -158,7 +158,7 @@ def _whitened(model: Mixture, rows: Rows) -> _Distance:
     packed = whole[:, i, d].astype(np.int16)
     centre = np.rint((whole * means[:, None, :]).sum(axis=2)).astype(np.int64)
     for base in range(int(power.min()), int(power.min()) - MAX_DROP // 2, -1):
-        drop = (power - base).astype(np.int8)
+        drop = (power - base).astype(INT8)
         offset = (centre - (np.int64(1) << drop.astype(np.int64) >> 1)).astype(np.int32)
         if max(whitened_distance.largest(packed, offset, drop)) < SUM_LIMIT:
             break
@@ -204,10 +204,10 @@ def _chain(
     unit: float,
     name: str,
 ) -> Graph:
-    tensors = [Tensor("features", (1, *rows.shape), "int8", quant)]
+    tensors = [Tensor("features", (1, *rows.shape), ACTIVATION, quant)]
     nodes = []
     if rows.mean:
-        tensors.append(Tensor("mean", (1, *rows.shape[1:]), "int8", rows.quant))
+        tensors.append(Tensor("mean", (1, *rows.shape[1:]), ACTIVATION, rows.quant))
         nodes.append(Node("mean", "mean", (0,), (1,), attrs(axes=(1,), keep_dims=False)))
     source, indices = len(tensors) - 1, []
     for label, data in tables:
@@ -234,7 +234,7 @@ def reconstruction(model: Graph) -> Converted:
     a, b = model.tensors[source], model.tensors[made]
     OPS["squared_error"].shapes((a, b), attrs())
     rules.check(model)
-    quantized = all(t.quant is not None and t.quant.per_tensor for t in (a, b)) and a.dtype == b.dtype == "int8"
+    quantized = all(t.quant is not None and t.quant.per_tensor for t in (a, b)) and a.dtype == b.dtype and a.dtype in ACTIVATIONS
     unit = squared_error.unit(a, b) / a.size if quantized else 1.0
     score = Tensor("score", (1,), "int32", per_tensor(unit, 0))
     node = Node("squared_error", "score", (source, made), (len(model.tensors),))

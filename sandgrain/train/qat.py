@@ -20,6 +20,7 @@ from torch.nn import functional as fn
 
 from sandgrain.base.errors import UnsupportedError
 from sandgrain.graph import ir
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, View
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, finish
@@ -148,7 +149,7 @@ def _leave(smooth: Tensor, whole: Array, view: View, device: torch.device) -> tu
     """What the next layer sees: the integers' real values, with the gradient of `smooth` where they do not saturate."""
     quant = view.out.quant
     assert quant is not None
-    low, high = (float(quant.scale[0] * (v - quant.zero_point[0])) for v in (-128, 127))
+    low, high = (float(quant.scale[0] * (v - quant.zero_point[0])) for v in (ACTIVATION.low, ACTIVATION.high))
     least, most = ACTIVATIONS[view.attrs.get("activation", "none")]
     low, high = low if least is None else max(low, least), high if most is None else min(high, most)
     return _through(smooth.clamp(low, high), _real(whole, quant, device)), whole

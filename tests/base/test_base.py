@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -58,12 +57,13 @@ def test_several_files_are_written_together_or_not_at_all(tmp_path: Path) -> Non
     assert names(tmp_path) == ["a", "b", "c"]
 
 
-def test_drafts_of_killed_processes_are_removed_when_they_are_old(tmp_path: Path) -> None:
-    for name in (f"{files.DRAFT}old", f"{files.DRAFT}new", "kept"):
+def test_drafts_of_killed_processes_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (f"{files.DRAFT}999999999-0123456789ab", f"{files.DRAFT}notes", "kept"):
         (tmp_path / name).write_text("x")
-    os.utime(tmp_path / f"{files.DRAFT}old", (0, 0))
-    files.remove_drafts(tmp_path)
-    assert names(tmp_path) == [f"{files.DRAFT}new", "kept"]
+    with files.atomic(tmp_path / "report") as stream:
+        stream.write(b"x")
+        files.remove_drafts(tmp_path)
+    assert names(tmp_path) == [f"{files.DRAFT}notes", "kept", "report"]
 
 
 def test_an_output_folder_is_refused_when_it_holds_what_is_not_ours(tmp_path: Path) -> None:

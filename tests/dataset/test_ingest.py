@@ -92,7 +92,12 @@ def test_a_labels_file_wins_and_what_it_cannot_name_is_listed(words: Path) -> No
 
 @pytest.mark.parametrize(
     ("text", "match"),
-    [("file\na.wav\n", "must name the columns"), ("", "empty"), ("\xff", "UTF-8"), ("file,label,label\n", "once each")],
+    [
+        ("file\na.wav\n", "must name the columns"),
+        ("", "empty"),
+        ("\xff", "must name the columns"),
+        ("file,label,label\n", "once each"),
+    ],
 )
 def test_a_labels_file_that_cannot_be_used_is_one_line(text: str, match: str, words: Path) -> None:
     (words / "l.csv").write_bytes(text.encode("latin-1"))
@@ -135,7 +140,7 @@ def test_refusing_names_the_count_and_the_first_files(words: Path) -> None:
 @pytest.mark.parametrize(
     ("layout", "match"),
     [
-        (Layout("image"), r"no image files \(.jpeg, .jpg, .npz, .png\)"),
+        (Layout("image"), r"no image files \(.bmp, .gif, .jpeg, .jpg, .npz, .png, .tif, .tiff, .webp\)"),
         (make_layout("audio", resample=True), "set rate"),
         (Layout("audio", rate=1e9), "rate"),
         (Layout("audio", name="{label}{group}"), "between"),

@@ -151,7 +151,7 @@ def test_the_page_has_pictures_and_a_map_of_the_features(faulty: Path, tmp_path:
 
 
 def test_a_page_that_cannot_be_written_leaves_nothing(faulty: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--html"):
+    with pytest.raises(UsageError, match="html="):
         api.data(faulty, html=tmp_path / "none" / "page.html", workers=1)
     assert list(tmp_path.iterdir()) == []
 

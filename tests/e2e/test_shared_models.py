@@ -23,6 +23,7 @@ from sandgrain.compiler.emit.model import Options
 from sandgrain.compiler.pipeline import Compiled
 from sandgrain.device import targets
 from sandgrain.graph import interpret
+from tests.support.draws import turns
 from tests.support.shared_files import MODELS, shared_data, shared_model
 from tests.support.tflm_oracle import needs_tflm, tflm_run
 from tests.support.toy_firmware import EMULATED
@@ -90,8 +91,7 @@ def flat(outputs: list[list[Array]]) -> list[list[bytes]]:
 
 
 @needs_tflm
-@pytest.mark.parametrize("target", EMULATED)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "target"), turns([(n, t) for n in NAMES for t in EMULATED], 3, same=lambda pair: pair[0]))
 def test_the_firmware_equals_tflm_on_every_emulated_core(name: str, target: str) -> None:
     samples = random_samples(name, 2, seed=sum(map(ord, target)))
     assert emulated(name, target, samples) == flat(tflm(name, samples))

@@ -16,6 +16,7 @@ from torch import nn  # noqa: E402
 from sandgrain.api import _bring as bring  # noqa: E402
 from sandgrain.base.errors import UnsupportedError  # noqa: E402
 from sandgrain.formats import sources  # noqa: E402
+from sandgrain.formats.aten.ops import HANDLERS  # noqa: E402
 from sandgrain.graph import interpret  # noqa: E402
 from sandgrain.graph.ir import Array, Graph  # noqa: E402
 from sandgrain.graph.quantization import dequantize  # noqa: E402
@@ -151,3 +152,45 @@ def test_what_cannot_be_kept_is_said(module: Any, fact: str) -> None:
     with pytest.raises(UnsupportedError, match=fact) as caught:
         bring.load(torch.export.export(module, (torch.zeros(1, 6),)), "m")
     assert "\n" not in str(caught.value)
+
+
+class Folded(Bytes):
+    """What `f` does to the product, before it is quantized, is a factor of the weights."""
+
+    def __init__(self, f: Any) -> None:
+        super().__init__()
+        self.f = f
+
+    def forward(self, x: Any) -> Any:
+        w = OPS.dequantize_per_channel(self.weight, self.scales, self.zeros, 0, -127, 127, torch.int8)
+        return step(self.f(nn.functional.linear(step(x, 0.02, 128), w)), 0.05, 120)
+
+
+FACTORS = torch.tensor([-2.0, 0.5, -1.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda y: nn.functional.batch_norm(y, torch.zeros(4), torch.ones(4), FACTORS, torch.ones(4)),
+        lambda y: y * -1.5,
+        lambda y: y / FACTORS,
+        lambda y: 0.25 - y,
+    ],
+)
+def test_weights_keep_their_integers_under_a_folded_factor_of_either_sign(f: Any) -> None:
+    torch.manual_seed(0)
+    module, samples = Folded(f).eval(), torch.randn(20, 6)
+    graph = bring.load(torch.export.export(module, (samples[:1],)), "m")
+    assert steps_off(graph, samples, rows(module, samples)) < 0.05
+    [kept] = [t for t in graph.tensors if t.data is not None and t.data.shape == (4, 6)]
+    assert kept.data is not None and np.array_equal(np.abs(kept.data), np.abs(module.weight.numpy()))
+
+
+def test_a_mistake_of_ours_is_not_called_one_of_the_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise AssertionError("a mistake of ours")
+
+    monkeypatch.setitem(HANDLERS, "relu", broken)
+    with pytest.raises(AssertionError, match="a mistake of ours"):
+        bring.load(torch.export.export(nn.ReLU(), (torch.zeros(1, 6),)), "m")

@@ -1,7 +1,7 @@
 """Every kernel of every op, on the cores that it is for: the emulated core's bytes equal the numpy reference's.
 
 Ops and kernels come from the registry, so a new one is tested the day it is added. SANDGRAIN_OP_CASES sets how many cases
-a kernel gets (100 by default): portable kernels share them out to M0+, M3 and RV32 (and, where they make use of DSP, get half as
+a kernel gets (60 by default): portable kernels share them out to M0+, M3 and RV32 (and, where they make use of DSP, get half as
 many on M4); kernels for the DSP extension run all of them on M4 and an eighth on M7 and M33; those for vectors run on M55.
 Cores that share cases out take turns in `make test`.
 """

@@ -94,6 +94,12 @@ def test_the_example_says_on_the_board_what_it_says_here(hums: Built[Anomalies],
     assert done.stdout == f"anomaly, score {hums.figures.scores.max()}, threshold {hums.figures.threshold}\n"
 
 
+def test_the_functions_to_call_are_those_of_the_header_and_end_with_the_alarm(hums: Built[Anomalies]) -> None:
+    header = (hums.folder / f"{hums.report.name}.h").read_text()
+    assert [c.removeprefix(hums.report.name) for c in hums.calls] == ["_push", "_classify", "_is_anomaly"]
+    assert all(f"{call}(" in header for call in hums.calls)
+
+
 def test_the_html_page_loads_nothing_and_has_its_plots(hums: Built[Anomalies]) -> None:
     text = pages.render(hums)
     assert "<script" not in text and "http" not in text.replace("http-equiv", "").replace("http://www.w3.org", "")
@@ -123,7 +129,17 @@ def test_the_command_prints_the_page_and_json_and_fails_over_budget(hums: Built[
     page = sandgrain("build", "-o", "out", cwd=folder)
     assert page.code == 0, page.err
     assert max(len(line.rstrip()) for line in page.out.splitlines()) <= 80
-    for word in ("AUC", "pAUC", "false alarms", "emulated board", "rattle", "threshold", "[budget] auc", "anomaly, score"):
+    for word in (
+        "AUC",
+        "pAUC",
+        "false alarms",
+        "emulated board",
+        "rattle",
+        "threshold",
+        "[budget] auc",
+        "anomaly, score",
+        ", ".join(hums.calls),
+    ):
         assert word in page.out, word
     text = (folder / "sandgrain.toml").read_text()
     try:
@@ -167,8 +183,8 @@ def test_an_autoencoder_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path
 
 def test_over_a_limit_of_cost_something_smaller_is_measured(hums: Built[Anomalies], tmp_path: Path) -> None:
     flash = hums.report.flash_bytes
-    made = build(project(tmp_path / "hums", options="components = 6", budget=f"flash = {flash - 30}"))
-    assert made.missed and re.match(r"\[model\] width = [13] was measured: flash \d+ B, which keeps all", made.advice)
+    made = build(project(tmp_path / "hums", options="components = 6", budget=f"flash = {flash - 10}"))
+    assert made.missed and re.match(r"\[model\] width = [13] gives flash \d+ B: within all limits", made.advice)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("jinja2", reason="needs Jinja: pip install 'sandgrain[train]'")
+from sandgrain.base.errors import BudgetError
 from sandgrain.bundle import store
-from sandgrain.cli import _built
+from sandgrain.cli import _terminal
 from sandgrain.project import tasks
 from sandgrain.project.build import page, run
 from sandgrain.project.file.load import load
@@ -86,12 +87,20 @@ def test_a_third_task_is_found_and_built_to_the_end(tmp_path: Path, capsys: pyte
     assert built.verdict.identical and built.verdict.compared["emulator"] == built.verdict.samples == built.windows["test"]
     assert built.figures.int8 < 0.5 * built.figures.guess and not built.missed
     assert not store.load_bundle(folder / "out").edited
-    assert [s.name for s in built.stages] == ["data", "features", "fit", "compile and measure", "verify", "example"]
+    assert [s.name for s in built.stages] == [
+        "data",
+        "features",
+        "limits, untrained",
+        "fit",
+        "compile and measure",
+        "verify",
+        "example",
+    ]
     assert built.example is not None and built.example.startswith("output ")
     report = json.loads((folder / "out" / "report.json").read_text())
     assert report["task"] == "regression" and report["mean_absolute_error"] == built.figures.int8 and report["ram_bytes"] > 0
     assert "mean absolute error" in page.render(built) and "Cost of each layer" in page.render(built)
-    _built.page(built)
+    _terminal.lines(built.lines())
     printed = capsys.readouterr().out
     assert "levels: least_squares" in printed and "worst-case stack" in printed and "levels_" in printed
     again = run.build(load(folder), folder / "out")
@@ -101,5 +110,5 @@ def test_a_third_task_is_found_and_built_to_the_end(tmp_path: Path, capsys: pyte
 @pytest.mark.usefixtures("planted")
 def test_a_third_task_is_advised_when_a_limit_is_missed(tmp_path: Path) -> None:
     folder = project(tmp_path / "levels", flash="100")
-    built = run.build(load(folder), folder / "out")
-    assert [c.name for c in built.missed] == ["flash"] and "of what was measured, nothing keeps it; nearest is " in built.sentence
+    with pytest.raises(BudgetError, match=r"^before training: flash .* gives .*: still over, and the nearest of 3 changes"):
+        run.build(load(folder), folder / "out")

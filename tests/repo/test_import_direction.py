@@ -117,7 +117,7 @@ def test_imports_point_down(room: str) -> None:
 def test_the_package_holds_rooms_and_nothing_beside_them() -> None:
     files = (p.relative_to(PACKAGE) for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
     beside = {p.parts[0] for p in files}
-    assert beside == {"__init__.py", "__main__.py", *ROOMS, *DATA}
+    assert beside == {"__init__.py", "__main__.py", "py.typed", *ROOMS, *DATA}
 
 
 def test_every_file_is_in_a_room_that_is_ranked() -> None:

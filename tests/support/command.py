@@ -45,8 +45,9 @@ class Done:
 
 
 def environment(temporary: Path, **more: str) -> dict[str, str]:
-    """The environment of a command whose temporary files go to `temporary`."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "TMPDIR": str(temporary), **more}
+    """The environment of a command whose temporary files go to `temporary`. Progress, which a slow machine shows, is off."""
+    usual = {"PYTHONPATH": str(ROOT), "COLUMNS": "80", "TMPDIR": str(temporary), "SANDGRAIN_QUIET": "1"}
+    return {**os.environ, **usual, **more}
 
 
 def sandgrain(*arguments: str | Path, cwd: Path, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> Done:

@@ -1,4 +1,4 @@
-"""Many one-op graphs in one firmware on an emulated core, each with the kernel that is asked for.
+"""Many one-op graphs in one firmware on an emulated core, each with the kernel that is asked for, or that the plan chooses.
 
 A compiler run for a batch, and one copy of a kernel for all the cases that call it, so that thousands of cases are cheap.
 All cases run in one inference, one after another in one arena, and each finds there what the case before it left. The
@@ -85,27 +85,30 @@ int sg_infer(void)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """A graph with the kernel for its node, whether it calls the shared copy, one sample, and what must come out."""
+    """A graph with the kernel for its node (None: the plan's choice), whether it calls the shared copy, one sample, and what must
+    come out.
+    """
 
     seed: int
     graph: Graph
-    kernel: str
+    kernel: str | None
     shared: bool
-    inputs: list[Array]
-    expected: list[Array]
+    inputs: Sequence[Array]
+    expected: Sequence[Array]
 
     def describe(self) -> str:
         node = self.graph.nodes[0]
         tensors = " ".join(f"{t.name}{t.shape}{t.quant}" for t in self.graph.tensors)
-        return f"{node.op} by {self.kernel}, seed {self.seed}: {dict(node.attrs)} {tensors}"
+        return f"{node.op} by {self.kernel or 'the chosen kernel'}, seed {self.seed}: {dict(node.attrs)} {tensors}"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a batch gave: a line for each case that failed, and how many cases wrote their output over an input."""
+    """What a batch gave: a line for each case that failed, how many cases wrote their output over an input, and each one's kernel."""
 
     failures: list[str]
     in_place: int
+    kernels: list[str]
 
 
 def samplers(op: str) -> list[Callable[[Draw], Graph]]:
@@ -143,13 +146,24 @@ def run(batch: Sequence[Case], core: str, compiler: str, opt: str = "-O1") -> Ou
             raise
     half = len(batch) // 2
     first, second = (run(part, core, compiler, opt) for part in (batch[:half], batch[half:]))
-    return Outcome([*first.failures, *second.failures], first.in_place + second.in_place)
+    failures, kernels = [*first.failures, *second.failures], [*first.kernels, *second.kernels]
+    return Outcome(failures, first.in_place + second.in_place, kernels)
+
+
+def run_chosen(
+    graphs: Sequence[Graph], inputs: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]],
+    core: str, compiler: str, opt: str,
+) -> Outcome:  # fmt: skip
+    """Every graph with the kernel that the plan chooses for it, one sample each, compared as in `run`."""
+    triples = enumerate(zip(graphs, inputs, expected, strict=True))
+    return run([Case(k, graph, None, False, x, y) for k, (graph, x, y) in triples], core, compiler, opt)
 
 
 def _run(batch: Sequence[Case], core: str, compiler: str, opt: str) -> Outcome:
     board = targets.load(core)
     copies = SharedCopies("copy", always=True)
     sources = [_source(case, k, board.core.features, copies) for k, case in enumerate(batch)]
+    kernels = [source.layers[0].kernel for source in sources]
     ins, in_bytes = _places([[x.nbytes for x in case.inputs] for case in batch])
     outs, out_bytes = _places([[x.nbytes for x in case.expected] for case in batch])
     block = bytearray(in_bytes)
@@ -163,14 +177,14 @@ def _run(batch: Sequence[Case], core: str, compiler: str, opt: str) -> Outcome:
         try:
             answer = open_emulator(elf, board).infer([bytes(block)])[0]
         except RunError as error:
-            return Outcome([_explain(error, batch)], 0)
+            return Outcome([_explain(error, batch)], 0, kernels)
     failures = [
         f"output {j} of {case.describe()}"
         for case, places in zip(batch, outs, strict=True)
         for j, (want, at) in enumerate(zip(case.expected, places, strict=True))
         if not _same(np.frombuffer(answer, want.dtype, want.size, at), want.reshape(-1))
     ]
-    return Outcome(failures, sum(writes_over_an_input(source) for source in sources))
+    return Outcome(failures, sum(writes_over_an_input(source) for source in sources), kernels)
 
 
 def writes_over_an_input(source: Source) -> bool:
@@ -191,7 +205,8 @@ def _same(a: Array, b: Array) -> bool:
 def _source(case: Case, number: int, features: frozenset[str], copies: SharedCopies) -> Source:
     node = case.graph.nodes[0]
     shared = frozenset(node.outputs[:1]) if case.shared else frozenset[int]()
-    chosen = plan(case.graph, features, Choice({node.outputs[0]: case.kernel}, shared))
+    choice = Choice() if case.kernel is None else Choice({node.outputs[0]: case.kernel}, shared)
+    chosen = plan(case.graph, features, choice)
     return generate(chosen, Options(f"case_{number}", arena="caller"), copies)
 
 

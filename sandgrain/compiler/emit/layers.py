@@ -13,6 +13,7 @@ from sandgrain.compiler.emit.copies import Parameters, SharedCopies
 from sandgrain.compiler.emit.structs import members as struct_members
 from sandgrain.compiler.emit.tables import Tables
 from sandgrain.compiler.plan import Plan, Selected
+from sandgrain.graph.dtypes import SCRATCH
 from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops import OPS
 from sandgrain.kernels.base import Arg, Call, Fields, In, Out, Scratch
@@ -187,7 +188,7 @@ class Emitter:
 
     def _type(self, node: Node, arg: Arg) -> str:
         if isinstance(arg, Scratch):
-            return "const int8_t" if arg.const else "int8_t"
+            return f"const {SCRATCH.c_type}" if arg.const else SCRATCH.c_type
         tensor = node.inputs[arg.index] if isinstance(arg, In) else node.outputs[arg.index]
         return f"const {self._ctype(tensor)}" if isinstance(arg, In) else self._ctype(tensor)
 
@@ -217,5 +218,5 @@ def pointer(graph: Graph, tensor: int, offset: int, *, const: bool, base: str = 
     """A typed pointer into the arena. Wider types go through void *: offsets are multiples of 4, as the plan makes them."""
     ctype = graph.tensors[tensor].dtype.c_type
     qualified = f"const {ctype}" if const else ctype
-    through = "" if ctype == "int8_t" else "(void *)"
+    through = "" if graph.tensors[tensor].dtype == SCRATCH else "(void *)"
     return f"({qualified} *){through}({base} + {offset})"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sandgrain.compiler.plan.stream import StreamPlan, stream_state
 from sandgrain.graph.decisions import Rule
-from sandgrain.graph.dtypes import INT8, INT32
+from sandgrain.graph.dtypes import ACTIVATION, ACTIVATIONS, INT32
 from sandgrain.graph.ir import Graph, State
 
 
@@ -42,9 +42,9 @@ class Program:
 
 
 def decides(graph: Graph) -> bool:
-    """Whether the output is one int8 score per label."""
+    """Whether the output is one integer score per label."""
     out = graph.tensors[graph.outputs[0]]
-    return len(graph.labels) > 1 and len(graph.outputs) == 1 and out.dtype == "int8" and out.size == len(graph.labels)
+    return len(graph.labels) > 1 and len(graph.outputs) == 1 and out.dtype in ACTIVATIONS and out.size == len(graph.labels)
 
 
 def program(graph: Graph, stream: StreamPlan | None, rule: Rule) -> Program:
@@ -61,7 +61,7 @@ def _decide(graph: Graph, rule: Rule) -> Entry:
         "decide",
         "decider",
         (
-            State("scores", INT8, (rule.smoothing, labels), "a ring of results"),
+            State("scores", ACTIVATION, (rule.smoothing, labels), "a ring of results"),
             State("next", INT32, (), "where the next result goes"),
             State("count", INT32, (), "results in the ring"),
             State("hold", INT32, (), "results until the next decision may come"),

@@ -121,12 +121,11 @@ def _check(raw: Mapping[str, Any], fields: Mapping[str, Field], name: str) -> No
 
 
 def _check_value(value: Any, field: Field, place: str) -> None:
-    kinds: tuple[type, ...] = (int, float) if field.kind is float else (field.kind,)
-    if isinstance(value, bool) or not isinstance(value, kinds):
+    if isinstance(value, bool) or (not isinstance(value, field.kind) and not (field.kind is float and isinstance(value, int))):
         raise UsageError(f"{place}: should be {_WORDS[field.kind]}: {field.meaning}")
     if field.kind is dict:
         return
-    measured = len(value) if field.kind is str else value
+    measured: Any = len(str(value)) if field.kind is str else value
     if not field.low <= measured <= field.high:
         unit = " characters" if field.kind is str else ""
         raise UsageError(f"{place}: {shown(value)} is not between {field.low:g} and {field.high:g}{unit}; {field.meaning}")

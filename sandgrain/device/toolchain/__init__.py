@@ -16,6 +16,7 @@ from sandgrain.device.toolchain.build import (
     build_firmware,
     build_object,
     build_shared,
+    check_compiler,
     compiler_version,
     startup_digest,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "build_firmware",
     "build_object",
     "build_shared",
+    "check_compiler",
     "compiler_version",
     "startup_digest",
 ]

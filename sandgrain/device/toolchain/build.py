@@ -219,6 +219,11 @@ def link_script(board: Board) -> str:
     return memory + text.replace("SG_MIN_STACK", str(MIN_STACK))
 
 
+def check_compiler(name: str, board: Board) -> None:
+    """Raises UsageError unless `name` is a compiler that is installed and can build for `board`."""
+    _compiler(name, board)
+
+
 def _compiler(name: str, board: Board) -> ModuleType:
     if name not in COMPILERS:
         raise UsageError(f"there is no compiler called {name!r}; choose one of {', '.join(COMPILERS)}")

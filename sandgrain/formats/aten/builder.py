@@ -47,6 +47,7 @@ class Builder:
         self.shared: set[int] = set()
         self.place = ""
         self.transposes = 0
+        self.scaled: list[tuple[int, Array]] = []  # (weights, factor a channel) of what was put into weights that stood already
         self._constants = 0
         self._made: dict[int, int] = {}  # tensor -> node
         self._reads: Counter[int] = Counter()
@@ -238,6 +239,7 @@ class Builder:
         changed = (weights * factor.reshape(side), bias * factor + np.asarray(offset, np.float64).reshape(-1))
         for index, data in zip(maker.inputs[1:], changed, strict=True):
             self.tensors[index] = replace(self.tensors[index], data=np.ascontiguousarray(data, np.float32))
+        self.scaled.append((maker.inputs[1], factor))
         return True
 
     def _scaled_depthwise(self, value: Value, axis: int, factor: Array, offset: Array) -> Value:

@@ -3,7 +3,8 @@
 Each has `TITLE`; `SUFFIXES` of the files that it reads; `owns(model)`, whether a live object is one of its own (asked without
 importing the framework); and `load(model, name, example_input)`, which gives a graph of floats or of int8, legal by
 `rules.check`, or one of floats with the scales that the model brings (`graph/scales.py`). What a framework needs is imported by `load` alone. One that also has `begins(head)`, for the
-first bytes of a file, keeps its files as they are: a bundle's proof holds their bytes. One may have `REFUSED` as well: suffixes of
+first bytes of a file, keeps its files as they are: a bundle's proof holds their bytes. One may say `of_floats(model)`, whether a live model
+computes with floats, where that is known without converting it. One may have `REFUSED` as well: suffixes of
 files that it does not read -> why, and the way out.
 """
 
@@ -109,6 +110,12 @@ def is_float(graph: Graph) -> bool:
     if any(t.quant is not None or t.dtype not in (FLOAT32, INT32) for t in computed):
         return False
     return any(t.dtype.is_float for n in graph.nodes if n.op in OPS and not OPS[n.op].moves for t in _computed(graph, n))
+
+
+def computes_in_float(model: Any) -> bool:
+    """Whether a live model is known to compute with floats before it is converted."""
+    found = None if isinstance(model, str | os.PathLike | Graph) else next((s for s in SOURCES if s.owns(model)), None)
+    return found is not None and getattr(found, "of_floats", lambda _: False)(model)
 
 
 def _computed(graph: Graph, node: Node) -> list[Tensor]:

@@ -22,6 +22,10 @@ def owns(model: object) -> bool:
     return is_made_of(model, "keras.src.models.model.Model", "keras.src.layers.layer.Layer", "keras.engine.training.Model")
 
 
+def of_floats(model: object) -> bool:
+    return True
+
+
 def load(model: Any, name: str, example_input: Any = None) -> Graph:
     """The float graph of a model. `example_input`: an array [1, ...] (or a tuple of them) where the model leaves sizes open."""
     if isinstance(model, Path):

@@ -18,6 +18,10 @@ def owns(model: object) -> bool:
     return is_made_of(model, "torch.nn.modules.module.Module", EXPORTED)
 
 
+def of_floats(model: object) -> bool:
+    return not is_made_of(model, EXPORTED)
+
+
 def load(model: Any, name: str, example_input: Any = None) -> Graph:
     """The graph of a .pt2 file, an ExportedProgram or a module; with its scales where the program was quantized by PT2E.
 

@@ -165,7 +165,7 @@ class _Walk:
             first = result[0] if isinstance(result, tuple) else result
             if isinstance(first, Value) and first.shape != shape:
                 raise UnsupportedError(f"gives {list(first.shape)} where the program says {list(shape)}; export it again")
-        except (SandgrainError, AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except (SandgrainError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             known = isinstance(error, SandgrainError)
             self._fault(node, str(error) if known else f"cannot be understood ({type(error).__name__} {error}); please report it")
             return self._stand_in(node)

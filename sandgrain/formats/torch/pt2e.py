@@ -18,6 +18,7 @@ import torch
 from sandgrain.base.errors import UnsupportedError
 from sandgrain.formats.aten.builder import Builder, Value
 from sandgrain.formats.aten.ops.base import need
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.quantization import Quantization, per_tensor
@@ -48,7 +49,10 @@ class Scales:
             return self._constant(name, values, node, per_channel)
         need(not per_channel, "one scale for each channel of computed values; quantize activations per tensor")
         scale, zero = _number(values["scale"]), round(_number(values["zero_point"])) - SHIFT[values["dtype"]]
-        need(0 < scale < float("inf") and -128 <= zero <= 127, f"scale {scale:g}, zero point {zero}; quantize again")
+        need(
+            0 < scale < float("inf") and ACTIVATION.low <= zero <= ACTIVATION.high,
+            f"scale {scale:g}, zero point {zero}; quantize again",
+        )
         quant = per_tensor(float(np.float32(scale)), zero)
         tensor = x.tensor
         if self.given.get(tensor, quant) != quant:
@@ -87,13 +91,16 @@ class Scales:
         """What `convert` makes of arguments, the scales of the weights that it lays out noted: as it lays out scales in their place."""
         known = {n.name: self.of[n] for n in node.all_input_nodes if n in self.of}
         if not known:
-            return convert(self.builder, values)
+            result = convert(self.builder, values)
+            self._follow()
+            return result
         names = [a.name for a in node.target._schema.arguments]
         places = [*zip(names, node.args, strict=False), *node.kwargs.items()]
         swapped = {name: self.of[arg].numpy() for name, arg in places if isinstance(arg, torch.fx.Node) and arg in self.of}
         twin, first = self.builder.copy(), len(self.builder.nodes)
         result = convert(self.builder, values)
         convert(twin, {**values, **swapped})
+        self._follow()
         for made in self.builder.nodes[first:]:
             linear = OPS[made.op].linear
             if linear is None:
@@ -105,6 +112,17 @@ class Scales:
             if (scales > 0).all():
                 self.weights[made.inputs[1]] = channel_scales(scales, linear.channel_axis)
         return result
+
+    def _follow(self) -> None:
+        """Scales follow the factors that were put into their weights, such as a batch norm's; integers change their signs at most."""
+        for tensor, factor in self.builder.scaled:
+            if tensor in self.weights:
+                old = self.weights.pop(tensor)
+                axis = next(OPS[n.op].linear for n in self.builder.nodes if len(n.inputs) > 1 and n.inputs[1] == tensor)
+                scales = (np.abs(factor) * np.asarray(old.scale)).astype(np.float32)
+                if axis is not None and (scales > 0).all():
+                    self.weights[tensor] = channel_scales(scales, axis.channel_axis)
+        self.builder.scaled.clear()
 
     def finish(self, graph: Graph) -> Graph:
         """The builder's float graph with the scales that the program brings; as it is where nothing was quantized."""

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 
 from sandgrain.base.errors import ModelError, UnsupportedError
+from sandgrain.graph.dtypes import ACTIVATION, ACTIVATIONS, INT8, DType
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View
 from sandgrain.graph.ops.channels import Interval, Link, Mask
 from sandgrain.graph.ops.step import Step as Step
@@ -83,7 +84,7 @@ class Draw(Protocol):
 
     def real(self, low: float, high: float) -> float: ...
 
-    def array(self, shape: Sequence[int], low: int, high: int, dtype: str = "int8") -> Array:
+    def array(self, shape: Sequence[int], low: int, high: int, dtype: str = ACTIVATION.name) -> Array:
         """Random integers, both ends included, as `dtype`."""
         ...
 
@@ -241,19 +242,19 @@ def need_inputs(inputs: Sequence[Tensor | None], low: int, high: int | None = No
         raise ModelError(f"has {sum(t is not None for t in inputs)} inputs, needs {low}" + (f" to {top}" if top != low else ""))
 
 
-def need_dtype(tensor: Tensor, *dtypes: str) -> None:
+def need_dtype(tensor: Tensor, *dtypes: DType | str) -> None:
     if tensor.dtype not in dtypes:
         raise UnsupportedError(
-            f"{tensor.dtype} tensor where {' or '.join(dtypes)} is needed; quantize the model to int8 (full integer)"
+            f"{tensor.dtype} tensor where {' or '.join(map(str, dtypes))} is needed; quantize the model to {ACTIVATION} (full integer)"
         )
 
 
-def need_per_tensor_int8(*tensors: Tensor) -> None:
-    """Each tensor int8 with one positive scale and a zero point in range."""
+def need_quantized(*tensors: Tensor) -> None:
+    """Each tensor of a type that layers compute with, with one positive scale and a zero point in range."""
     for t in tensors:
-        need_dtype(t, "int8")
+        need_dtype(t, *ACTIVATIONS)
         if t.quant is None or not t.quant.per_tensor:
-            raise UnsupportedError("an int8 tensor without exactly one scale; quantize activations per tensor")
+            raise UnsupportedError(f"{t.dtype} values without exactly one scale; quantize activations per tensor")
 
 
 def same_quant(a: Tensor, b: Tensor) -> bool:
@@ -279,4 +280,4 @@ def i32(values: Any) -> Array:
 
 
 def i8(values: Any) -> Array:
-    return np.asarray(values, np.int8)
+    return np.asarray(values, INT8.numpy)

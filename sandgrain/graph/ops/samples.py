@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Attrs, Graph, Node, Tensor
 from sandgrain.graph.ops.base import Draw
 from sandgrain.graph.quantization import Quantization, per_tensor
@@ -12,12 +13,17 @@ SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17)  # around the vector widths
 
 
 def draw_quant(draw: Draw, low: float = 0.002, high: float = 0.2) -> Quantization:
-    """A per-tensor quantization with a random scale and any int8 zero point."""
-    return per_tensor(draw.real(low, high), draw.integer(-128, 127))
+    """A per-tensor quantization with a random scale and any zero point."""
+    return per_tensor(draw.real(low, high), draw_point(draw))
+
+
+def draw_point(draw: Draw) -> int:
+    """Any zero point of an activation."""
+    return draw.integer(ACTIVATION.low, ACTIVATION.high)
 
 
 def activation_tensor(name: str, shape: Sequence[int], quant: Quantization) -> Tensor:
-    return Tensor(name, tuple(shape), "int8", quant)
+    return Tensor(name, tuple(shape), ACTIVATION, quant)
 
 
 def one_op(op: str, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor], attrs: Attrs) -> Graph:

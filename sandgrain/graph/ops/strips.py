@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandgrain.base.errors import ModelError
+from sandgrain.graph.dtypes import ACTIVATIONS
 from sandgrain.graph.ir import Array, Attrs, Graph, Node, Tensor, View, attrs
 from sandgrain.graph.ops.base import Draw, Op, Shape, need, need_inputs
 from sandgrain.graph.ops.conv import windows as win
@@ -102,14 +103,14 @@ def aligned(size: int) -> int:
 
 
 def can_strip(graph: Graph, node: Node) -> bool:
-    """A windowed layer over one int8 image whose rows are whole words."""
+    """A windowed layer over one quantized image whose rows are whole words."""
     from sandgrain.graph.ops import OPS
 
     if not OPS[node.op].windowed:
         return False
     view = graph.view(node)
     tensors = (view.input(0), view.out)
-    return all(t.dtype == "int8" and len(t.shape) == 4 and t.shape[0] == 1 and row_bytes(t) % ALIGN == 0 for t in tensors)
+    return all(t.dtype in ACTIVATIONS and len(t.shape) == 4 and t.shape[0] == 1 and row_bytes(t) % ALIGN == 0 for t in tensors)
 
 
 class Strips(Op):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sandgrain.base.text import number
 from sandgrain.bundle.report import Report
 from sandgrain.device import targets
 from sandgrain.project.file.schema import Target
@@ -38,7 +39,7 @@ class Battery:
         """What `days` counts, for people."""
         if self.sleep_ma is None:
             return "active energy alone, an upper bound: give [target] sleep_ma"
-        asleep = f"{self.sleep_ma:.3g} mA" if self.sleep_ma >= 0.1 else f"{1e3 * self.sleep_ma:.3g} uA"
+        asleep = f"{number(self.sleep_ma)} mA" if self.sleep_ma >= 0.1 else f"{number(1e3 * self.sleep_ma)} uA"
         return f"active energy and {asleep} asleep ({'the chip alone' if self.of_the_chip else 'as given'})"
 
     def to_json(self) -> dict[str, Any]:

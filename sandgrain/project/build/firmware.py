@@ -169,4 +169,5 @@ def at_clock(report: Report, board: Board, mhz: float) -> Report:
         "latency_ms": f"estimated: cycles at {mhz:g} MHz",
         "energy_uj": f"{report.sources.get('energy_uj', '')}, at {board.clock_hz / 1e6:g} MHz",
     }
-    return replace(report, layers=layers, latency_ms=milliseconds(report.cycles, hz), sources=sources)
+    result = None if report.result_cycles is None else milliseconds(report.result_cycles, hz)
+    return replace(report, layers=layers, latency_ms=milliseconds(report.cycles, hz), result_ms=result, sources=sources)

@@ -1,15 +1,13 @@
-"""The budget beside the result, and if a limit is missed, what would keep it: measured, not guessed."""
+"""The budget beside the result, and the cheaper and larger projects that could keep it; `advice` measures them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandgrain.base.errors import SandgrainError
-from sandgrain.base.progress import silent
-from sandgrain.base.text import size
+from sandgrain.base.text import duration, energy, size
 from sandgrain.bundle import features_in_c
 from sandgrain.bundle.report import Report
 from sandgrain.dataset import kinds
@@ -17,14 +15,8 @@ from sandgrain.device import targets
 from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.blocks.samples import Decimate
 from sandgrain.frontend.frontend import FrontEnd
-from sandgrain.project.build.firmware import Request, measured
 from sandgrain.project.build.samples import Samples
-from sandgrain.project.build.stages import Run
-from sandgrain.project.build.store import digest
 from sandgrain.project.file.schema import Budget
-
-if TYPE_CHECKING:
-    from sandgrain.project.tasks.base import Task
 
 FITTED = 64  # training windows that give measured features their scale; the cost does not depend on it
 LEAST_BANDS = 8
@@ -76,7 +68,9 @@ class Check:
             return size(round(value))
         if self.percent:
             return f"{100 * value:.1f} %"
-        return f"{value:.3f}" if self.unit == "1" else f"{value:.3g} {self.unit}"
+        if self.unit == "1":
+            return f"{value:.3f}"
+        return duration(value) if self.unit == "ms" else energy(value)
 
     def sentence(self) -> str:
         """What is missed and by how much."""
@@ -99,14 +93,14 @@ class Check:
 
 
 def costs(budget: Budget, board: targets.Board, report: Report) -> tuple[Check, ...]:
-    """The limits of cost of the project, and the board's memory where the project names none."""
+    """The limits of cost of the project, and the board's memory where that is less or the project names none."""
     limits, rows = budget.limits, []
     own = board.core.runs_firmware
     for name, wanted, has, value in (
         ("RAM", limits.ram_bytes, board.usable_ram, report.ram_bytes),
         ("flash", limits.flash_bytes, board.usable_flash, report.flash_bytes),
     ):
-        if wanted is not None:
+        if wanted is not None and not (own and has < wanted):
             rows.append(Check(name, "bytes", wanted, value, f"[budget] {name.lower()}"))
         elif own:
             rows.append(Check(name, "bytes", has, value, board.name))
@@ -131,7 +125,7 @@ def auc(budget: Budget, value: float | None) -> tuple[Check, ...]:
     return (Check("AUC", "1", budget.auc, value, "[budget] auc", least=True),)
 
 
-# --- what would fit ------------------------------------------------------------------------------------------------------
+# --- cheaper and larger projects ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,57 +135,6 @@ class Variant:
     how: str  # what to write in sandgrain.toml
     front: Callable[[], FrontEnd]  # its features
     width: int | None  # [model] width; None: the project's
-
-
-def advice(run: Run, task: Task[Any], request: Request, missed: Sequence[Check]) -> str:
-    """What would bring the build under its limits, or a sentence that nothing tried does. Kept in the store."""
-    key = digest("advice", request.key, run.samples.key, [asdict(c) for c in missed], run.project.budget, run.seed)
-    return str(run.store.json("advice", key, lambda: [_advice(run, task, request, missed)])[0])
-
-
-def _advice(run: Run, task: Task[Any], request: Request, missed: Sequence[Check]) -> str:
-    names = {c.name for c in missed if not c.least and c.value is not None}
-    if not names:
-        return _better(run, task, request)
-    nearest = (float("inf"), "no smaller one can be built")
-    variants = [*task.smaller(run), *cheaper(run.samples)]
-    for k, variant in enumerate(variants):
-        run.progress("measuring what would fit", k, len(variants))
-        now = costs_of(run, task, request, variant)
-        shown = ", ".join(f"{c.name} {c.shown(c.value)}" for c in now if c.name in names)
-        if now and all(c.kept for c in now):
-            return f"{variant.how} was measured{task.draft_note}: {shown}, which keeps all limits of cost"
-        over = max((c.excess / c.limit for c in now), default=float("inf"))
-        told = f"of what was measured{task.draft_note}, nothing keeps it; nearest is {variant.how}: {shown}"
-        nearest = min(nearest, (over, told))
-    return nearest[1]
-
-
-def _better(run: Run, task: Task[Any], request: Request) -> str:
-    """What could raise the quality: a larger width that is still within the limits, measured."""
-    for variant in task.larger(run):
-        run.progress("measuring a larger width", 0, 1)
-        now = costs_of(run, task, request, variant)
-        if now and all(c.kept for c in now):
-            cost = ", ".join(f"{c.name} {c.shown(c.value)}" for c in now)
-            told = f"{variant.how} was measured{task.draft_note}: {cost}, which keeps all limits of cost"
-            return f"{told}; train it, or longer, or with more data"
-    return task.way_to_quality
-
-
-def costs_of(run: Run, task: Task[Any], request: Request, variant: Variant) -> tuple[Check, ...]:
-    """The limits of cost beside what a variant was measured to need; () if it cannot be built."""
-    report = _measure(run, task, request, variant)
-    return () if report is None else costs(run.project.budget, run.board, report)
-
-
-def first_that_fits(run: Run, task: Task[Any], request: Request) -> Variant | None:
-    """The first smaller model that keeps all limits of cost, measured."""
-    for variant in task.smaller(run):
-        now = costs_of(run, task, request, variant)
-        if now and all(c.kept for c in now):
-            return variant
-    return None
 
 
 def widths(samples: Samples, wanted: Iterable[int]) -> Iterator[Variant]:
@@ -227,14 +170,3 @@ def _fitted(samples: Samples, blocks: tuple[Block, ...]) -> FrontEnd:
     pipeline = replace(samples.pipeline, blocks=blocks)
     windows = (cut.x for cut in islice(samples.windows("train"), FITTED))
     return FrontEnd(pipeline, features_in_c.fit(pipeline, windows), samples.stride)
-
-
-def _measure(run: Run, task: Task[Any], request: Request, variant: Variant) -> Report | None:
-    """None if the variant cannot be built."""
-    try:
-        front = variant.front()
-        features = features_in_c.extract(front, (cut.x for cut in islice(run.samples.windows("train"), FITTED)))
-        draft = task.draft(run, variant.width, front, features)
-        return measured(replace(request, model=draft.model, front=front, threshold=draft.threshold), run.store, silent)
-    except SandgrainError:
-        return None

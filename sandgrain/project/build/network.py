@@ -44,7 +44,7 @@ def trained(samples: Samples, seed: int, progress: Progress) -> Trained:
     if len(samples.found.labels) < 2:
         raise UsageError(f"[data]: {len(samples.found.labels)} label; a classifier needs two")
     project, store = samples.found.loaded.project, samples.store
-    facts = [samples.key, list(project.augment), project.model, project.train, seed, _own_module(samples)]
+    facts = [samples.key, list(project.augment), project.model, project.train, seed, own_module(samples)]
     key = digest("network", *facts)
     made = store.arrays("network", key, lambda: _make(samples, seed, key, progress))
     facts = json.loads(made["facts"].tobytes())
@@ -105,7 +105,7 @@ def channels(name: str, width: int) -> int | None:
     return width or models.CATALOGUE[network.family(name)].width
 
 
-def _own_module(samples: Samples) -> str:
+def own_module(samples: Samples) -> str:
     """A hash of the file of a user's module, so that an edit trains it again; what it imports is not looked at."""
     loaded = samples.found.loaded
     module, colon, _ = loaded.project.model.name.partition(":")

@@ -8,7 +8,7 @@ from typing import Any
 
 from sandgrain.base import files
 from sandgrain.base.progress import Progress, silent
-from sandgrain.base.text import plain, size
+from sandgrain.base.text import duration, energy, number, percent, plain, size
 from sandgrain.base.version import __version__
 from sandgrain.bundle.report import LayerReport, Report
 from sandgrain.dataset import charts, kinds
@@ -57,7 +57,11 @@ def _costs(built: Built[Any]) -> list[tuple[str, str]]:
     r, battery = built.report, built.battery
     facts = [(size(r.ram_bytes), "RAM"), (size(r.flash_bytes), "flash")]
     if r.latency_ms is not None:
-        facts += [(f"{r.latency_ms:.3g} ms", "per window, features included"), (f"{r.energy_uj:.3g} uJ", "energy per window")]
+        facts.append((duration(r.latency_ms), "per window, features included"))
+        if r.result_ms is not None:
+            facts.append((duration(r.result_ms), f"per result of a stream, every {r.result_samples:,} samples"))
+    if r.energy_uj is not None:
+        facts.append((energy(r.energy_uj), "energy per window"))
     if battery is not None:
         days = f"{battery.days:,.0f} days" if battery.days >= 10 else f"{battery.days:.1f} days"
         at_most = ", at most" if battery.sleep_ma is None else ""
@@ -84,6 +88,7 @@ def _shared(built: Built[Any]) -> dict[str, Any]:
         "kind": found.kind,
         "build_id": r.build_id,
         "battery": built.battery,
+        "busy": percent(built.battery.duty) if built.battery else "",
         "sources": sorted(r.sources.items()),
         "small": kinds.of(found.kind).is_small([samples.pipeline.signal.shape]),
         **_layers(r),
@@ -122,7 +127,7 @@ def _layers(r: Report) -> dict[str, Any]:
             "macs": f"{x.macs:,}",
             "weights": f"{x.weight_bytes:,}",
             "ram": f"{x.ram_bytes:,}",
-            "ms": "" if x.latency_ms is None else f"{x.latency_ms:.3g}",
+            "ms": "" if x.latency_ms is None else number(x.latency_ms),
             "width": f"{100 * _cost(x) / most:.1f}",
             "share": f"{100 * _cost(x) / whole:.0f} %",
         }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
-from sandgrain.base import files
+from sandgrain.base import files, swap
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import printable
 from sandgrain.bundle import store
@@ -26,11 +27,9 @@ def ready(out: Path) -> None:
 
 def leftovers(out: Path) -> None:
     """Remove the folders beside `out` in which killed builds were writing their bundle, and half-written files in it."""
-    files.remove_drafts(out, older_s=0.0)
-    beside = out.absolute().parent
-    for folder in beside.glob(f".{out.name}.[0-9a-f]*"):
-        if len(folder.name) == len(out.name) + 10 and folder.is_dir() and (_ours(folder) or not any(folder.iterdir())):
-            shutil.rmtree(folder, ignore_errors=True)
+    files.remove_drafts(out)
+    with suppress(OSError):
+        swap.settle(out)
 
 
 def _is_half_a_bundle(folder: Path) -> bool:

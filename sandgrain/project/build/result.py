@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
+from sandgrain.base.tables import Line, Row, Shown, Table
+from sandgrain.base.text import count, duration, energy, percent, size
 from sandgrain.bundle.report import Report
 from sandgrain.bundle.verify import Verdict
 from sandgrain.project.build.battery import Battery
@@ -16,8 +19,8 @@ from sandgrain.project.build.stages import Stage
 from sandgrain.project.tasks.base import F, Task
 
 
-@dataclass(frozen=True, eq=False)
-class Built(Generic[F]):
+@dataclass(frozen=True, eq=False, repr=False)
+class Built(Shown, Generic[F]):
     """What came of a build."""
 
     task: Task[F]
@@ -43,11 +46,75 @@ class Built(Generic[F]):
         return tuple(c for c in self.checks if not c.kept)
 
     @property
+    def calls(self) -> tuple[str, ...]:
+        """The functions of NAME.h that take a signal to its result, in the order in which a program calls them."""
+        name = self.report.name
+        declared = set(re.findall(rf"\b{re.escape(name)}_(\w+)\(", (self.folder / f"{name}.h").read_text("utf-8")))
+        first = ("push", "classify") if "push" in declared else ("run",)
+        return tuple(f"{name}_{what}" for what in (*first, "decide", "is_anomaly") if what in declared)
+
+    @property
     def sentence(self) -> str:
         """The limits that are missed, by how much, and what would keep them; "" if all are kept."""
         if not self.missed:
             return ""
         return "; ".join([*(c.sentence() for c in self.missed), *([self.advice] if self.advice else [])])
+
+    def rows(self) -> list[Row]:
+        """The layers of the firmware."""
+        return self.report.rows()
+
+    def lines(self) -> list[Line]:
+        """All of it on one page of text, 80 columns wide."""
+        return [
+            *self.task.heading(self),
+            "",
+            self._budget(),
+            "",
+            *self.task.quality(self),
+            *self._costs(),
+            *self.task.details(self),
+            *self._use(),
+        ]
+
+    def _budget(self) -> Table:
+        rows = [[c.name, f"{c.sign} {c.shown(c.limit)}", c.shown(c.value), c.outcome, c.whose] for c in self.checks]
+        return Table(["budget", "limit", "result", "", "whose"], rows, (1, 2), (0, 3))
+
+    def _costs(self) -> list[Line]:
+        r = self.report
+        parts = f"arena {size(r.arena_bytes)}" + (f" + stream {size(r.stream_bytes)}" if r.stream_bytes else "")
+        rows = [["RAM", size(r.ram_bytes), f"{parts} + static and worst-case stack"]]
+        rows.append(["flash", size(r.flash_bytes), f"weights and tables {size(r.weight_bytes)} + code"])
+        if r.cycles is not None:
+            error = f", +-{100 * r.cycles_error:.0f} %" if r.cycles_error is not None else ""
+            cycles = f"{count(r.cycles)} cycles, estimated{error}; features included"
+            rows.append(["per window", duration(r.latency_ms or 0), cycles])
+            if r.result_ms is not None:
+                what = f"what a running stream takes for each {r.result_samples:,} samples"
+                rows.append(["per result", duration(r.result_ms), what])
+            rows.append(["per window", energy(r.energy_uj or 0), "estimated: the core's run current"])
+        if (b := self.battery) is not None:
+            rows.append(
+                ["battery", _days(b.days), f"{b.mah:g} mAh, a window every {b.period_s:g} s, core busy {percent(b.duty)};"]
+            )
+            rows.append(["", "", b.counts])
+        notes = [f"note: {note}" for note in (*self.notes, *r.notes, *self.verdict.notes)]
+        if self.battery is not None and self.battery.duty > 1:
+            notes.insert(0, "note: a window takes longer than the period; the board cannot keep up")
+        return [Table(["cost", "", ""], rows, (1,)), *notes, ""]
+
+    def _use(self) -> list[Line]:
+        name, folder = self.report.name, self.folder
+        found = [
+            f"C in {folder}/",
+            f"  {name}.c, {name}.h  with kernels/",
+            f"                    call {', '.join(self.calls)}",
+            f"  example/main.c    shows it; cc -I.. main.c ../{name}.c",
+        ]
+        if self.example:
+            found.append(f"                    on the emulated board it prints: {self.example.strip().splitlines()[-1]}")
+        return [*found, "  report.json       all figures; proof/ is for: sandgrain verify"]
 
     def to_json(self) -> dict[str, Any]:
         """One plain object; its keys are part of the interface. Nothing in it depends on the time or the machine."""
@@ -81,3 +148,7 @@ class Built(Generic[F]):
             "report": r.to_json(),
         }
         return {**shared, **self.task.json(self)}
+
+
+def _days(days: float) -> str:
+    return f"{days:.1f} days" if days < 100 else f"{days:,.0f} days"

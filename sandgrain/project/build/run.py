@@ -1,4 +1,4 @@
-"""`sandgrain build`: data, features, fit, compile, verify, judge; each stage is kept by the hash of what it is made from."""
+"""`sandgrain build`: data, features, limits, fit, compile, verify, judge; each stage is kept by the hash of what it is made from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandgrain.base.progress import Progress, silent
 from sandgrain.bundle.verify import Verdict
 from sandgrain.compiler.emit.ctext import identifier
 from sandgrain.project import inspection
-from sandgrain.project.build import example, firmware, limits, place
+from sandgrain.project.build import advice, example, firmware, limits, place
 from sandgrain.project.build.battery import battery_of
 from sandgrain.project.build.firmware import Firmware, Request
 from sandgrain.project.build.result import Built
@@ -45,7 +45,7 @@ def build(
 
     `seed`: instead of the project's. `verified`: test windows, at most, that run on the emulated board. Limits that are missed
     are in `Built.missed`; the C is there all the same. Raises UsageError, ModelError, ToolchainError and RunError, BudgetError
-    if the board itself is too small for what was asked.
+    before training where the untrained model is already over a limit of cost, and if the board is too small.
     """
     prepare()
     place.ready(out)
@@ -61,6 +61,8 @@ def build(
     with run.stage("features"):
         samples.features("test")
         samples.features("train")
+    with run.stage("limits, untrained"):
+        advice.before_training(run, task, _request(run, Fitted(b"", found.labels)))
     fitted = task.fit(run)
     request = _request(run, fitted)
     progress("compiling", 0, 1)
@@ -99,7 +101,7 @@ def _compiled(run: Run, task: Task[Any], request: Request) -> Firmware:
     try:
         return firmware.compiled(request, run.out, run.store, run.progress)
     except BudgetError as error:  # the board itself: nothing could be linked, so nothing is measured
-        variant = limits.first_that_fits(run, task, request)
+        variant = advice.first_that_fits(run, task, request)
         hint = f"; {variant.how} was measured{task.draft_note}, and fits" if variant else ""
         raise BudgetError(f"{error}{hint}") from None
 
@@ -111,10 +113,10 @@ def _finished(run: Run, task: Task[Any], request: Request, outcome: Outcome, not
     missed = [c for c in checks if not c.kept]
     with run.stage("example"):
         printed = example.made(run, task, outcome.firmware, outcome.judged.example)
-    advice = ""
+    told = ""
     if missed:
         with run.stage("what would fit"):
-            advice = limits.advice(run, task, request, missed)
+            told = advice.advice(run, task, request, missed)
     return Built(
         task=task,
         name=run.found.name,
@@ -127,7 +129,7 @@ def _finished(run: Run, task: Task[Any], request: Request, outcome: Outcome, not
         figures=outcome.judged.figures,
         windows={side: run.samples.count(side) for side in SIDES},
         checks=checks,
-        advice=advice,
+        advice=told,
         battery=battery_of(report, run.project.target, run.board),
         notes=notes,
         example=printed,

@@ -22,6 +22,7 @@ from sandgrain.device.run import emulator_missing, open_emulator
 from sandgrain.device.run.host import HostModel
 from sandgrain.device.toolchain import build_firmware
 from sandgrain.graph.decisions import MAX_MARGIN, Rates, Rule, decide, rates
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, Tensor
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.recording import Recording, pieces, planned
@@ -193,7 +194,7 @@ def _driver(bundle: store.Bundle, piece: int, channels: int) -> _Driver:
     )
     ports = (
         Tensor("samples", (piece, channels), "int16"), Tensor("count", (1,), "int32"),
-        Tensor("scores", (labels,), "int8"), Tensor("found", (2,), "int32"),
+        Tensor("scores", (labels,), ACTIVATION), Tensor("found", (2,), "int32"),
     )  # fmt: skip
     return _Driver(text, Graph("spotting", ports, (), (0, 1), (2, 3)), piece, channels)
 
@@ -255,14 +256,14 @@ def _on_board(driver: _Driver, bundle: store.Bundle, x: Array) -> Heard | None:
             return None
         cut, lengths = _padded(x, driver)
         rows = open_emulator(elf, board).infer_all([[a.tobytes(), n.tobytes()] for a, n in zip(cut, lengths, strict=True)])
-    scores = np.stack([np.frombuffer(row[0], np.int8) for row in rows])
+    scores = np.stack([np.frombuffer(row[0], ACTIVATION.numpy) for row in rows])
     return _results(driver, [[scores, np.stack([np.frombuffer(row[1], np.int32) for row in rows])]])
 
 
 def _results(driver: _Driver, batches: Iterable[list[Array]]) -> Heard:
     """Of all pieces, those that have a result."""
     labels = driver.ports.tensors[2].size
-    scores, ends, decisions, at = [np.zeros((0, labels), np.int8)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    scores, ends, decisions, at = [np.zeros((0, labels), ACTIVATION.numpy)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
     for given, found in batches:
         there = found[:, 0] > 0
         scores.append(given[there])

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sandgrain.base.errors import UsageError
-from sandgrain.base.text import plain, printable
+from sandgrain.base.text import percent, plain, printable
 from sandgrain.bundle.verify import Verdict
 from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
@@ -416,7 +416,7 @@ def _where(built: Built[Anomalies]) -> str:
 
 def _asked(f: Anomalies) -> str:
     share, held_out = f.facts["false_alarms_asked"], f.facts["held_out"]
-    return f"{100 * share:.3g} % of {held_out:,} normal windows that the fit did not see"
+    return f"{percent(share, 3)} of {held_out:,} normal windows that the fit did not see"
 
 
 def _cells(r: Rates) -> list[str]:

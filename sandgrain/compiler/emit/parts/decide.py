@@ -9,6 +9,7 @@ from typing import Any
 from sandgrain.compiler.emit.part import Part
 from sandgrain.compiler.emit.unit import Unit
 from sandgrain.graph.decisions import Rule
+from sandgrain.graph.ir import Tensor
 
 
 def background(rule: Rule) -> str:
@@ -16,9 +17,9 @@ def background(rule: Rule) -> str:
     return " || ".join(f"(label) == {k}" for k in rule.background) or "0"
 
 
-def declaration(name: str, rule: Rule, labels: int) -> str:
-    """Macros, the struct and the function."""
-    upper = name.upper()
+def declaration(name: str, rule: Rule, scores: Tensor) -> str:
+    """Macros, the struct and the function. `scores`: what the model gives, a score for each label."""
+    upper, ctype, labels = name.upper(), scores.dtype.c_type, scores.size
     return (
         f"/* Decisions. The scores of the last {upper}_SMOOTHING results are added up; a label counts when it leads every other by\n"
         f" * {upper}_MARGIN steps of the output for each of them, and not within {upper}_HOLD results of the last decision. A background\n"
@@ -28,23 +29,23 @@ def declaration(name: str, rule: Rule, labels: int) -> str:
         f"#ifndef {upper}_HOLD\n#define {upper}_HOLD {rule.hold} /* results, at least 0 */\n#endif\n"
         f"#ifndef {upper}_IS_BACKGROUND\n#define {upper}_IS_BACKGROUND(label) ({background(rule)})\n#endif\n\n"
         f"struct {name}_decider {{ /* all zero is its start */\n"
-        f"    int8_t scores[{upper}_SMOOTHING][{labels}];\n"
+        f"    {ctype} scores[{upper}_SMOOTHING][{labels}];\n"
         "    int32_t next, count, hold;\n};\n\n"
         "/* Take one result. Returns the label's number, or -1 where there is nothing to say. */\n"
-        f"int32_t {name}_decide(struct {name}_decider *d, const int8_t scores[{labels}]);\n"
+        f"int32_t {name}_decide(struct {name}_decider *d, const {ctype} scores[{labels}]);\n"
     )
 
 
-def definition(name: str, labels: int) -> str:
+def definition(name: str, scores: Tensor) -> str:
     """The function."""
-    upper = name.upper()
+    upper, ctype, labels = name.upper(), scores.dtype.c_type, scores.size
     return (
         f"static const struct sg_decide_rule {name}_decision = {{\n"
         f"    .labels = {labels}, .smoothing = {upper}_SMOOTHING, .margin = {upper}_MARGIN,\n}};\n\n"
-        f"int32_t {name}_decide(struct {name}_decider *d, const int8_t scores[{labels}])\n{{\n"
+        f"int32_t {name}_decide(struct {name}_decider *d, const {ctype} scores[{labels}])\n{{\n"
         "    int32_t label;\n"
         "    if (d == 0 || scores == 0) {\n        return -1;\n    }\n"
-        f"    label = sg_decide(&{name}_decision, (int8_t *)d->scores, &d->next, &d->count, &d->hold, scores);\n"
+        f"    label = sg_decide(&{name}_decision, ({ctype} *)d->scores, &d->next, &d->count, &d->hold, scores);\n"
         f"    if (label < 0 || {upper}_IS_BACKGROUND(label)) {{\n        return -1;\n    }}\n"
         f"    d->hold = {upper}_HOLD;\n"
         "    return label;\n}\n"
@@ -60,11 +61,16 @@ class Decide(Part):
     def applies(cls, unit: Unit) -> bool:
         return unit.entry("decide") is not None
 
+    @property
+    def scores(self) -> Tensor:
+        graph = self.unit.graph
+        return graph.tensors[graph.outputs[0]]
+
     def declaration(self) -> str:
-        return declaration(self.unit.name, self.unit.options.rule, len(self.unit.graph.labels))
+        return declaration(self.unit.name, self.unit.options.rule, self.scores)
 
     def definition(self) -> str:
-        return definition(self.unit.name, len(self.unit.graph.labels))
+        return definition(self.unit.name, self.scores)
 
     def facts(self) -> Mapping[str, Any]:
         entry = self.unit.entry("decide")

@@ -9,11 +9,12 @@ from sandgrain.compiler.emit import ctext
 from sandgrain.compiler.emit.layers import shape_text
 from sandgrain.compiler.emit.part import Part
 from sandgrain.compiler.emit.unit import Port, Unit
+from sandgrain.graph.dtypes import ACTIVATIONS
 
 
 def quantized(port: Port) -> bool:
     """Whether the port has a scale that a caller may want."""
-    return port.tensor.dtype == "int8" and port.tensor.quant is not None
+    return port.tensor.dtype in ACTIVATIONS and port.tensor.quant is not None
 
 
 class Ports(Part):
@@ -50,12 +51,17 @@ class Ports(Part):
         """The function that quantizes or dequantizes one element."""
         prefix = f"{self.unit.upper}_{port.name.upper()}"
         passed = f"value, {prefix}_SCALE, {prefix}_ZERO_POINT"
+        name, dtype = self.unit.name, port.tensor.dtype
         if port.is_input:
             return (
-                "/* Nearest int8 (halves away from zero), saturated; NaN gives the zero point. */\n"
-                f"static inline int8_t {self.unit.name}_quantize_{port.name}(float value)\n{{\n    return sg_quantize_s8({passed});\n}}\n"
+                f"/* Nearest {dtype} (halves away from zero), saturated; NaN gives the zero point. */\n"
+                f"static inline {dtype.c_type} {name}_quantize_{port.name}(float value)\n"
+                f"{{\n    return sg_quantize_{dtype.suffix}({passed});\n}}\n"
             )
-        return f"static inline float {self.unit.name}_dequantize_{port.name}(int8_t value)\n{{\n    return sg_dequantize_s8({passed});\n}}\n"
+        return (
+            f"static inline float {name}_dequantize_{port.name}({dtype.c_type} value)\n"
+            f"{{\n    return sg_dequantize_{dtype.suffix}({passed});\n}}\n"
+        )
 
     def facts(self) -> Mapping[str, Any]:
         return {port.name: [port.tensor.dtype.name, list(port.tensor.shape)] for port in self.unit.ports}

@@ -17,6 +17,7 @@ from sandgrain.compiler.emit.part import Part
 from sandgrain.compiler.emit.unit import Unit
 from sandgrain.compiler.plan.program import Entry
 from sandgrain.compiler.plan.stream import StreamPlan
+from sandgrain.graph.dtypes import SCRATCH
 from sandgrain.graph.ir import State, Tensor
 from sandgrain.graph.ops import OPS
 from sandgrain.kernels.base import In, Scratch
@@ -188,7 +189,7 @@ class Stream(Part):
         for arg in call.args:
             if isinstance(arg, Scratch):
                 assert scratch is not None
-                found.append(f"(int8_t *)(arena + {scratch + arg.offset})")
+                found.append(f"({SCRATCH.c_type} *)(arena + {scratch + arg.offset})")
             else:
                 found.append(source if isinstance(arg, In) else target)
         return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, need_dtype, need_inputs, need_per_tensor_int8
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, need_dtype, need_inputs, need_quantized
 from sandgrain.graph.ops.samples import activation_tensor, draw_quant, one_op
 from sandgrain.graph.ops.table.unary import draw_shape
 from sandgrain.graph.quantization import dequantize
@@ -23,7 +23,7 @@ class Dequantize(Op):
         return (inputs[0].shape,)
 
     def check(self, view: View) -> None:
-        need_per_tensor_int8(view.input(0))
+        need_quantized(view.input(0))
         need_dtype(view.out, "float32")
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:

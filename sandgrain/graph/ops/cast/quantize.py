@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sandgrain.graph.dtypes import ACTIVATIONS, FLOAT32
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Draw, Foreign, need_dtype, need_per_tensor_int8
+from sandgrain.graph.ops.base import Draw, Foreign, need_dtype, need_quantized
 from sandgrain.graph.ops.samples import activation_tensor, draw_quant, one_op
 from sandgrain.graph.ops.table.unary import UnaryOp, draw_shape, rescale, split_multiplier
 from sandgrain.graph.quantization import Int64, quantize
@@ -16,8 +17,8 @@ def _evaluate(view: View, x: Int64) -> Array:
     return rescale(x - view.input(0).zero_point, pair) + view.out.zero_point
 
 
-def _from_int8(view: View) -> bool:
-    return view.input(0).dtype == "int8"
+def _from_integers(view: View) -> bool:
+    return view.input(0).dtype in ACTIVATIONS
 
 
 class Quantize(UnaryOp):
@@ -32,16 +33,16 @@ class Quantize(UnaryOp):
         return result
 
     def check(self, view: View) -> None:
-        need_dtype(view.input(0), "int8", "float32")
-        if _from_int8(view):
+        need_dtype(view.input(0), *ACTIVATIONS, FLOAT32)
+        if _from_integers(view):
             super().check(view)
         else:
-            need_per_tensor_int8(view.out)
+            need_quantized(view.out)
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x, quant = inputs[0], view.out.quant
         assert x is not None and quant is not None
-        return super().reference(view, inputs) if _from_int8(view) else (quantize(x, quant, view.out.dtype),)
+        return super().reference(view, inputs) if _from_integers(view) else (quantize(x, quant, view.out.dtype),)
 
     def sample(self, draw: Draw) -> Graph:
         if draw.choice((True, False)):

@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain.base.errors import ModelError, UnsupportedError
+from sandgrain.graph.dtypes import WEIGHT, WEIGHTS
 from sandgrain.graph.ir import Array, Tensor, View
-from sandgrain.graph.ops.base import Draw, need, need_dtype, need_per_tensor_int8
+from sandgrain.graph.ops.base import Draw, i8, need, need_dtype, need_quantized
+from sandgrain.graph.ops.samples import draw_point
 from sandgrain.graph.quantization import (
     INT32_MAX,
     Int32,
@@ -25,12 +27,12 @@ def check_weights(view: View, channel_axis: int) -> None:
     Also proves that no accumulator can overflow: |bias| + sum of |w| * max|x - zero_point| stays below 2^31.
     """
     weights = view.input(1)
-    need_per_tensor_int8(view.input(0), view.out)
-    need_dtype(weights, "int8")
+    need_quantized(view.input(0), view.out)
+    need_dtype(weights, *WEIGHTS)
     need(weights.data is not None, "weights are computed at run time; make them a constant")
     quant = weights.quant
     if quant is None:
-        raise UnsupportedError("weights without a scale; quantize the model to int8 (full integer)")
+        raise UnsupportedError(f"weights without a scale; quantize the model to {WEIGHT} (full integer)")
     need(not any(quant.zero_point), "weights with a zero point other than 0; quantize weights symmetrically")
     channels = weights.shape[channel_axis]
     if not quant.per_tensor and (quant.axis != channel_axis or len(quant.scale) != channels):
@@ -54,12 +56,12 @@ def bias_of(view: View, channels: int) -> Int32:
     return np.zeros(channels, np.int32) if bias is None else view.const(2).reshape(-1).astype(np.int32)
 
 
-def channel_multipliers(view: View, channels: int) -> tuple[Int32, npt.NDArray[np.int8]]:
+def channel_multipliers(view: View, channels: int) -> tuple[Int32, Array]:
     """Per output channel (multiplier, shift) of input_scale * weight_scale / output_scale, in double precision."""
     weight_scales = np.asarray(view.input(1).quant.scale, np.float64)  # type: ignore[union-attr]
     real = view.input(0).scale * weight_scales / view.out.scale
     pairs = [quantize_multiplier(float(r)) for r in np.broadcast_to(real, (channels,))]
-    return np.array([m for m, _ in pairs], np.int32), np.array([s for _, s in pairs], np.int8)
+    return np.array([m for m, _ in pairs], np.int32), i8([s for _, s in pairs])
 
 
 def finish(view: View, acc: npt.NDArray[np.int64], multiplier: Int32, shift: Array) -> Array:
@@ -90,12 +92,14 @@ def draw_weights(
     per_channel = draw.choice((True, False))
     scales = tuple(float(np.float32(draw.real(0.001, 0.05))) for _ in range(channels if per_channel and channels > 1 else 1))
     axis = channel_axis % len(shape) if len(scales) > 1 else None
-    weights = Tensor("weights", shape, "int8", Quantization(scales, (0,) * len(scales), axis), draw.array(shape, -127, 127))
+    weights = Tensor(
+        "weights", shape, WEIGHT, Quantization(scales, (0,) * len(scales), axis), draw.array(shape, -WEIGHT.reach, WEIGHT.reach)
+    )
     terms = weights.size // max(channels, 1)
     # The bias scale must be the product of the others (TensorFlow Lite requires it); float32 as in a file.
     bias_scales = tuple(float(np.float32(np.float32(input_quant.scale[0]) * np.float32(s))) for s in scales)
     bias_quant = Quantization(bias_scales, (0,) * len(scales), 0 if len(scales) > 1 else None)
     bias = Tensor("bias", (channels,), "int32", bias_quant, draw.array((channels,), -20000, 20000, "int32"))
     spread = max(scales) * input_quant.scale[0] * 100 * 60 * max(terms, 1) ** 0.5
-    out = per_tensor(draw.real(0.2, 4.0) * spread / 100, draw.integer(-128, 127))
+    out = per_tensor(draw.real(0.2, 4.0) * spread / 100, draw_point(draw))
     return weights, bias, out

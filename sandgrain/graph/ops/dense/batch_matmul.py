@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import ModelError
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs, need_per_tensor_int8
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs, need_quantized
 from sandgrain.graph.ops.conv.weights import exact_matmul
 from sandgrain.graph.ops.real_math import aligned
-from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_point, draw_quant, one_op
 from sandgrain.graph.quantization import INT32_MAX, per_tensor, quantize_multiplier, requantize
 
 MAX_RANK = 5
-MAX_DEPTH = INT32_MAX // (255 * 255)  # products are at most 255 * 255
+MAX_DEPTH = INT32_MAX // ACTIVATION.span**2  # products of two values less their zero points
 
 
 def multiplier_of(view: View) -> tuple[int, int]:
@@ -63,7 +64,7 @@ class BatchMatMul(Op):
 
     def check(self, view: View) -> None:
         x, y = view.input(0), view.input(1)
-        need_per_tensor_int8(x, y, view.out)
+        need_quantized(x, y, view.out)
         need(all(d > 0 for t in (x, y) for d in t.shape), "an empty matrix; remove the layer")
         depth = matrix(x.shape, view.attrs["adj_x"])[1]
         need(depth <= MAX_DEPTH, f"sums of {depth} products can exceed 32 bits; at most {MAX_DEPTH}")
@@ -113,11 +114,9 @@ class BatchMatMul(Op):
         x_lead, y_lead = lead(), lead()
         x = activation_tensor("x", (*x_lead, *((depth, rows) if adj_x else (rows, depth))), draw_quant(draw))
         y_shape = (*y_lead, *((columns, depth) if adj_y else (depth, columns)))
-        data = draw.array(y_shape, -128, 127) if draw.choice((True, False, False)) else None
-        y = Tensor("y", y_shape, "int8", draw_quant(draw), data)
+        data = draw.array(y_shape, ACTIVATION.low, ACTIVATION.high) if draw.choice((True, False, False)) else None
+        y = Tensor("y", y_shape, ACTIVATION, draw_quant(draw), data)
         spread = x.scale * y.scale * 70 * 70 * depth**0.5
         a = attrs(adj_x=adj_x, adj_y=adj_y)
-        out = activation_tensor(
-            "z", self.shapes((x, y), a)[0], per_tensor(draw.real(0.2, 4.0) * spread / 100, draw.integer(-128, 127))
-        )
+        out = activation_tensor("z", self.shapes((x, y), a)[0], per_tensor(draw.real(0.2, 4.0) * spread / 100, draw_point(draw)))
         return one_op(self.name, (x, y), (out,), a)

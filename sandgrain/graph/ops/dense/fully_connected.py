@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, i8, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, Mask
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, check_weights, draw_weights, exact_matmul, finish
@@ -22,12 +21,12 @@ from sandgrain.graph.ops.traits import Weight
 from sandgrain.graph.quantization import Int32, quantize_multiplier
 
 
-def multipliers(view: View, units: int) -> tuple[Int32, npt.NDArray[np.int8]]:
+def multipliers(view: View, units: int) -> tuple[Int32, Array]:
     """Per unit (multiplier, shift). All in double precision."""
     if len(view.input(1).quant.scale) > 1:  # type: ignore[union-attr]
         return channel_multipliers(view, units)
     multiplier, shift = quantize_multiplier(_single_ratio(view))
-    return np.full(units, multiplier, np.int32), np.full(units, shift, np.int8)
+    return np.full(units, multiplier, np.int32), i8(np.full(units, shift))
 
 
 def _single_ratio(view: View) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.base.errors import ModelError, UnsupportedError
+from sandgrain.graph.dtypes import ACTIVATIONS
 from sandgrain.graph.ir import Array, Attrs, Tensor, View
 from sandgrain.graph.ops.base import Op, Shape, need, need_dtype, need_inputs
 from sandgrain.graph.quantization import INT32_MAX, Int32, Int64
@@ -60,7 +61,7 @@ def distance_shape(inputs: Sequence[Tensor | None], attrs: Attrs, components: in
 
 def check_distance(view: View, bias: Array) -> None:
     """int8 input, int32 output; a shift and biases that leave room."""
-    need_dtype(view.input(0), "int8")
+    need_dtype(view.input(0), *ACTIVATIONS)
     need_dtype(view.out, "int32")
     need(0 <= view.attrs["shift"] <= 62, f"a shift of {view.attrs['shift']}; 0 to 62 work")
     need(bool(((bias >= 0) & (bias <= MAX_BIAS)).all()), f"a bias below 0 or beyond {MAX_BIAS}")

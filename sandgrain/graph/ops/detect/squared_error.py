@@ -12,9 +12,9 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_inputs, need_per_tensor_int8
+from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_inputs, need_quantized
 from sandgrain.graph.ops.detect.base import DetectOp
-from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_point, draw_quant, one_op
 from sandgrain.graph.quantization import INT32_MAX, Quantization
 
 SHARE_BITS = 14
@@ -59,7 +59,7 @@ class SquaredError(DetectOp):
         return ((1,),)
 
     def check(self, view: View) -> None:
-        need_per_tensor_int8(view.input(0), view.input(1))
+        need_quantized(view.input(0), view.input(1))
         need_dtype(view.out, "int32")
         need(view.input(0).size <= MAX_SIZE, f"{view.input(0).size} values; up to {MAX_SIZE} can be compared")
 
@@ -78,6 +78,6 @@ class SquaredError(DetectOp):
     def sample(self, draw: Draw) -> Graph:
         shape = tuple(draw.choice(SIZES) for _ in range(draw.integer(1, 3)))
         first = draw_quant(draw)
-        second = draw.choice((first, Quantization(first.scale, (draw.integer(-128, 127),)), draw_quant(draw)))
+        second = draw.choice((first, Quantization(first.scale, (draw_point(draw),)), draw_quant(draw)))
         x = (activation_tensor("x", shape, first), activation_tensor("z", shape, second))
         return one_op(self.name, x, (Tensor("y", (1,), "int32"),), attrs())

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.detect.base import SUM_LIMIT, DetectOp, check_distance, constant, distance_shape, energy, rows
@@ -24,17 +24,17 @@ NARROW = 1 << 16  # a value below this is squared in 32 bits, which counts on co
 
 
 def largest(centroids: Array, factors: Array | None, drop: int) -> list[int]:
-    """The largest sum of squares that any int8 row can give, exactly, one a component."""
+    """The largest sum of squares that any row can give, exactly, one a component."""
     return [sum(int(v) ** 2 for v in row) for row in _ends(centroids, factors, drop)]
 
 
 def reach(centroids: Array, factors: Array | None, drop: int) -> int:
-    """The largest |v| that any int8 value can give."""
+    """The largest |v| that any value can give."""
     return int(_ends(centroids, factors, drop).max())
 
 
 def _ends(centroids: Array, factors: Array | None, drop: int) -> Int64:
-    ends = np.stack([(np.int64(x) << FRACTION) - centroids.astype(np.int64) for x in (INT8.low, INT8.high)])
+    ends = np.stack([(np.int64(x) << FRACTION) - centroids.astype(np.int64) for x in (ACTIVATION.low, ACTIVATION.high)])
     if factors is not None:
         ends = ends * factors.astype(np.int64) >> drop
     largest: Int64 = np.abs(ends).max(axis=0)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sandgrain.graph.dtypes import ACTIVATION, INT8
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.detect.base import SUM_LIMIT, DetectOp, check_distance, constant, distance_shape, energy, rows, triangle
@@ -31,8 +32,8 @@ def unpack(packed: Array, depth: int) -> Int64:
 
 
 def row_limits(factors: Array, offset: Array) -> Int64:
-    """The largest |sum over d| that any int8 row can give, and every partial sum stays below: int64 [components, depth]."""
-    limits: Int64 = np.abs(unpack(factors, offset.shape[1])).sum(axis=2) * 128 + np.abs(offset.astype(np.int64))
+    """The largest |sum over d| that any row can give, and every partial sum stays below: int64 [components, depth]."""
+    limits: Int64 = np.abs(unpack(factors, offset.shape[1])).sum(axis=2) * -ACTIVATION.low + np.abs(offset.astype(np.int64))
     return limits
 
 
@@ -48,7 +49,7 @@ def tables_of(view: View) -> tuple[Array, Array, Array, Array]:
     return (
         constant(view, 1, "int16", components * triangle(depth)),
         constant(view, 2, "int32", components * depth).reshape(components, depth),
-        constant(view, 3, "int8", components * depth).reshape(components, depth),
+        constant(view, 3, INT8.name, components * depth).reshape(components, depth),
         constant(view, 4, "int32", components),
     )
 
@@ -96,7 +97,7 @@ class WhitenedDistance(DetectOp):
         factors = draw.array((components, triangle(depth)), -reach, reach, "int16")
         offset = draw.array((components, depth), -(2**24), 2**24, "int32")
         least = next(d for d in range(31) if max(largest(factors, offset, np.full(offset.shape, d))) < SUM_LIMIT)
-        drop = draw.array((components, depth), least, least + draw.choice((0, 6)), "int8")
+        drop = draw.array((components, depth), least, least + draw.choice((0, 6)), INT8.name)
         bias = draw.array((components,), 0, draw.choice((1, 1 << 30)), "int32")
         named = {"factors": factors, "offset": offset, "drop": drop, "bias": bias}
         tables = tuple(Tensor(name, data.shape, data.dtype.name, data=data) for name, data in named.items())

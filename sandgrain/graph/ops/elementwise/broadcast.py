@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sandgrain.base.errors import ModelError
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Shape, need, need_inputs, need_per_tensor_int8
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Shape, need, need_inputs, need_quantized
 from sandgrain.graph.ops.channels import Interval, Link, channels_of, every
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.elementwise.rescale import need_activation
 from sandgrain.graph.ops.real_math import activated, aligned
-from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_point, draw_quant, one_op
 from sandgrain.graph.quantization import Quantization, per_tensor
 
 LOOPS = 5  # that the kernels have
@@ -68,7 +69,7 @@ class Binary(Op):
 
     def check(self, view: View) -> None:
         a, b = view.input(0), view.input(1)
-        need_per_tensor_int8(a, b, view.out)
+        need_quantized(a, b, view.out)
         if self.activates:
             need_activation(view.out, view.attrs["activation"])
         count = len(loops(a.shape, b.shape))
@@ -107,7 +108,7 @@ class Binary(Op):
 
     def _draw_output(self, draw: Draw, a: Quantization, b: Quantization) -> Quantization:
         largest = max(a.scale[0], b.scale[0])
-        return per_tensor(draw.real(0.3, 3.0) * largest, draw.integer(-128, 127))
+        return per_tensor(draw.real(0.3, 3.0) * largest, draw_point(draw))
 
     def sample(self, draw: Draw) -> Graph:
         whole = tuple(draw.choice(SIZES[:7]) for _ in range(draw.integer(1, self.max_rank)))
@@ -123,7 +124,7 @@ class Binary(Op):
         constant = draw.choice((None, None, 0, 1))
         if constant is not None:
             t = tensors[constant]
-            tensors[constant] = Tensor(t.name, t.shape, t.dtype, t.quant, draw.array(t.shape, -128, 127))
+            tensors[constant] = Tensor(t.name, t.shape, t.dtype, t.quant, draw.array(t.shape, ACTIVATION.low, ACTIVATION.high))
         a, b = tensors
         assert a.quant is not None and b.quant is not None
         out = activation_tensor("y", broadcast_shape(a.shape, b.shape), self._draw_output(draw, a.quant, b.quant))

@@ -12,6 +12,7 @@ from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.weights import clamp_of
 from sandgrain.graph.ops.elementwise.broadcast import Binary
 from sandgrain.graph.ops.elementwise.rescale import need_multiplier
+from sandgrain.graph.ops.samples import draw_point
 from sandgrain.graph.quantization import Quantization, per_tensor, quantize_multiplier, requantize
 
 MAX_LEFT = 14  # 255 * 255 * 2^14 * 2 fits 32 bits
@@ -44,6 +45,4 @@ class Mul(Binary):
         return result
 
     def _draw_output(self, draw: Draw, a: Quantization, b: Quantization) -> Quantization:
-        return per_tensor(
-            draw.choice((0.01, 1.0, 50.0, 200.0)) * draw.real(0.3, 2.0) * a.scale[0] * b.scale[0], draw.integer(-128, 127)
-        )
+        return per_tensor(draw.choice((0.01, 1.0, 50.0, 200.0)) * draw.real(0.3, 2.0) * a.scale[0] * b.scale[0], draw_point(draw))

@@ -11,6 +11,7 @@ from sandgrain.graph.ops.base import Draw, Foreign
 from sandgrain.graph.ops.elementwise.broadcast import Binary
 from sandgrain.graph.ops.elementwise.mul import MAX_LEFT
 from sandgrain.graph.ops.elementwise.rescale import need_multiplier
+from sandgrain.graph.ops.samples import draw_point
 from sandgrain.graph.ops.table.unary import MAX_LEFT_SHIFT
 from sandgrain.graph.quantization import Quantization, per_tensor, quantize_multiplier, requantize
 
@@ -48,4 +49,4 @@ class Prelu(Binary):
         return result
 
     def _draw_output(self, draw: Draw, a: Quantization, b: Quantization) -> Quantization:
-        return per_tensor(draw.real(0.3, 3.0) * a.scale[0] * max(1.0, 100 * b.scale[0]), draw.integer(-128, 127))
+        return per_tensor(draw.real(0.3, 3.0) * a.scale[0] * max(1.0, 100 * b.scale[0]), draw_point(draw))

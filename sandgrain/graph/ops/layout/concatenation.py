@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import ModelError
+from sandgrain.graph.dtypes import ACTIVATION, ACTIVATIONS, FLOAT32, INT32
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, channels_of, every, hull
@@ -76,12 +77,16 @@ class Concatenation(Op):
         return Encoded("CONCATENATION", {"axis": view.attrs["axis"], ACTIVATION_OPTION: 0}, tuple(range(len(view.inputs))))
 
     def sample(self, draw: Draw) -> Graph:
-        first = draw_tensor(draw, dtypes=("int32", "float32"))
+        first = draw_tensor(draw, dtypes=(INT32, FLOAT32))
         axis = draw.integer(0, len(first.shape) - 1)
         tensors = [first]
         for k in range(draw.integer(0, 4)):
             shape = (*first.shape[:axis], draw.choice(SIZES), *first.shape[axis + 1 :])
-            data = draw.array(shape, -128, 127) if first.dtype == "int8" and draw.choice((True, False, False, False)) else None
+            data = (
+                draw.array(shape, ACTIVATION.low, ACTIVATION.high)
+                if first.dtype in ACTIVATIONS and draw.choice((True, False, False, False))
+                else None
+            )
             tensors.append(Tensor(f"x{k + 1}", shape, first.dtype, first.quant, data))
         a = attrs(axis=axis)
         return one_op(self.name, tensors, (like(first, self.shapes(tensors, a)[0]),), a)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import ModelError
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_dtype, need_inputs
 from sandgrain.graph.ops.layout.movement import draw_tensor, known_axis, like, need_same_bytes
@@ -83,6 +84,6 @@ class Gather(Op):
         if draw.choice((True, False)):  # one of the two is a constant
             at = replace(at, data=draw.array(shape, 0, x.shape[axis] - 1, "int32"))
         else:
-            x = replace(x, data=draw.array(x.shape, -128, 127, x.dtype.name))
+            x = replace(x, data=draw.array(x.shape, ACTIVATION.low, ACTIVATION.high, x.dtype.name))
         a = attrs(axis=axis)
         return one_op(self.name, (x, at), (like(x, self.shapes((x, at), a)[0]),), a)

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.base.errors import ModelError
+from sandgrain.graph.dtypes import ACTIVATION, ACTIVATIONS, FLOAT32, INT32, DType
 from sandgrain.graph.ir import Tensor
-from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_per_tensor_int8, same_quant
+from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_quantized, same_quant
 from sandgrain.graph.ops.samples import draw_quant
 from sandgrain.graph.ops.table.unary import draw_shape
 
-DTYPES = ("int8", "int32", "float32")
+DTYPES = (*ACTIVATIONS, INT32, FLOAT32)
 MAX_RANK = 5  # dimensions of the strided kernels
 MAX_BYTES = 2**31 - 1  # offsets are int32
 
@@ -28,8 +29,8 @@ def need_same_bytes(first: Tensor, *others: Tensor) -> None:
             raise ModelError(f"{t.dtype} and {first.dtype} tensors in an op that copies elements")
         need(all(d > 0 for d in t.shape), f"a tensor of shape {t.shape} holds nothing; remove the layer")
         need(t.nbytes <= MAX_BYTES, f"a tensor of {t.nbytes} bytes is too large; the limit is 2 GiB")
-        if t.dtype == "int8":
-            need_per_tensor_int8(t)
+        if t.dtype in ACTIVATIONS:
+            need_quantized(t)
             need(
                 same_quant(t, first),
                 "input and output are quantized differently, and elements are only copied; add a QUANTIZE layer",
@@ -60,10 +61,10 @@ def dense_strides(shape: Shape, item: int) -> tuple[int, ...]:
     return tuple(item * int(np.prod(shape[k + 1 :], dtype=np.int64)) for k in range(len(shape)))
 
 
-def draw_tensor(draw: Draw, ranks: tuple[int, ...] = (1, 2, 3, 4), dtypes: tuple[str, ...] = ("int8", "float32")) -> Tensor:
-    """An input for `sample`: int8 in most cases."""
-    dtype = draw.choice(("int8", "int8", "int8", *dtypes))
-    return Tensor("x", draw_shape(draw, ranks), dtype, draw_quant(draw) if dtype == "int8" else None)
+def draw_tensor(draw: Draw, ranks: tuple[int, ...] = (1, 2, 3, 4), dtypes: tuple[DType, ...] = (ACTIVATION, FLOAT32)) -> Tensor:
+    """An input for `sample`: activations in most cases."""
+    dtype = draw.choice((ACTIVATION, ACTIVATION, ACTIVATION, *dtypes))
+    return Tensor("x", draw_shape(draw, ranks), dtype, draw_quant(draw) if dtype in ACTIVATIONS else None)
 
 
 def like(x: Tensor, shape: Shape, name: str = "y") -> Tensor:

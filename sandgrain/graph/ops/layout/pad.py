@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import ModelError
+from sandgrain.graph.dtypes import ACTIVATION, ACTIVATIONS, FLOAT32, INT32, DType
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, constant_ints, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, Mask, channels_of, every
@@ -27,10 +28,15 @@ def _fill_byte(constant: Tensor) -> int:
     assert constant.data is not None
     if constant.data.size != 1:
         raise ModelError(f"the padding value has {constant.data.size} elements, needs 1")
-    if constant.dtype == "int8":
+    if constant.dtype in ACTIVATIONS:
         return int(constant.data.reshape(-1)[0])
     need(not any(constant.data.tobytes()), f"{constant.dtype} padding with a value other than 0; pad with 0")
     return 0
+
+
+def _check_value(value: int, dtype: DType) -> None:
+    if not dtype.is_float:
+        need(dtype.low <= value <= dtype.high, f"padding with {value}; use a value from {dtype.low} to {dtype.high}")
 
 
 class Pad(Op):
@@ -57,9 +63,9 @@ class Pad(Op):
         need_same_bytes(view.input(0), view.out, *(() if constant is None else (constant,)))
         rank = len(view.out.shape)
         need(1 <= rank <= MAX_RANK, f"{rank} dimensions; pad 1 to {MAX_RANK}")
-        need(-128 <= view.attrs["value"] <= 127, f"padding with {view.attrs['value']}; use a value from -128 to 127")
+        _check_value(view.attrs["value"], view.out.dtype)
         need(
-            view.out.dtype == "int8" or view.attrs["value"] == 0,
+            view.out.dtype in ACTIVATIONS or view.attrs["value"] == 0,
             f"{view.out.dtype} padding with a value other than 0; pad with 0",
         )
 
@@ -108,23 +114,23 @@ class Pad(Op):
         if constant is not None:
             return Decoded(attrs(paddings=paddings, value=_fill_byte(constant)), (0, 2))
         quant = outputs[0].quant
-        quantized = outputs[0].dtype == "int8" and quant is not None and quant.per_tensor
+        quantized = outputs[0].dtype in ACTIVATIONS and quant is not None and quant.per_tensor
         return Decoded(attrs(paddings=paddings, value=outputs[0].zero_point if quantized else 0), (0,))
 
     def encode(self, view: View) -> Encoded:
         paddings = np.array(view.attrs["paddings"], np.int32).reshape(-1, 2)
         if view.optional(1) is not None:
             return Encoded("PADV2", {}, (0, paddings, 1))
-        zero = view.out.zero_point if view.out.dtype == "int8" else 0
+        zero = view.out.zero_point if view.out.dtype in ACTIVATIONS else 0
         need(view.attrs["value"] == zero, "padding with another value than zero, without a constant that holds it")
         return Encoded("PAD", {}, (0, paddings))
 
     def sample(self, draw: Draw) -> Graph:
-        x = draw_tensor(draw, dtypes=("int32", "float32"))
+        x = draw_tensor(draw, dtypes=(INT32, FLOAT32))
         paddings = tuple((draw.choice((0, 0, 1, 2, 5)), draw.choice((0, 0, 1, 3))) for _ in x.shape)
-        constant, value = None, x.zero_point if x.dtype == "int8" else 0
-        if x.dtype == "int8" and draw.choice((True, False)):
-            constant = Tensor("value", (1,), "int8", x.quant, draw.array((1,), -128, 127))
+        constant, value = None, x.zero_point if x.dtype in ACTIVATIONS else 0
+        if x.dtype in ACTIVATIONS and draw.choice((True, False)):
+            constant = Tensor("value", (1,), x.dtype, x.quant, draw.array((1,), ACTIVATION.low, ACTIVATION.high))
             assert constant.data is not None
             value = int(constant.data[0])
         a = attrs(paddings=paddings, value=value)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, View, attrs
-from sandgrain.graph.ops.base import Draw, Foreign, Option, need, need_per_tensor_int8, same_quant
+from sandgrain.graph.ops.base import Draw, Foreign, Option, need, need_quantized, same_quant
 from sandgrain.graph.ops.layout.movement import draw_tensor, like
 from sandgrain.graph.ops.layout.resizing import Resize, per_side
 from sandgrain.graph.ops.samples import one_op
@@ -64,7 +65,7 @@ class ResizeBilinear(Resize):
     )  # fmt: skip
 
     def check(self, view: View) -> None:
-        need_per_tensor_int8(view.input(0), view.out)
+        need_quantized(view.input(0), view.out)
         need(same_quant(view.input(0), view.out), "input and output are quantized differently; add a QUANTIZE layer")
         a = view.attrs
         need(not (a["align_corners"] and a["half_pixel_centers"]), "aligned corners with half-pixel centers; choose one of them")
@@ -84,7 +85,7 @@ class ResizeBilinear(Resize):
         return 4 * view.out.size
 
     def sample(self, draw: Draw) -> Graph:
-        x, size = self.draw_sizes(draw, draw_tensor(draw, (4,), ("int8",)))
+        x, size = self.draw_sizes(draw, draw_tensor(draw, (4,), (ACTIVATION,)))
         corners, centers = draw.choice(((False, True), (True, False), (False, False)))
         a = attrs(size=size, align_corners=corners, half_pixel_centers=centers)
         return one_op(self.name, (x,), (like(x, self.shapes((x,), a)[0]),), a)

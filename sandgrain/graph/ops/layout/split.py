@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import ModelError
+from sandgrain.graph.dtypes import FLOAT32, INT32
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, constant_ints, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, channels_of, every
@@ -73,7 +74,7 @@ class Split(Op):
         return Encoded("SPLIT", {"num_splits": len(view.outputs)}, (np.array(view.attrs["axis"], np.int32), 0))
 
     def sample(self, draw: Draw) -> Graph:
-        x = draw_tensor(draw, dtypes=("int32", "float32"))
+        x = draw_tensor(draw, dtypes=(INT32, FLOAT32))
         axis = draw.integer(0, len(x.shape) - 1)
         parts = draw.integer(1, 4)
         x = like(x, (*x.shape[:axis], x.shape[axis] * parts, *x.shape[axis + 1 :]), "x")

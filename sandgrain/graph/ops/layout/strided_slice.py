@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import ModelError
+from sandgrain.graph.dtypes import FLOAT32, INT32
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, constant_ints, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, Mask, all_alike, channels_of, through
@@ -138,7 +139,7 @@ class StridedSlice(Op):
         return Encoded("STRIDED_SLICE", options, (0, *vectors))
 
     def sample(self, draw: Draw) -> Graph:
-        x = draw_tensor(draw, dtypes=("int32", "float32"))
+        x = draw_tensor(draw, dtypes=(INT32, FLOAT32))
         rows: list[tuple[int, int, int]] = []
         drop: list[int] = []
         for k, extent in enumerate(x.shape):

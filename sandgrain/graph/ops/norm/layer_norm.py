@@ -20,9 +20,9 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError, UnsupportedError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Draw, Op, Shape, i32, need, need_dtype, need_inputs, need_per_tensor_int8
+from sandgrain.graph.ops.base import Draw, Op, Shape, i32, need, need_dtype, need_inputs, need_quantized
 from sandgrain.graph.ops.elementwise.rescale import need_multiplier
-from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
+from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_point, draw_quant, one_op
 from sandgrain.graph.quantization import (
     INT32_MAX,
     Int32,
@@ -89,7 +89,7 @@ class LayerNorm(Op):
 
     def check(self, view: View) -> None:
         gamma, beta, eps = view.input(1), view.input(2), view.attrs["eps"]
-        need_per_tensor_int8(view.input(0), view.out)
+        need_quantized(view.input(0), view.out)
         need_dtype(gamma, "int16")
         need_dtype(beta, "int32")
         need(gamma.data is not None and beta.data is not None, "gamma or beta is computed at run time; make it a constant")
@@ -134,5 +134,5 @@ class LayerNorm(Op):
             Quantization((float(np.float32(unit)),), (0,)),
             i32(draw.array((depth,), -reach, reach, "int32")),
         )
-        y = activation_tensor("y", x.shape, per_tensor(draw.real(0.005, 0.05), draw.integer(-128, 127)))
+        y = activation_tensor("y", x.shape, per_tensor(draw.real(0.005, 0.05), draw_point(draw)))
         return one_op(self.name, (x, gamma, beta), (y,), attrs(eps=draw.choice((1e-5, 1e-5, 0.0, 0.1))))

@@ -9,12 +9,18 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import ModelError
-from sandgrain.graph.dtypes import INT8
 from sandgrain.graph.fixedpoint import exp_on_negative_values, reciprocal
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs, need_per_tensor_int8
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs, need_quantized
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
-from sandgrain.graph.quantization import INT32_MAX, high_mul, per_tensor, quantize_multiplier, rounding_shift
+from sandgrain.graph.quantization import (
+    INT32_MAX,
+    PROBABILITIES,
+    fixed_text,
+    high_mul,
+    quantize_multiplier,
+    rounding_shift,
+)
 
 DIFF_BITS = 5  # integer bits of a scaled difference to the row's maximum
 SUM_BITS = 12  # integer bits of the sum of exps
@@ -32,7 +38,7 @@ def scaling(view: View) -> tuple[int, int, int]:
 class Softmax(Op):
     name = "softmax"
     summary = "softmax over the last dimension"
-    fixed_output = per_tensor(1 / 256, INT8.low)
+    fixed_output = PROBABILITIES
     foreign = (Foreign("SOFTMAX", 25, 9, (Option("beta", 0, "f32"),), version=2, int16=True),)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
@@ -45,9 +51,9 @@ class Softmax(Op):
 
     def check(self, view: View) -> None:
         x, out = view.input(0), view.out
-        need_per_tensor_int8(x, out)
-        fixed = out.zero_point == INT8.low and out.scale == 1 / 256
-        need(fixed, "an output scale other than 1/256 or a zero point other than -128; convert the model again")
+        need_quantized(x, out)
+        fixed = (out.scale, out.zero_point) == (PROBABILITIES.scale[0], PROBABILITIES.zero_point[0])
+        need(fixed, f"an output without {fixed_text(PROBABILITIES)}; convert the model again")
         need(x.shape[-1] <= MAX_DEPTH, f"{x.shape[-1]} classes; softmax takes at most {MAX_DEPTH}")
         real = float(np.float32(view.attrs["beta"])) * x.scale * (1 << (31 - DIFF_BITS))
         need(
@@ -67,7 +73,7 @@ class Softmax(Op):
         exponent = over_unit.astype(np.int64) + 31 - 8
         # Past 31 (512 or more equal maxima) every output is below half a step: TensorFlow Lite Micro stops there.
         levels = np.where(exponent > 31, 0, rounding_shift(high_mul(scale, exps), np.minimum(exponent, 31)))
-        return (np.where(counts, np.clip(levels + INT8.low, INT8.low, INT8.high), INT8.low).astype(np.int8),)
+        return (view.out.dtype.saturated(np.where(counts, levels, 0) + view.out.dtype.low),)
 
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
         exps = np.exp(np.float32(view.attrs["beta"]) * (inputs[0] - inputs[0].max(axis=-1, keepdims=True)))
@@ -90,5 +96,5 @@ class Softmax(Op):
         depth = draw.choice((*SIZES, 33, 100, 300, 300))
         high = draw.choice((0.02, 0.2, 2.0, 40.0))
         x = activation_tensor("x", (*outer, depth), draw_quant(draw, high / 100, high))
-        y = activation_tensor("y", x.shape, per_tensor(1 / 256, INT8.low))
+        y = activation_tensor("y", x.shape, PROBABILITIES)
         return one_op(self.name, (x,), (y,), attrs(beta=draw.choice((1.0, 1.0, 0.5, 2.5))))

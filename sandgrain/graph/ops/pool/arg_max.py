@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sandgrain.graph.dtypes import ACTIVATIONS
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import (
     Decoded,
@@ -42,7 +43,7 @@ class ArgMax(Op):
         return ((*shape[:axis], *shape[axis + 1 :]),)
 
     def check(self, view: View) -> None:
-        need_dtype(view.input(0), "int8")
+        need_dtype(view.input(0), *ACTIVATIONS)
         need(view.out.dtype == "int32", f"{view.out.dtype} indices; ask for int32 (output_type)")
         need(all(d > 0 for d in view.input(0).shape), f"a tensor of shape {view.input(0).shape} has no largest element")
 

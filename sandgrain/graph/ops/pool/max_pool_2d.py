@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, View
 from sandgrain.graph.ops.base import Foreign
 from sandgrain.graph.ops.pool.pooling import POOL_OPTIONS, Pool
@@ -19,7 +19,7 @@ class MaxPool2D(Pool):
     summary = "2-D max pool with a fused activation"
     pad_value = PadValue.LEAST
     foreign = (Foreign("MAX_POOL_2D", 17, 5, POOL_OPTIONS, version=2, int16=True),)
-    fill = INT8.low
+    fill = ACTIVATION.low
 
     def _reduce(self, taps: Array, counts: Array) -> Array:
         return np.asarray(taps.max(axis=3))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, View
-from sandgrain.graph.ops.base import Foreign, need_per_tensor_int8
+from sandgrain.graph.ops.base import Foreign, need_quantized
 from sandgrain.graph.ops.channels import Interval, held
 from sandgrain.graph.ops.pool.reduction import OPTIONS, Reduction, check_sum, reduced_count
 from sandgrain.graph.quantization import quantize_multiplier, requantize
@@ -39,7 +39,7 @@ class Mean(Reduction):
         return np.asarray(x.mean(axis=axes), np.float32)
 
     def check(self, view: View) -> None:
-        need_per_tensor_int8(view.input(0), view.out)
+        need_quantized(view.input(0), view.out)
         super().check(view)
         check_sum(view, self.rescale(view)[1])
 

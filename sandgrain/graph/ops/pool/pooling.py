@@ -10,7 +10,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Option, Shape, need, need_inputs, need_per_tensor_int8
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Option, Shape, need, need_inputs, need_quantized
 from sandgrain.graph.ops.channels import Interval, Link, through
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.weights import clamp_of
@@ -51,7 +51,7 @@ class Pool(Op):
 
     def check(self, view: View) -> None:
         x, out, a = view.input(0), view.out, view.attrs
-        need_per_tensor_int8(x, out)
+        need_quantized(x, out)
         # TensorFlow Lite Micro's rule: the same zero point, scales within 10^-6.
         same = abs(x.scale - out.scale) <= 1e-6 and x.zero_point == out.zero_point
         need(same, "input and output are quantized differently; give a pool's output its input's scale and zero point")

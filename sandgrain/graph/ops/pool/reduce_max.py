@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, View
-from sandgrain.graph.ops.base import Draw, Foreign, need, need_per_tensor_int8, same_quant
+from sandgrain.graph.ops.base import Draw, Foreign, need, need_quantized, same_quant
 from sandgrain.graph.ops.pool.reduction import OPTIONS, Reduction
 from sandgrain.graph.ops.traits import FIRST_INPUT
 from sandgrain.graph.quantization import Quantization
@@ -20,7 +20,7 @@ class ReduceMax(Reduction):
     foreign = (Foreign("REDUCE_MAX", 82, 27, OPTIONS),)
 
     def check(self, view: View) -> None:
-        need_per_tensor_int8(view.input(0), view.out)
+        need_quantized(view.input(0), view.out)
         need(same_quant(view.input(0), view.out), "input and output are quantized differently; add a QUANTIZE layer")
         super().check(view)
 

@@ -8,6 +8,7 @@ from sandgrain.graph.ir import Array, View
 from sandgrain.graph.ops.base import Draw, Foreign
 from sandgrain.graph.ops.pool.mean import Mean
 from sandgrain.graph.ops.pool.reduction import OPTIONS
+from sandgrain.graph.ops.samples import draw_point
 from sandgrain.graph.quantization import Quantization, per_tensor, quantize_multiplier
 
 
@@ -26,4 +27,4 @@ class Sum(Mean):
         return np.asarray(x.sum(axis=axes), np.float32)
 
     def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
-        return draw.choice((x, per_tensor(x.scale[0] * draw.real(0.5, 30.0), draw.integer(-128, 127))))
+        return draw.choice((x, per_tensor(x.scale[0] * draw.real(0.5, 30.0), draw_point(draw))))

@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain.base.errors import ModelError, UnsupportedError
-from sandgrain.graph.dtypes import INT8
+from sandgrain.graph.dtypes import ACTIVATION, WEIGHT, WEIGHTS
 from sandgrain.graph.ir import Array, Tensor, View
-from sandgrain.graph.ops.base import Draw, need, need_dtype, need_per_tensor_int8
+from sandgrain.graph.ops.base import Draw, need, need_dtype, need_quantized
 from sandgrain.graph.ops.conv.weights import exact_matmul
 from sandgrain.graph.ops.elementwise.rescale import need_multiplier
 from sandgrain.graph.ops.samples import SIZES, draw_quant
 from sandgrain.graph.quantization import INT32_MAX, Int32, Int64, Quantization, per_tensor, quantize_multiplier, requantize
 
 ARGUMENT_SCALE, GATE_SCALE = 2.0**-12, 2.0**-15
-STATE = per_tensor(1 / 128, 0)  # of a state: it lies within -1 .. 1, and calibration may not see its small steps
+STATE = per_tensor(2 / ACTIVATION.levels, 0)  # of a state: it lies within -1 .. 1, and calibration may not see its small steps
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
 MAX_STEPS = 1 << 15
 
@@ -40,6 +40,7 @@ def _logistic_table() -> npt.NDArray[np.uint16]:
 
 
 LOGISTIC = _logistic_table()
+LAST = len(LOGISTIC) - 1
 
 
 # --- fixed point -----------------------------------------------------------------------------------------------------
@@ -52,10 +53,10 @@ def saturate(x: Int64) -> Int64:
 
 def _between(position: Int64, bits: int, top: int) -> Int64:
     """The table at `position` / 2^bits, `bits` more fraction bits than its own; `top` behind its end."""
-    index = np.minimum(position >> bits, 255)
+    index = np.minimum(position >> bits, LAST)
     low = LOGISTIC[index].astype(np.int64)
-    high = LOGISTIC[np.minimum(index + 1, 255)].astype(np.int64)
-    return np.where(index >= 255, top, (low << bits) + (position & ((1 << bits) - 1)) * (high - low))
+    high = LOGISTIC[np.minimum(index + 1, LAST)].astype(np.int64)
+    return np.where(index >= LAST, top, (low << bits) + (position & ((1 << bits) - 1)) * (high - low))
 
 
 def logistic16(x: Int64) -> Int64:
@@ -70,7 +71,7 @@ def tanh16(x: Int64, bits: int = 12) -> Int64:
     x = (3 * (x << left) + ((1 << right) >> 1)) >> right
     value = _between(np.abs(x), 8, 0xFFFF << 8)
     half = 1 << 23
-    return np.where(x >= 0, value - half + 128, half - value + 127) >> 8
+    return np.where(x >= 0, value - half + (1 << 7), half - value + (1 << 7) - 1) >> 8
 
 
 # --- sequences -------------------------------------------------------------------------------------------------------
@@ -152,11 +153,11 @@ def products(source: Quantization, weights: Sequence[Tensor], biases: Sequence[T
 
 def check_products(source: Tensor, weights: Tensor, bias: Tensor | None) -> None:
     """Constant int8 weights, symmetric, one scale or one a row; int32 biases; no sum leaves 32 bits."""
-    need_dtype(weights, "int8")
+    need_dtype(weights, *WEIGHTS)
     need(weights.data is not None, "weights are computed at run time; make them a constant")
     quant = weights.quant
     if quant is None or any(quant.zero_point):
-        raise UnsupportedError("weights without a scale, or with a zero point; quantize weights symmetrically to int8")
+        raise UnsupportedError(f"weights without a scale, or with a zero point; quantize weights symmetrically to {WEIGHT}")
     if not quant.per_tensor and (quant.axis != 0 or len(quant.scale) != weights.shape[0]):
         raise ModelError(f"{len(quant.scale)} weight scales along axis {quant.axis} of {list(weights.shape)}")
     assert weights.data is not None
@@ -176,14 +177,14 @@ def check_products(source: Tensor, weights: Tensor, bias: Tensor | None) -> None
 def check_sequence(view: View, *flags: str) -> None:
     for flag in ("last", "reverse", *flags):
         need(isinstance(view.attrs[flag], bool), f"{flag} is neither true nor false; make the graph again")
-    need_per_tensor_int8(view.input(0), view.out)
+    need_quantized(view.input(0), view.out)
     need_multiplier(GATE_SCALE * GATE_SCALE / view.out.scale)
     need_multiplier(GATE_SCALE / view.out.scale)
 
 
-def to_state(x: Int64, real: float, zero_point: int) -> Array:
-    """round(x * real) + zero_point as int8."""
-    return INT8.saturated(requantize(x, *quantize_multiplier(real)).astype(np.int64) + zero_point)
+def to_state(x: Int64, real: float, out: Tensor) -> Array:
+    """round(x * real) + zero point, as `out` holds it."""
+    return out.dtype.saturated(requantize(x, *quantize_multiplier(real)).astype(np.int64) + out.zero_point)
 
 
 # --- test cases ------------------------------------------------------------------------------------------------------
@@ -193,7 +194,7 @@ def draw_sequence(draw: Draw) -> tuple[Tensor, int]:
     """(input, units): a short sequence of numbers of about one."""
     steps, features, units = draw.choice((1, 2, 3, 5, 9)), draw.choice(SIZES), draw.choice(SIZES)
     batch = draw.choice((1, 1, 1, 2))
-    return Tensor("x", (batch, steps, features), "int8", draw_quant(draw, 0.005, 0.05)), units
+    return Tensor("x", (batch, steps, features), ACTIVATION, draw_quant(draw, 0.005, 0.05)), units
 
 
 def draw_matrix(draw: Draw, name: str, rows: int, depth: int, source: Quantization, per_row: bool) -> tuple[Tensor, Tensor]:
@@ -202,7 +203,7 @@ def draw_matrix(draw: Draw, name: str, rows: int, depth: int, source: Quantizati
     count = rows if per_row and rows > 1 else 1
     scales = tuple(float(np.float32(draw.real(0.3, 1.5) * top)) for _ in range(count))
     quant = Quantization(scales, (0,) * count, 0 if count > 1 else None)
-    weights = Tensor(name, (rows, depth), "int8", quant, draw.array((rows, depth), -127, 127))
+    weights = Tensor(name, (rows, depth), WEIGHT, quant, draw.array((rows, depth), -WEIGHT.reach, WEIGHT.reach))
     units = tuple(float(np.float32(np.float32(source.scale[0]) * np.float32(s))) for s in scales)
     reach = int(min(2**28, 1 / min(units)))
     bias = draw.array((rows,), -reach, reach, "int32")
@@ -211,4 +212,4 @@ def draw_matrix(draw: Draw, name: str, rows: int, depth: int, source: Quantizati
 
 def draw_state(draw: Draw) -> Quantization:
     """The quantization of outputs within -1 .. 1."""
-    return draw.choice((per_tensor(1 / 128, 0), per_tensor(draw.real(0.5, 1.2) / 128, draw.integer(-40, 40)), draw_quant(draw)))
+    return draw.choice((STATE, per_tensor(draw.real(0.5, 1.2) * STATE.scale[0], draw.integer(-40, 40)), draw_quant(draw)))

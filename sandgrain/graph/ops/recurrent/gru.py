@@ -78,15 +78,15 @@ class GRU(Op):
         assert x is not None
         batch, steps, features = view.input(0).shape
         from_x, from_h = products_of(view)
-        units, zero = view.out.shape[-1], view.out.zero_point
+        units = view.out.shape[-1]
 
         def narrowed(q15: Int64) -> Array:
-            return gates.to_state(q15, gates.GATE_SCALE / view.out.scale, zero)
+            return gates.to_state(q15, gates.GATE_SCALE / view.out.scale, view.out)
 
         given = from_x.arguments(x.reshape(-1, features)).reshape(batch, steps, GATES, units)
         state = np.zeros((batch, units), np.int64)
-        narrow = np.full((batch, units), zero, np.int8)
-        found = np.zeros((batch, steps, units), np.int8)
+        narrow = np.full((batch, units), view.out.zero_point, view.out.dtype)
+        found = np.zeros((batch, steps, units), view.out.dtype)
         for t in gates.walk(steps, view.attrs["reverse"]):
             own = from_h.arguments(narrow)
             reset, keep = np.moveaxis(gates.logistic16(gates.saturate(given[:, t, :NEW] + own[:, :NEW])), 1, 0)

@@ -101,14 +101,14 @@ class LSTM(Op):
         assert x is not None
         batch, steps, features = view.input(0).shape
         from_x, from_h = products_of(view)
-        units, zero = view.out.shape[-1], view.out.zero_point
+        units = view.out.shape[-1]
         given = from_x.arguments(x.reshape(-1, features)).reshape(batch, steps, GATES, units)
         cell = np.zeros((batch, units), np.int64)
-        hidden = np.full((batch, units), zero, np.int8)
-        found = np.zeros((batch, steps, units), np.int8)
+        hidden = np.full((batch, units), view.out.zero_point, view.out.dtype)
+        found = np.zeros((batch, steps, units), view.out.dtype)
         for t in gates.walk(steps, view.attrs["reverse"]):
             cell, shown = _step(view, gates.saturate(given[:, t] + from_h.arguments(hidden)), cell)
-            hidden = gates.to_state(shown, gates.GATE_SCALE**2 / view.out.scale, zero)
+            hidden = gates.to_state(shown, gates.GATE_SCALE**2 / view.out.scale, view.out)
             found[:, t] = hidden
         return (hidden if view.attrs["last"] else found,)
 

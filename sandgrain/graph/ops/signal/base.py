@@ -16,7 +16,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Tensor, View
-from sandgrain.graph.ops.base import Op, need, need_dtype, need_per_tensor_int8
+from sandgrain.graph.ops.base import Op, need, need_dtype, need_quantized
 from sandgrain.graph.ops.elementwise.rescale import need_multiplier
 from sandgrain.graph.quantization import quantize_multiplier, requantize
 
@@ -57,7 +57,7 @@ def check_finish(op: SignalOp, view: View) -> None:
         exact = out.quant is not None and out.quant.per_tensor and out.zero_point == 0 and out.scale == op.fixed_scale(view)
         need(exact, f"an int16 output must have the scale {op.fixed_scale(view)} and zero point 0")
     else:
-        need_per_tensor_int8(out)
+        need_quantized(out)
         mean, std = view.attrs.get("mean", 0), view.attrs.get("std", 1.0)
         need(0.0 < std < float("inf"), f"a standard deviation of {std}")
         need(abs(mean) < 1 << 30, f"a mean of {mean} in fixed point exceeds 30 bits")

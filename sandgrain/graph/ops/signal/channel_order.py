@@ -13,7 +13,7 @@ import numpy as np
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import Draw, Shape, need
 from sandgrain.graph.ops.samples import one_op
-from sandgrain.graph.ops.signal.image import ImageOp, draw_image
+from sandgrain.graph.ops.signal.image import WHITE, ImageOp, draw_image
 
 CHANNELS = {"swap": 3, "rgb565_le": 2, "rgb565_be": 2}  # conversion -> channels of its input
 
@@ -37,7 +37,7 @@ class ChannelOrder(ImageOp):
             return (np.ascontiguousarray(x[..., ::-1]),)
         word = np.ascontiguousarray(x).view("<u2" if convert == "rgb565_le" else ">u2")[..., 0].astype(np.int64)
         parts = ((word >> 11, 31), (word >> 5 & 63, 63), (word & 31, 31))
-        return (np.stack([(255 * level + top // 2) // top for level, top in parts], axis=-1).astype(np.uint8),)
+        return (np.stack([(WHITE * level + top // 2) // top for level, top in parts], axis=-1).astype(np.uint8),)
 
     def sample(self, draw: Draw) -> Graph:
         convert = draw.choice(tuple(CHANNELS))

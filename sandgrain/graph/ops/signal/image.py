@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sandgrain.base.errors import ModelError
+from sandgrain.graph.dtypes import UINT8
 from sandgrain.graph.ir import Attrs, Tensor, View
 from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_inputs
 from sandgrain.graph.ops.samples import SIZES
 from sandgrain.graph.ops.signal.base import SignalOp
 
 CHANNELS = 4  # the most an image has
-WHITE = 255
+WHITE = UINT8.high
 MAX_SIDE = 4096  # pixels; the kernels' tables hold rows, byte offsets in a row and weights in 16 bits
 MAX_DIVISOR = 1 << 22  # 255.5 times it fits int32, and its reciprocal too
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.base.errors import ModelError
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, View, attrs
-from sandgrain.graph.ops.base import Draw, need, need_per_tensor_int8
+from sandgrain.graph.ops.base import Draw, need, need_quantized
 from sandgrain.graph.ops.samples import activation_tensor, draw_quant, one_op
 from sandgrain.graph.ops.signal.image import WHITE, ImageOp, draw_image
 from sandgrain.graph.quantization import per_tensor
@@ -42,7 +43,7 @@ class ImageNormalize(ImageOp):
     summary = "a uint8 image to a model's int8 input"
 
     def check(self, view: View) -> None:
-        need_per_tensor_int8(view.out)
+        need_quantized(view.out)
         mean, std, channels = view.attrs["mean"], view.attrs["std"], view.out.shape[3]
         if len(mean) != channels or len(std) != channels:
             raise ModelError(f"{len(mean)} means and {len(std)} standard deviations for {channels} channels; give one each")
@@ -64,7 +65,7 @@ class ImageNormalize(ImageOp):
         x = draw_image(draw)
         channels = x.shape[3]
         if draw.choice((True, False, False)):
-            quant, mean, std = per_tensor(1 / 255, -128), (0.0,) * channels, (1.0,) * channels
+            quant, mean, std = per_tensor(1 / WHITE, ACTIVATION.low), (0.0,) * channels, (1.0,) * channels
         else:
             quant = draw_quant(draw, 0.001, 0.1)
             mean = tuple(draw.real(-0.5, 1.5) for _ in range(channels))

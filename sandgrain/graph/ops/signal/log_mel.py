@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import Draw, Shape
 from sandgrain.graph.ops.samples import draw_quant, one_op
@@ -32,5 +33,5 @@ class LogMel(MelOp):
         x = signal_of(draw, a)
         shape = self.shapes((x,), a)[0]
         wide = Tensor("y", shape, "int16", per_tensor(2.0**-LOG_BITS, 0))
-        out = draw.choice((wide, Tensor("y", shape, "int8", draw_quant(draw))))
+        out = draw.choice((wide, Tensor("y", shape, ACTIVATION, draw_quant(draw))))
         return one_op(self.name, (x,), (out,), attrs(**a))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import Draw, Shape, need
 from sandgrain.graph.ops.samples import draw_quant, one_op
@@ -65,5 +66,5 @@ class Mfcc(MelOp):
         x = signal_of(draw, a)
         shape = self.shapes((x,), a)[0]
         wide = Tensor("y", shape, "int16", per_tensor(2.0**-CEPSTRUM_BITS, 0))
-        out = draw.choice((wide, Tensor("y", shape, "int8", draw_quant(draw, 0.1, 1.0))))
+        out = draw.choice((wide, Tensor("y", shape, ACTIVATION, draw_quant(draw, 0.1, 1.0))))
         return one_op(self.name, (x,), (out,), attrs(**a))

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.base.errors import ModelError
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.base import Draw, Shape, Step, need, need_inputs
 from sandgrain.graph.ops.samples import draw_quant, one_op
@@ -168,4 +169,4 @@ class Spectrogram(SignalOp):
         scale = self.fixed_scale(probe.view(probe.nodes[0]))
         wide = Tensor("y", shape, "int16", per_tensor(scale, 0))
         quant = draw_quant(draw) if a["log"] else draw_quant(draw, scale, scale * 2000)
-        return one_op(self.name, (x,), (draw.choice((wide, Tensor("y", shape, "int8", quant))),), a)
+        return one_op(self.name, (x,), (draw.choice((wide, Tensor("y", shape, ACTIVATION, quant))),), a)

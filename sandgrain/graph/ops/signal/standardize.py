@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from sandgrain.base.errors import ModelError, UsageError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_inputs, need_per_tensor_int8
+from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_inputs, need_quantized
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.ops.signal.base import SignalOp
 from sandgrain.graph.quantization import Quantization, quantize_multiplier, requantize
@@ -59,7 +59,7 @@ class Standardize(SignalOp):
 
     def check(self, view: View) -> None:
         need_dtype(view.input(0), "int16")
-        need_per_tensor_int8(view.out)
+        need_quantized(view.out)
         a = view.attrs
         need(all(abs(v) <= MAX_OFFSET for v in a["offset"]), f"an offset beyond {MAX_OFFSET}, which no int16 column needs")
         need(all(0 <= v < 2**31 for v in a["multiplier"]), "a multiplier that is negative or beyond 31 bits")

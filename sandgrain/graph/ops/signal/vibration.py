@@ -123,7 +123,7 @@ def _power(view: View, e: Int64) -> UInt64:
 
 def _level(log: Int64, offset: int) -> list[int]:
     """log2 of sums of powers (16 fraction bits) to columns."""
-    return [int(v) for v in np.clip((log - offset + 128) >> 8, LOWEST, INT16_MAX)]
+    return [int(v) for v in np.clip((log - offset + (1 << 7)) >> 8, LOWEST, INT16_MAX)]
 
 
 def _peaks(power: UInt64, log: Int64, a: Attrs, offset: int) -> list[int]:

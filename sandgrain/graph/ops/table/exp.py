@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.graph.ir import Array, Attrs, View
-from sandgrain.graph.ops.table.smooth import Curve, Reals, rounded
-from sandgrain.graph.quantization import Int64
+from sandgrain.graph.ir import Array, Attrs
+from sandgrain.graph.ops.table.smooth import Curve, Reals
 
 
 def exp(x: Reals) -> Reals:
@@ -16,14 +15,9 @@ def exp(x: Reals) -> Reals:
     return result
 
 
-def _evaluate(view: View, x: Int64) -> Array:
-    return rounded(exp)(view, x)
-
-
 class Exp(Curve):
     name = "exp"
     summary = "exp(x)"
-    evaluate = staticmethod(_evaluate)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

@@ -9,8 +9,7 @@ import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, View, attrs
 from sandgrain.graph.ops.base import Draw
-from sandgrain.graph.ops.table.smooth import Curve, Reals, rounded
-from sandgrain.graph.quantization import Int64
+from sandgrain.graph.ops.table.smooth import Curve, Reals
 
 
 def exact(x: Reals) -> Reals:
@@ -29,14 +28,9 @@ _POINTS = np.linspace(-8.0, 8.0, (1 << 14) + 1)
 _SHARES = np.array([0.5 * math.erfc(-v / math.sqrt(2.0)) for v in _POINTS])  # the normal distribution
 
 
-def _evaluate(view: View, x: Int64) -> Array:
-    return rounded(by_tanh if view.attrs["approximate"] else exact)(view, x)
-
-
 class Gelu(Curve):
     name = "gelu"
     summary = "x times the normal distribution's probability of less than x"
-    evaluate = staticmethod(_evaluate)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

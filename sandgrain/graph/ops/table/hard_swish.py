@@ -6,6 +6,7 @@ import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, View
 from sandgrain.graph.ops.base import Draw, Foreign, need
+from sandgrain.graph.ops.samples import draw_point
 from sandgrain.graph.ops.table.unary import UnaryOp
 from sandgrain.graph.quantization import INT32_MAX, Int64, Quantization, per_tensor, quantize_multiplier
 
@@ -74,4 +75,4 @@ class HardSwish(UnaryOp):
 
     def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
         # The output's scale must be more than the input's / 128; below it TFLM refuses.
-        return per_tensor(x.scale[0] * draw.choice((1.0, draw.real(0.02, 1.0), draw.real(0.5, 20.0))), draw.integer(-128, 127))
+        return per_tensor(x.scale[0] * draw.choice((1.0, draw.real(0.02, 1.0), draw.real(0.5, 20.0))), draw_point(draw))

@@ -10,15 +10,15 @@ from sandgrain.graph.ops.base import Draw, Foreign, need
 from sandgrain.graph.ops.real_math import sigmoid
 from sandgrain.graph.ops.table.sigmoids import INPUT_BITS, input_in_q4
 from sandgrain.graph.ops.table.unary import UnaryOp
-from sandgrain.graph.quantization import Int64, Quantization, per_tensor, rounding_shift
+from sandgrain.graph.quantization import PROBABILITIES, Int64, Quantization, fixed_text, rounding_shift
 
-OUTPUT = per_tensor(1 / 256, -128)
+OUTPUT = PROBABILITIES
 
 
 def _evaluate(view: View, x: Int64) -> Array:
     raw, low, high = input_in_q4(view.input(0), x)
-    values = rounding_shift(fixedpoint.logistic(raw, INPUT_BITS), 31 - 8).astype(np.int64) - 128
-    return np.where(low, -128, np.where(high, 127, values))
+    values = rounding_shift(fixedpoint.logistic(raw, INPUT_BITS), 31 - 8).astype(np.int64) + view.out.zero_point
+    return np.where(low, view.out.dtype.low, np.where(high, view.out.dtype.high, values))
 
 
 class Logistic(UnaryOp):
@@ -35,7 +35,7 @@ class Logistic(UnaryOp):
 
     def check(self, view: View) -> None:
         super().check(view)
-        need(view.out.quant == OUTPUT, "output not quantized with scale 1/256 and zero point -128; quantize the model again")
+        need(view.out.quant == OUTPUT, f"output not quantized with {fixed_text(OUTPUT)}; quantize the model again")
 
     def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
         return OUTPUT

@@ -9,8 +9,7 @@ import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, View, attrs
 from sandgrain.graph.ops.base import Draw, need
-from sandgrain.graph.ops.table.smooth import Curve, Reals, rounded
-from sandgrain.graph.quantization import Int64
+from sandgrain.graph.ops.table.smooth import Curve, Reals
 
 SELU = {"alpha": 1.6732632423543772, "scale": 1.0507009873554805, "input_scale": 1.0}  # fixed point: mean 0, variance 1
 
@@ -23,14 +22,9 @@ def scaled_elu(x: Reals, options: Attrs) -> Reals:
     return result
 
 
-def _evaluate(view: View, x: Int64) -> Array:
-    return rounded(lambda real: scaled_elu(real, view.attrs))(view, x)
-
-
 class ScaledElu(Curve):
     name = "scaled_elu"
     summary = "ELU with alpha, SELU, CELU"
-    evaluate = staticmethod(_evaluate)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

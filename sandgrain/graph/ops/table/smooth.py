@@ -6,37 +6,33 @@ input's real value (halves away from zero).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from sandgrain.graph.ir import Array, View
 from sandgrain.graph.ops.base import need
-from sandgrain.graph.ops.table.unary import Evaluate, UnaryOp
+from sandgrain.graph.ops.table.unary import UnaryOp
 from sandgrain.graph.quantization import Int64
 
 Reals = npt.NDArray[np.float64]
-FAR = 1 << 20  # outputs are cut here, far outside int8
-
-
-def rounded(function: Callable[[Reals], Reals]) -> Evaluate:
-    """The integer meaning of a real function of one number."""
-
-    def evaluate(view: View, x: Int64) -> Int64:
-        with np.errstate(over="ignore", invalid="ignore"):
-            real = function(view.input(0).scale * (x - view.input(0).zero_point).astype(np.float64)) / view.out.scale
-        need(not np.isnan(real).any(), "scales whose values leave double precision; quantize the model again with sane ranges")
-        nearest = np.copysign(np.floor(np.abs(np.clip(real, -FAR, FAR)) + 0.5), real)
-        return nearest.astype(np.int64) + view.out.zero_point
-
-    return evaluate
+FAR = 1 << 20  # outputs are cut here, far outside any integer type that activations have
 
 
 class Curve(UnaryOp):
     """An element-wise op without a .tflite operator."""
 
     instead = "use ReLU, Hardswish or ELU to export the model"
+
+    def evaluate(self, view: View, x: Int64) -> Int64:
+        """`curve` of the values that `x` stands for, in double precision, rounded once."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = view.input(0).scale * (x - view.input(0).zero_point).astype(np.float64)
+            real = self.curve(values, view.attrs) / view.out.scale
+        need(not np.isnan(real).any(), "scales whose values leave double precision; quantize the model again with sane ranges")
+        nearest = np.copysign(np.floor(np.abs(np.clip(real, -FAR, FAR)) + 0.5), real)
+        return np.asarray(nearest, np.int64) + view.out.zero_point
 
     def real(self, view: View, inputs: Sequence[Array]) -> Sequence[Array]:
         return super().real(view, [inputs[0].astype(np.float64)])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandgrain.graph.ir import Array, Attrs, View
-from sandgrain.graph.ops.table.smooth import Curve, Reals, rounded
-from sandgrain.graph.quantization import Int64
+from sandgrain.graph.ir import Array, Attrs
+from sandgrain.graph.ops.table.smooth import Curve, Reals
 
 
 def softplus(x: Reals) -> Reals:
@@ -14,14 +13,9 @@ def softplus(x: Reals) -> Reals:
     return result
 
 
-def _evaluate(view: View, x: Int64) -> Array:
-    return rounded(softplus)(view, x)
-
-
 class Softplus(Curve):
     name = "softplus"
     summary = "log(1 + exp(x))"
-    evaluate = staticmethod(_evaluate)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

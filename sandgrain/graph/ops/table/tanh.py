@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from sandgrain.graph import fixedpoint
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, View
 from sandgrain.graph.ops.base import Draw, Foreign, need
 from sandgrain.graph.ops.table.sigmoids import INPUT_BITS, input_in_q4
 from sandgrain.graph.ops.table.unary import UnaryOp
-from sandgrain.graph.quantization import Int64, Quantization, per_tensor, rounding_shift
+from sandgrain.graph.quantization import Int64, Quantization, fixed_text, per_tensor, rounding_shift
 
-OUTPUT = per_tensor(1 / 128, 0)
+OUTPUT = per_tensor(2 / ACTIVATION.levels, 0)
 
 
 def _evaluate(view: View, x: Int64) -> Array:
     raw, low, high = input_in_q4(view.input(0), x)
     values = rounding_shift(fixedpoint.tanh(raw, INPUT_BITS), 31 - 7)
-    return np.where(low, -128, np.where(high, 127, values))
+    return np.where(low, view.out.dtype.low, np.where(high, view.out.dtype.high, values))
 
 
 class Tanh(UnaryOp):
@@ -34,7 +35,7 @@ class Tanh(UnaryOp):
 
     def check(self, view: View) -> None:
         super().check(view)
-        need(view.out.quant == OUTPUT, "output not quantized with scale 1/128 and zero point 0; quantize the model again")
+        need(view.out.quant == OUTPUT, f"output not quantized with {fixed_text(OUTPUT)}; quantize the model again")
 
     def draw_output(self, draw: Draw, x: Quantization) -> Quantization:
         return OUTPUT

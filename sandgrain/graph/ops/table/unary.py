@@ -1,4 +1,4 @@
-"""What the int8 -> int8 element-wise ops share: any function of one int8 value is a table, so they differ only in `evaluate`."""
+"""What the element-wise ops share: any function of one small integer is a table, so they differ only in `evaluate`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Shape, need, need_inputs, need_per_tensor_int8
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Shape, need, need_inputs, need_quantized
 from sandgrain.graph.ops.channels import Interval, Link, through
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.quantization import Int64, Quantization, quantize_multiplier, requantize
@@ -44,14 +44,13 @@ def rescale(x: Int64, pair: tuple[int, int]) -> Int64:
 
 
 class UnaryOp(Op):
-    """An op that maps each int8 to an int8, with `evaluate` as its meaning. `only_clamps`: it needs no table."""
+    """An op that maps each integer to one, with `evaluate` as its meaning. `only_clamps`: it needs no table."""
 
     only_clamps: ClassVar[bool] = False
 
-    @staticmethod
     @abstractmethod
-    def evaluate(view: View, x: Int64) -> Array:
-        """Outputs for the int8 values `x`; what exceeds int8 is saturated by the caller."""
+    def evaluate(self, view: View, x: Int64) -> Array:
+        """Outputs for the integers `x`; what exceeds the output's type is saturated by the caller."""
 
     @staticmethod
     @abstractmethod
@@ -67,7 +66,7 @@ class UnaryOp(Op):
         return (inputs[0].shape,)
 
     def check(self, view: View) -> None:
-        need_per_tensor_int8(view.input(0), view.out)
+        need_quantized(view.input(0), view.out)
         table(self.evaluate, view)  # raises for scales that the arithmetic cannot hold
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:

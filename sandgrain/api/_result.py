@@ -1,0 +1,163 @@
+"""A compiled model in a folder, as Python is given it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sandgrain.api import _bring
+from sandgrain.api._verb import verb
+from sandgrain.api.profile import profile
+from sandgrain.api.verify import Place, verify
+from sandgrain.base.tables import Line, Row, Shown
+from sandgrain.base.text import decibels, finite
+from sandgrain.bundle import samples as datafile
+from sandgrain.bundle import store
+from sandgrain.bundle.make import Made
+from sandgrain.bundle.report import Report
+from sandgrain.bundle.verify import Verdict
+from sandgrain.compiler.emit.model import harness
+from sandgrain.device.run.host import HostModel
+from sandgrain.graph.dtypes import ACTIVATIONS
+from sandgrain.graph.ir import Array
+from sandgrain.graph.quantization import dequantize
+from sandgrain.graph.text import dump
+
+
+class Result(Shown):
+    """A compiled model: `folder`, where its C lies; what it costs; and ways to run it.
+
+    `snr_db`: of each output against the model of floats; None where nothing was quantized. A temporary `folder` goes
+    when Python ends: `save` keeps the C.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        report: Report | None = None,
+        text: str | None = None,
+        snr_db: tuple[float, ...] | None = None,
+        temporary: bool = False,
+    ) -> None:
+        self.folder = folder
+        self.snr_db = snr_db
+        self.temporary = temporary
+        self._report, self._text = report, text
+        self._built: tuple[object, store.Bundle, HostModel] | None = None
+
+    @property
+    def report(self) -> Report:
+        """What one inference costs on the board. Of a loaded bundle it is measured when it is first asked for."""
+        if self._report is None:
+            self._report = profile(self.folder)
+        return self._report
+
+    @property
+    def text(self) -> str:
+        """The optimized graph as text."""
+        if self._text is None:
+            self._text = dump(store.load_bundle(self.folder).compiled.graph)
+        return self._text
+
+    @verb
+    def predict(self, x: Any) -> Any:
+        """The outputs of the compiled C, run on this computer: float32 where they have a scale, in the model's own layout.
+
+        `x`: samples as `compile` takes them for calibration; floats are quantized for an int8 input. One array [n, ...] comes back
+        for one output, a tuple for several. The C is built for this computer at the first call and kept.
+
+        Raises UsageError for samples that do not fit or are not finite, ToolchainError without a C compiler.
+        """
+        bundle, host = self._host()
+        outputs = _predict(bundle, host, x)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def profile(self) -> Report:
+        """`sandgrain.profile` of the folder: what one inference costs, per layer and in total."""
+        return profile(self.folder)
+
+    def verify(self, x: Any = None, y: Any = None, *, on: Place = "emulator") -> Verdict:
+        """`sandgrain.verify` of the folder on samples `x` (seeded random ones by default) with labels `y`."""
+        return verify(self.folder, x, labels=y, on=on)
+
+    @verb
+    def save(self, out: str | Path) -> Result:
+        """Copy the C and its proof to the folder `out`, which may be missing, empty or an older bundle; the copy comes back.
+
+        Raises UsageError where `out` cannot be written.
+        """
+        bundle = store.load_bundle(self.folder)
+        store.save(bundle.build, bundle.origin, Path(out), lambda _: bundle.figures)
+        return Result(Path(out), report=self._report, text=self._text, snr_db=self.snr_db)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object; the keys are part of the interface."""
+        snr = None if self.snr_db is None else [finite(v) for v in self.snr_db]
+        return {"out": str(self.folder), "snr_db": snr, **self.report.to_json()}
+
+    def rows(self) -> list[Row]:
+        """The layers."""
+        return self.report.rows()
+
+    def lines(self) -> list[Line]:
+        return [*self.report.summary(), *self.report.remarks(), "", *self.about_int8(), *self._where()]
+
+    def about_int8(self) -> list[str]:
+        """What quantization cost, where it did."""
+        if self.snr_db is None:
+            return []
+        snr = ", ".join(decibels(v) for v in self.snr_db)
+        return [f"int8 against the model of floats: {snr} dB signal to noise, over the calibration samples"]
+
+    def _where(self) -> list[str]:
+        where = "a temporary folder, which goes when Python ends; .save(folder) keeps it" if self.temporary else f"{self.folder}/"
+        return [f"C in {where}"]
+
+    def _host(self) -> tuple[store.Bundle, HostModel]:
+        """The bundle, and its C built for this computer; built again when the files have changed."""
+        state = _state(self.folder)
+        if self._built is None or self._built[0] != state:
+            bundle = store.load_bundle(self.folder)
+            host = HostModel(bundle.code, bundle.compiled.graph, harness(bundle.compiled.source))
+            self._built = (state, bundle, host)
+        return self._built[1], self._built[2]
+
+
+def result_of(made: Made, snr_db: tuple[float, ...] | None = None, *, temporary: bool = False) -> Result:
+    """A bundle that was made, as Python is given it."""
+    return Result(made.folder, report=made.report, text=dump(made.graph), snr_db=snr_db, temporary=temporary)
+
+
+def load(folder: str | Path) -> Result:
+    """A compiled model that lies in a folder: what `compile`, `features` or `build` wrote.
+
+    `folder`: the folder, or that of a project, whose `out/` is then taken.
+
+    Raises UsageError where there is no bundle of this version.
+    """
+    place = Path(folder)
+    if not store.is_bundle(place) and store.is_bundle(place / "out"):
+        place = place / "out"
+    store.load_bundle(place)
+    return Result(place)
+
+
+def _state(folder: Path) -> object:
+    """What changes when a file of the bundle does."""
+    try:
+        files = sorted(p for p in folder.rglob("*") if p.suffix in (".c", ".h") or p.parent.name == "proof")
+        return [(str(p), s.st_mtime_ns, s.st_size, s.st_ino) for p in files for s in (p.stat(),)]
+    except OSError:
+        return None
+
+
+def _predict(bundle: store.Bundle, host: HostModel, x: Any) -> list[Array]:
+    graph = bundle.compiled.imported
+    inputs = _bring.fitted(graph, x)
+    outputs = []
+    for y, index in zip(host.run(inputs), graph.outputs, strict=True):
+        quant = graph.tensors[index].quant
+        real = y if quant is None or graph.tensors[index].dtype not in ACTIVATIONS else dequantize(y, quant)
+        outputs.append(datafile.from_graph(real, graph.turned(index)))
+    return outputs
