@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs`
     from sandgrain.api._result import Result as Result
     from sandgrain.api._result import load as load
     from sandgrain.api.build import build as build
+    from sandgrain.api.compare import CompareReport as CompareReport
+    from sandgrain.api.compare import CompareRow as CompareRow
+    from sandgrain.api.compare import compare as compare
     from sandgrain.api.compile import compile as compile
     from sandgrain.api.data import data as data
     from sandgrain.api.demo import Demo as Demo
@@ -72,6 +75,8 @@ _ERRORS = (
 # What the verbs take and return, and where it is.
 _TYPES = {
     "BoardInfo": "api.targets",
+    "CompareReport": "api.compare",
+    "CompareRow": "api.compare",
     "Comparison": "api._quality",
     "Demo": "api.demo",
     "Difference": "bundle.verify",
