@@ -54,8 +54,8 @@ if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs`
     from sandgrain.base.progress import Progress as Progress
     from sandgrain.bundle.report import LayerReport as LayerReport
     from sandgrain.bundle.report import Report as Report
-    from sandgrain.bundle.verify import Difference as Difference
-    from sandgrain.bundle.verify import Verdict as Verdict
+    from sandgrain.bundle.verdict import Difference as Difference
+    from sandgrain.bundle.verdict import Verdict as Verdict
     from sandgrain.frontend.frontend import FrontEnd as FrontEnd
     from sandgrain.graph.decisions import Rule as Rule
     from sandgrain.project.build.result import Built as Built
@@ -79,7 +79,7 @@ _TYPES = {
     "CompareRow": "api.compare",
     "Comparison": "api._quality",
     "Demo": "api.demo",
-    "Difference": "bundle.verify",
+    "Difference": "bundle.verdict",
     "Explanation": "api.ops",
     "ExportReport": "api.export",
     "FeatureBlock": "api.features",
@@ -93,7 +93,7 @@ _TYPES = {
     "Rule": "graph.decisions",
     "Survey": "api.inspect",
     "Targets": "api.targets",
-    "Verdict": "bundle.verify",
+    "Verdict": "bundle.verdict",
     "explain_kernels": "api.ops",
     "feature_blocks": "api.features",
     "load": "api._result",

@@ -17,7 +17,7 @@ from sandgrain.bundle import samples as datafile
 from sandgrain.bundle import store
 from sandgrain.bundle.make import Made
 from sandgrain.bundle.report import Report
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 from sandgrain.compiler.emit.model import harness
 from sandgrain.device.run.host import HostModel
 from sandgrain.graph.dtypes import ACTIVATIONS
@@ -86,8 +86,8 @@ class Result(Shown):
         """`sandgrain.profile` of the folder: what one inference costs, per layer and in total."""
         return profile(self.folder)
 
-    def verify(self, x: Any = None, y: Any = None, *, on: Place = "emulator") -> Verdict:
-        """`sandgrain.verify` of the folder on samples `x` (seeded random ones by default) with labels `y`."""
+    def verify(self, x: Any = None, y: Any = None, *, on: Place = "both") -> Verdict:
+        """`sandgrain.verify` of the folder on samples `x` (fresh ones by default) with labels `y`."""
         return verify(self.folder, x, labels=y, on=on)
 
     @verb

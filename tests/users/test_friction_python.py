@@ -231,7 +231,9 @@ def test_progress_true_draws_a_bar(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, made: sandgrain.Result
 ) -> None:
     sandgrain.verify(made.folder, limit=2, on="host", progress=True)
-    assert capsys.readouterr().err == "running the reference\n"  # no terminal: a line for each kind of work
+    assert (
+        capsys.readouterr().err == "choosing samples\nrunning the reference\nrunning the host build\n"
+    )  # no terminal: a line for each kind of work
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     sandgrain.verify(made.folder, limit=2, on="host", progress=True)
     drawn = capsys.readouterr().err
