@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs`
     from sandgrain.api.data import data as data
     from sandgrain.api.demo import Demo as Demo
     from sandgrain.api.demo import demo as demo
+    from sandgrain.api.docs import Docs as Docs
+    from sandgrain.api.docs import docs as docs
     from sandgrain.api.export import ExportReport as ExportReport
     from sandgrain.api.export import export as export
     from sandgrain.api.features import FeatureBlock as FeatureBlock
@@ -74,6 +76,7 @@ _TYPES = {
     "BoardInfo": "api.targets",
     "Comparison": "api._compare",
     "Demo": "api.demo",
+    "Docs": "api.docs",
     "Difference": "bundle.verify",
     "Explanation": "api.ops",
     "ExportReport": "api.export",
