@@ -21,7 +21,7 @@ from sandgrain.base.version import __version__ as __version__
 
 TYPE_CHECKING = False  # as in `typing`, whose import takes as long as all of this
 if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs` writes these lines
-    from sandgrain.api._compare import Comparison as Comparison
+    from sandgrain.api._quality import Comparison as Comparison
     from sandgrain.api._result import Result as Result
     from sandgrain.api._result import load as load
     from sandgrain.api.build import build as build
@@ -53,8 +53,8 @@ if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs`
     from sandgrain.base.progress import Progress as Progress
     from sandgrain.bundle.report import LayerReport as LayerReport
     from sandgrain.bundle.report import Report as Report
-    from sandgrain.bundle.verify import Difference as Difference
-    from sandgrain.bundle.verify import Verdict as Verdict
+    from sandgrain.bundle.verdict import Difference as Difference
+    from sandgrain.bundle.verdict import Verdict as Verdict
     from sandgrain.frontend.frontend import FrontEnd as FrontEnd
     from sandgrain.graph.decisions import Rule as Rule
     from sandgrain.project.build.result import Built as Built
@@ -74,10 +74,10 @@ _ERRORS = (
 # What the verbs take and return, and where it is.
 _TYPES = {
     "BoardInfo": "api.targets",
-    "Comparison": "api._compare",
+    "Comparison": "api._quality",
     "Demo": "api.demo",
     "Docs": "api.docs",
-    "Difference": "bundle.verify",
+    "Difference": "bundle.verdict",
     "Explanation": "api.ops",
     "ExportReport": "api.export",
     "FeatureBlock": "api.features",
@@ -91,7 +91,7 @@ _TYPES = {
     "Rule": "graph.decisions",
     "Survey": "api.inspect",
     "Targets": "api.targets",
-    "Verdict": "bundle.verify",
+    "Verdict": "bundle.verdict",
     "explain_kernels": "api.ops",
     "feature_blocks": "api.features",
     "load": "api._result",

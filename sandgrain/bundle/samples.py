@@ -157,9 +157,23 @@ def numbers(x: Array, tensor: Tensor, what: str) -> Array:
     return x.astype(np.int32)
 
 
+def finite(x: Array, what: str) -> Array:
+    """`x`, which holds no NaN and no infinity. Raises UsageError, naming the first sample that does."""
+    if x.dtype.kind == "f":
+        wrong = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            kind = "NaN" if np.isnan(x[first]).any() else "infinity"
+            raise UsageError(
+                f"{what} holds values that are not finite: {kind} in sample {first}"
+                f"{f' and {int(wrong.sum()) - 1} more' if wrong.sum() > 1 else ''}; remove those samples"
+            )
+    return x
+
+
 def fit(x: Array, tensor: Tensor, what: str, channels_first: bool = False) -> Array:
     """Samples as an input takes them, [n, *tensor.shape] in its dtype. Raises UsageError."""
-    x = to_graph(x, tensor, what, channels_first)
+    x = finite(to_graph(x, tensor, what, channels_first), what)
     if x.dtype == tensor.dtype.numpy:
         return x
     if tensor.dtype == "int32":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 import sandgrain
 from sandgrain import UnsupportedError
 from sandgrain.api.compile import SUFFIXES
+from sandgrain.api.quantize import METHODS
 from sandgrain.cli import _terminal
 from sandgrain.cli._progress import Quiet, progress
 
@@ -18,6 +19,10 @@ EXAMPLE = "Example: sandgrain inspect kws.tflite"
 
 def command(
     model: Annotated[Path, typer.Argument(help=f"A file: {', '.join(SUFFIXES)}.", show_default=False)],
+    calibration: Annotated[
+        Path | None, typer.Option("--calibration", "-c", help=".npz with x (and y): say what int8 costs.")
+    ] = None,
+    method: Annotated[str, typer.Option(help=f"How ranges are found: {', '.join(METHODS)}.")] = "minmax",
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -27,8 +32,8 @@ def command(
     (exit code 2). Nothing is written.
     """
     try:
-        with progress("reading", quiet):
-            found = sandgrain.inspect(model)
+        with progress("reading", quiet) as step:
+            found = sandgrain.inspect(model, calibration=calibration, method=cast(Any, method), progress=step)
     except UnsupportedError as error:
         if len(error.faults) > 1 and not as_json:
             _terminal.line(f"{len(error.faults)} pieces of {model.name} cannot be compiled:")

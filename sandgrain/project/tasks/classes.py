@@ -11,7 +11,7 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.text import plain
 from sandgrain.bundle.features_in_c import Extractor
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 from sandgrain.compiler import passes
 from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
