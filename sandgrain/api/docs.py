@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import sandgrain
 from sandgrain.api._verb import verb
 from sandgrain.base.errors import UsageError, printable
 from sandgrain.base.tables import Line, Row, Shown, Table
 
+PACKAGE = Path(__file__).resolve().parents[1]
 INDEX = "README"  # a folder's page
 
 
@@ -71,8 +71,7 @@ def docs(page: str = "") -> Docs:
 
 def _folder() -> Path:
     """Beside the package's rooms where it is installed, beside the package in a checkout."""
-    package = Path(sandgrain.__file__).parent
-    places = (package / "docs", package.parent / "docs")
+    places = (PACKAGE / "docs", PACKAGE.parent / "docs")
     found = next((place for place in places if (place / f"{INDEX}.md").is_file()), None)
     if found is None:
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -13,7 +14,6 @@ from pathlib import Path
 import pytest
 
 import sandgrain as api
-from sandgrain.api import docs as made
 from sandgrain.base.errors import UsageError
 from tests.conftest import ROOT
 from tests.support.command import environment, sandgrain
@@ -120,8 +120,9 @@ def test_a_page_is_printed_in_a_pipe(tmp_path: Path) -> None:
 def test_the_wheel_holds_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["force-include"] == {"docs": "sandgrain/docs"}
+    made = importlib.import_module("sandgrain.api.docs")
     package = tmp_path / "site-packages" / "sandgrain"  # as it is installed
     (package / "docs").mkdir(parents=True)
     (package / "docs" / "README.md").write_text("# Documentation\n")
-    monkeypatch.setattr(made.sandgrain, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(made, "PACKAGE", package)
     assert json.dumps(api.docs().to_json()) and [p.name for p in api.docs().pages] == ["index"]
