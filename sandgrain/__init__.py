@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs`
     from sandgrain.api.data import data as data
     from sandgrain.api.demo import Demo as Demo
     from sandgrain.api.demo import demo as demo
+    from sandgrain.api.docs import Docs as Docs
+    from sandgrain.api.docs import docs as docs
     from sandgrain.api.export import ExportReport as ExportReport
     from sandgrain.api.export import export as export
     from sandgrain.api.features import FeatureBlock as FeatureBlock
@@ -79,6 +81,7 @@ _TYPES = {
     "CompareRow": "api.compare",
     "Comparison": "api._quality",
     "Demo": "api.demo",
+    "Docs": "api.docs",
     "Difference": "bundle.verdict",
     "Explanation": "api.ops",
     "ExportReport": "api.export",
