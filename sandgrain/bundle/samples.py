@@ -173,7 +173,9 @@ def finite(x: Array, what: str) -> Array:
 
 def fit(x: Array, tensor: Tensor, what: str, channels_first: bool = False) -> Array:
     """Samples as an input takes them, [n, *tensor.shape] in its dtype. Raises UsageError."""
-    x = finite(to_graph(x, tensor, what, channels_first), what)
+    x = to_graph(x, tensor, what, channels_first)
+    if tensor.quant is not None:  # where floats are only moved, every value is one
+        finite(x, what)
     if x.dtype == tensor.dtype.numpy:
         return x
     if tensor.dtype == "int32":

@@ -10,7 +10,8 @@ import typer
 import sandgrain
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain, size
-from sandgrain.cli import _terminal
+from sandgrain.cli import _csv, _terminal
+from sandgrain.cli._csv import Csv
 
 EXAMPLE = "Example: sandgrain targets --new my-board.toml --core cortex-m4 --ram 64K --flash 256K --clock 80MHz"
 # What a board must have, how it is asked for, and the option that answers.
@@ -33,6 +34,7 @@ def command(
     ram_base: Annotated[str | None, typer.Option(help="Of the new board: where RAM starts; the core's usual place.")] = None,
     flash_base: Annotated[str | None, typer.Option(help="Of the new board: where flash starts; the core's usual place.")] = None,
     force: Annotated[bool, typer.Option(help="Replace a file that exists.")] = False,
+    as_csv: Csv = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """List the boards, with memory, clock and emulator, and the cores, which are targets too; or write a board of your own.
@@ -50,7 +52,7 @@ def command(
     if new is None:
         if any(value is not None for value in given.values()):
             raise UsageError("--core, --ram, --flash and --clock describe a new board; give --new FILE")
-        _list(sandgrain.targets(), as_json)
+        _list(sandgrain.targets(), as_csv, as_json)
         return
     if new.exists() and not force:
         raise UsageError(f"{plain(str(new), 120)} exists; name another file, or replace it with --force")
@@ -78,8 +80,11 @@ def _asked(given: dict[str, str | None]) -> dict[str, str | None]:
     return answers
 
 
-def _list(known: sandgrain.Targets, as_json: bool) -> None:
+def _list(known: sandgrain.Targets, as_csv: bool, as_json: bool) -> None:
     if as_json:
         _terminal.emit_json(known.to_json())
+        return
+    if as_csv:
+        _csv.emit(known)
         return
     _terminal.lines(known.lines())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import wave
 from pathlib import Path
@@ -14,6 +15,8 @@ from typer.testing import CliRunner
 import sandgrain as api
 from sandgrain.base.errors import UsageError
 from sandgrain.cli import app
+from sandgrain.project.build.samples import Samples
+from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import load
 from sandgrain.project.file.naming import naming
 
@@ -126,3 +129,18 @@ def test_the_first_line_of_init_on_a_thousand_files_takes_two_seconds_of_a_core(
     found = api.init(tmp_path / "x", explain=True)
     assert found.count == 1001 and found.groups == 7
     assert time.process_time() - start < 2
+
+
+def test_a_copied_folder_with_the_same_data_is_not_read_or_computed_again(voices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = api.data(voices, workers=1)
+    shutil.copytree(voices / "x", voices / "y", copy_function=shutil.copyfile)  # other times of change
+    (voices / "sandgrain.toml").write_text((voices / "sandgrain.toml").read_text().replace('path = "x"', 'path = "y"'))
+    monkeypatch.setattr("sandgrain.dataset.pool.Process", None)  # nothing is decoded by anybody
+    again = api.data(voices, workers=1)
+    assert again.manifest.sha256 == first.manifest.sha256 and again.manifest.root != first.manifest.root
+    keys = [Samples(found, Store(voices / "store")).key for found in (first, again)]
+    assert keys[0] == keys[1]
+    changed = voices / "y" / "no" / "0.wav"
+    changed.write_bytes(changed.read_bytes()[:-2] + b"\1\1")
+    with pytest.raises(TypeError):  # it is decoded: the content is another, the size the same
+        api.data(voices, workers=1)
