@@ -20,13 +20,15 @@ def init(
     out: str | os.PathLike[str] = "sandgrain.toml",
     board: str = "cortex-m4",
     force: bool = False,
+    explain: bool = False,
 ) -> Look:
     """Look at data and write a commented project file: its kind, rate and labels, a first feature block, a split.
 
     `data`: a folder of recordings or images, or one file.
-    `out`: the file to write, or its folder.
+    `out`: the folder to write it into, made where it is not there, or a .toml file.
     `board`: a board or core that the project is for; `sandgrain.targets()` lists them.
     `force`: replace a file that exists.
+    `explain`: only look; nothing is written.
 
     Raises UsageError where there is nothing that can be read, or `out` exists and `force` is not set.
     """
@@ -35,5 +37,4 @@ def init(
     from sandgrain.project.file import init as project_file
 
     targets.load(board)
-    place = Path(out)
-    return project_file.write(Path(data), place / "sandgrain.toml" if place.is_dir() else place, board=board, force=force)
+    return project_file.write(Path(data), project_file.place_of(Path(out)), board=board, force=force, dry=explain)

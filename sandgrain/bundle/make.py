@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sandgrain.base.errors import ToolchainError, UsageError
 from sandgrain.base.progress import Progress, silent
-from sandgrain.base.text import printable
+from sandgrain.base.text import plain, printable
 from sandgrain.bundle import budget, fit, measure, store, streamed, tune
 from sandgrain.bundle.labels import check_labels, check_words
 from sandgrain.bundle.measure import Build
@@ -95,7 +95,7 @@ def make(request: CompileRequest, graph: Graph | None, kept: bytes | None) -> Ma
         check_labels(imported)
         choice = tune.choose(optimized, board, request.compiler, request.optimize, request.progress, measure=request.measure)
         compiled = emit(imported, optimized, board, options, choice, front.stride if front else 0)
-    build = Build(compiled, board, tune.toolchain_for(request.compiler, request.optimize), request.title)
+    build = Build(compiled, board, tune.toolchain_for(request.compiler, request.optimize), plain(request.title))
     build, cost = _fitted_to_ram(build, request)
     reports: list[Report] = []
     origin = store.Origin(kept, front)

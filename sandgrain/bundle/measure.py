@@ -68,26 +68,31 @@ class Build:
         board = self.board
         return self.on(replace(board, ram_bytes=board.ram_bytes + ROOM, flash_bytes=board.flash_bytes + ROOM))
 
-    def link(self, out: Path, *, stream: bool = False) -> Path:
-        """The ELF, written to `out`; `stream`: its harness pushes the window in pieces. Raises UsageError or ToolchainError."""
+    def link(self, out: Path, harness_text: str | None = None) -> Path:
+        """The ELF, written to `out`, with another harness where one is given. Raises UsageError or ToolchainError."""
         source = self.compiled.source
         with scratch() as work:
             folder = self.folder or work / "bundle"
             if self.folder is None:
                 bundle.write(source, folder)
             path = work / "harness.c"
-            path.write_text(harness(source, stream=stream), "ascii")
+            path.write_text(harness_text or harness(source), "ascii")
             return build_firmware([folder / source.options.c_file, path], [folder], self.board, out, self.toolchain)
 
 
 @contextmanager
-def firmware(build: Build, *, stream: bool = False) -> Iterator[Emulator]:
-    """The firmware on its emulated core; `stream` as for `Build.link`. Raises UsageError when this computer cannot emulate the core."""
+def firmware(build: Build) -> Iterator[Emulator]:
+    """The firmware on its emulated core. Raises UsageError when this computer cannot emulate the core."""
+    with scratch() as work:
+        yield emulated(build, work / "firmware.elf")
+
+
+def emulated(build: Build, elf: Path, harness_text: str | None = None) -> Emulator:
+    """The firmware, linked as `elf`, on its emulated core. Raises UsageError when this computer cannot emulate the core."""
     missing = emulator_missing(build.board)
     if missing:
         raise UsageError(f"{build.board.name} cannot be emulated here: {missing}; use --on host")
-    with scratch() as work:
-        yield open_emulator(build.link(work / "firmware.elf", stream=stream), build.board)
+    return open_emulator(build.link(elf, harness_text), build.board)
 
 
 @cache

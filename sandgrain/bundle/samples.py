@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sandgrain.base.errors import UsageError
-from sandgrain.base.npy import READ_ERRORS, read_body, read_header
+from sandgrain.base.npy import READ_ERRORS, open_member, read_body, read_header
 from sandgrain.base.text import printable
 from sandgrain.formats.sources import own_shape
 from sandgrain.graph.ir import Array, Graph, Tensor
@@ -41,12 +41,13 @@ class DataSet:
         return DataSet(tuple(x[:limit] for x in self.inputs), None if self.labels is None else self.labels[:limit], self.names)
 
 
-def load(path: Path, graph: Graph) -> DataSet:
+def load(path: Path, graph: Graph, limit: int | None = None) -> DataSet:
     """Read `x` (or `x_0`, `x_1`, ... for several inputs), optional `y` and `labels`, and fit them to the graph's inputs.
 
-    Samples have the model's own layout (`to_graph`); those of floats are quantized for an int8 input. Raises UsageError, in one line.
+    Samples have the model's own layout (`to_graph`); those of floats are quantized for an int8 input. `limit`: no more samples than
+    these are read. Raises UsageError, in one line.
     """
-    given, arrays = arrays_of(path, len(graph.inputs))
+    given, arrays = arrays_of(path, len(graph.inputs), limit)
     inputs = tuple(
         fit(x, graph.tensors[i], f"{path.name}: {n}", graph.channels_first)
         for (n, x), i in zip(given.items(), graph.inputs, strict=True)
@@ -65,10 +66,12 @@ def load(path: Path, graph: Graph) -> DataSet:
     return DataSet(inputs, labels, texts)
 
 
-def arrays_of(path: Path, inputs: int) -> tuple[dict[str, Array], dict[str, Array]]:
-    """(`x`, or `x_0`, `x_1`, ... for several inputs; `y` and `labels` where they are there). Raises UsageError."""
+def arrays_of(path: Path, inputs: int, limit: int | None = None) -> tuple[dict[str, Array], dict[str, Array]]:
+    """(`x`, or `x_0`, `x_1`, ... for several inputs; `y` and `labels` where they are there). `limit`: rows of each that are read,
+    the class names left out. Raises UsageError.
+    """
     names = ["x"] if inputs == 1 else [f"x_{k}" for k in range(inputs)]
-    arrays = _read(path, [*names, "y", "labels"])
+    arrays = _read(path, {**dict.fromkeys([*names, "y"], limit), "labels": None})
     for name in names:
         if name not in arrays:
             raise UsageError(
@@ -103,23 +106,24 @@ def random(graph: Graph, samples: int, seed: int = 0) -> DataSet:
     return DataSet(tuple(made), None)
 
 
-def _read(path: Path, wanted: Sequence[str]) -> dict[str, Array]:
-    """The arrays that are wanted and there, by name."""
+def _read(path: Path, wanted: Mapping[str, int | None]) -> dict[str, Array]:
+    """The arrays that are wanted and there, by name; the first so many rows of each, or all."""
     shown = printable(path.name)
     try:
         check_there(path)
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            return {name: _array(archive, members[name]) for name in wanted if name in members}
+            return {name: _array(archive, members[name], rows) for name, rows in wanted.items() if name in members}
     except READ_ERRORS as error:
         reason = printable((str(error).splitlines() or [type(error).__name__])[0], 80)
         raise UsageError(f"{shown} is not a readable .npz file ({reason}); save it with numpy.savez") from None
 
 
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
-    """One array. Raises one of READ_ERRORS."""
-    with archive.open(info) as stream:
-        return read_body(stream, info, read_header(stream, info))
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, rows: int | None) -> Array:
+    """The first rows of an array, or all of it. Raises one of READ_ERRORS."""
+    with open_member(archive, info) as stream:
+        head = read_header(stream, info)
+        return read_body(stream, info, head.first(rows))[:rows] if head.shape else read_body(stream, info, head)
 
 
 # --- layout ------------------------------------------------------------------------------------------------------------
@@ -177,9 +181,25 @@ def numbers(x: Array, tensor: Tensor, what: str) -> Array:
     return x.astype(np.int32)
 
 
+def finite(x: Array, what: str) -> Array:
+    """`x`, which holds no NaN and no infinity. Raises UsageError, naming the first sample that does."""
+    if x.dtype.kind == "f":
+        wrong = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            kind = "NaN" if np.isnan(x[first]).any() else "infinity"
+            raise UsageError(
+                f"{what} holds values that are not finite: {kind} in sample {first}"
+                f"{f' and {int(wrong.sum()) - 1} more' if wrong.sum() > 1 else ''}; remove those samples"
+            )
+    return x
+
+
 def fit(x: Array, tensor: Tensor, what: str, channels_first: bool = False) -> Array:
     """Samples as an input takes them, [n, *tensor.shape] in its dtype. Raises UsageError."""
     x = to_graph(x, tensor, what, channels_first)
+    if tensor.quant is not None:  # where floats are only moved, every value is one
+        finite(x, what)
     if x.dtype == tensor.dtype.numpy:
         return x
     if tensor.dtype == "int32":

@@ -16,9 +16,11 @@ from typing import Any
 
 from sandgrain.base import files, swap
 from sandgrain.base.errors import UsageError
-from sandgrain.base.text import printable
+from sandgrain.base.text import plain, printable
 from sandgrain.base.version import __version__
+from sandgrain.bundle.edits import edited_facts, edited_files
 from sandgrain.bundle.measure import Build
+from sandgrain.bundle.tune import GOALS
 from sandgrain.compiler.emit import bundle, ctext
 from sandgrain.compiler.emit.figures import Figures, figures_of
 from sandgrain.compiler.emit.model import Options
@@ -48,14 +50,19 @@ class Origin:
 class Bundle:
     """A bundle on disk, with its model compiled again from its proof.
 
-    `build`: with `folder`, so that what is built is the C on disk. `edited`: that C differs from what we generate. `figures`: those
-    of the header.
+    `build`: with `folder`, so that what is built is the C on disk. `changes`: the files, and facts of build.json, that differ from
+    what its proof makes. `figures`: those of the header.
     """
 
     build: Build
-    edited: bool
+    changes: tuple[str, ...]
     origin: Origin
     figures: Figures | None = None
+
+    @property
+    def edited(self) -> bool:
+        """Whether anything differs from what we generate."""
+        return bool(self.changes)
 
     @property
     def folder(self) -> Path:
@@ -197,18 +204,20 @@ def load_bundle(folder: Path) -> Bundle:
             weights_section=facts["weights_section"],
         )
         board, labels = load(_text(facts, "target")), tuple(str(v) for v in facts["labels"])
-        choice = _choice(facts["choice"])
+        same = _same_board(facts)
+        choice = _choice(facts["choice"]) if same else Choice()  # another core may not have its kernels
         origin = _origin(folder / "proof")
         compiled = compile_bytes(origin.model, board, options, labels, choice, origin.front)
         figures = None if facts["figures"] is None else figures_of(facts["figures"])
         fresh = bundle.files(compiled.source, figures)
-        edited = any((folder / name).read_text("utf-8", "replace") != wanted for name, wanted in fresh.items())
         toolchain = Toolchain(_text(facts, "compiler"), _text(facts, "opt"))
-        return Bundle(Build(compiled, board, toolchain, _text(facts, "model"), folder), edited, origin, figures)
+        build = Build(compiled, board, toolchain, plain(_text(facts, "model")), folder)
+        commands = tuple(command(build, origin, optimize) for optimize in GOALS)
+        changes = (*edited_facts(facts, _to_facts(build), commands), *edited_files(folder, fresh, whole=same))
+        return Bundle(build, changes, origin, figures)
     except (LookupError, TypeError, ValueError, OSError, ArithmeticError) as error:
-        raise UsageError(
-            f"{folder} is not a complete bundle ({type(error).__name__}: {str(error)[:60]}); compile the model again"
-        ) from None
+        fact = printable(f"{type(error).__name__}: {error}")
+        raise UsageError(f"{folder} is not a complete bundle ({fact}); compile the model again") from None
 
 
 def _origin(proof: Path) -> Origin:
@@ -224,6 +233,11 @@ def _origin(proof: Path) -> Origin:
         front = FrontEnd.from_json(json.loads(features.read_text("utf-8")))
         return Origin(model.read_bytes() if model.is_file() else None, front)
     return Origin(model.read_bytes())
+
+
+def _same_board(facts: dict[str, Any]) -> bool:
+    """Whether the figures are for the board that the bundle is said to be for."""
+    return facts["figures"] is None or bool(facts["figures"]["target"] == facts["target"])
 
 
 def _choice_facts(choice: Choice) -> dict[str, Any]:

@@ -8,11 +8,14 @@ files: `sandgrain --help` starts no compiler.
 from __future__ import annotations
 
 import ast
+import errno
 import importlib
+import os
 import pkgutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -117,12 +120,45 @@ def _goes_on() -> bool:
 
 def _fail(error: BaseException, message: str, code: int) -> NoReturn:
     line = "".join(ch if ch.isprintable() else "?" for ch in " ".join(message.split()))
-    print(f"error: {line}", file=sys.stderr)
+    with suppress(OSError):  # neither can be said on a disk that is full
+        print(f"error: {line}", file=sys.stderr)
     if "--json" in sys.argv and ANSWERED not in getattr(error, "__notes__", ()):
         from sandgrain.cli import _terminal
 
-        _terminal.emit_json({"error": line, "kind": type(error).__name__, "exit_code": code})
+        with suppress(OSError):
+            _terminal.emit_json({"error": line, "kind": type(error).__name__, "exit_code": code})
+            _flush()
+    _forget_what_is_unsaid()
     raise SystemExit(code) from None
+
+
+def _fail_of_system(error: OSError) -> NoReturn:
+    """A file, or what is printed, that cannot be read or written, in one line."""
+    reason = error.strerror or type(error).__name__
+    if error.filename is None:
+        _forget_what_is_unsaid()
+        if error.errno == errno.EPIPE:  # nobody reads on, as with `| head`: no reason for a word
+            raise SystemExit(1) from None
+        _fail(error, f"the output cannot be written ({reason}); free some space, or send it elsewhere", 5)
+    _fail(error, f"{error.filename}: {reason}", 5 if error.errno in (errno.ENOSPC, errno.EDQUOT) else 2)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # a process may be started without
+        sys.stdout.flush()
+
+
+def _forget_what_is_unsaid() -> None:
+    """What could not be printed is not tried again when the process ends, which would be a second complaint."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
 
 
 def _end(number: int, frame: object) -> NoReturn:
@@ -134,11 +170,17 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)  # so that temporary folders go
     _interrupt.take_over()
     try:
-        app()
+        try:
+            app()
+        except SystemExit:
+            _flush()
+            raise
     except SandgrainError as error:
         _fail(error, str(error), error.exit_code)
     except MemoryError as error:
         _fail(error, "not enough memory; use a smaller model or data set", 2)
+    except OSError as error:
+        _fail_of_system(error)
     except _interrupt.Interrupted as stop:
         _interrupt.over()
         _fail(stop, "interrupted; run again to go on" if _goes_on() else "interrupted", _interrupt.CODE)

@@ -16,19 +16,26 @@ EXAMPLE = "Example: sandgrain init recordings/ --board arduino-nano-33-ble-sense
 
 def command(
     data: Annotated[Path, typer.Argument(help="Folder of recordings or images, or one file.", show_default=False)],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write, or its folder.")] = Path("sandgrain.toml"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write it into, or a .toml file.")] = Path(
+        "sandgrain.toml"
+    ),
     board: Annotated[str, typer.Option("--board", "-b", help="Board or core; see: sandgrain targets.")] = "cortex-m4",
     force: Annotated[bool, typer.Option(help="Replace a file that exists.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say what is seen and why; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a commented sandgrain.toml by looking at the data: kind, rate, labels, names, a first feature block, a split.
 
     Exit codes: 0 done; 2 there is nothing to read, or the file exists.
     """
-    found = sandgrain.init(data, out=out, board=board, force=force)
-    place = out / "sandgrain.toml" if out.is_dir() else out
+    found = sandgrain.init(data, out=out, board=board, force=force, explain=explain)
+    place = out if out.suffix == ".toml" and not out.is_dir() else out / "sandgrain.toml"
     if as_json:
-        _terminal.emit_json({"out": str(place), **found.to_json()})
+        _terminal.emit_json({"out": None if explain else str(place), **found.to_json()})
         return
     _terminal.lines(found.lines())
-    _terminal.line(f"{plain(place, 120)} written. Read it, then: sandgrain data")
+    if explain:
+        _terminal.line("Nothing is written. sandgrain init without --explain writes a file in which each guess can be changed")
+        return
+    where = "" if place.parent == Path() else f" {plain(place.parent, 120)}"
+    _terminal.line(f"{plain(place, 120)} written. Read it, then: sandgrain data{where}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib.util
 import os
 import posixpath
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from sandgrain.base.errors import UsageError
 from sandgrain.dataset import kinds
+from sandgrain.dataset.dialect import utf16
 from sandgrain.dataset.names import clean, escape
 from sandgrain.dataset.readers import for_suffix, readers
 from sandgrain.dataset.readers.base import BadFileError, Reader, Sample, check_rate, digest, one_line
@@ -19,6 +21,7 @@ from sandgrain.dataset.walk import open_inside
 
 HEAD = 64  # bytes that tell what a file is
 MAX_TEXT = 1 << 25  # bytes of all that is kept of one file's recordings
+MAX_NOTE = 300  # characters of what is said about one
 # What is often met under a wrong name: where in the file, the bytes, what it is called.
 FOREIGN = (
     (0, b"ID3", "an MP3 file"), (0, b"\xff\xfb", "an MP3 file"), (0, b"OggS", "an Ogg file"), (0, b"FORM", "an AIFF file"),
@@ -42,6 +45,7 @@ class Description:
     shape: tuple[int, ...]
     sha256: str
     clipped: int
+    note: str = ""
 
 
 def decode(root: Path, path: str, layout: Layout) -> Iterator[Sample]:
@@ -66,12 +70,13 @@ def describe(root: Path, path: str, layout: Layout) -> list[Description]:
     size = 0
     for sample in decode(root, path, layout):
         label, group = (None if t is None else clean(t, w) for t, w in ((sample.label, "label"), (sample.group, "group")))
-        size += 256 + len(label or "") + len(group or "")
+        note = escape(sample.note, MAX_NOTE) if sample.note else ""
+        size += 256 + len(label or "") + len(group or "") + len(note)
         if size > MAX_TEXT:
             raise BadFileError("has too many recordings with long labels")
         rate = check_rate(sample.rate) if sample.rate else 0.0
         data = sample.data
-        found.append(Description(sample.index, label, group, float(rate), data.shape, digest(data), sample.clipped))
+        found.append(Description(sample.index, label, group, float(rate), data.shape, digest(data), sample.clipped, note))
     return found
 
 
@@ -89,7 +94,8 @@ def choose(head: bytes, suffix: str, layout: Layout) -> Reader:
             raise BadFileError(f"is {what}, not {expected}")
     if usual is None or layout.kind not in usual.KINDS:
         raise BadFileError(f"is not {kinds.of(layout.kind).expected} in a format that is read here")
-    text = b"\0" not in head and not any(byte < 9 for byte in head)
+    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or utf16(head)
+    text = bool(wide) or (b"\0" not in head and not any(byte < 9 for byte in head))
     if not _is_text(usual):
         raise BadFileError(f"is text, not {expected}" if text else f"is not {expected}: it does not begin as such a file does")
     if not text:

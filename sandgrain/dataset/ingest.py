@@ -24,9 +24,8 @@ from sandgrain.dataset.names import Pattern, Place, escape
 from sandgrain.dataset.opening import open_record
 from sandgrain.dataset.pool import Reply, decode_all
 from sandgrain.dataset.readers import suffixes
-from sandgrain.dataset.readers.audio import AudioOptions
-from sandgrain.dataset.readers.base import BadFileError, check_rate
-from sandgrain.dataset.records import BadFile, Layout, Manifest, Record
+from sandgrain.dataset.readers.base import BadFileError, RateOptions, check_rate
+from sandgrain.dataset.records import BadFile, Layout, Manifest, Note, Record
 from sandgrain.dataset.tables import Scale, TableOptions
 from sandgrain.dataset.walk import MAX_FILES, Found, walk
 
@@ -62,7 +61,7 @@ def ingest(
         raise UsageError("bad is skip or refuse, and at least one worker is needed")
     root = root.resolve()
     listed, wrong = read_labels(root, layout) if layout.labels else (None, [])
-    files, unread = _files(root, layout)
+    files, unread, others = _files(root, layout)
     wrong += unread
     if listed is not None:
         wrong += _missing(listed, files, wrong, layout)
@@ -73,11 +72,13 @@ def ingest(
         except BadFileError as error:
             wrong.append(BadFile(escape(file.path), str(error)))
     records: list[Record] = []
+    notes: list[Note] = []
     for file, reply in _replies(root, layout, [f for f in files if f.path in places], workers, progress, cache):
         if isinstance(reply, str):
             wrong.append(BadFile(escape(file.path), reply))
         else:
             records += _records(file, reply, places[file.path], layout)
+            notes += [Note(escape(file.path), d.note) for d in reply if d.note]
         if len(records) > MAX_RECORDS:
             raise UsageError(f"{escape(str(root))} holds more than {MAX_RECORDS} recordings; take a part with files = [...]")
     good, outliers = _agreeing(records, layout)
@@ -88,12 +89,12 @@ def ingest(
     if wrong and bad == "refuse":
         shown = "; ".join(f"{b.path}: {b.reason}" for b in sorted(wrong, key=lambda b: b.path)[:NAMED])
         raise UsageError(f"{len(wrong)} of {len(files) + len(unread)} files cannot be used: {shown}; mend them or skip them")
-    return make_manifest(root, layout, good, wrong)
+    return make_manifest(root, layout, good, wrong, notes, others)
 
 
 def check_layout(layout: Layout) -> Pattern | None:
     """The name pattern, compiled. Raises UsageError for a layout that contradicts itself."""
-    if layout.get(AudioOptions).resample and not layout.rate:
+    if layout.get(RateOptions).resample and not layout.rate:
         raise UsageError("resample needs a rate to resample to; set rate")
     scale = layout.get(Scale).full_scale
     if layout.get(TableOptions).segment < 0 or any(not 0 < abs(s) < float("inf") for s in scale):
@@ -106,9 +107,20 @@ def check_layout(layout: Layout) -> Pattern | None:
     return names.compile_pattern(layout.name) if layout.name else None
 
 
-def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile]]:
-    known = suffixes(layout.kind)
-    return walk(root, lambda path: path != layout.labels and names.wanted(path, layout, known))
+def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile], Counter[tuple[str, str]]]:
+    """The data set's files, those that cannot be read, and how many others there are by suffix and first folder."""
+    known, others = suffixes(layout.kind), Counter[tuple[str, str]]()
+
+    def wanted(path: str) -> bool:
+        if path == layout.labels:
+            return False
+        if names.wanted(path, layout, known):
+            return True
+        others[posixpath.splitext(path)[1].lower()[:20], path.partition("/")[0] if "/" in path else ""] += 1
+        return False
+
+    files, bad = walk(root, wanted)
+    return files, bad, others
 
 
 def _missing(listed: dict[str, Place], files: list[Found], wrong: list[BadFile], layout: Layout) -> Iterator[BadFile]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +20,7 @@ from sandgrain.dataset import kinds
 from sandgrain.dataset.names import MAX_LABEL, escape, problem, split_key, unseen
 from sandgrain.dataset.readers import keys_of, make_layout
 from sandgrain.dataset.readers.base import MAX_RATE
-from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Record
+from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Note, Record
 
 FORMAT = 1
 MAX_LINE = 1 << 18  # bytes: a path of 4096 characters, each escaped, and again as what placeholders matched
@@ -28,11 +28,19 @@ MAX_LINES = 1 << 21
 EMPTY: dict[str, str] = {}
 
 
-def make_manifest(root: Path, layout: Layout, records: Iterable[Record], bad: Iterable[BadFile]) -> Manifest:
+def make_manifest(
+    root: Path,
+    layout: Layout,
+    records: Iterable[Record],
+    bad: Iterable[BadFile],
+    notes: Iterable[Note] = (),
+    others: Mapping[tuple[str, str], int] | None = None,
+) -> Manifest:
     """The manifest of these records, put in order and hashed."""
     ordered = tuple(sorted(records, key=lambda r: split_key(r.key)))
     left_out = tuple(sorted(set(bad), key=lambda b: (b.path, b.reason)))
-    return Manifest(root, layout, ordered, left_out, manifest_hash(layout, ordered))
+    said = tuple(sorted(notes, key=lambda n: (n.path, n.text)))
+    return Manifest(root, layout, ordered, left_out, manifest_hash(layout, ordered), said, dict(sorted((others or {}).items())))
 
 
 def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
@@ -50,7 +58,7 @@ def layout_json(layout: Layout) -> dict[str, Any]:
 
 
 def save(manifest: Manifest, path: str | os.PathLike[str]) -> None:
-    """Write the manifest; the file is there completely or not at all. Raises UsageError."""
+    """Write the manifest, but for its notes; the file is there completely or not at all. Raises UsageError."""
     with files.output(Path(path)) as stream:
         for line in _lines(manifest):
             stream.write(json.dumps(line).encode() + b"\n")

@@ -20,6 +20,7 @@ ALIASES = {
     "training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test",
 } | {split: split for split in SPLITS}  # fmt: skip
 KEY = re.compile(r"(.+)#([1-9][0-9]{0,6})", re.DOTALL | re.ASCII)
+COUNTING = frozenset({"index", "take", "number", "repetition", "trial", "sample"})  # placeholders of which digits are expected
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -91,8 +92,17 @@ class Pattern:
             values = _between(piece, literals)
             if values is None:
                 return None
+            if not _counted(names, values):  # boat_pose_1 by {label}_{index}: the number is at the end, whatever comes before it
+                other = _between(piece[::-1], [text[::-1] for text in reversed(literals)])
+                other = [text[::-1] for text in reversed(other)] if other else values
+                values = other if _counted(names, other) else values
             found.update(zip(names, values, strict=True))
         return found
+
+
+def _counted(names: Sequence[str], values: Sequence[str]) -> bool:
+    """Whether every placeholder that counts stands for digits."""
+    return all(value.isdigit() for name, value in zip(names, values, strict=True) if name in COUNTING)
 
 
 def compile_pattern(text: str) -> Pattern:

@@ -17,7 +17,7 @@ from typing import Any
 
 from sandgrain.base.errors import UsageError
 from sandgrain.dataset import start, worker
-from sandgrain.dataset.decode import Description
+from sandgrain.dataset.decode import MAX_NOTE, Description
 from sandgrain.dataset.manifest import layout_json
 from sandgrain.dataset.names import MAX_LABEL, escape
 from sandgrain.dataset.records import Layout
@@ -189,15 +189,27 @@ def parse_reply(value: Any) -> Reply | None:
         return None
     found: list[Description] = []
     for row in value:
-        if not isinstance(row, list) or len(row) != 7:
+        if not isinstance(row, list) or len(row) != 8:
             return None
-        index, label, group, rate, shape, sha256, clipped = row
+        index, label, group, rate, shape, sha256, clipped, note = row
         if (
             type(index) is not int or type(clipped) is not int or not isinstance(rate, float) or not math.isfinite(rate)
             or not all(t is None or (isinstance(t, str) and len(t) <= MAX_LABEL) for t in (label, group))
             or not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape)
             or not isinstance(sha256, str) or len(sha256) != 64
+            or not isinstance(note, str) or len(note) > MAX_NOTE
         ):  # fmt: skip
             return None
-        found.append(Description(index, label, group, rate, tuple(shape), sha256, clipped))
+        found.append(
+            Description(
+                index,
+                label,
+                group,
+                rate,
+                tuple(shape),
+                sha256,
+                clipped,
+                escape(note, MAX_NOTE) if not note.isprintable() else note,
+            )
+        )
     return found

@@ -68,8 +68,19 @@ class BadFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """A file that was taken although something about it is odd, and what: one line, printable."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A data set as it was found: records in the order of path and place in the file, what was left out, and a hash of it.
+
+    `notes`: what was odd about files that were taken. `others`: how many files that are not read there are, by suffix and first
+    folder ("" at the top).
 
     `sha256` is over the layout and the ordered (key, label, group, split, rate, sha256) of the records: the same data gives
     the same hash on every machine.
@@ -80,6 +91,8 @@ class Manifest:
     records: tuple[Record, ...]
     bad: tuple[BadFile, ...]
     sha256: str
+    notes: tuple[Note, ...] = ()
+    others: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:

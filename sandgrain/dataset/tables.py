@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from sandgrain.dataset.readers.base import (
     MAX_CHANNELS,
     MAX_RECORDS,
     BadFileError,
+    RateOptions,
     Sample,
     check_rate,
     check_values,
@@ -27,11 +28,22 @@ from sandgrain.dataset.records import Layout, option
 class TableOptions:
     """What readers of tables are told."""
 
-    columns: tuple[str, ...] = option((), "Tables: the columns that are channels, in order. Empty: all that hold numbers.")
+    columns: tuple[str, ...] = option((), "Tables: the columns that are channels, in order. Empty: all that have no other use.")
     label_column: str = option("", "Tables: the column with the label.")
     group_column: str = option("", "Tables: the column with the speaker, subject or device.")
-    time_column: str = option("", "Tables: the column with the time, seconds; it is checked against `rate`.")
+    time_column: tuple[str, ...] = option(
+        (),
+        'Tables: the column with the time, or two, such as `["Date", "Time"]`; it gives the rate, and is checked against `rate`.',
+    )
+    time_unit: str = option(
+        "",
+        "Tables: what the time is given in: `s`, `ms`, `us`, `ns`, `min`, `h`, `day`; `iso` for dates with the year first or times of "
+        "day, `dmy` and `mdy` for other dates. Empty: `s` for numbers, otherwise `iso`.",
+    )
     segment: int = option(0, "Tables: rows per recording. 0: as many as share label and group.", ge=0)
+    bad_rows: float = option(
+        0.05, "Tables: share of a file's rows that may hold a cell that is no number; they are left out and counted. Above it, the file is bad.", ge=0, le=1
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +57,17 @@ class Scale:
 
 
 JITTER = 0.2  # of a step: beyond it, samples were lost or doubled
+GAP = 10  # steps without a row that end a recording whose rows are put on a grid
 RATE_ERROR = 0.05  # how far the measured rate may be from the one that the layout names
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where the layout's columns are in a table: indices, and the channels' names. `time`, `label`, `group`: -1 for none."""
+    """Where the layout's columns are in a table: indices, and the channels' names. `label`, `group`: -1 where there is none."""
 
     channels: tuple[int, ...]
     names: tuple[str, ...]
-    time: int
+    time: tuple[int, ...]
     label: int
     group: int
 
@@ -68,15 +81,15 @@ def find_columns(header: Sequence[str], layout: Layout) -> Columns:
         twice = next(name for name in header if header.count(name) > 1)
         raise BadFileError(f"has two columns called {twice[:40]!r}")
     table = layout.get(TableOptions)
-    special = [table.time_column, table.label_column, table.group_column]
+    special = [*table.time_column, table.label_column, table.group_column]
     names = table.columns or tuple(name for name in header if name not in special)
     for name in [*names, *filter(None, special)]:
         if name not in where:
             raise BadFileError(f"has no column {name!r}; it has {', '.join(header)[:80]}")
     if not names:
         raise BadFileError("has no column of samples")
-    time, label, group = (where[name] if name else -1 for name in special)
-    return Columns(tuple(where[name] for name in names), tuple(names), time, label, group)
+    label, group = (where[name] if name else -1 for name in special[-2:])
+    return Columns(tuple(where[n] for n in names), tuple(names), tuple(where[n] for n in table.time_column), label, group)
 
 
 def check_full_scale(layout: Layout, channels: int) -> Array | None:
@@ -91,7 +104,11 @@ def check_full_scale(layout: Layout, channels: int) -> Array | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """A block of rows: float64 [n, channels], where they stand ("line" 7, 8, ...), and what they have of label, group, time."""
+    """A block of rows: float64 [n, channels], where they stand ("line" 7, 8, ...), and what they have of label, group, time.
+
+    `times`: seconds. `skipped`: int64 [n], rows left out just before each; `after`: rows left out behind the last. `bad`: how
+    many in all, and `why` the first of them.
+    """
 
     values: Array
     word: str
@@ -99,6 +116,10 @@ class Rows:
     labels: Sequence[str] | None = None
     groups: Sequence[str] | None = None
     times: Array | None = None
+    skipped: Array | None = None
+    after: int = 0
+    bad: int = 0
+    why: str = ""
 
     def place(self, row: int) -> str:
         """Where a row stands, for people."""
@@ -107,8 +128,8 @@ class Rows:
     def cut(self, start: int, end: int) -> Rows:
         """Rows `start` to `end`."""
         labels, groups = (None if texts is None else texts[start:end] for texts in (self.labels, self.groups))
-        times = None if self.times is None else self.times[start:end]
-        return Rows(self.values[start:end], self.word, self.numbers[start:end], labels, groups, times)
+        times, skipped = (None if a is None else a[start:end] for a in (self.times, self.skipped))
+        return Rows(self.values[start:end], self.word, self.numbers[start:end], labels, groups, times, skipped)
 
 
 def to_counts(rows: Rows, scale: Array | None, names: Sequence[str]) -> tuple[Array, int]:
@@ -136,38 +157,85 @@ class _Open:
     label: str | None
     group: str | None
     blocks: list[Array] = field(default_factory=list)
+    times: list[Array] = field(default_factory=list)  # kept where the rows are put on a grid
     rows: int = 0
     clipped: int = 0
     first: float = math.nan  # times, in seconds
     last: float = math.nan
-    shortest: float = math.inf  # steps between them
+    span: int = 0  # steps from the first row to the last, with those that were left out
+    shortest: float = math.inf  # steps between rows
     longest: float = -math.inf
 
 
-def assemble(blocks: Iterable[Rows], layout: Layout, names: Sequence[str]) -> Iterator[Sample]:
-    """The recordings of a table whose channels are `names`, given as blocks of rows. Raises BadFileError."""
-    scale, now, made = check_full_scale(layout, len(names)), None, 0
+@dataclass(slots=True)
+class _Left:
+    """The rows of a file, and those that were left out."""
+
+    rows: int = 0
+    bad: int = 0
+    why: str = ""
+    carried: int = 0  # left out at the end of the last block
+
+    def add(self, block: Rows) -> Rows:
+        """Count a block; what was left out at the end of the one before it is put before its first row."""
+        self.rows, self.bad, self.why = self.rows + len(block.values), self.bad + block.bad, self.why or block.why
+        if self.carried and block.skipped is not None and len(block.skipped):
+            block.skipped[0] += self.carried
+            self.carried = 0
+        self.carried += block.after
+        return block
+
+    def note(self, share: float) -> str:
+        """What to say about the rows that were left out. Raises BadFileError where they are more than `share` of all."""
+        whole = self.rows + self.bad
+        if not whole:
+            raise BadFileError("it holds no samples")
+        if not self.bad:
+            return ""
+        if not self.rows or self.bad > share * whole:
+            raise BadFileError(
+                self.why if self.bad == 1 else f"{self.why}; {self.bad} of {whole} rows are like it (see bad_rows)"
+            )
+        return f"{self.bad} of {whole} rows left out: {self.why}"
+
+
+def assemble(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], note: str = "") -> Iterator[Sample]:
+    """The recordings of a table whose channels are `names`, given as blocks of rows. Raises BadFileError.
+
+    The last of them carries `note`, and what there is to say about rows that were left out.
+    """
+    left, held = _Left(), None
+    for sample in _recordings(blocks, layout, names, left):
+        if held is not None:
+            yield held
+        held = sample
+    said = left.note(layout.get(TableOptions).bad_rows)
+    if held is None:
+        raise BadFileError("it holds no samples")
+    yield replace(held, note="; ".join(filter(None, (note, said, held.note))))
+
+
+def _recordings(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], left: _Left) -> Iterator[Sample]:
+    scale, now, made = check_full_scale(layout, len(names)), None, _Made(layout)
     segment = layout.get(TableOptions).segment
-    for block in blocks:
+    for block in map(left.add, blocks):
         start = 0
         while start < len(block.values):
             label, group = (None if texts is None else texts[start] for texts in (block.labels, block.groups))
             if now is not None and (label, group) != (now.label, now.group):
-                yield _finished(now, layout, made := made + 1)
+                yield from made.finished(now)
                 now = None
             now = now or _Open(block.place(start), label, group)
             end = _same_until(block, start)
             if segment:
                 end = min(end, start + segment - now.rows)
-            _append(now, block.cut(start, end), scale, names)
+            _append(now, block.cut(start, end), scale, names, layout)
             start = end
             if now.rows == segment:
-                yield _finished(now, layout, made := made + 1)
+                yield from made.finished(now)
                 now = None
     if now is not None:
-        yield _finished(now, layout, made := made + 1)
-    if not made:
-        raise BadFileError("it holds no samples")
+        yield from made.finished(now)
 
 
 def _same_until(rows: Rows, start: int) -> int:
@@ -179,10 +247,13 @@ def _same_until(rows: Rows, start: int) -> int:
     return end
 
 
-def _append(now: _Open, rows: Rows, scale: Array | None, names: Sequence[str]) -> None:
+def _append(now: _Open, rows: Rows, scale: Array | None, names: Sequence[str], layout: Layout) -> None:
     counts, clipped = to_counts(rows, scale, names)
     if rows.times is not None:
-        _check_times(now, rows)
+        if layout.get(RateOptions).resample:
+            now.times.append(rows.times)
+        else:
+            _check_times(now, rows)
     now.blocks.append(counts)
     now.rows += len(counts)
     now.clipped += clipped
@@ -197,35 +268,99 @@ def _check_times(now: _Open, rows: Rows) -> None:
     steps = np.diff(times, prepend=times[:1] if not now.rows else [now.last])[0 if now.rows else 1 :]
     if (steps <= 0).any():
         place = rows.place(int(np.argmax(steps <= 0)) + (not now.rows))
-        raise BadFileError(f"{place}: the time does not grow")
+        raise BadFileError(f"{place}: the time does not grow; resample = true leaves such rows out")
+    jumps = np.ones(len(times), np.int64) if rows.skipped is None else rows.skipped + 1
+    jumps = jumps[0 if now.rows else 1 :]
     if len(steps):
-        now.shortest, now.longest = min(now.shortest, float(steps.min())), max(now.longest, float(steps.max()))
+        each = steps / jumps
+        now.shortest, now.longest = min(now.shortest, float(each.min())), max(now.longest, float(each.max()))
+    now.span += int(jumps.sum())
     now.first = now.first if now.rows else float(times[0])
     now.last = float(times[-1])
+
+
+def uneven(shortest: float, longest: float, step: float) -> bool:
+    """Whether steps between times are so different that samples were lost, or came when they liked."""
+    return not math.isfinite(step) or max(longest / step - 1, 1 - shortest / step) > JITTER
 
 
 def _rate(now: _Open, layout: Layout) -> float:
     """Hz: measured where there is a time column (three digits), otherwise the layout's. Raises BadFileError."""
     if math.isnan(now.first) or now.rows < 2:
         return layout.rate
-    step, column = (now.last - now.first) / (now.rows - 1), layout.get(TableOptions).time_column
-    if not math.isfinite(step) or max(now.longest / step - 1, 1 - now.shortest / step) > JITTER:
+    step, column = (now.last - now.first) / now.span, " ".join(layout.get(TableOptions).time_column)
+    if uneven(now.shortest, now.longest, step):
         raise BadFileError(
-            f"its times jump: steps of {now.shortest:.4g} to {now.longest:.4g} s where {step:.4g} s are usual (column"
-            f" {column}, in seconds)"
+            f"its times jump: steps of {now.shortest:.4g} to {now.longest:.4g} s where {step:.4g} s are usual (column {column}); "
+            "set time_unit if that is not what they are, or resample = true to put its rows on an even grid"
         )
     rate = check_rate(1 / step)
     if layout.rate and abs(rate / layout.rate - 1) > RATE_ERROR:
-        raise BadFileError(f"is sampled at {rate:.4g} Hz, the data set at {layout.rate:g} Hz (column {column}, in seconds)")
+        raise BadFileError(
+            f"is sampled at {rate:.4g} Hz, the data set at {layout.rate:g} Hz (column {column}); correct rate or time_unit"
+        )
     return layout.rate or float(f"{rate:.3g}")
 
 
-def _finished(now: _Open, layout: Layout, index: int) -> Sample:
-    table = layout.get(TableOptions)
-    if table.segment and now.rows != table.segment:
-        raise BadFileError(f"{now.place}: the recording that begins here has {now.rows} rows, not {table.segment}")
-    if index > MAX_RECORDS:
-        raise BadFileError(f"has more than {MAX_RECORDS} recordings")
-    several = table.segment or table.label_column or table.group_column
-    data = np.concatenate(now.blocks)
-    return Sample(data, _rate(now, layout), index if several else 0, now.label, now.group, now.clipped)
+@dataclass(slots=True)
+class _Made:
+    """Turns what was put together into recordings, and numbers them."""
+
+    layout: Layout
+    count: int = 0
+
+    def finished(self, now: _Open) -> Iterator[Sample]:
+        """The recording, or the parts of it that long gaps leave."""
+        table, layout = self.layout.get(TableOptions), self.layout
+        if table.segment and now.rows != table.segment:
+            raise BadFileError(f"{now.place}: the recording that begins here has {now.rows} rows, not {table.segment}")
+        data = np.concatenate(now.blocks)
+        if not now.times:
+            several = table.segment or table.label_column or table.group_column
+            yield Sample(data, _rate(now, layout), self._next() if several else 0, now.label, now.group, now.clipped)
+            return
+        parts, note = on_grid(np.concatenate(now.times), data, layout.rate)
+        for k, part in enumerate(parts):
+            said = note if k + 1 == len(parts) else ""
+            yield Sample(part, layout.rate, self._next(), now.label, now.group, now.clipped if not k else 0, said)
+
+    def _next(self) -> int:
+        self.count += 1
+        if self.count > MAX_RECORDS:
+            raise BadFileError(f"has more than {MAX_RECORDS} recordings")
+        return self.count
+
+
+def on_grid(times: Array, data: Array, rate: float) -> tuple[list[Array], str]:
+    """int16 [n, channels] at `times` (seconds), on even grids of `rate` Hz; and what there is to say about gaps.
+
+    Between two rows values lie on a straight line. Rows whose time does not grow are left out. A gap of more than GAP steps (of
+    the grid, or of the usual distance of rows, the longer one) ends a recording, and so does a time that goes back that far.
+    """
+    steps = np.diff(times)
+    usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1 / rate
+    longest = GAP * max(usual, 1 / rate)
+    ends = np.flatnonzero((steps > longest) | (steps < -longest)) + 1
+    parts, left = [], 0
+    for start, end in zip([0, *ends.tolist()], [*ends.tolist(), len(times)], strict=True):
+        own = times[start:end]
+        grows = np.concatenate([[True], own[1:] > np.maximum.accumulate(own)[:-1]])
+        left += int((~grows).sum())
+        own, values = own[grows], data[start:end][grows]
+        if len(own) < 2:
+            left += len(own)
+            continue
+        count = int((own[-1] - own[0]) * rate + 1e-6) + 1
+        check_values(count, data.shape[1])
+        grid = own[0] + np.arange(count) / rate
+        made = [np.interp(grid, own, values[:, k].astype(np.float64)) for k in range(data.shape[1])]
+        parts.append(np.rint(np.stack(made, axis=1)).astype(np.int16))
+    if not parts:
+        raise BadFileError("has no two rows with growing times")
+    gaps = steps[steps > longest]
+    said = [f"put on a grid of {rate:g} Hz"]
+    if len(gaps):
+        said.append(f"{len(gaps)} gaps, the longest {float(gaps.max()):.3g} s")
+    if left:
+        said.append(f"{left} rows left out, for their time does not grow")
+    return parts, ", ".join(said)

@@ -68,7 +68,7 @@ def timed(root: Path, path: str, size: int, layout: Layout) -> Any:
     signal.setitimer(signal.ITIMER_REAL, seconds * WALL)
     try:
         found = describe(root, path, layout)
-        return [[d.index, d.label, d.group, d.rate, d.shape, d.sha256, d.clipped] for d in found]
+        return [[d.index, d.label, d.group, d.rate, d.shape, d.sha256, d.clipped, d.note] for d in found]
     except BadFileError as error:
         return escape(str(error), REASON)
     except MemoryError:

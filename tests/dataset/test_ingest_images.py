@@ -116,6 +116,5 @@ def test_a_file_cut_anywhere_is_refused_or_damaged_in_one_line(kind: str, tmp_pa
 
 
 def test_other_formats_of_pillow_are_not_reached(tmp_path: Path) -> None:
-    for kind, name in (("GIF", "GIF"), ("BMP", "BMP"), ("TIFF", "TIFF"), ("WEBP", "WebP")):
-        assert f"is a {name} image, not a PNG or JPEG image" == refused(tmp_path, encode(Image.fromarray(RGB), kind))
-    assert "not a PNG or JPEG image" in refused(tmp_path, encode(Image.fromarray(RGB), "PPM"))
+    assert "not an image" in refused(tmp_path, encode(Image.fromarray(RGB), "PPM"))
+    assert "not an image" in refused(tmp_path, encode(Image.fromarray(RGB), "TGA"))

@@ -53,7 +53,8 @@ class Motion(Kind):
 
     def rate_lines(self, rate: float, resample: bool, guess: float) -> list[str]:
         """See `Kind.rate_lines`."""
-        return [f"rate = {rate:g}  # Hz" if rate else f"rate = {guess:g}  # Hz; a guess, for the files do not say: set it right"]
+        lines = [f"rate = {rate:g}  # Hz" if rate else f"rate = {guess:g}  # Hz; a guess, for the files do not say: set it right"]
+        return [*lines, "resample = true  # times are not even: rows are put on a grid of this rate"] if resample else lines
 
 
 KIND = Motion()

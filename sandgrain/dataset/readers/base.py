@@ -18,7 +18,7 @@ import numpy as np
 
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
-from sandgrain.dataset.records import Layout
+from sandgrain.dataset.records import Layout, option
 
 MAX_FILE = 1 << 30  # bytes of a file: a gigabyte of table is read in minutes
 MAX_VALUES = 1 << 25  # of one recording, all channels: 35 minutes at 16 kHz, 64 MiB as int16
@@ -31,8 +31,19 @@ MAX_RATIO = 100  # unpacked / packed of more than SMALL bytes; recordings reach 
 SMALL = 1 << 26  # bytes: what this little unpacks to harms nobody
 MAX_JSON = 1 << 24  # bytes: a parsed document takes about 20 times its text
 MAX_LINE = 1 << 16  # bytes of a table's line: 1024 columns of 60 characters
-MIN_RATE, MAX_RATE = 0.001, 1e6  # Hz: a value each quarter of an hour, and the fastest converters of microcontrollers
+MIN_RATE, MAX_RATE = 1e-6, 1e6  # Hz: a value every eleven days, and the fastest converters of microcontrollers
 INT16_MIN, INT16_MAX = -32768, 32767
+
+
+@dataclass(frozen=True, slots=True)
+class RateOptions:
+    """What is done about other rates, and about times that are not even."""
+
+    resample: bool = option(
+        False,
+        "Audio of another rate: resample it to `rate`; otherwise such a file is bad. Tables with a `time_column`: put the rows on an "
+        "even grid of `rate`, on straight lines between them; gaps of more than ten steps end a recording, and are reported.",
+    )
 
 
 class BadFileError(UsageError):
@@ -45,7 +56,8 @@ class Sample:
 
     `data`: int16 [samples, channels] or uint8 [height, width, channels]. `rate`: Hz, 0 where the file does not say or for
     an image. `index`: 0 when the file is one recording, otherwise its place in the file, from 1. `label`, `group`: what the
-    file itself says, or None. `clipped`: values that int16 could not hold.
+    file itself says, or None. `clipped`: values that int16 could not hold. `note`: what was odd about the file and was put up
+    with, one line, or "".
     """
 
     data: Array
@@ -54,6 +66,7 @@ class Sample:
     label: str | None = None
     group: str | None = None
     clipped: int = 0
+    note: str = ""
 
 
 class Reader(Protocol):

@@ -1,28 +1,44 @@
-"""CSV: one file a recording, or one table of many with label and group columns, or segments of equal length.
+"""CSV and its relatives: rows of numbers between commas, semicolons, tabs, bars or blanks. `dialect` finds out how it is written.
 
-UTF-8, values separated by commas, semicolons or tabs (whichever the first line has most of), numbers with a decimal point.
-The first line is a header unless it is all numbers; then the columns are called 1, 2, 3 ... Empty lines are skipped.
+A row with a cell that is no number is left out, as long as there are few of them (`bad_rows`); otherwise the file is bad.
 """
 
 from __future__ import annotations
 
-import csv
+import io
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
-from sandgrain.dataset.readers.base import MAX_CHANNELS, MAX_LINE, MAX_ROWS, BadFileError, Sample
-from sandgrain.dataset.records import Layout
+from sandgrain.dataset import dialect
+from sandgrain.dataset.dialect import Dialect
+from sandgrain.dataset.readers.base import MAX_LINE, MAX_ROWS, BadFileError, RateOptions, Sample
+from sandgrain.dataset.records import Layout, option
 from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, assemble, find_columns
+from sandgrain.dataset.times import check_unit, seconds, unit_of
 
 KINDS = ("motion",)
 SUFFIXES = (".csv", ".tsv")
 WHAT = "a CSV table"
-OPTIONS = (TableOptions, Scale)
+
+
+@dataclass(frozen=True, slots=True)
+class CsvOptions:
+    """How a table of text is written; empty and 0: it is found."""
+
+    delimiter: str = option("", 'CSV: what stands between cells, such as `";"` or `"tab"`. Empty: it is found.')
+    decimal: str = option("", 'CSV: the decimal mark, `"."` or `","`. Empty: it is found.')
+    encoding: str = option("", f"CSV: {', '.join(dialect.ENCODINGS)}. Empty: it is found.")
+    header_line: int = option(0, "CSV: the line with the names of the columns, from 1. 0: it is found.", ge=0)
+
+
+OPTIONS = (TableOptions, Scale, RateOptions, CsvOptions)
 
 BLOCK = 4096  # rows at a time
-BOM = b"\xef\xbb\xbf"
+SHOWN = 40  # characters of a cell that are shown
 
 
 def needs(suffix: str, layout: Layout) -> tuple[str, ...]:
@@ -37,101 +53,121 @@ def sniff(head: bytes) -> str:
 
 def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
     """See `base.Reader`."""
-    lines = split_lines(stream)
-    number, first = next(lines, (0, []))
-    if not first:
-        raise BadFileError("it holds no samples")
-    headless = all(map(_is_number, first))
-    header = [str(k + 1) for k in range(len(first))] if headless else [name.strip() for name in first]
-    columns = find_columns(header, layout)
-    ahead = (number, first) if headless else None
-    yield from assemble(_blocks(lines, ahead, len(header), columns), layout, columns.names)
+    form, lines = open_table(stream, size, layout.get(CsvOptions))
+    columns = find_columns(form.names, layout)
+    yield from assemble(_blocks(lines, form, columns, layout), layout, columns.names, "; ".join(form.notes))
 
 
-def split_lines(stream: BinaryIO, most: int = MAX_ROWS) -> Iterator[tuple[int, list[str]]]:
-    """(line number from 1, its fields) of each line that is not empty. Raises BadFileError; a line never takes much memory."""
-    delimiter, number = "", 0
-    while line := stream.readline(MAX_LINE + 1):
-        number += 1
-        if number > most:
-            raise BadFileError(f"has more than {most} lines")
-        if len(line) > MAX_LINE:
-            columns = max(line.count(b","), line.count(b";"), line.count(b"\t")) + 1
-            many = f"line {number} has more than {MAX_CHANNELS} columns" if columns > MAX_CHANNELS else f"line {number} is longer"
-            raise BadFileError(f"{many}; lines of at most {MAX_LINE} bytes are read")
-        text = _text(line.removeprefix(BOM) if number == 1 else line, number)
-        if not text:
-            continue
-        delimiter = delimiter or max(",;\t", key=text.count)
-        yield number, _fields(text, delimiter, number)
+def open_table(
+    stream: BinaryIO, size: int, given: dialect.TextOptions = dialect.NOTHING, most: int = MAX_ROWS
+) -> tuple[Dialect, Iterator[tuple[int, list[str]]]]:
+    """How a table is written, and (line number from 1, cells) of each line of values. Raises BadFileError."""
+    head = stream.read(dialect.HEAD)
+    form = dialect.find(head, size <= len(head), given)
+    stream.seek(0)
+    return form, _lines(stream, form, most)
 
 
-def _text(line: bytes, number: int) -> str:
+def _lines(stream: BinaryIO, form: Dialect, most: int) -> Iterator[tuple[int, list[str]]]:
+    text = io.TextIOWrapper(stream, form.encoding, newline=None)
+    number = 0
     try:
-        text = line.decode("utf-8").strip("\r\n ")
+        while line := text.readline(MAX_LINE + 2):
+            number += 1
+            if number > most:
+                raise BadFileError(f"has more than {most} lines")
+            dialect.check_line(line.rstrip("\n"), number)
+            if number < form.first or not line.strip() or line.lstrip().startswith(dialect.COMMENTS):
+                continue
+            yield number, dialect.cells(line.rstrip("\n"), form.delimiter, number)
     except UnicodeDecodeError:
-        raise BadFileError(f"line {number} is not UTF-8 text") from None
-    if "\0" in text:
-        raise BadFileError(f"line {number} holds a zero byte: this is no text")
-    return text
+        name = form.encoding.removesuffix("-sig").upper()
+        raise BadFileError(f"line {number + 1} or soon after it is not {name} text; set encoding") from None
+    finally:
+        text.detach()  # the stream belongs to whoever opened it
 
 
-def _fields(text: str, delimiter: str, number: int) -> list[str]:
-    if '"' not in text:
-        return text.split(delimiter)
-    try:
-        return next(csv.reader([text], delimiter=delimiter, strict=True))
-    except csv.Error:
-        raise BadFileError(f"line {number}: a quotation mark is not closed") from None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _blocks(
-    lines: Iterator[tuple[int, list[str]]], ahead: tuple[int, list[str]] | None, width: int, columns: Columns
-) -> Iterator[Rows]:
-    """Rows in blocks. `ahead`: a first line of values that was read already."""
-    chunk = [ahead] if ahead else []
+def _blocks(lines: Iterator[tuple[int, list[str]]], form: Dialect, columns: Columns, layout: Layout) -> Iterator[Rows]:
+    """Rows in blocks."""
+    table = _Table(form, columns, check_unit(layout.get(TableOptions).time_unit))
+    chunk: list[tuple[int, list[str]]] = []
     for line in lines:
-        if len(line[1]) != width:
-            raise BadFileError(f"line {line[0]} has {len(line[1])} columns, the first line {width}")
         chunk.append(line)
-        if len(chunk) >= BLOCK or len(chunk) * width >= BLOCK * 64:
-            yield _rows(chunk, columns)
+        if len(chunk) >= BLOCK or len(chunk) * len(form.names) >= BLOCK * 64:
+            yield table.rows(chunk)
             chunk = []
     if chunk:
-        yield _rows(chunk, columns)
+        yield table.rows(chunk)
 
 
-def _rows(chunk: list[tuple[int, list[str]]], columns: Columns) -> Rows:
-    wanted = [*columns.channels, *([columns.time] if columns.time >= 0 else [])]
-    try:
-        flat = [float(fields[k]) for _, fields in chunk for k in wanted]
-    except ValueError:
-        raise _first_bad(chunk, columns, wanted) from None
-    values = np.array(flat, np.float64).reshape(len(chunk), len(wanted))
-    return Rows(
-        values[:, : len(columns.channels)],
-        "line",
-        [number for number, _ in chunk],
-        _column(chunk, columns.label),
-        _column(chunk, columns.group),
-        values[:, -1] if columns.time >= 0 else None,
-    )
+@dataclass(slots=True)
+class _Table:
+    """What turns lines of cells into rows of numbers."""
+
+    form: Dialect
+    columns: Columns
+    unit: str
+
+    def rows(self, chunk: list[tuple[int, list[str]]]) -> Rows:
+        """The rows of some lines; those with a cell that is no number are counted, and the first of them is remembered."""
+        numbers: list[int] = []
+        kept: list[list[str]] = []
+        values: list[list[float]] = []
+        times: list[float] = []
+        skipped: list[int] = []
+        bad, why = 0, ""
+        since = 0  # bad rows since the last good one
+        for number, cells in chunk:
+            try:
+                row, time = self._row(number, cells)
+            except BadFileError as error:
+                bad, since, why = bad + 1, since + 1, why or str(error)
+                continue
+            numbers.append(number)
+            kept.append(cells)
+            values.append(row)
+            times.append(time)
+            skipped.append(since)
+            since = 0
+        data = np.array(values, np.float64).reshape(len(values), len(self.columns.channels))
+        timed = np.array(times, np.float64) if self.columns.time else None
+        label, group = ([row[k] for row in kept] if k >= 0 else None for k in (self.columns.label, self.columns.group))
+        return Rows(data, "line", numbers, label, group, timed, np.array(skipped, np.int64), since, bad, why)
+
+    def _row(self, number: int, cells: list[str]) -> tuple[list[float], float]:
+        """The channels' values and the time, in seconds. Raises BadFileError."""
+        width = len(self.form.names)
+        if len(cells) < width or any(cells[width:]):
+            first = "the first line" if self.form.first <= 2 else "the header"
+            raise BadFileError(f"line {number} has {len(cells)} columns, {first} {width}")
+        try:
+            values = [float(cells[k]) for k in self.columns.channels]
+        except ValueError:
+            values = [
+                self._number(number, cells[k], name) for k, name in zip(self.columns.channels, self.columns.names, strict=True)
+            ]
+        if not all(map(math.isfinite, values)):
+            k = next(k for k, value in enumerate(values) if not math.isfinite(value))
+            raise BadFileError(f"line {number}, column {self.columns.names[k]}: {values[k]} is not a finite number")
+        return values, self._time(number, cells) if self.columns.time else 0.0
+
+    def _number(self, number: int, cell: str, name: str) -> float:
+        value = dialect.number(cell, self.form.decimal)
+        if value is None:
+            raise BadFileError(f"line {number}, column {name}: {_what(cell)}")
+        return value
+
+    def _time(self, number: int, cells: list[str]) -> float:
+        text = " ".join(cells[k] for k in self.columns.time)
+        self.unit = self.unit or unit_of([text.replace(",", ".") if self.form.decimal == "," else text])
+        found = seconds(text.replace(",", ".") if self.form.decimal == "," else text, self.unit)
+        if found is None or not math.isfinite(found):
+            what = (
+                _what(text).replace("a number", f"a time ({self.unit})") if found is None else "the time is not a finite number"
+            )
+            raise BadFileError(f"line {number}, column of the time: {what}")
+        return found
 
 
-def _column(chunk: list[tuple[int, list[str]]], index: int) -> list[str] | None:
-    return None if index < 0 else [fields[index].strip() for _, fields in chunk]
-
-
-def _first_bad(chunk: list[tuple[int, list[str]]], columns: Columns, wanted: list[int]) -> BadFileError:
-    names = dict(zip(columns.channels, columns.names, strict=True))
-    number, text, k = next((n, f[k], k) for n, f in chunk for k in wanted if not _is_number(f[k]))
-    what = repr(text.strip()[:40]) + " is not a number" if text.strip() else "a value is missing"
-    return BadFileError(f"line {number}, column {names.get(k, 'of the time')}: {what}")
+def _what(cell: str) -> str:
+    return repr(cell.strip()[:SHOWN]) + " is not a number" if cell.strip() else "a value is missing"

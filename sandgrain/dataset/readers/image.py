@@ -1,4 +1,4 @@
-"""PNG and JPEG by Pillow, always three channels: grey is repeated, palettes are looked up, transparency lies on white."""
+"""PNG, JPEG, BMP, GIF, TIFF and WebP (the first picture of several) by Pillow, always three channels: grey is repeated, palettes are looked up, transparency lies on white."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ from sandgrain.dataset.readers.base import MAX_PIXELS, BadFileError, Sample, loa
 from sandgrain.dataset.records import Layout
 
 KINDS = ("image",)
-SUFFIXES = (".jpeg", ".jpg", ".png")
-WHAT = "a PNG or JPEG image"
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+WHAT = "an image"
 OPTIONS = ()
 
-FORMATS = ("PNG", "JPEG")  # no other decoder of Pillow is reached
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # no other decoder of Pillow is reached
+
+
+MAGIC = {
+    b"\x89PNG\r\n\x1a\n": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"II*\0": "a TIFF image",
+    b"MM\0*": "a TIFF image",
+}
 
 
 def needs(suffix: str, layout: Layout) -> tuple[str, ...]:
@@ -27,9 +36,11 @@ def needs(suffix: str, layout: Layout) -> tuple[str, ...]:
 
 def sniff(head: bytes) -> str:
     """See `base.Reader`."""
-    if head[:8] == b"\x89PNG\r\n\x1a\n":
-        return "a PNG image"
-    return "a JPEG image" if head[:3] == b"\xff\xd8\xff" else ""
+    if head[8:12] == b"WEBP" and head[:4] == b"RIFF":
+        return "a WebP image"
+    if head[:2] == b"BM" and head[6:10] == bytes(4):  # two letters are also how a text may begin
+        return "a BMP image"
+    return next((what for magic, what in MAGIC.items() if head.startswith(magic)), "")
 
 
 def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:

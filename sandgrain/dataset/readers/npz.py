@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from sandgrain.base.arrays import Array
-from sandgrain.base.npy import READ_ERRORS, read_body, read_header
+from sandgrain.base.npy import READ_ERRORS, open_member, read_body, read_header
 from sandgrain.dataset import kinds
 from sandgrain.dataset.readers.base import (
     MAX_CHANNELS,
@@ -78,7 +78,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 
 def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[Array]:
     """x[0], x[1], ... in its own dtype; only one is held, unless the array lies in Fortran order."""
-    with archive.open(info) as stream:
+    with open_member(archive, info) as stream:
         head = read_header(stream, info)
         if len(head.shape) < 2 or head.dtype.kind not in "iuf":
             raise BadFileError(f"x is {head.dtype} {head.shape}; give numbers, [recordings, ...]")
@@ -132,7 +132,7 @@ def _column(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name:
     """A one-dimensional array of integers or text, as text; None where it is not there."""
     if name not in members:
         return None
-    with archive.open(members[name]) as stream:
+    with open_member(archive, members[name]) as stream:
         head = read_header(stream, members[name])
         if head.dtype.kind not in "iuU" or head.dtype.itemsize > 4 * MAX_LABEL or np.prod(head.shape) > MAX_RECORDS:
             raise BadFileError(f"{name} is {head.dtype} {head.shape}; give integers or short text, one a recording")

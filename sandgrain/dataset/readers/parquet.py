@@ -8,14 +8,24 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sandgrain.base.arrays import Array
-from sandgrain.dataset.readers.base import MAX_CHANNELS, MAX_ROWS, BadFileError, Sample, check_unpacked, load_package, one_line
+from sandgrain.dataset.readers.base import (
+    MAX_CHANNELS,
+    MAX_ROWS,
+    BadFileError,
+    RateOptions,
+    Sample,
+    check_unpacked,
+    load_package,
+    one_line,
+)
 from sandgrain.dataset.records import Layout
 from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, assemble, find_columns
+from sandgrain.dataset.times import UNITS, check_unit, seconds, unit_of
 
 KINDS = ("motion",)
 SUFFIXES = (".parquet",)
 WHAT = "a Parquet table"
-OPTIONS = (TableOptions, Scale)
+OPTIONS = (TableOptions, Scale, RateOptions)
 
 BATCH = 4096  # rows at a time
 MAX_META = 1 << 22  # bytes of the description at the file's end, of each text in it, and entries of its lists
@@ -44,7 +54,9 @@ def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
             stream, pre_buffer=False, thrift_string_size_limit=MAX_META, thrift_container_size_limit=MAX_META
         )
         header, columns = _columns(table, size, layout)
-        yield from assemble(_blocks(table, header, columns), layout, columns.names)
+        yield from assemble(
+            _blocks(table, header, columns, check_unit(layout.get(TableOptions).time_unit)), layout, columns.names
+        )
     except (BadFileError, MemoryError):
         raise
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
@@ -80,10 +92,14 @@ def _columns(table: Any, size: int, layout: Layout) -> tuple[list[str], Columns]
     schema = table.schema_arrow
     header = [str(name) for name in schema.names]
     columns = find_columns(header, layout)
-    for k in (*columns.channels, columns.time):
+    for k in columns.channels:
         kind = schema.types[k]
-        if k >= 0 and not (types.is_integer(kind) or types.is_floating(kind)):
+        if not (types.is_integer(kind) or types.is_floating(kind)):
             raise BadFileError(f"column {header[k]} holds {kind}, not numbers")
+    for k in columns.time:
+        kind = schema.types[k]
+        if not (types.is_integer(kind) or types.is_floating(kind) or types.is_timestamp(kind) or _is_text(kind)):
+            raise BadFileError(f"column {header[k]} holds {kind}, not times")
     for k in (columns.label, columns.group):
         if k >= 0 and not (types.is_integer(schema.types[k]) or _is_text(schema.types[k])):
             raise BadFileError(f"column {header[k]} holds {schema.types[k]}, not text")
@@ -96,15 +112,15 @@ def _is_text(kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or (types.is_dictionary(kind) and _is_text(kind.value_type)))
 
 
-def _blocks(table: Any, header: list[str], columns: Columns) -> Iterator[Rows]:
-    wanted = [header[k] for k in dict.fromkeys((*columns.channels, columns.time, columns.label, columns.group)) if k >= 0]
+def _blocks(table: Any, header: list[str], columns: Columns, unit: str) -> Iterator[Rows]:
+    wanted = [header[k] for k in dict.fromkeys((*columns.channels, *columns.time, columns.label, columns.group)) if k >= 0]
     at, claimed = 0, table.metadata.num_rows
     for batch in table.iter_batches(batch_size=BATCH, columns=wanted, use_threads=False):
         if at + batch.num_rows > claimed:
             raise BadFileError("has more rows than it says")
         numbers = range(at + 1, at + batch.num_rows + 1)
         values = np.stack([_numbers(batch, header[k], numbers) for k in columns.channels], axis=1)
-        times = _numbers(batch, header[columns.time], numbers) if columns.time >= 0 else None
+        times = _times(batch, [header[k] for k in columns.time], numbers, unit) if columns.time else None
         labels, groups = (_texts(batch, header[k]) if k >= 0 else None for k in (columns.label, columns.group))
         yield Rows(values, "row", numbers, labels, groups, times)
         at += batch.num_rows
@@ -118,6 +134,25 @@ def _numbers(batch: Any, name: str, numbers: range) -> Array:
         row = next(k for k, there in enumerate(column.is_valid().to_pylist()) if not there)
         raise BadFileError(f"row {numbers[row]}, column {name}: a value is missing")
     return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
+
+
+def _times(batch: Any, names: list[str], numbers: range, unit: str) -> Array:
+    """float64 [n], seconds."""
+    from pyarrow import types
+
+    column = batch.column(names[0])
+    if types.is_timestamp(column.type) and len(names) == 1 and not column.null_count:
+        whole = column.cast("timestamp[ns]", safe=False).to_numpy(zero_copy_only=False)
+        return np.asarray(whole.astype(np.int64) / 1e9)
+    if len(names) == 1 and not _is_text(column.type):
+        return _numbers(batch, names[0], numbers) * UNITS.get(unit, 1.0)
+    texts = [" ".join(row) for row in zip(*(_texts(batch, name) for name in names), strict=True)]
+    unit = unit or unit_of(texts)
+    found = [seconds(text, unit) for text in texts]
+    if None in found:
+        row = found.index(None)
+        raise BadFileError(f"row {numbers[row]}, column {names[0]}: {texts[row][:40]!r} is not a time")
+    return np.array(found, np.float64)
 
 
 def _texts(batch: Any, name: str) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sandgrain.base.errors import UsageError
-from sandgrain.device.cost.image import Image
+from sandgrain.device.cost import Image
 from sandgrain.device.run import qemu
 from sandgrain.device.run.trace import Slot, Trace
 from sandgrain.device.run.unicorn_core import Emulator as UnicornEmulator

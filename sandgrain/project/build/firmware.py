@@ -17,7 +17,8 @@ from sandgrain.bundle import samples as datafile
 from sandgrain.bundle import store as proof
 from sandgrain.bundle.make import CompileRequest, make
 from sandgrain.bundle.report import Report
-from sandgrain.bundle.verify import Verdict, compare_with_reference
+from sandgrain.bundle.verdict import Verdict
+from sandgrain.bundle.verify import How, compare_with_reference
 from sandgrain.compiler.emit.model import Options
 from sandgrain.device import targets
 from sandgrain.device.cost import milliseconds
@@ -143,14 +144,13 @@ def verified(run: Run, task: Task[Any], firmware: Firmware, places: list[int]) -
     path = samples.store.path("verified", key, ".json")
     known = samples.store.peek(path)
     if known is not None:
-        scores = known["scores"] if known["scores"] is None else tuple(known["scores"])
-        return Verdict(**{**known, "notes": tuple(known["notes"]), "scores": scores})
+        return Verdict.from_json(known)
     raw, labels = samples.raw("test", places)
     with scratch() as work:
         data = work / "test.npz"
         np.savez(data, x=raw, **task.truth(run.found, labels))  # type: ignore[arg-type]
         windows = datafile.load(data, firmware.bundle.compiled.imported)
-    verdict = compare_with_reference(firmware.bundle, windows, progress=run.progress)
+    verdict = compare_with_reference(firmware.bundle, windows, How(seed=0), run.progress)
     if verdict.identical:  # a difference is looked at again each time
         samples.store.put(path, verdict.to_json())
     return verdict

@@ -11,7 +11,7 @@ from typing import Any
 from sandgrain.base import cache, files
 from sandgrain.base.errors import BudgetError
 from sandgrain.base.progress import Progress, silent
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 from sandgrain.compiler.emit.ctext import identifier
 from sandgrain.project import inspection
 from sandgrain.project.build import advice, example, firmware, limits, place

@@ -15,7 +15,7 @@ from sandgrain.base.errors import UsageError
 from sandgrain.bundle import features_in_c
 from sandgrain.dataset import augment, ingest, kinds
 from sandgrain.dataset.readers import make_layout
-from sandgrain.dataset.readers.audio import AudioOptions
+from sandgrain.dataset.readers.base import RateOptions
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.windows import Cut, Windowing, count, stream
 from sandgrain.frontend.frontend import FrontEnd
@@ -60,7 +60,8 @@ class Samples:
         """A hash of the data, how it is split and cut, and what is computed from it."""
         project = self.found.loaded.project
         sides = sorted(self.found.sides.items())
-        return digest(self.found.manifest.sha256, project.data, sides, list(self.found.loaded.blocks))
+        data = project.data.model_dump(mode="json", exclude={"path"})  # the same recordings in another folder are the same
+        return digest(self.found.manifest.sha256, data, sides, list(self.found.loaded.blocks))
 
     @cached_property
     def front(self) -> FrontEnd:
@@ -117,7 +118,7 @@ class Samples:
         data = self.found.loaded.project.data
         if not data.background:
             return []
-        audio = data.layout.get(AudioOptions)
+        audio = data.layout.get(RateOptions)
         layout = make_layout(data.kind, files=data.background, rate=data.rate, resample=audio.resample)
         manifest = ingest.ingest(self.found.loaded.root, layout)
         return [ingest.open_record(manifest, r) for r in manifest.records[:most]]

@@ -17,15 +17,19 @@ from sandgrain.dataset.augment import from_tables
 from sandgrain.project.file.load import parse, parse_blocks
 from sandgrain.project.file.look import Look, look
 
+MAX_SAID = 60  # columns that the file's comments speak of
 LONG_S = 3.0  # recordings longer than this are cut into windows
 GUESSED_RATE = 50.0  # Hz, where the files do not say
 
 
-def write(root: Path, out: Path, *, board: str = "cortex-m4", force: bool = False) -> Look:
-    """Look at `root` and write the project file `out`. Raises UsageError where there is nothing to read, or `out` exists."""
+def write(root: Path, out: Path, *, board: str = "cortex-m4", force: bool = False, dry: bool = False) -> Look:
+    """Look at `root` and write the project file `out`; `dry`: write nothing, but check that it could be.
+
+    Raises UsageError where there is nothing to read, or `out` exists.
+    """
     if not root.exists():
         raise UsageError(f"there is no {plain(root, 120)}; name the folder with the data")
-    if out.exists() and not force:
+    if out.exists() and not force and not dry:
         raise UsageError(f"{plain(out, 120)} exists already; give --force to replace it, or another --out")
     found = look(root)
     folder = root
@@ -35,9 +39,20 @@ def write(root: Path, out: Path, *, board: str = "cortex-m4", force: bool = Fals
     project = parse(tomllib.loads(text))  # what is written can be read
     parse_blocks(project.features)
     from_tables(project.augment, project.data.kind)
+    if dry:
+        return found
+    try:
+        out.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{plain(out.parent, 120)} cannot be made ({error.strerror}); give another --out") from None
     with files.output(out, "give another --out") as file:
         file.write(text.encode())
     return found
+
+
+def place_of(out: Path) -> Path:
+    """The project file that `--out` means: a folder's sandgrain.toml, unless it is named as a .toml file."""
+    return out if out.suffix == ".toml" and not out.is_dir() else out / "sandgrain.toml"
 
 
 def render(found: Look, path: str, board: str) -> str:
@@ -45,7 +60,15 @@ def render(found: Look, path: str, board: str) -> str:
     return (
         "\n\n".join(
             "\n".join(part)
-            for part in (_head(), _data(found, path), _split(found), _features(found), _augment(found), _rest(found, board))
+            for part in (
+                _head(),
+                _data(found, path),
+                _split(found),
+                _features(found),
+                _augment(found),
+                *_decide(found),
+                _rest(found, board),
+            )
         )
         + "\n"
     )
@@ -70,7 +93,8 @@ def _head() -> list[str]:
 
 def _data(found: Look, path: str) -> list[str]:
     lines = ["[data]", f"path = {quoted(path)}  # or a folder of this name below $SANDGRAIN_DATA", f"kind = {quoted(found.kind)}"]
-    lines += [f"# {plain(note, 110)}" for note in found.notes]
+    lines += [f"# {plain(note, 240)}" for note in found.notes]
+    lines += [f"# column {plain(verdict.text, 200)} ({verdict.key})" for verdict in found.columns[:MAX_SAID]]
     lines.append(f"files = {quoted_list(found.files)}  # {found.count} of them")
     if found.name:
         lines += [f"name = {quoted(found.name)}", *_comment_labels(found)]
@@ -94,6 +118,8 @@ _SAYS = {
     "segment": "  # rows a recording; empty lines lie between them",
     "background": '  # no samples, but what [[augment]] kind = "background" mixes in',
     "labels": "  # file,label[,group[,split]]",
+    "bad_rows": "  # share of rows that may hold a cell that is no number",
+    "time_unit": "  # s, ms, us, ns, min, h, day, iso, dmy or mdy",
 }
 
 
@@ -137,7 +163,7 @@ def _split(found: Look) -> list[str]:
     if found.has_split:
         return [
             "[data.split]",
-            'by = "given"  # the folders say train and test',
+            'by = "given"  # the data says train and test',
             "validation = 0.1  # drawn from train",
             "seed = 0",
         ]
@@ -149,12 +175,18 @@ def _split(found: Look) -> list[str]:
             f"lists = {{ {listed} }}",
         ]
     if found.groups >= 3:
-        return [
-            "[data.split]",
-            f'by = "group"  # {found.groups} groups; none is on two sides, so that new ones are what is tested',
-            "validation = 0.2", "test = 0.2", "seed = 0",
-        ]  # fmt: skip
-    return ["[data.split]", 'by = "file"', "validation = 0.15", "test = 0.2", "seed = 0"]
+        said = f"{found.groups} groups; none is on two sides, so that new ones are what is tested"
+        return ["[data.split]", f'by = "group"  # {said}', "validation = 0.2", "test = 0.2", "seed = 0"]
+    why = (
+        f"a split by group needs 3 groups, there are {found.groups}" if found.groups else "no speaker, subject or device is known"
+    )
+    return [
+        "[data.split]",
+        f'by = "file"  # {why}: the same one may be on both sides, and figures better than with a new one',
+        "validation = 0.15",
+        "test = 0.2",
+        "seed = 0",
+    ]
 
 
 def _features(found: Look) -> list[str]:
@@ -165,6 +197,13 @@ def _augment(found: Look) -> list[str]:
     """One variation that does no harm to any data of the kind."""
     kind, options, why = kinds.of(found.kind).variation
     return [f"[[augment]]  # what training sees is varied: {why}", f"kind = {quoted(kind)}", options]
+
+
+def _decide(found: Look) -> list[list[str]]:
+    """Labels that are no keywords."""
+    if not found.background or not kinds.of(found.kind).sampled:
+        return []
+    return [["[decide]", f"background = {quoted_list(found.background)}  # by their names: nothing is ever decided for them"]]
 
 
 def _rest(found: Look, board: str) -> list[str]:

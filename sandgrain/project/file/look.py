@@ -6,26 +6,32 @@ A look is bounded: so many names, so many files opened, so many bytes of each. I
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sandgrain.base.errors import UsageError
 from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import plain
-from sandgrain.dataset.records import Kind
+from sandgrain.dataset import readers
+from sandgrain.dataset.labels import read_labels
+from sandgrain.dataset.readers import audio
+from sandgrain.dataset.readers.base import BadFileError
+from sandgrain.dataset.records import Kind, Layout
+from sandgrain.project.file.columns import Verdict
 from sandgrain.project.file.naming import naming
-from sandgrain.project.file.tables import is_labels, look_json, look_npz, look_parquet, look_table
+from sandgrain.project.file.tables import is_labels, look_json, look_npz, look_parquet, look_table, spread
 
+FORMATS = {".csv": "table", ".tsv": "table", ".parquet": "parquet", ".json": "json", ".cbor": "json", ".npz": "npz"}
 SUFFIXES: dict[str, str] = {
-    ".wav": "audio", ".flac": "audio", ".png": "image", ".jpg": "image", ".jpeg": "image", ".csv": "table", ".parquet": "parquet",
-    ".json": "json", ".npz": "npz",
-}  # fmt: skip
+    **{suffix: kind for kind in ("audio", "image") for suffix in readers.suffixes(kind)},
+    **FORMATS,
+}  # suffix -> what such a file is looked into as
 MAX_NAMES = 50_000
+SHOWN, MANY = 12, 60  # labels, and columns, that are shown
 OPENED = 40  # files that are looked into
 INSIDE = {"table": look_table, "parquet": look_parquet, "json": look_json, "npz": look_npz}
 LISTS = (("validation", "validation_list.txt"), ("test", "testing_list.txt"))  # as in Speech Commands
@@ -50,11 +56,36 @@ class Look(Shown):
     table: tuple[tuple[str, Any], ...] = ()  # keys of [data] that the file's inside calls for
     notes: tuple[str, ...] = ()
     points: tuple[int, ...] = ()  # of the recordings of a JSON file
+    columns: tuple[Verdict, ...] = ()  # of tables: what each is taken for
+    background: tuple[str, ...] = ()  # labels that are no keywords, by their names
+    others: tuple[tuple[str, str, int], ...] = ()  # suffix, first folder, files that are not read
 
     def lines(self) -> list[Line]:
         rate = f" at {self.rate:g} Hz" if self.rate else ""
-        first = f"{self.count} files, {self.kind}{rate}, {len(self.labels)} labels seen"
-        return [first, *(f"note: {plain(note, 200)}" for note in self.notes)]
+        made: list[Line] = [
+            f"{self.count:,} {'file' if self.count == 1 else 'files'}, {self.kind}{rate}, {len(self.labels)} labels seen"
+        ]
+        if self.labels:
+            more = f" and {len(self.labels) - SHOWN} more" if len(self.labels) > SHOWN else ""
+            made.append(f"labels: {plain(', '.join(self.labels[:SHOWN]), 200)}{more}; {self._source()}")
+        plainly = [v.column for v in self.columns if v.role == "channel" and v.why == "numbers"]
+        if plainly:
+            more = f" and {len(plainly) - MANY} more" if len(plainly) > MANY else ""
+            made.append(f"channels: {plain(', '.join(plainly[:MANY]), 400)}{more} (columns)")
+        others = [v for v in self.columns if v.column not in plainly]
+        made += [f"column {plain(v.text, 200)} ({v.key})" for v in others[:MANY]]
+        if self.resample:
+            made.append("rates or times differ: resample = true brings them to one rate")
+        return [*made, *(f"note: {plain(note, 300)}" for note in self.notes)]
+
+    def _source(self) -> str:
+        """Where the labels come from, and the key that overrides it."""
+        table = dict(self.table)
+        if "labels" in table:
+            return f"from {plain(table['labels'], 80)} (labels)"
+        if "label_column" in table:
+            return f"from column {plain(table['label_column'], 40)} (label_column)"
+        return f"from the files' names, {plain(self.name, 80)} (name)" if self.name else "(name)"
 
     def to_json(self) -> dict[str, Any]:
         """A plain object; the keys are part of the interface."""
@@ -65,7 +96,18 @@ class Look(Shown):
             "rate_hz": self.rate,
             "labels": list(self.labels),
             "groups": self.groups,
+            "background": list(self.background),
+            "columns": [{"column": v.column, "role": v.role, "why": v.why} for v in self.columns],
+            "others": [{"suffix": suffix, "folder": folder, "files": count} for suffix, folder, count in self.others],
+            "notes": list(self.notes),
         }
+
+
+# Names of labels that are no event of their own: what is heard or felt while nothing happens.
+BACKGROUND = frozenset(
+    ("noise", "silence", "unknown", "background", "backgroundnoise", "other", "others", "none", "nothing", "null", "negative", "ambient", "quiet",
+     "silent", "rest", "garbage", "filler", "nokeyword", "nowakeword", "notkeyword", "nonkeyword", "misc", "bg", "unk")
+)  # fmt: skip
 
 
 def look(root: Path) -> Look:
@@ -73,40 +115,81 @@ def look(root: Path) -> Look:
     base = root if root.is_dir() else root.parent
     names = list(_names(root)) if root.is_dir() else [root.name]
     tables = {n for n in names if Path(n).suffix.lower() == ".csv"}
-    kinds = Counter(SUFFIXES[s] for n in names if (s := Path(n).suffix.lower()) in SUFFIXES)
+    labels = next((n for n in sorted(tables, key=lambda n: (n.count("/"), n)) if n.count("/") < 2 and is_labels(base / n)), "")
+    labels = labels or next((n for n in names if n.rsplit("/", 1)[-1] == "info.labels"), "")
+    kinds = Counter(SUFFIXES[s] for n in names if n != labels and (s := Path(n).suffix.lower()) in SUFFIXES)
     media = [k for k in ("audio", "image") if kinds[k]]
     if not kinds:
+        seen = Counter(Path(n).suffix.lower() or "no suffix" for n in names)
+        there = ", ".join(f"{count} {plain(suffix, 20)}" for suffix, count in seen.most_common(5))
         raise UsageError(
-            f"{plain(root, 120)} has no WAV, FLAC, CSV, Parquet, JSON, PNG, JPEG or NPZ file; name the folder with the data"
+            f"{plain(root, 120)} has no file that is read here{f' (it has {there})' if there else ''}; "
+            f"name the folder with the data: {', '.join(SUFFIXES)}"
         )
     kind = max(media, key=lambda k: kinds[k]) if media else kinds.most_common(1)[0][0]
-    chosen = sorted(n for n in names if SUFFIXES.get(Path(n).suffix.lower()) == kind)
+    chosen = sorted(n for n in names if n != labels and SUFFIXES.get(Path(n).suffix.lower()) == kind)
     suffixes = sorted({Path(n).suffix for n in chosen})
-    aside = sorted({n.split("/")[0] for n in chosen if n.startswith("_") and "/" in n}) if media else []  # as _background_noise_
+    aside = (
+        sorted({n.split("/")[0] for n in chosen if n.startswith("_") and "/" in n}) if kind == "audio" else []
+    )  # _background_noise_
+    others = _others(n for n in names if n != labels and SUFFIXES.get(Path(n).suffix.lower()) != kind)
     chosen = [n for n in chosen if n.split("/")[0] not in aside] or chosen
-    notes = (
-        [f"other files are left alone: {', '.join(f'{n} {k}' for k, n in sorted(kinds.items()) if k != kind)}"]
-        if len(kinds) > 1
-        else []
-    )
-    common: dict[str, Any] = {"files": tuple(f"{'[!_]*/' if aside else ''}**/*{s}" for s in suffixes), "count": len(chosen)}
+    common: dict[str, Any] = {
+        "files": tuple(f"{'[!_]*/' if aside else ''}**/*{s}" for s in suffixes), "count": len(chosen), "others": others
+    }  # fmt: skip
+    table: list[tuple[str, Any]] = [("labels", labels)] if labels else []
     if kind in INSIDE:
         found = INSIDE[kind](base, chosen)
-        return Look(**common, **{**found, "notes": (*notes, *found.get("notes", ()))})
-    labels = next((n for n in sorted(tables) if is_labels(base / n)), "")
-    named = naming(chosen) if not labels else {}
-    table: list[tuple[str, Any]] = [("labels", labels)] if labels else []
-    table += [("background", tuple(f"{a}/*{s}" for a in aside for s in suffixes))] if aside and kind == "audio" else []
+        if labels:  # the list says what the names would
+            found = {k: v for k, v in found.items() if k not in ("name", "labels", "groups", "has_split")} | _listed(base, labels)
+        return _finished({**common, **found, "table": (*found.get("table", ()), *table)})
+    named = naming(chosen) if not labels else _listed(base, labels)
+    table += [("background", tuple(f"{a}/*{s}" for a in aside for s in suffixes))] if aside else []
     lists = tuple((side, n) for side, n in LISTS if (base / n).is_file())
     inside = _audio(base, chosen) if kind == "audio" else _image(base, chosen)
-    return Look(
-        **common,
-        kind="audio" if kind == "audio" else "image",
-        notes=tuple(notes),
-        table=tuple(table),
-        **named,
-        **inside,
-        lists=lists,
+    return _finished({**common, "kind": kind, "table": tuple(table), **named, **inside, "lists": lists})
+
+
+def _finished(fields: dict[str, Any]) -> Look:
+    """The look, with what its labels and other files give occasion to say."""
+    background = tuple(label for label in fields.get("labels", ()) if _is_background(label))
+    notes = list(fields.pop("notes", ()))
+    if background and len(background) < len(fields.get("labels", ())):
+        shown = ", ".join(plain(label, 20) for label in background)
+        notes.append(f"background by its name: {shown}; nothing is ever decided for it, see [decide] background")
+    else:
+        background = ()
+    if len(fields.get("labels", ())) == 1:
+        notes.append(
+            "one label is seen: a classifier needs two (name, label_column or labels say them), a detector of anomalies needs one"
+        )
+    if fields["others"]:
+        count = sum(n for _, _, n in fields["others"])
+        shown = ", ".join(f"{n} {suffix}{f' in {folder}' if folder else ''}" for suffix, folder, n in fields["others"][:6])
+        more = f" and {len(fields['others']) - 6} more kinds" if len(fields["others"]) > 6 else ""
+        notes.append(f"{count} other {'file is' if count == 1 else 'files are'} left alone: {plain(shown, 240)}{more}")
+    return Look(**fields, notes=tuple(notes), background=background)
+
+
+def _listed(base: Path, labels: str) -> dict[str, Any]:
+    """What a table of files says: labels, how many groups, whether it gives sides. Raises UsageError."""
+    places = list(read_labels(base, Layout("audio", labels=labels))[0].values())
+    return {
+        "labels": tuple(sorted({p.label for p in places if p.label})),
+        "groups": len({p.group for p in places if p.group}) if all(p.group for p in places) else 0,
+        "has_split": bool(places) and all(p.split for p in places),
+    }
+
+
+def _is_background(label: str) -> bool:
+    return re.sub(r"[^a-z]", "", label.lower()) in BACKGROUND
+
+
+def _others(names: Iterable[str]) -> tuple[tuple[str, str, int], ...]:
+    """Suffix, first folder and number of files that are not read."""
+    counted = Counter((Path(n).suffix.lower()[:20] or "without suffix", n.split("/")[0] if "/" in n else "") for n in names)
+    return tuple(
+        (suffix, folder, count) for (suffix, folder), count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     )
 
 
@@ -125,24 +208,19 @@ def _names(root: Path) -> Iterator[str]:
                 return
 
 
-def _some(names: Sequence[str]) -> list[str]:
-    """OPENED of them, spread over all."""
-    return [names[k] for k in sorted({int(k) for k in np.linspace(0, len(names) - 1, min(OPENED, len(names)))})]
-
-
 def _audio(base: Path, names: Sequence[str]) -> dict[str, Any]:
-    import soundfile
-
+    """Rates and lengths, by the readers' own look at the header."""
     rates: Counter[float] = Counter()
     seconds = []
-    for name in _some(names):
+    for name in spread(names, OPENED):
         try:
-            info = soundfile.info(str(base / name))
-        except (OSError, RuntimeError, ValueError, TypeError):
+            with (base / name).open("rb") as stream:
+                rate, frames = audio.about(stream, os.fstat(stream.fileno()).st_size)
+        except (OSError, BadFileError):
             continue
-        if info.samplerate > 0:
-            rates[float(info.samplerate)] += 1
-            seconds.append(info.frames / info.samplerate)
+        if rate > 0:
+            rates[float(rate)] += 1
+            seconds.append(frames / rate)
     if not rates:
         return {}
     rate = rates.most_common(1)[0][0]
@@ -152,7 +230,7 @@ def _audio(base: Path, names: Sequence[str]) -> dict[str, Any]:
 def _image(base: Path, names: Sequence[str]) -> dict[str, Any]:
     from PIL import Image
 
-    for name in _some(names):
+    for name in spread(names, OPENED):
         try:
             with Image.open(base / name) as picture:  # reads the header, decodes nothing
                 width, height = picture.size

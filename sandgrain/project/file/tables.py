@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,46 +16,108 @@ from numpy.lib import format as npy
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain
+from sandgrain.dataset import acquisition
+from sandgrain.dataset.dialect import COMMENTS, Dialect, cells, find
+from sandgrain.dataset.labels import known_columns
+from sandgrain.dataset.names import ALIASES
+from sandgrain.dataset.readers import cbor
+from sandgrain.dataset.readers.base import BadFileError
+from sandgrain.dataset.tables import TableOptions
+from sandgrain.project.file.columns import Column, judge
 from sandgrain.project.file.naming import naming, speaking
 
 MAX_JSON = 16 << 20  # bytes of a document, as ingest reads it
 MAX_HEAD = 1 << 20  # bytes of a table that are looked at
+MAX_TAIL = 1 << 15  # bytes at the end of a longer one
+LABELS_HEAD = 1 << 14  # bytes that show whether a table lists files
 MAX_FILES = 20
-MAX_ROWS, MAX_COLUMNS = 2000, 1000  # of it
+MAX_ROWS = 20_000  # of all tables together
+PARQUET_ROWS, MAX_COLUMNS = 4000, 1000
 LABEL_WORDS = ("label", "class", "target", "gesture", "activity", "category", "y")
 GROUP_WORDS = ("group", "speaker", "subject", "user", "person", "device", "session", "id")
-TIME_WORDS = ("time", "timestamp", "t", "seconds", "time_s")
 
 
-def _head(path: Path) -> list[list[str]]:
-    """The first rows of a CSV file, from its first MAX_HEAD bytes; an empty line is an empty row."""
-    try:
-        with path.open("rb") as stream:
-            text = stream.read(MAX_HEAD).decode("utf-8-sig", "replace")
-        rows = csv.reader(text.splitlines()[:MAX_ROWS], delimiter=_delimiter(text))
-        return [row[:MAX_COLUMNS] for row in rows]
-    except (OSError, csv.Error):
-        return []
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A look into one table: how it is written, and its rows. `blocks`: rows between empty lines, 0 where they differ."""
+
+    form: Dialect
+    stretches: tuple[list[list[str]], ...]
+    blocks: frozenset[int]
 
 
-def _delimiter(text: str) -> str:
-    first = text.split("\n", 1)[0]
-    return max(",;\t", key=first.count)
+def glance(path: Path, rows: int = MAX_ROWS) -> Glance:
+    """The first rows of a CSV file, and some from its end where it is long. Raises BadFileError or OSError."""
+    with path.open("rb") as stream:
+        head = stream.read(MAX_HEAD)
+        form = find(head, len(head) < MAX_HEAD)
+        text = head.decode(form.encoding, "replace").replace("\r\n", "\n").replace("\r", "\n")
+        lines = text.split("\n")
+        if len(head) == MAX_HEAD:
+            lines.pop()
+        first = lines[form.first - 1 : form.first - 1 + rows]
+        last: list[str] = []
+        if len(head) == MAX_HEAD and not form.encoding.startswith("utf-16"):
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(MAX_HEAD, size - MAX_TAIL))
+            last = stream.read(MAX_TAIL).decode(form.encoding, "replace").splitlines()[1:]
+    stretches = tuple(list(_rows(part, form)) for part in (first, last) if part)
+    whole = len(first) == len(lines) - form.first + 1 and len(head) < MAX_HEAD
+    return Glance(form, stretches, frozenset(_between_empty_lines(first, whole)))
+
+
+def _rows(lines: Sequence[str], form: Dialect) -> Iterator[list[str]]:
+    """The rows of values, those of another width left out."""
+    width = len(form.names)
+    for number, line in enumerate(lines, form.first):
+        if not line.strip() or line.lstrip().startswith(COMMENTS):
+            continue
+        try:
+            found = cells(line, form.delimiter, number)
+        except BadFileError:
+            continue
+        if len(found) >= width and not any(found[width:]):
+            yield found[:width]
 
 
 def is_labels(path: Path) -> bool:
-    head = _head(path)
-    return bool(head) and {"file", "label"} <= {c.strip().lower() for c in head[0]}
+    """Whether a table lists files and their labels."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(LABELS_HEAD)
+        names = find(head, len(head) < LABELS_HEAD).names
+    except (OSError, BadFileError):
+        return False
+    return known_columns(names) >= {"file", "label"}
 
 
 def look_table(base: Path, names: Sequence[str]) -> dict[str, Any]:
-    """CSV files that share the header of the first one."""
-    first = _head(base / names[0])
-    header = [c.strip() for c in first[0]] if first else []
-    if not header or all(_number(c) is not None for c in header):
-        raise UsageError(f"{plain(names[0])} has no header line; give its columns names")
-    files = [rows[1:] for name in names[:MAX_FILES] if (rows := _head(base / name)) and [c.strip() for c in rows[0]] == header]
-    return _columns(names, header, files)
+    """CSV files; those that have the columns of most of them tell what the columns are. Raises UsageError."""
+    seen: dict[str, Glance] = {}
+    bad: list[str] = []
+    some = spread(names, MAX_FILES)
+    for name in some:
+        try:
+            seen[name] = glance(base / name, max(200, MAX_ROWS // len(some)))
+        except (BadFileError, OSError) as error:
+            bad.append(f"{plain(name, 80)}: {plain(str(error), 200)}")
+    if not seen:
+        raise UsageError(f"{bad[0]}; mend it, or write [data] by hand")
+    usual = Counter(g.form.names for g in seen.values()).most_common(1)[0][0]
+    alike = [g for g in seen.values() if g.form.names == usual]
+    notes = [f"{len(bad)} of {len(some)} files cannot be read, the first is {bad[0]}"] if bad else []
+    if len(alike) < len(seen):
+        other = next(name for name, g in seen.items() if g.form.names != usual)
+        notes.append(
+            f"{len(seen) - len(alike)} of {len(seen)} files have other columns (such as {plain(other, 80)}), and will be bad; see files"
+        )
+    notes += list(dict.fromkeys(note for g in alike for note in g.form.notes))
+    form = alike[0].form
+    whole = [s for g in alike for s in g.stretches]
+    units = form.units or ("",) * len(usual)
+    columns = [Column(name, [[row[k] for row in s] for s in whole], form.decimal, units[k]) for k, name in enumerate(usual)]
+    lengths = {n for g in alike for n in g.blocks}
+    return described(names, columns, segment=lengths.pop() if len(lengths) == 1 else 0, notes=notes)
 
 
 def look_parquet(base: Path, names: Sequence[str]) -> dict[str, Any]:
@@ -63,59 +127,71 @@ def look_parquet(base: Path, names: Sequence[str]) -> dict[str, Any]:
     try:
         with parquet.ParquetFile(base / names[0]) as file:
             header = list(file.schema_arrow.names)[:MAX_COLUMNS]
-            batch = next(file.iter_batches(batch_size=MAX_ROWS, columns=header), None)
-            columns = [] if batch is None else [batch.column(k).to_pylist() for k in range(len(header))]
+            batch = next(file.iter_batches(batch_size=PARQUET_ROWS, columns=header), None)
+            found = [] if batch is None else [batch.column(k).to_pylist() for k in range(len(header))]
     except (OSError, ArrowException) as error:
         raise UsageError(f"{plain(names[0])} cannot be read as Parquet ({type(error).__name__})") from None
-    return _columns(names, header, [[[str(v) for v in row] for row in zip(*columns, strict=True)]])
+    texts = [["" if v is None else str(v) for v in column] for column in found]
+    return described(names, [Column(name, [cells]) for name, cells in zip(header, texts, strict=True)])
 
 
-def _columns(names: Sequence[str], header: list[str], files: Sequence[list[list[str]]]) -> dict[str, Any]:
-    """Which columns are channels, label, group and time; the value of full scale; the rows between empty lines."""
-    full = [row for rows in files for row in rows if len(row) == len(header)]
-    roles: dict[str, Any] = {}
-    for key, words in (("label_column", LABEL_WORDS), ("group_column", GROUP_WORDS), ("time_column", TIME_WORDS)):
-        found = next((h for w in words for h in header if h.lower() == w), None)
-        if found is not None and found not in roles.values():
-            roles[key] = found
-    channels = {h: numbers for k, h in enumerate(header) if h not in roles.values() and (numbers := _numbers(full, k))}
+def described(names: Sequence[str], columns: Sequence[Column], *, segment: int = 0, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """Fields of `look.Look` from judged columns: channels, roles, rate, full scale, labels. Raises UsageError."""
+    if not columns or len(columns[0].cells) < 2:
+        raise UsageError(f"{plain(names[0])} has no rows of numbers; name the file with the recordings")
+    judged = judge(columns)
+    channels, notes = judged.of("channel"), list(notes)
     if not channels:
-        raise UsageError(f"{plain(names[0])} has no column of numbers; name the file with the recordings")
-    table: list[tuple[str, Any]] = [("columns", tuple(channels)), *roles.items()]
-    if length := _between_empty_lines(files):
-        table.append(("segment", length))
-    if not all(v == int(v) and abs(v) < 32768 for values in channels.values() for v in values):
-        table.append(("full_scale", _scales({title: max(map(abs, values)) for title, values in channels.items()})))
-    step = 0.0
-    if "time_column" in roles:
-        times = _numbers(full, header.index(roles["time_column"]))
-        step = float(np.median(np.diff(times))) if len(times) > 2 else 0.0
-    rate = round(1 / step, 3) if step > 0 else 0.0
-    notes = (f"column {plain(roles['time_column'])} steps by {step:g}, and should be in seconds",) if 0 < rate < 2 else ()
-    if "label_column" in roles:
-        at = header.index(roles["label_column"])
-        named: dict[str, Any] = {"labels": tuple(sorted({row[at] for row in full}))}
-    elif all("/" not in n for n in names):
-        stems = tuple(n.rsplit(".", 1)[0] for n in names)
-        named = speaking(stems) if len(names) > 20 else {"name": "{label}", "labels": stems}
+        why = "; ".join(v.text for v in list(judged.verdicts.values())[:6])
+        raise UsageError(f"{plain(names[0])} has no column of numbers ({plain(why, 300)}); name the file with the recordings")
+    by_name = {c.name: c for c in columns}
+    table: list[tuple[str, Any]] = [("columns", channels)]
+    for role, key in (("label", "label_column"), ("group", "group_column")):
+        table += [(key, name) for name in judged.of(role)]  # type: ignore[arg-type]
+    clock, rate = judged.clock, 0.0
+    if clock is not None:
+        rate = clock.rate
+        if clock.usable:
+            table.append(("time_column", clock.columns if len(clock.columns) > 1 else clock.columns[0]))
+            table.append(("time_unit", clock.unit))
+        if clock.usable and not clock.even:
+            notes.append("times are not even: resample = true puts the rows on a grid of `rate`, and reports gaps")
+    if segment:
+        table.append(("segment", segment))
+    if judged.bad_share > TableOptions().bad_rows:
+        table.append(("bad_rows", round(min(1.0, 2 * judged.bad_share), 2)))
+    if not all(((v := by_name[c].flat) == np.rint(v)).all() and (np.abs(v) < 32768).all() for c in channels):
+        table.append(("full_scale", _scales({c: float(np.abs(by_name[c].flat).max()) for c in channels})))
+    if judged.of("label"):
+        named: dict[str, Any] = {"labels": tuple(sorted(set(by_name[judged.of("label")[0]].filled)))}
     else:
-        named = naming(names)
-    return {"kind": "motion", "rate": rate, "table": tuple(table), "notes": notes, **named}
+        named = of_files(names)
+    groups = {"groups": by_name[judged.of("group")[0]].distinct} if judged.of("group") else {}
+    return {
+        "kind": "motion", "rate": rate, "table": tuple(table), "notes": tuple(notes), "columns": tuple(judged.verdicts.values()),
+        "resample": bool(clock and clock.usable and not clock.even), **named, **groups,
+    }  # fmt: skip
 
 
-def _numbers(rows: Sequence[list[str]], column: int) -> list[float]:
-    """The values of a column; none, where one of them is no number."""
-    values = [_number(row[column]) for row in rows]
-    return [] if any(v is None for v in values) else [v for v in values if v is not None]
+def of_files(names: Sequence[str]) -> dict[str, Any]:
+    """What the names of tables without a label column say."""
+    if any("/" in n for n in names):
+        return naming(names)
+    stems = tuple(n.rsplit(".", 1)[0] for n in names)
+    return speaking(stems) or ({"name": "{label}", "labels": stems} if len(names) <= MAX_FILES else {})
 
 
-def _between_empty_lines(files: Sequence[list[list[str]]]) -> int:
-    """Rows of each block, where empty lines cut all files into blocks of one length; 0 otherwise."""
-    lengths: set[int] = set()
-    for rows in files:
-        ends = [k for k, row in enumerate(rows) if not any(c.strip() for c in row)]
-        lengths |= {b - a - 1 for a, b in zip([-1, *ends], ends, strict=False)}
-    return lengths.pop() if len(lengths) == 1 else 0
+def spread(names: Sequence[str], most: int) -> list[str]:
+    """`most` of the names, from all over the list."""
+    return [names[k] for k in sorted({int(k) for k in np.linspace(0, len(names) - 1, min(most, len(names)))})]
+
+
+def _between_empty_lines(lines: Sequence[str], whole: bool) -> set[int]:
+    """Rows of each block, where empty lines cut a file into blocks; nothing where there is one block."""
+    ends = [k for k, line in enumerate(lines) if not line.strip()]
+    lengths = [b - a - 1 for a, b in zip([-1, *ends], [*ends, len(lines)] if whole else ends, strict=False)]
+    found = {n for n in lengths if n}
+    return found if len(lengths) - lengths.count(0) > 1 else set()
 
 
 def _scales(largest: Mapping[str, float]) -> tuple[float, ...]:
@@ -134,16 +210,52 @@ def _round_up(value: float) -> float:
     return float(next(m * power for m in (1, 2, 4, 5, 10) if m * power >= value * (1 - 1e-9)))
 
 
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
+def look_acquisitions(base: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Edge Impulse's format, JSON or CBOR; nothing where the first file is of another. Raises UsageError."""
+    rates, largest, sensors, lengths = Counter[float](), dict[str, float](), tuple[str, ...](), list[int]()
+    for name in spread(names, MAX_FILES):
+        try:
+            with (base / name).open("rb") as stream:
+                document = (
+                    cbor.parse(stream)
+                    if name.lower().endswith(".cbor")
+                    else json.loads(stream.read(MAX_JSON).decode("utf-8-sig"))
+                )
+            if not acquisition.is_one(document):
+                return {}
+            own = acquisition.sensors(document)
+            sensors = sensors or own
+            rates[acquisition.rate_of(document)] += 1
+            values = np.asarray(document["payload"]["values"], np.float64).reshape(-1, len(own))
+        except (BadFileError, OSError, ValueError, TypeError, RecursionError) as error:
+            if not sensors and not name.lower().endswith(".cbor"):
+                return {}
+            raise UsageError(f"{plain(name)} cannot be read as an acquisition ({plain(str(error), 100)})") from None
+        lengths.append(len(values))
+        for k, sensor in enumerate(own):
+            largest[sensor] = max(largest.get(sensor, 0.0), float(np.abs(values[:, k]).max(initial=0.0)))
+    table: list[tuple[str, Any]] = [("columns", sensors), ("full_scale", _scales({s: largest[s] for s in sensors}))]
+    folders = {n.rpartition("/")[0] for n in names}
+    in_sides = all("/" in n and n.split("/")[0].lower() in ALIASES for n in names)
+    stems = [n.rsplit("/", 1)[-1] for n in names]
+    named: dict[str, Any] = naming(names)
+    if all(s.count(".") >= 2 for s in stems) and (in_sides or len(folders) == 1):
+        side = "{split}/" if in_sides else "".join(f"{f}/" for f in folders if f)
+        named = {
+            "name": f"{side}{{label}}.{{part}}",
+            "labels": tuple(sorted({s.split(".")[0] for s in stems})),
+            "has_split": in_sides,
+        }
+    notes = (f"Edge Impulse's acquisition format: sensors {plain(', '.join(sensors), 100)}",)
+    return {
+        "kind": "motion", "rate": rates.most_common(1)[0][0], "table": tuple(table), "points": tuple(sorted(lengths)), "notes": notes, **named,
+    }  # fmt: skip
 
 
 def look_json(base: Path, names: Sequence[str]) -> dict[str, Any]:
     """A list of recordings below some key, each with a list of points; the points' numbers are the channels."""
+    if found := look_acquisitions(base, names):
+        return found
     first, records = _recordings(base / names[0])
     points = (
         next((k for k, v in first[0].items() if isinstance(v, list) and v and isinstance(v[0], dict | list)), "") if first else ""

@@ -1,0 +1,431 @@
+"""What the columns of a table are: time, index, label, group, channel, or nothing that is used; judged by their values.
+
+Names are hints only: a column is a time because it rises evenly, and a label because it takes few values. Every column gets a
+verdict with its reason, for `init` says each of its guesses and the key that overrides it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.dataset import dialect, times
+from sandgrain.dataset.tables import uneven
+
+Role = Literal["time", "index", "label", "group", "channel", "unused"]
+KEYS: dict[Role, str] = {
+    "time": "time_column, time_unit", "index": "columns", "label": "label_column", "group": "group_column",
+    "channel": "columns", "unused": "columns",
+}  # fmt: skip
+
+TIME_WORDS = "time timestamp datetime date t ts clock elapsed epoch utc zeit temps tempo tiempo"
+UNIT_WORDS = {
+    "s": "s sec secs second seconds sekunden", "ms": "ms msec millis milli millisecond milliseconds msecs",
+    "us": "us \u00b5s \u03bcs usec micros micro microsecond microseconds usecs", "ns": "ns nsec nanos nanosecond nanoseconds",
+    "min": "min minute minutes", "h": "hour hours",
+}  # fmt: skip
+LABEL_WORDS = (
+    "label labels class classes target gesture activity category y state status species anomaly fault event condition outcome "
+    "occupancy detection word command digit"
+)
+GROUP_WORDS = "group speaker subject user person participant patient player device machine session experiment trial run id"
+
+EVEN = 0.2  # of the usual step: how far off a step still counts as even
+MOST = 0.98  # share that stands for all but a few
+NUMBERS = 0.9  # share of numbers from which a column is a channel; the rows of the other cells are left out
+FEW = 50  # values that a label or group of numbers takes at most
+NAMES = 500  # that one of text takes at most
+RUN = 4  # rows with the same label in a row, on average, at least
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a column is taken for, and why."""
+
+    column: str
+    role: Role
+    why: str
+
+    @property
+    def key(self) -> str:
+        """The keys of [data] that override it."""
+        return KEYS[self.role]
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        what = "left out" if self.role in ("index", "unused") else self.role
+        return f"{self.column}: {what}, {self.why}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """The cells of one column: a list for each stretch of rows that follow each other, in one file or another."""
+
+    name: str
+    stretches: Sequence[Sequence[str]]
+    decimal: str = "."
+    unit: str = ""  # what the row below the header says
+
+    @cached_property
+    def cells(self) -> list[str]:
+        return [cell for stretch in self.stretches for cell in stretch]
+
+    @cached_property
+    def filled(self) -> list[str]:
+        return [cell for cell in self.cells if cell]
+
+    @cached_property
+    def numbers(self) -> list[Array]:
+        """float64 of each stretch, NaN where a cell is no number."""
+        return [np.array([_number(c, self.decimal) for c in stretch], np.float64) for stretch in self.stretches]
+
+    @cached_property
+    def flat(self) -> Array:
+        """Every number."""
+        whole = np.concatenate([*self.numbers, np.zeros(0)])
+        return np.asarray(whole[np.isfinite(whole)])
+
+    @property
+    def share(self) -> float:
+        """How many of the cells are numbers."""
+        return len(self.flat) / max(1, len(self.cells))
+
+    @cached_property
+    def distinct(self) -> int:
+        return len(set(self.filled))
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Its name in pieces: TimeStamp_ms is time, stamp, ms and timestamp."""
+        camel = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", self.name)
+        pieces = [w for w in re.split(r"[^a-z\u00b5\u03bc]+", camel.lower()) if w]
+        return [*pieces, *[w for w in re.split(r"[^a-z\u00b5\u03bc]+", self.name.lower()) if w and w not in pieces]]
+
+    @property
+    def run(self) -> float:
+        """Rows with the same cell in a row, on average."""
+        changes = sum(sum(a != b for a, b in pairwise(s)) + 1 for s in self.stretches if s)
+        return len(self.cells) / max(1, changes)
+
+    def hint(self, words: str) -> int | None:
+        """The place of the first of `words` that is in the name; a word of one letter must be all of it."""
+        whole = self.name.strip().lower()
+        return next((k for k, word in enumerate(words.split()) if (word in self.words if len(word) > 1 else word == whole)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A column, or two, that hold the time. `rate`: Hz. `even`: no gap, no jitter to speak of. `usable`: its times tell rows apart."""
+
+    columns: tuple[str, ...]
+    unit: str
+    rate: float
+    even: bool
+    usable: bool
+    why: str
+
+
+@dataclass(slots=True)
+class Table:
+    """The columns of a table, judged. `left`: columns without a verdict yet."""
+
+    left: dict[str, Column]
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    clock: Clock | None = None
+    bad_share: float = 0.0  # of rows with a cell that is no number, where a channel has a number
+
+    def give(self, name: str, role: Role, why: str) -> Column:
+        self.verdicts[name] = Verdict(name, role, why)
+        return self.left.pop(name)
+
+    def of(self, role: Role) -> tuple[str, ...]:
+        """The columns of a role, in the order of the table."""
+        return tuple(v.column for v in self.verdicts.values() if v.role == role)
+
+
+def judge(columns: Sequence[Column]) -> Table:
+    """What each of the columns is."""
+    table = Table({c.name: c for c in columns})
+    _empty(table)
+    _label(table)
+    _group(table)
+    _time(table, [c for c in columns if c.name in (*table.of("label"), *table.of("group"))])
+    _rest(table)
+    table.verdicts = {c.name: table.verdicts[c.name] for c in columns}
+    return table
+
+
+def _number(cell: str, decimal: str) -> float:
+    value = dialect.number(cell, decimal)
+    return math.nan if value is None else value
+
+
+def _empty(table: Table) -> None:
+    for name, column in list(table.left.items()):
+        if not column.filled:
+            table.give(name, "unused", "it is empty")
+
+
+# --- label and group -----------------------------------------------------------------------------------------------------
+
+
+def _label(table: Table) -> None:
+    """The column with few values whose name says label; else one of text; else the last one, of few whole numbers."""
+    hinted = sorted((k, c.name) for c in table.left.values() if (k := c.hint(LABEL_WORDS)) is not None)
+    for _, name in hinted:
+        if _is_label(table.left[name]):
+            table.give(name, "label", f"its name, and it takes {table.left[name].distinct} values")
+            return
+    texts = [c for c in table.left.values() if c.share < 0.5 and _is_label(c) and not _is_time(c) and c.hint(GROUP_WORDS) is None]
+    if texts:
+        table.give(texts[-1].name, "label", f"text that takes {texts[-1].distinct} values, in runs of {texts[-1].run:.0f} rows")
+        return
+    if len(table.left) > 1:
+        last = list(table.left.values())[-1]
+        others = [c for c in table.left.values() if c is not last]
+        many = sum(c.distinct > 30 for c in others) * 2 >= len(others)
+        if many and last.distinct <= 12 and _is_label(last) and last.run >= RUN:
+            table.give(
+                last.name, "label", f"the last column, and it takes {last.distinct} whole values in runs of {last.run:.0f} rows"
+            )
+
+
+def _is_label(column: Column) -> bool:
+    """Whether its values are few: text, or whole numbers."""
+    if not 2 <= column.distinct <= len(column.cells) / 2 or column.run < 1.2:
+        return False
+    if column.share < 0.5:
+        return column.distinct <= NAMES
+    whole = bool((column.flat == np.rint(column.flat)).all())
+    return whole and column.distinct <= FEW and column.distinct * RUN <= len(column.cells)
+
+
+def _group(table: Table) -> None:
+    """The column with a name such as subject that stays the same for many rows."""
+    hinted = sorted((k, c.name) for c in table.left.values() if (k := c.hint(GROUP_WORDS)) is not None)
+    for _, name in hinted:
+        column = table.left[name]
+        if 2 <= column.distinct <= NAMES and column.run >= RUN and (column.share < 0.5 or bool((column.flat % 1 == 0).all())):
+            table.give(name, "group", f"its name, and it takes {column.distinct} values in runs of {column.run:.0f} rows")
+            return
+
+
+# --- time ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rise:
+    """How a column grows from row to row: steps (none across a change of label or group), and shares of them."""
+
+    steps: Array
+    usual: float
+    up: float
+    zero: float
+    down: float
+    even: float
+
+    @staticmethod
+    def of(stretches: Sequence[Array], breaks: Sequence[Array]) -> _Rise | None:
+        steps = np.concatenate([np.diff(s)[~b] for s, b in zip(stretches, breaks, strict=True)] or [np.zeros(0)])
+        steps = steps[np.isfinite(steps)]
+        if len(steps) < 2 or not (steps > 0).any():
+            return None
+        ups = steps[steps > 0]
+        usual = float(np.median(ups))
+        close = float((np.abs(ups / usual - 1) <= EVEN).mean())
+        return _Rise(steps, usual, float((steps > 0).mean()), float((steps == 0).mean()), float((steps < 0).mean()), close)
+
+    @property
+    def rises(self) -> bool:
+        return self.down <= 1 - MOST and self.up > 0
+
+    @property
+    def seconds(self) -> float:
+        """The distance of rows: of those that are about as usual on average, or of all but long gaps where few are."""
+        close = self.steps[np.abs(self.steps / self.usual - 1) <= EVEN]
+        inner = self.steps[(self.steps >= 0) & (self.steps <= 5 * self.usual)]
+        return float((close if 2 * len(close) >= len(self.steps) else inner).mean())
+
+
+def _breaks(columns: Sequence[Column], marks: Sequence[Column]) -> list[Array]:
+    """For each stretch, which steps lead over a change of label or group: bool [rows - 1]."""
+    lengths = [len(s) for s in columns[0].stretches]
+    made = [np.zeros(max(0, n - 1), bool) for n in lengths]
+    for column in marks:
+        for k, stretch in enumerate(column.stretches):
+            made[k] |= np.array([a != b for a, b in pairwise(stretch)], bool)
+    return made
+
+
+def _is_time(column: Column) -> bool:
+    """Whether its cells are dates or times of day."""
+    some = column.filled[:50]
+    return bool(some) and sum(bool(dialect.TIME.fullmatch(c)) for c in some) >= NUMBERS * len(some)
+
+
+def _time(table: Table, marks: Sequence[Column]) -> None:
+    if not table.left:
+        return
+    columns = list(table.left.values())
+    breaks = _breaks(columns, marks)
+    found = [*_dates(columns, breaks), *_numbered(columns, breaks)]
+    named = [item for item in found if item[2]]
+    if found:
+        clock, _, _ = (named or found)[0]
+        table.clock = clock
+        for name in clock.columns:
+            table.give(name, "time" if clock.usable else "unused", clock.why)
+    for column in columns:
+        rise = _Rise.of(column.numbers, breaks) if column.share >= NUMBERS else None
+        if column.name not in table.left or rise is None:
+            continue
+        if _counts(rise, column) and (len(table.left) > 1):
+            table.give(column.name, "index", f"it counts the rows, by {rise.usual:g}")
+        elif table.clock and rise.rises and rise.even >= MOST and _hints_time(column) and len(table.left) > 1:
+            table.give(column.name, "unused", f"a second clock, beside {' '.join(table.clock.columns)}")
+    for column in columns:
+        if column.name in table.left and _is_time(column):
+            table.give(column.name, "unused", "dates or times that are not needed, or do not grow")
+
+
+def _counts(rise: _Rise, column: Column) -> bool:
+    """Whether it is the number of the row: whole numbers that grow by one."""
+    ones = float((rise.steps == 1).mean())
+    return ones >= MOST and bool((column.flat % 1 == 0).all()) and len(rise.steps) >= 10
+
+
+def _hints_time(column: Column) -> bool:
+    units = {word for names in UNIT_WORDS.values() for word in names.split()}
+    units |= set(TIME_WORDS.split())
+    known = [word in units for word in column.words]
+    long = any(len(word) > 1 and good for word, good in zip(column.words, known, strict=True))
+    return bool(known) and (long or all(known))
+
+
+def _numbered(columns: Sequence[Column], breaks: Sequence[Array]) -> Iterator[tuple[Clock, Column, bool]]:
+    """Columns of numbers that are times: they rise, and evenly or with a name that says so."""
+    for place, column in enumerate(columns):
+        if column.share < NUMBERS:
+            continue
+        rise = _Rise.of(column.numbers, breaks)
+        if rise is None or not rise.rises:
+            continue
+        named = _hints_time(column)
+        if _counts(rise, column) and not named:
+            continue
+        whole = bool((column.flat % 1 == 0).all())
+        steady = rise.even >= NUMBERS and rise.zero <= 0.02 and (place == 0 or whole) and len(rise.steps) >= 10
+        if not steady and not (named and rise.up + rise.zero >= MOST and (rise.up >= 0.5 or rise.zero < MOST)):
+            continue
+        unit, why = _unit(column, rise, whole)
+        seconds = rise.seconds * times.UNITS[unit]
+        how = (
+            f"evenly rising by {rise.usual:g}"
+            if rise.even >= NUMBERS and rise.zero <= 0.02
+            else f"rising, by {rise.usual:g} as a rule"
+        )
+        yield _clock((column.name,), unit, rise, seconds, f"{how}; {why}"), column, named
+
+
+def _unit(column: Column, rise: _Rise, whole: bool) -> tuple[str, str]:
+    """The unit of a time, and why."""
+    said = _said_unit(column)
+    if said:
+        return said, f"in {said}, as it says"
+    first, step = float(np.median(column.flat)), rise.usual
+    for unit, scale in (("s", 1.0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9)):
+        if 9e8 * scale < first < 4e9 * scale and 1e-4 * scale <= step <= 7200 * scale:
+            return unit, f"in {unit} since 1970, by its size"
+    if not whole and step < 1:
+        return "s", f"in s, for {1 / step:.4g} Hz are likelier than {1000 / step:.4g}"
+    unit = next((u for u, most in (("ms", 2e3), ("us", 2e6)) if step <= most), "ns")
+    rate = 1 / (step * times.UNITS[unit])
+    return unit, f"in {unit}, for {rate:.4g} Hz are likelier than {rate * times.UNITS[unit]:.4g} (in s)"
+
+
+def _said_unit(column: Column) -> str:
+    """The unit in the column's name or in the row of units, or ""."""
+    words = [*re.split(r"[^a-z\u00b5\u03bc]+", column.unit.lower()), *reversed(column.words)]
+    return next((unit for word in words if word for unit, names in UNIT_WORDS.items() if word in names.split()), "")
+
+
+def _clock(columns: tuple[str, ...], unit: str, rise: _Rise, seconds: float, why: str) -> Clock:
+    usable = rise.zero < 0.3
+    if not usable:
+        why += f"; {100 * rise.zero:.0f} % of the rows have the time of the row before, so the rate is their average and the times are not used"
+    ups = rise.steps[rise.steps > 0]
+    even = bool(rise.zero == 0 and rise.down == 0 and not uneven(float(ups.min()), float(ups.max()), rise.usual))
+    return Clock(columns, unit, _nice(1 / seconds), even, usable, why)
+
+
+def _nice(rate: float) -> float:
+    """A whole number of Hz where one is near, otherwise four digits."""
+    near = round(rate)
+    return float(near) if near >= 1 and abs(rate / near - 1) < 0.001 else float(f"{rate:.4g}")
+
+
+def _dates(columns: Sequence[Column], breaks: Sequence[Array]) -> Iterator[tuple[Clock, Column, bool]]:
+    """Columns of dates, of times of day, or one of each."""
+    found = [c for c in columns if c.share < 0.5 and _is_time(c)]
+    days = [c for c in found if not any(":" in cell for cell in c.filled[:50])]
+    hours = [c for c in found if c not in days and all(re.match(r"\d{1,2}:", cell) for cell in c.filled[:50])]
+    pairs = [(a, b) for a in days[:1] for b in hours[:1]]
+    for chosen in [*pairs, *((c,) for c in found)]:
+        texts = [
+            [" ".join(row) for row in zip(*parts, strict=True)] for parts in zip(*(c.stretches for c in chosen), strict=True)
+        ]
+        best: tuple[float, str, _Rise] | None = None
+        for unit in times.DATES:
+            values = [np.array([_seconds(t, unit) for t in stretch], np.float64) for stretch in texts]
+            known = sum(int(np.isfinite(v).sum()) for v in values) / max(1, sum(map(len, values)))
+            rise = _Rise.of(values, breaks) if known >= NUMBERS else None
+            if rise is not None and rise.rises and (best is None or rise.even + rise.up > best[0]):
+                best = rise.even + rise.up, unit, rise
+        if best is not None:
+            _, unit, rise = best
+            what = "dates" if unit != "iso" else "dates or times of day"
+            why = f"{what} that rise by {rise.usual:g} s as a rule"
+            yield _clock(tuple(c.name for c in chosen), unit, rise, rise.seconds, why), chosen[0], True
+
+
+def _seconds(text: str, unit: str) -> float:
+    value = times.seconds(text, unit)
+    return math.nan if value is None else value
+
+
+# --- channels ------------------------------------------------------------------------------------------------------------
+
+
+def _rest(table: Table) -> None:
+    """Channels, and what is left."""
+    bad = np.zeros(0, bool)
+    for name, column in list(table.left.items()):
+        missing = len(column.cells) - len(column.flat)
+        if column.share >= NUMBERS:
+            why = "numbers"
+            if missing:
+                first = next(cell for stretch, values in zip(column.stretches, column.numbers, strict=True) for cell, v in zip(stretch, values, strict=True) if not math.isfinite(v))  # fmt: skip
+                shown = repr(first[:20]) if first else "an empty one"
+                why = f"numbers, but for {missing} of {len(column.cells)} cells (such as {shown}), whose rows are left out"
+                gaps = ~np.isfinite(np.concatenate(column.numbers))
+                bad = bad | gaps if len(bad) else gaps
+            elif column.distinct == 1:
+                why = "numbers, though it never changes in the rows that were looked at"
+            if column.hint(LABEL_WORDS) is not None:
+                why += f"; {column.distinct} values are too many for a label"
+            table.give(name, "channel", why)
+        elif column.share > 0:
+            table.give(name, "unused", f"{100 * (1 - column.share):.0f} % of its cells are no numbers")
+        else:
+            same = "the same text in every row" if column.distinct == 1 else f"text that takes {column.distinct} values"
+            table.give(name, "unused", same)
+    table.bad_share = float(bad.mean()) if len(bad) else 0.0
