@@ -22,7 +22,7 @@ from sandgrain.compiler.plan import Plan
 from sandgrain.compiler.plan.storage import callers
 from sandgrain.device import targets
 from sandgrain.device.cost import Image, energy_uj, milliseconds, stack_bound
-from sandgrain.device.cost.cycles import OVERHEAD
+from sandgrain.device.cost.cycles import OVERHEAD, Cost
 from sandgrain.device.run import Emulator, emulator_missing, open_emulator
 from sandgrain.device.run.elf import sections
 from sandgrain.device.run.trace import Trace
@@ -314,7 +314,7 @@ def with_trace(report: Report, trace: Trace, board: Board) -> Report:
     layers = tuple(
         replace(layer, instructions=cost.instructions, cycles=cycles, latency_ms=time(cycles), energy_uj=energy(cycles))
         for layer in report.layers
-        for cost in [trace.layers[layer.index]]
+        for cost in [trace.layers.get(layer.index, Cost())]  # none: the compiler saw that it changes nothing, and left it out
         for cycles in [cost.cycles * slowdown]
     )
     cycles = trace.cycles * slowdown
