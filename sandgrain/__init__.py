@@ -25,10 +25,15 @@ if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs`
     from sandgrain.api._result import Result as Result
     from sandgrain.api._result import load as load
     from sandgrain.api.build import build as build
+    from sandgrain.api.compare import CompareReport as CompareReport
+    from sandgrain.api.compare import CompareRow as CompareRow
+    from sandgrain.api.compare import compare as compare
     from sandgrain.api.compile import compile as compile
     from sandgrain.api.data import data as data
     from sandgrain.api.demo import Demo as Demo
     from sandgrain.api.demo import demo as demo
+    from sandgrain.api.docs import Docs as Docs
+    from sandgrain.api.docs import docs as docs
     from sandgrain.api.export import ExportReport as ExportReport
     from sandgrain.api.export import export as export
     from sandgrain.api.features import FeatureBlock as FeatureBlock
@@ -72,8 +77,11 @@ _ERRORS = (
 # What the verbs take and return, and where it is.
 _TYPES = {
     "BoardInfo": "api.targets",
+    "CompareReport": "api.compare",
+    "CompareRow": "api.compare",
     "Comparison": "api._quality",
     "Demo": "api.demo",
+    "Docs": "api.docs",
     "Difference": "bundle.verdict",
     "Explanation": "api.ops",
     "ExportReport": "api.export",

@@ -143,7 +143,12 @@ def _labels(path: Path) -> tuple[str, ...]:
     try:
         if path.stat().st_size > MAX_LABELS:
             raise UsageError(f"--labels {path} is larger than {MAX_LABELS} bytes; give one label per line")
-        return tuple(path.read_text("utf-8").splitlines())
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+        while lines and not lines[-1]:
+            lines.pop()
     except (OSError, UnicodeDecodeError) as error:
         fact = type(error).__name__
         raise UsageError(f"--labels {path} cannot be read ({fact}); give a text file, one label per line") from None
+    if not lines:
+        raise UsageError(f"--labels {path} is empty; give one label per line")
+    return tuple(lines)

@@ -279,8 +279,8 @@ def _scale(tensor: Tensor) -> tuple[float, int]:
 def _fit(board: targets.Board, compiled: Compiled) -> Fit:
     planned = measure.planned(measure.Build(compiled, board))
     ram, flash = planned.arena_bytes, planned.weight_bytes
-    if ram > board.ram_bytes or flash > board.flash_bytes:
+    if ram > board.usable_ram or flash > board.usable_flash:
         verdict = "no"
     else:
-        verdict = "yes" if ram + AMPLE_RAM <= board.ram_bytes and flash + AMPLE_FLASH <= board.flash_bytes else "tight"
-    return Fit(board.name, board.ram_bytes, ram, board.flash_bytes, flash, verdict)
+        verdict = "yes" if ram + AMPLE_RAM <= board.usable_ram and flash + AMPLE_FLASH <= board.usable_flash else "tight"
+    return Fit(board.name, board.usable_ram, ram, board.usable_flash, flash, verdict)

@@ -112,10 +112,18 @@ class Board:
         """What each layer left, of each sample; None from the first on that did not run."""
         job, core, found = self.job, self._plain, []
         base, known = core.outputs[0].address - job.output_offset, core.image.layers()
-        wanted = {y.index: [(base + o, n) for _, o, n in y.reads] for y in job.layers if y.index in known}
+        wanted: dict[int, list[tuple[int, int]]] = {}
+        stops = []  # where each layer's outputs are read, and from which piece on
+        stop = -1
+        for y in job.layers:  # one that changes nothing where it lies has no code: it is read where the layer before it ends
+            stop = y.index if y.index in known or stop < 0 else stop
+            begun = wanted.setdefault(stop, []) if stop in known else []
+            stops.append((stop, len(begun)))
+            begun += [(base + o, n) for _, o, n in y.reads]
         for sample in samples:
             seen = _traced(core, sample, wanted)
-            found.append([piece for y in job.layers for piece in seen.get(y.index, [None] * len(y.reads))])
+            pieces = [(seen.get(k), at, len(y.reads)) for (k, at), y in zip(stops, job.layers, strict=True)]
+            found.append([p for all_of, at, n in pieces for p in (all_of[at : at + n] if all_of else [None] * n)])
         return found
 
     @cached_property

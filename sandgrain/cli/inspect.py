@@ -11,7 +11,8 @@ import sandgrain
 from sandgrain import UnsupportedError
 from sandgrain.api.compile import SUFFIXES
 from sandgrain.api.quantize import METHODS
-from sandgrain.cli import _terminal
+from sandgrain.cli import _csv, _terminal
+from sandgrain.cli._csv import Csv
 from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain inspect kws.tflite"
@@ -24,6 +25,7 @@ def command(
     ] = None,
     method: Annotated[str, typer.Option(help=f"How ranges are found: {', '.join(METHODS)}.")] = "minmax",
     quiet: Quiet = False,
+    as_csv: Csv = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show a model's layers, what it would need, and which boards it fits.
@@ -43,5 +45,7 @@ def command(
         raise
     if as_json:
         _terminal.emit_json(found.to_json())
+    elif as_csv:
+        _csv.emit(found)
     else:
         _terminal.lines(found.lines())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import csv
 import inspect
 import io
+import pickle
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -406,3 +409,57 @@ def test_a_large_data_set_is_sampled_all_over() -> None:
 def test_what_holds_no_samples_is_told_so(samples: Callable[[], Any], said: str) -> None:
     with pytest.raises(sandgrain.UsageError, match=said):
         sandgrain.inspect(net(), calibration=samples())
+
+
+# --- files of PyTorch that are no program --------------------------------------------------------------------------------
+
+
+def zipped(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(f"archive/{name.replace('__', '/')}".replace("/pkl", ".pkl"), data)
+    return path
+
+
+WEIGHTS = pickle.dumps(collections.OrderedDict(), 2)
+TRAP = b"cposix\nsystem\n(S'touch trapped'\ntR."
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "said"),
+    [
+        ("m.pt", {"data__pkl": WEIGHTS}, "holds a state dict: weights without their network"),
+        ("m.pth", {"data__pkl": pickle.dumps({"epoch": 3}, 2)}, "holds a state dict"),
+        ("m.pt", {"data__pkl": TRAP}, "holds a pickled module, which is never unpickled"),
+        ("m.pt", {"data__pkl": WEIGHTS, "code__m": b""}, "holds TorchScript"),
+        ("m.pt", {"archive_format": b"pt2"}, "rename it to .pt2"),
+        ("m.ckpt", {"x": b""}, "is no model that can be read"),
+    ],
+)
+def test_a_file_of_pytorch_is_told_what_it_is(
+    name: str, members: dict[str, bytes], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = zipped(tmp_path / name, **members)
+    for call in (sandgrain.compile, sandgrain.inspect):
+        with pytest.raises(sandgrain.UnsupportedError, match=said):
+            call(path)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_old_and_damaged_files_of_pytorch_are_told_too(tmp_path: Path) -> None:
+    for data, said in (
+        (WEIGHTS, "state dict"),
+        (TRAP, "pickled module"),
+        (b"", "no model"),
+        (b"PK\x03\x04", "no model"),
+        (b"\x80", "no model"),
+    ):
+        (tmp_path / "m.pth").write_bytes(data)
+        with pytest.raises(sandgrain.UnsupportedError, match=said):
+            sandgrain.inspect(tmp_path / "m.pth")
+
+
+def test_a_live_state_dict_is_told_what_it_is() -> None:
+    with pytest.raises(sandgrain.UsageError, match="state dict: weights without their network"):
+        sandgrain.compile({"w": SimpleNamespace(detach=None)}, calibration=X)

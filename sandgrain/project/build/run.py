@@ -90,6 +90,7 @@ def _request(run: Run, fitted: Fitted) -> Request:
         name=identifier(run.found.loaded.file.resolve().parent.name),
         labels=fitted.labels,
         target=run.project.target,
+        board=run.board,
         ram=run.project.budget.limits.ram_bytes,
         threshold=fitted.threshold,
         rule=fitted.rule,
