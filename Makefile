@@ -59,13 +59,13 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.core: $(VENV)/.made pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python tools/pip_install.py --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/python tools/pip_install.py --editable '.[test]'
 	@touch $@ $(VENV)/.core
 
 $(VENV)/.train: $(VENV)/.made pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]'
+	$(BIN)/python tools/pip_install.py --editable '.[train]'
 	@touch $@ $(VENV)/.core

@@ -21,14 +21,19 @@ from sandgrain.base.version import __version__ as __version__
 
 TYPE_CHECKING = False  # as in `typing`, whose import takes as long as all of this
 if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs` writes these lines
-    from sandgrain.api._compare import Comparison as Comparison
+    from sandgrain.api._quality import Comparison as Comparison
     from sandgrain.api._result import Result as Result
     from sandgrain.api._result import load as load
     from sandgrain.api.build import build as build
+    from sandgrain.api.compare import CompareReport as CompareReport
+    from sandgrain.api.compare import CompareRow as CompareRow
+    from sandgrain.api.compare import compare as compare
     from sandgrain.api.compile import compile as compile
     from sandgrain.api.data import data as data
     from sandgrain.api.demo import Demo as Demo
     from sandgrain.api.demo import demo as demo
+    from sandgrain.api.docs import Docs as Docs
+    from sandgrain.api.docs import docs as docs
     from sandgrain.api.export import ExportReport as ExportReport
     from sandgrain.api.export import export as export
     from sandgrain.api.features import FeatureBlock as FeatureBlock
@@ -51,8 +56,8 @@ if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs`
     from sandgrain.base.progress import Progress as Progress
     from sandgrain.bundle.report import LayerReport as LayerReport
     from sandgrain.bundle.report import Report as Report
-    from sandgrain.bundle.verify import Difference as Difference
-    from sandgrain.bundle.verify import Verdict as Verdict
+    from sandgrain.bundle.verdict import Difference as Difference
+    from sandgrain.bundle.verdict import Verdict as Verdict
     from sandgrain.frontend.frontend import FrontEnd as FrontEnd
     from sandgrain.graph.decisions import Rule as Rule
     from sandgrain.project.build.result import Built as Built
@@ -72,9 +77,12 @@ _ERRORS = (
 # What the verbs take and return, and where it is.
 _TYPES = {
     "BoardInfo": "api.targets",
-    "Comparison": "api._compare",
+    "CompareReport": "api.compare",
+    "CompareRow": "api.compare",
+    "Comparison": "api._quality",
     "Demo": "api.demo",
-    "Difference": "bundle.verify",
+    "Docs": "api.docs",
+    "Difference": "bundle.verdict",
     "Explanation": "api.ops",
     "ExportReport": "api.export",
     "FeatureBlock": "api.features",
@@ -88,7 +96,7 @@ _TYPES = {
     "Rule": "graph.decisions",
     "Survey": "api.inspect",
     "Targets": "api.targets",
-    "Verdict": "bundle.verify",
+    "Verdict": "bundle.verdict",
     "explain_kernels": "api.ops",
     "feature_blocks": "api.features",
     "load": "api._result",

@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sandgrain.api import _compare
+from sandgrain.api._gather import Gathered, gather
+from sandgrain.api._gather import numbers as gather_numbers
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import printable
 from sandgrain.bundle import samples as datafile
-from sandgrain.bundle.samples import DataSet, numbers, to_graph
-from sandgrain.formats import sources, text
+from sandgrain.bundle.samples import finite, numbers, to_graph
+from sandgrain.formats import sources
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph
+from sandgrain.graph.quantization import Quantization, dequantize
 from sandgrain.graph.scales import brings_scales
-from sandgrain.quantization import Options, Range, convert_with_ranges, quantize
+from sandgrain.quantization import Range
 from sandgrain.quantization.keep import with_scales_kept
 
 STAND_IN = Range(-4.0, 4.0)  # of every activation of a model of floats
-Samples = Any  # an array [n, ...], a tuple of them (one an input), or the path of an .npz
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Imported:
-    """A model as it is compiled: int8, and its bytes as a bundle keeps them. `graph` is what `data` reads as.
-
-    `floats`: the float graph that it was quantized from. `snr_db`: of each output against the float one, over the calibration
-    samples; None where nothing was quantized.
-    """
-
-    graph: Graph
-    data: bytes
-    floats: Graph | None = None
-    snr_db: tuple[float, ...] | None = None
+MOST = 2000  # samples that calibration takes from a data set or an iterable
+Samples = Any  # what `_gather.gather` takes, or the path of an .npz
 
 
 def load(model: Any, name: str, example_input: Any = None) -> Graph:
@@ -49,103 +38,92 @@ def load(model: Any, name: str, example_input: Any = None) -> Graph:
     return with_scales_kept(graph) if brings_scales(graph) else graph
 
 
-def bring(
-    model: Any, name: str, example_input: Any = None, calibration: Samples | None = None, options: Options | None = None
-) -> Imported:
-    """The int8 graph of a model file, a graph, or a live model of a known framework.
-
-    A model of floats is quantized with `options`, its ranges measured on `calibration`. Raises ModelError or UnsupportedError for
-    what cannot be read or converted, UsageError for a missing framework, example input or calibration.
-    """
-    check_calibration(model, name, calibration)
-    return quantized(model, load(model, name, example_input), name, calibration, options)
-
-
-def check_calibration(model: Any, name: str, calibration: Samples | None, example_input: Any = None, other: str = "") -> None:
-    """Raise UsageError for what can be said before the model is read: samples in a file that is not there, a live model of floats
-    without samples. `other`: a further way out.
-    """
-    if isinstance(calibration, str | os.PathLike):
-        datafile.check_there(Path(calibration))
-    if calibration is None and sources.computes_in_float(model):
-        given = example_input if isinstance(example_input, tuple | list) else (example_input,)
-        raise _uncalibrated(name, [tuple(x.shape)[1:] for x in given if hasattr(x, "shape")], other)
-
-
-def _uncalibrated(name: str, shapes: Sequence[Sequence[int]], other: str = "") -> UsageError:
-    shown = ", ".join(f"[n, {', '.join(map(str, shape))}]" for shape in shapes)
-    return UsageError(
-        f"{printable(name)} computes with floats; give calibration samples to quantize it{f' ({shown})' if shown else ''}, some 100"
-        f" of them{other}"
-    )
-
-
-def stand_in(graph: Graph) -> Graph:
-    """The int8 graph, where a graph is of floats with ranges that stand in for measured ones: what is planned does not depend on them."""
-    if not sources.is_float(graph):
-        return graph
-    return convert_with_ranges(graph, dict.fromkeys(range(len(graph.tensors)), STAND_IN)).graph
-
-
-def quantized(model: Any, graph: Graph, name: str, calibration: Samples | None, options: Options | None = None) -> Imported:
-    """`graph`, which is what `model` reads as, in int8. Raises as `bring` does."""
-    if not sources.is_float(graph):
-        kept = sources.kept(model)
-        return _written(graph, name) if kept is None else Imported(graph, kept)
-    if calibration is None:
-        own = [sources.own_shape(graph.tensors[i].shape, graph.channels_first)[1:] for i in graph.inputs]
-        raise _uncalibrated(name, own)
-    inputs = reals(calibration, graph)
-    made = quantize(graph, inputs, options or Options())
-    compared = _compare.compare(graph, made.graph, DataSet(tuple(inputs), None))
-    return replace(_written(made.graph, name), floats=graph, snr_db=compared.snr_db)
-
-
-def _written(graph: Graph, name: str) -> Imported:
-    """A graph as the bundle will keep it: what is compiled now is what will be compiled again from the bundle."""
-    data = text.write_any(graph)
-    return Imported(text.read_any(data, name), data)
-
-
 # --- samples -----------------------------------------------------------------------------------------------------------
 
 
-def arrays(samples: Samples, graph: Graph) -> list[Array]:
-    """Samples as arrays of numbers, one an input, all of one length. Raises UsageError."""
+def gathered(samples: Samples, graph: Graph, most: int | None = None) -> Gathered:
+    """Samples as they lie in a file or as Python has them: one array [n, ...] an input, with labels where there are some.
+
+    `most`: of data sets and iterables take so many at most. Raises UsageError, in one line.
+    """
     if isinstance(samples, str | os.PathLike):
-        found = list(datafile.arrays_of(Path(samples), len(graph.inputs))[0].values())
+        inputs, others = datafile.arrays_of(Path(samples), len(graph.inputs))
+        found = Gathered(list(inputs.values()), others.get("y"))
     else:
-        found = [_array(x) for x in (samples if isinstance(samples, tuple | list) else (samples,))]
-    if len(found) != len(graph.inputs):
-        raise UsageError(f"{len(found)} arrays of samples for {len(graph.inputs)} inputs; give a tuple with one for each")
-    if len({len(x) if x.ndim else 0 for x in found}) > 1:
-        raise UsageError(f"inputs hold {', '.join(str(x.shape) for x in found)} samples; give the same number")
+        own = [sources.own_shape(graph.tensors[i].shape, graph.turned(i))[1:] for i in graph.inputs]
+        found = gather(samples, own, most)
+    if len({len(x) if x.ndim else 0 for x in found.inputs}) > 1:
+        raise UsageError(f"inputs hold {', '.join(str(x.shape) for x in found.inputs)} samples; give the same number")
+    count = len(found.inputs[0]) if found.inputs[0].ndim else 0
+    if found.labels is not None and (found.labels.ndim < 1 or len(found.labels) != count):
+        raise UsageError(f"y is {found.labels.dtype} {found.labels.shape} for {count} samples; give one label a sample")
     return found
 
 
-def _array(x: Any) -> Array:
-    """An array of numbers: numpy's, or of a framework that numpy understands."""
-    try:
-        values = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
-    except (TypeError, ValueError, RuntimeError) as error:
-        kind = printable(type(x).__qualname__)
-        raise UsageError(f"samples of {kind} are no array ({type(error).__name__}); give numpy arrays") from None
-    if values.dtype.kind not in "iuf":
-        raise UsageError(f"samples are {values.dtype}; give numbers")
-    return values
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """Samples of a float graph: `inputs` float32 (positions: int32) [n, *shape]. `truth`: numbers [n] or [n, ...], or None."""
+
+    inputs: tuple[Array, ...]
+    truth: Array | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> int:
+        return len(self.inputs[0])
+
+    def at(self, places: Array) -> Labelled:
+        """Some of the samples."""
+        return Labelled(tuple(x[places] for x in self.inputs), None if self.truth is None else self.truth[places], self.notes)
+
+
+def labelled(samples: Samples, graph: Graph, most: int | None = None, given: Quantization | None = None) -> Labelled:
+    """Samples for a float graph, finite. `given`: what int8 samples stand for; other integers (pixels, say) count as they are."""
+    found = gathered(samples, graph, most)
+    where = f"{printable(Path(samples).name)}: " if isinstance(samples, str | os.PathLike) else ""
+    inputs = []
+    for k, (x, index) in enumerate(zip(found.inputs, graph.inputs, strict=True)):
+        tensor, what = graph.tensors[index], f"{where}{_input_name(graph, k)}"
+        arranged = to_graph(x, tensor, what, graph.turned(index))
+        if arranged.dtype.kind not in "iuf":
+            raise UsageError(f"{what} is {arranged.dtype}; give numbers")
+        if given is not None and arranged.dtype == ACTIVATION.numpy:
+            arranged = dequantize(arranged, given)
+        inputs.append(finite(numbers(arranged, tensor, what), what))
+    return Labelled(tuple(inputs), _finite_labels(found.labels), found.notes)
+
+
+def _input_name(graph: Graph, position: int) -> str:
+    """What an input's samples are called: as in an .npz file."""
+    return "x" if len(graph.inputs) == 1 else f"x_{position}"
+
+
+def _finite_labels(labels: Array | None) -> Array | None:
+    if labels is not None and (labels.dtype.kind not in "iuf" or not np.isfinite(labels).all()):
+        raise UsageError(f"y is {labels.dtype}{' with values that are not finite' * (labels.dtype.kind == 'f')}; give numbers")
+    return labels
+
+
+def numbers_of(x: Any) -> Array:
+    """Labels as an array. Raises UsageError."""
+    return gather_numbers(x, "labels")
 
 
 def reals(samples: Samples, graph: Graph) -> list[Array]:
     """Samples for a float graph: float32 (positions: int32) [n, *shape], finite."""
-    tensors = [graph.tensors[i] for i in graph.inputs]
-    given = [numbers(x, t, "calibration") for x, t in zip(arrays(samples, graph), tensors, strict=True)]
-    found = [to_graph(x, t, "calibration", graph.channels_first) for x, t in zip(given, tensors, strict=True)]
-    if not all(np.isfinite(x).all() for x in found):
-        raise UsageError("samples hold values that are not finite; remove them")
-    return found
+    return list(labelled(samples, graph, MOST).inputs)
 
 
 def fitted(graph: Graph, samples: Samples) -> tuple[Array, ...]:
     """Samples as the inputs of an int8 graph take them: [n, *shape] each, in its dtype. Raises UsageError."""
-    given = zip(arrays(samples, graph), graph.inputs, strict=True)
-    return tuple(datafile.fit(a, graph.tensors[i], "the array of samples", graph.channels_first) for a, i in given)
+    return fitted_with_labels(graph, samples)[0]
+
+
+def fitted_with_labels(graph: Graph, samples: Samples) -> tuple[tuple[Array, ...], Array | None]:
+    """`fitted`, and the labels that came with the samples."""
+    found = gathered(samples, graph)
+    inputs = []
+    for k, (x, index) in enumerate(zip(found.inputs, graph.inputs, strict=True)):
+        what = _input_name(graph, k)
+        inputs.append(datafile.fit(x, graph.tensors[index], what, graph.channels_first))
+    return tuple(inputs), found.labels

@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sandgrain.api import _bring
+from sandgrain.api import _bring, _doubts
+from sandgrain.api._int8 import Imported
+from sandgrain.api._quality import Comparison
 from sandgrain.api._verb import verb
 from sandgrain.api.profile import profile
 from sandgrain.api.verify import Place, verify
 from sandgrain.base.tables import Line, Row, Shown
-from sandgrain.base.text import decibels, finite
+from sandgrain.base.text import finite
 from sandgrain.bundle import samples as datafile
 from sandgrain.bundle import store
 from sandgrain.bundle.make import Made
 from sandgrain.bundle.report import Report
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 from sandgrain.compiler.emit.model import harness
 from sandgrain.device.run.host import HostModel
 from sandgrain.graph.dtypes import ACTIVATIONS
@@ -27,7 +29,7 @@ from sandgrain.graph.text import dump
 class Result(Shown):
     """A compiled model: `folder`, where its C lies; what it costs; and ways to run it.
 
-    `snr_db`: of each output against the model of floats; None where nothing was quantized. A temporary `folder` goes
+    `compared`: what int8 cost, where a model of floats was quantized or samples had labels; `warnings`: one line each. A temporary `folder` goes
     when Python ends: `save` keeps the C.
     """
 
@@ -37,14 +39,21 @@ class Result(Shown):
         *,
         report: Report | None = None,
         text: str | None = None,
-        snr_db: tuple[float, ...] | None = None,
+        compared: Comparison | None = None,
+        warnings: tuple[str, ...] = (),
         temporary: bool = False,
     ) -> None:
         self.folder = folder
-        self.snr_db = snr_db
+        self.compared = compared
+        self.warnings = warnings
         self.temporary = temporary
         self._report, self._text = report, text
         self._built: tuple[object, store.Bundle, HostModel] | None = None
+
+    @property
+    def snr_db(self) -> tuple[float, ...] | None:
+        """Signal to noise of each output against the model of floats, dB; None where nothing was quantized."""
+        return self.compared.snr_db or None if self.compared is not None else None
 
     @property
     def report(self) -> Report:
@@ -77,8 +86,8 @@ class Result(Shown):
         """`sandgrain.profile` of the folder: what one inference costs, per layer and in total."""
         return profile(self.folder)
 
-    def verify(self, x: Any = None, y: Any = None, *, on: Place = "emulator") -> Verdict:
-        """`sandgrain.verify` of the folder on samples `x` (seeded random ones by default) with labels `y`."""
+    def verify(self, x: Any = None, y: Any = None, *, on: Place = "both") -> Verdict:
+        """`sandgrain.verify` of the folder on samples `x` (fresh ones by default) with labels `y`."""
         return verify(self.folder, x, labels=y, on=on)
 
     @verb
@@ -89,12 +98,14 @@ class Result(Shown):
         """
         bundle = store.load_bundle(self.folder)
         store.save(bundle.build, bundle.origin, Path(out), lambda _: bundle.figures)
-        return Result(Path(out), report=self._report, text=self._text, snr_db=self.snr_db)
+        return Result(Path(out), report=self._report, text=self._text, compared=self.compared, warnings=self.warnings)
 
     def to_json(self) -> dict[str, Any]:
         """A plain object; the keys are part of the interface."""
         snr = None if self.snr_db is None else [finite(v) for v in self.snr_db]
-        return {"out": str(self.folder), "snr_db": snr, **self.report.to_json()}
+        compared = None if self.compared is None else self.compared.to_json()
+        facts = {"out": str(self.folder), "snr_db": snr, "compared": compared, "warnings": list(self.warnings)}
+        return {**facts, **self.report.to_json()}
 
     def rows(self) -> list[Row]:
         """The layers."""
@@ -105,10 +116,7 @@ class Result(Shown):
 
     def about_int8(self) -> list[str]:
         """What quantization cost, where it did."""
-        if self.snr_db is None:
-            return []
-        snr = ", ".join(decibels(v) for v in self.snr_db)
-        return [f"int8 against the model of floats: {snr} dB signal to noise, over the calibration samples"]
+        return [*([] if self.compared is None else self.compared.lines()), *_doubts.shown(self.warnings)]
 
     def _where(self) -> list[str]:
         where = "a temporary folder, which goes when Python ends; .save(folder) keeps it" if self.temporary else f"{self.folder}/"
@@ -124,9 +132,12 @@ class Result(Shown):
         return self._built[1], self._built[2]
 
 
-def result_of(made: Made, snr_db: tuple[float, ...] | None = None, *, temporary: bool = False) -> Result:
+def result_of(made: Made, brought: Imported | None = None, *, temporary: bool = False) -> Result:
     """A bundle that was made, as Python is given it."""
-    return Result(made.folder, report=made.report, text=dump(made.graph), snr_db=snr_db, temporary=temporary)
+    compared, warnings = (None, ()) if brought is None else (brought.compared, brought.warnings)
+    return Result(
+        made.folder, report=made.report, text=dump(made.graph), compared=compared, warnings=warnings, temporary=temporary
+    )
 
 
 def load(folder: str | Path) -> Result:

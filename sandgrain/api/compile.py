@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from sandgrain.api import _bring
+from sandgrain.api import _bring, _int8
 from sandgrain.api._result import Result as Result
 from sandgrain.api._result import result_of
 from sandgrain.api._verb import verb
@@ -26,6 +26,7 @@ from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import rules
 from sandgrain.graph.decisions import Rule
 from sandgrain.graph.ir import Graph
+from sandgrain.quantization import Method
 
 MAX_LABELS = 1 << 16  # bytes of a label file
 
@@ -40,6 +41,7 @@ def compile(
     name: str | None = None,
     example_input: Any = None,
     calibration: Any = None,
+    method: Method = "minmax",
     labels: str | os.PathLike[str] | tuple[str, ...] | None = None,
     arena: Literal["static", "caller"] = "static",
     section: str | None = None,
@@ -67,8 +69,11 @@ def compile(
         which goes when Python ends; `Result.save` keeps it.
     `name`: prefix of every C name; by default it is made from the model's file name.
     `example_input`: for a live PyTorch module: a tensor of batch 1, or a tuple of them.
-    `calibration`: samples to quantize a model of floats with, some 100: an array [n, ...] of numbers in the model's own layout,
-        a tuple of arrays for several inputs, or the path of an .npz with x.
+    `calibration`: samples to quantize a model of floats with, some 100, in the model's own layout: an array [n, ...], a tuple of
+        arrays for several inputs, (x, y) with labels, a list, loader, data set or iterable of samples or batches, or the path of an
+        .npz with x (and y). At most 200 of them calibrate; float and int8 are compared on others, of which at least one in five is
+        kept back.
+    `method`: how the ranges of activations are found: "minmax", "average", "percentile", "mse" or "kl".
     `labels`: the class names, or the path of a text file with one per line.
     `arena`: "static", or "caller": who owns the working memory.
     `section`: linker section of a static arena, such as ".dtcm".
@@ -88,7 +93,7 @@ def compile(
     BudgetError when a limit of the board or one given here cannot be kept, ToolchainError and RunError when a tool fails.
     On any error the folder is as it was.
     """
-    path = _path(model)
+    path, options8 = _path(model), _int8.options_of(method)
     temporary = out is None
     with watched(progress) as step:
         request = CompileRequest(
@@ -108,11 +113,11 @@ def compile(
         if model is None:
             return result_of(make(request, None, None), temporary=temporary)
         with rules.located(printable(path.name)):
-            _bring.check_calibration(model, path.stem, calibration, example_input)
+            _int8.check_calibration(model, path.stem, calibration, example_input)
             graph = _bring.load(model, path.stem, example_input)
-            check_room(request, _bring.stand_in(graph))
-            brought = _bring.quantized(model, graph, path.stem, calibration)
-        return result_of(make(request, brought.graph, brought.data), brought.snr_db, temporary=temporary)
+            check_room(request, _int8.stand_in(graph))
+            brought = _int8.quantized(model, graph, path.stem, calibration, options8, step)
+        return result_of(make(request, brought.graph, brought.data), brought, temporary=temporary)
 
 
 def _path(model: Any) -> Path:
@@ -136,7 +141,12 @@ def _labels(path: Path) -> tuple[str, ...]:
     try:
         if path.stat().st_size > MAX_LABELS:
             raise UsageError(f"--labels {path} is larger than {MAX_LABELS} bytes; give one label per line")
-        return tuple(path.read_text("utf-8").splitlines())
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+        while lines and not lines[-1]:
+            lines.pop()
     except (OSError, UnicodeDecodeError) as error:
         fact = type(error).__name__
         raise UsageError(f"--labels {path} cannot be read ({fact}); give a text file, one label per line") from None
+    if not lines:
+        raise UsageError(f"--labels {path} is empty; give one label per line")
+    return tuple(lines)

@@ -18,7 +18,7 @@ from sandgrain.api.verify import verify
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, Watch, watched
 from sandgrain.base.tables import Line, Shown
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 
 if TYPE_CHECKING:
     from sandgrain.project.build.result import Built

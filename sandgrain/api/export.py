@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from sandgrain.api import _bring
+from sandgrain.api import _bring, _int8
 from sandgrain.api._bring import Samples
 from sandgrain.api._verb import verb
 from sandgrain.base import files
@@ -107,9 +107,9 @@ def export(
         raise UsageError(f"-o {printable(target.name)}: what to write is said by its suffix; use {', '.join(WRITERS)}")
     if kind is not None and kind not in KINDS:
         raise UsageError(f"--as {printable(str(kind))!r} is no kind of numbers; choose {', '.join(KINDS)}")
-    files.check_writable(target.parent)
+    files.check_file(target)
     if kind != "float":
-        _bring.check_calibration(model, _name(model), calibration, example_input, ", or --as float")
+        _int8.check_calibration(model, _name(model), calibration, example_input, ", or --as float")
     name = _name(model)
     graph = _load(model, name, example_input)
     wanted = kind or "int8"
@@ -152,8 +152,8 @@ def _as_float(graph: Graph, name: str, calibration: Samples | None) -> _Ready:
 
 
 def _as_int8(graph: Graph, name: str, calibration: Samples | None) -> _Ready:
-    made = _bring.bring(graph, name, calibration=_given(calibration, name))
-    return _Ready(made.graph, made.snr_db)
+    made = _int8.bring(graph, name, calibration=_given(calibration, name))
+    return _Ready(made.graph, None if made.compared is None else made.compared.snr_db)
 
 
 def _as_int16(graph: Graph, name: str, calibration: Samples | None) -> _Ready:

@@ -37,4 +37,8 @@ def init(
     from sandgrain.project.file import init as project_file
 
     targets.load(board)
-    return project_file.write(Path(data), project_file.place_of(Path(out)), board=board, force=force, dry=explain)
+    file = project_file.place_of(Path(out))
+    if targets.is_path(board):  # of a board's own file: the project names it from its own folder
+        board = Path(os.path.relpath(board, file.parent)).as_posix()
+        board = board if "/" in board else f"./{board}"
+    return project_file.write(Path(data), file, board=board, force=force, dry=explain)

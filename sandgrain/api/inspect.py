@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sandgrain.api import _bring
+from sandgrain.api import _bring, _doubts, _int8
+from sandgrain.api._quality import Comparison
 from sandgrain.api._verb import verb
+from sandgrain.base.progress import Progress, Watch, watched
 from sandgrain.base.tables import Line, Row, Shown, Table
 from sandgrain.base.text import count, printable, size
 from sandgrain.bundle import measure
@@ -23,6 +25,8 @@ from sandgrain.graph import rules
 from sandgrain.graph.dtypes import FLOAT32, WEIGHTS
 from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops import OPS
+from sandgrain.quantization import Method
+from sandgrain.quantization import Options as Options8
 
 HEIGHT = 8  # lines of the picture of memory
 WIDTH = 52  # columns of it
@@ -115,10 +119,12 @@ class Survey(Shown):
     arena_bytes: int
     weight_bytes: int
     fits: tuple[Fit, ...]
+    compared: Comparison | None = None
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A plain object; the keys are part of the interface."""
-        return asdict(self)
+        return {**asdict(self), "compared": None if self.compared is None else self.compared.to_json()}
 
     def rows(self) -> list[Row]:
         """The layers."""
@@ -144,6 +150,8 @@ class Survey(Shown):
             "",
             Table(["board", "fits", "RAM", "of", "flash", "of"], boards, (2, 3, 4, 5), (0, 1)),
             "Planned: arena and weights alone. tight: stack and code may not fit any more.",
+            *([] if self.compared is None else ["", *self.compared.lines()]),
+            *_doubts.shown(self.warnings),
         ]
 
 
@@ -169,16 +177,24 @@ def _picture(values: list[int]) -> list[str]:
 
 
 @verb
-def inspect(model: Any, *, example_input: Any = None) -> Survey:
+def inspect(
+    model: Any, *, example_input: Any = None, calibration: Any = None, method: Method = "minmax", progress: Watch = None
+) -> Survey:
     """What a model is made of, what it would need, and which boards it fits. Nothing is compiled or written.
 
     `model`: as for `compile`: a file, a live model or a graph.
     `example_input`: for a live PyTorch module: a tensor of batch 1, or a tuple of them.
+    `calibration`: samples as for `compile`; float and int8 are then compared on some of them.
+    `method`: how the ranges of activations are found, as for `compile`.
+    `progress`: True for a bar, or a callable that is told what is done, how many pieces of it are, and how many there are. By
+        default notebooks show a bar.
 
     Raises UnsupportedError, whose `faults` name every piece that cannot be compiled, ModelError for a broken file and UsageError
     for a missing framework or example.
     """
-    graphs = graphs_of(model, example_input)
+    options8, graphs = _int8.options_of(method), graphs_of(model, example_input)
+    with watched(progress) as step:
+        compared, warnings = _compared(model, graphs, calibration, options8, step)
     title, graph, int8 = graphs.title, graphs.own, graphs.int8
     by_core: dict[str, Compiled] = {}
 
@@ -202,6 +218,8 @@ def inspect(model: Any, *, example_input: Any = None) -> Survey:
         arena_bytes=first.arena_bytes,
         weight_bytes=first.weight_bytes,
         fits=tuple(_fit(b, compiled(b)) for b in boards),
+        compared=compared,
+        warnings=warnings,
     )
 
 
@@ -215,6 +233,17 @@ class Graphs:
     optimized: Graph
 
 
+def _compared(
+    model: Any, graphs: Graphs, calibration: Any, options: Options8, step: Progress
+) -> tuple[Comparison | None, tuple[str, ...]]:
+    """What int8 costs on the samples, where there are some."""
+    if calibration is None:
+        return None, ()
+    with rules.located(printable(graphs.title)):
+        made = _int8.quantized(model, graphs.own, graphs.title, calibration, options, step)
+    return made.compared, made.warnings
+
+
 def graphs_of(model: Any, example_input: Any = None) -> Graphs:
     """The graphs of a model file, a live model or a graph; floats are put into int8 with ranges that stand in for measured ones.
 
@@ -223,7 +252,7 @@ def graphs_of(model: Any, example_input: Any = None) -> Graphs:
     title = Path(model).name if isinstance(model, str | os.PathLike) else type(model).__name__
     with rules.located(printable(title)):
         graph = _bring.load(model, identifier(Path(title).stem), example_input)
-        int8 = _bring.stand_in(graph)
+        int8 = _int8.stand_in(graph)
         return Graphs(title, graph, int8, passes.optimize(int8))
 
 
@@ -250,8 +279,8 @@ def _scale(tensor: Tensor) -> tuple[float, int]:
 def _fit(board: targets.Board, compiled: Compiled) -> Fit:
     planned = measure.planned(measure.Build(compiled, board))
     ram, flash = planned.arena_bytes, planned.weight_bytes
-    if ram > board.ram_bytes or flash > board.flash_bytes:
+    if ram > board.usable_ram or flash > board.usable_flash:
         verdict = "no"
     else:
-        verdict = "yes" if ram + AMPLE_RAM <= board.ram_bytes and flash + AMPLE_FLASH <= board.flash_bytes else "tight"
-    return Fit(board.name, board.ram_bytes, ram, board.flash_bytes, flash, verdict)
+        verdict = "yes" if ram + AMPLE_RAM <= board.usable_ram and flash + AMPLE_FLASH <= board.usable_flash else "tight"
+    return Fit(board.name, board.usable_ram, ram, board.usable_flash, flash, verdict)

@@ -12,10 +12,12 @@ from sandgrain.api import _bring
 from sandgrain.api._verb import verb
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Watch, watched
+from sandgrain.base.text import printable
 from sandgrain.bundle import samples as datafile
 from sandgrain.bundle import store
-from sandgrain.bundle.verify import Place as Place
-from sandgrain.bundle.verify import Verdict, check_place, compare_with_reference
+from sandgrain.bundle.verdict import Place as Place
+from sandgrain.bundle.verdict import Verdict, check_place
+from sandgrain.bundle.verify import SEEDS, How, compare_with_reference
 
 RANDOM_SAMPLES = 10
 
@@ -27,34 +29,49 @@ def verify(
     *,
     labels: Any = None,
     limit: int | None = None,
-    on: Place = "emulator",
+    on: Place = "both",
     oracle: bool = True,
+    edited: bool = False,
+    seed: int | None = None,
     progress: Watch = None,
 ) -> Verdict:
-    """Run a compiled model over samples everywhere and compare every output byte with the reference interpreter.
+    """Make a compiled model's C again, run it over samples everywhere, and compare every byte of every layer with the reference.
 
-    `folder`: what `sandgrain.compile` wrote.
-    `data`: path of an .npz with x and, for the accuracy, y; or an array [n, ...] in the layout of the model that was compiled (or
-        of its graph, where only that fits), a tuple of arrays for several inputs; by default seeded random inputs.
-    `labels`: integers [n], for the accuracy, where `data` is an array.
-    `limit`: take the first so many samples; of random inputs, how many are made (10).
-    `on`: "emulator" (the firmware on its core, and the C built for this computer) or "host" (the latter alone).
+    `folder`: what `sandgrain.compile` wrote, or a project that was built, whose `out/` is taken.
+    `data`: path of an .npz with x and, for the accuracy, y; or samples as `compile` takes them for calibration, in the layout
+        of the model that was compiled; by default fresh ones, which move every layer.
+    `labels`: integers [n], for the accuracy, where `data` brings none.
+    `limit`: take the first so many samples; of fresh ones, how many are made (10).
+    `on`: "emulator" (the firmware on its core; nothing of the C runs on this computer itself), "host" (the C built for this
+        computer, in a child process with limits) or "both".
     `oracle`: compare with TensorFlow Lite Micro too, where its wheel is installed.
+    `edited`: run C that is not what the bundle's proof makes; without, it counts as different and is not run.
+    `seed`: of the fresh samples, and of the numbers that helpers are tried with; by default a new one each time, in the Verdict.
     `progress`: True for a bar, or a callable that is told what is done, how many pieces of it are, and how many there are. By
         default notebooks show a bar.
 
     A difference raises nothing: the Verdict says so, and names the first layer that differs. Raises UsageError for a folder or
-    samples that cannot be used, ToolchainError and RunError when a tool fails.
+    samples that cannot be used, ToolchainError and RunError when a tool fails or the C crashes or does not end.
     """
     check_place(on)
-    bundle = store.load_bundle(Path(folder))
-    samples = _samples(bundle, data, labels, limit).head(limit) if data is not None else _random(bundle, limit)
+    if seed is not None and not 0 <= seed < SEEDS:
+        raise UsageError(f"a seed of {seed}; choose 0 to {SEEDS - 1}")
+    if limit is not None and limit < 1:
+        raise UsageError(f"a limit of {limit} samples; choose 1 or more")
+    bundle = store.load_bundle(_bundle_of(Path(folder)))
+    samples = _samples(bundle, data, labels, limit).head(limit) if data is not None else limit or RANDOM_SAMPLES
     with watched(progress) as step:
-        return compare_with_reference(bundle, samples, on, oracle=oracle, progress=step)
+        return compare_with_reference(bundle, samples, How(on, oracle, edited, seed), step)
 
 
-def _random(bundle: store.Bundle, limit: int | None) -> datafile.DataSet:
-    return datafile.random(bundle.compiled.imported, limit or RANDOM_SAMPLES)
+def _bundle_of(folder: Path) -> Path:
+    """The folder itself, or the bundle of a project there. Raises UsageError for a project that was not built."""
+    if store.is_bundle(folder) or not (folder / "sandgrain.toml").is_file():
+        return folder
+    if not store.is_bundle(folder / "out"):
+        where = printable(str(folder), 200)
+        raise UsageError(f"{where} is a project without a bundle in out/; make it first: sandgrain build {where}")
+    return folder / "out"
 
 
 def _samples(bundle: store.Bundle, data: Any, labels: Any, limit: int | None) -> datafile.DataSet:
@@ -62,10 +79,10 @@ def _samples(bundle: store.Bundle, data: Any, labels: Any, limit: int | None) ->
     graph = bundle.compiled.imported
     if isinstance(data, str | os.PathLike):
         return datafile.load(Path(data), graph, limit)
-    inputs = _bring.fitted(graph, data)
-    if labels is None:
+    inputs, own = _bring.fitted_with_labels(graph, data)
+    given = own if labels is None else _bring.numbers_of(labels)
+    if given is None:
         return datafile.DataSet(inputs, None)
-    numbers = np.asarray(labels).reshape(-1).astype(np.int64)
-    if len(numbers) != len(inputs[0]):
-        raise UsageError(f"{len(numbers)} labels for {len(inputs[0])} samples; give one for each")
-    return datafile.DataSet(inputs, numbers)
+    if given.size != len(inputs[0]):
+        raise UsageError(f"{given.size} labels for {len(inputs[0])} samples; give one for each")
+    return datafile.DataSet(inputs, given.reshape(-1).astype(np.int64))

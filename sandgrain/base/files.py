@@ -88,6 +88,20 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"-o {shown} cannot be written ({reason}); name another place") from None
 
 
+def check_file(path: Path) -> None:
+    """Make sure, before any work, that the file `path` can be written: its folder exists and takes a new file. Raises UsageError."""
+    try:
+        reason = "it is a folder" if path.is_dir() else "" if path.absolute().parent.is_dir() else "No such file or directory"
+        if not reason:
+            trial = path.absolute().parent / claims.name(DRAFT)
+            trial.mkdir()
+            trial.rmdir()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "the name is not valid"
+    if reason:
+        raise UsageError(f"-o {printable(str(path), 200)}: {reason}; name a file that can be written")
+
+
 def check_output_folder(out: Path, ours: Callable[[Path], bool]) -> None:
     """Make sure that a command may write its files to the folder `out`, which need not exist yet.
 

@@ -73,7 +73,7 @@ def check(report: Report, limits: Limits, board: Board) -> None:
 
 def check_memory(report: Report, limits: Limits, board: Board) -> None:
     """`check` without the time limit, for a report of what was not run."""
-    own_ram, own_flash = (board.ram_bytes, board.flash_bytes) if board.core.runs_firmware else (None, None)
+    own_ram, own_flash = (board.usable_ram, board.usable_flash) if board.core.runs_firmware else (None, None)
     ram, ram_of = _tighter(limits.ram_bytes, own_ram, board, "--max-ram")
     flash, flash_of = _tighter(limits.flash_bytes, own_flash, board, "--max-flash")
     if ram is not None and report.ram_bytes > ram:
@@ -87,7 +87,7 @@ def check_memory(report: Report, limits: Limits, board: Board) -> None:
 
 def ram_limit(limits: Limits, board: Board) -> int | None:
     """The bytes of RAM that a model may use: the given limit or the board's, whichever is less; None on the host."""
-    own = board.ram_bytes if board.core.runs_firmware else None
+    own = board.usable_ram if board.core.runs_firmware else None
     return _tighter(limits.ram_bytes, own, board, "--max-ram")[0]
 
 
@@ -95,7 +95,7 @@ def _tighter(given: int | None, own: int | None, board: Board, option: str) -> t
     """The limit that binds, and whose it is."""
     if given is not None and (own is None or given <= own):
         return given, option
-    return own, board.name
+    return own, f"{board.name}{' less its system' if own in board.lessened else ''}"
 
 
 def _fail(report: Report, fact: str, key: str, why: Callable[[LayerReport], str]) -> NoReturn:

@@ -168,7 +168,10 @@ def _measure(build: Build, keys: Mapping[int, str]) -> Program:
     below = reach(image, functions.values(), board.core.features)
     parts = {}
     for layer in build.compiled.source.layers:
-        function = functions[layer.index]
+        function = functions.get(layer.index)
+        if function is None:  # it changes nothing where it lies (a clamp to all values), and the compiler saw it
+            parts[layer.index] = Part(0, 0, {}, 0, 0, 0.0)
+            continue
         counted = trace.layers[layer.index]
         common = _common(image, layer, below[function.name])
         parts[layer.index] = Part(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from sandgrain.base.errors import ToolchainError, UsageError
 from sandgrain.base.progress import Progress, silent
-from sandgrain.base.text import printable
+from sandgrain.base.text import plain, printable
 from sandgrain.bundle import budget, fit, measure, store, streamed, tune
+from sandgrain.bundle.labels import check_labels, check_words
 from sandgrain.bundle.measure import Build
 from sandgrain.bundle.report import Report
 from sandgrain.compiler.emit.figures import Figures
@@ -22,7 +23,6 @@ from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph
 
 AMPLE = 8192  # bytes: no model needs more RAM than this beside its arena
-MAX_LABEL = 1000  # bytes of one label; C promises string literals of 4095 characters, and an escaped byte takes four
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,8 +48,7 @@ class CompileRequest:
             raise UsageError(f"--arena {printable(arena)!r} is neither static nor caller")
         if arena == "caller" and self.options.section is not None:
             raise UsageError("--arena-section goes with --arena static; with caller, the caller places the arena")
-        if any(len(word.encode("utf-8", "replace")) > MAX_LABEL for word in self.labels):
-            raise UsageError(f"--labels: a label is longer than {MAX_LABEL} bytes; shorten it")
+        check_words(self.labels)
         tune.check_goal(self.optimize)
         if self.board.core.runs_firmware:
             check_compiler(self.compiler, self.board)
@@ -93,9 +92,10 @@ def make(request: CompileRequest, graph: Graph | None, kept: bytes | None) -> Ma
     front, options, board = request.front, request.options, request.board
     with rules.located(printable(request.title)):
         imported, optimized = read(graph, options.name, request.labels, front)
+        check_labels(imported)
         choice = tune.choose(optimized, board, request.compiler, request.optimize, request.progress, measure=request.measure)
         compiled = emit(imported, optimized, board, options, choice, front.stride if front else 0)
-    build = Build(compiled, board, tune.toolchain_for(request.compiler, request.optimize), request.title)
+    build = Build(compiled, board, tune.toolchain_for(request.compiler, request.optimize), plain(request.title))
     build, cost = _fitted_to_ram(build, request)
     reports: list[Report] = []
     origin = store.Origin(kept, front)

@@ -22,7 +22,7 @@ from sandgrain.compiler.plan import Plan
 from sandgrain.compiler.plan.storage import callers
 from sandgrain.device import targets
 from sandgrain.device.cost import Image, energy_uj, milliseconds, stack_bound
-from sandgrain.device.cost.cycles import OVERHEAD
+from sandgrain.device.cost.cycles import OVERHEAD, Cost
 from sandgrain.device.run import Emulator, emulator_missing, open_emulator
 from sandgrain.device.run.elf import sections
 from sandgrain.device.run.trace import Trace
@@ -68,26 +68,31 @@ class Build:
         board = self.board
         return self.on(replace(board, ram_bytes=board.ram_bytes + ROOM, flash_bytes=board.flash_bytes + ROOM))
 
-    def link(self, out: Path, *, stream: bool = False) -> Path:
-        """The ELF, written to `out`; `stream`: its harness pushes the window in pieces. Raises UsageError or ToolchainError."""
+    def link(self, out: Path, harness_text: str | None = None) -> Path:
+        """The ELF, written to `out`, with another harness where one is given. Raises UsageError or ToolchainError."""
         source = self.compiled.source
         with scratch() as work:
             folder = self.folder or work / "bundle"
             if self.folder is None:
                 bundle.write(source, folder)
             path = work / "harness.c"
-            path.write_text(harness(source, stream=stream), "ascii")
+            path.write_text(harness_text or harness(source), "ascii")
             return build_firmware([folder / source.options.c_file, path], [folder], self.board, out, self.toolchain)
 
 
 @contextmanager
-def firmware(build: Build, *, stream: bool = False) -> Iterator[Emulator]:
-    """The firmware on its emulated core; `stream` as for `Build.link`. Raises UsageError when this computer cannot emulate the core."""
+def firmware(build: Build) -> Iterator[Emulator]:
+    """The firmware on its emulated core. Raises UsageError when this computer cannot emulate the core."""
+    with scratch() as work:
+        yield emulated(build, work / "firmware.elf")
+
+
+def emulated(build: Build, elf: Path, harness_text: str | None = None) -> Emulator:
+    """The firmware, linked as `elf`, on its emulated core. Raises UsageError when this computer cannot emulate the core."""
     missing = emulator_missing(build.board)
     if missing:
         raise UsageError(f"{build.board.name} cannot be emulated here: {missing}; use --on host")
-    with scratch() as work:
-        yield open_emulator(build.link(work / "firmware.elf", stream=stream), build.board)
+    return open_emulator(build.link(elf, harness_text), build.board)
 
 
 @cache
@@ -103,15 +108,15 @@ def measure(build: Build, *, run: bool) -> Report:
     """The report of a build. `run`: build the firmware, read its sizes, and run it with random inputs."""
     board, report = build.board, planned(build)
     if not board.core.runs_firmware:
-        return replace(report, notes=("the host has no firmware: sizes are planned, nothing is emulated",))
+        return replace(report, notes=(*report.notes, "the host has no firmware: sizes are planned, nothing is emulated"))
     if not run:
-        return replace(report, notes=("not measured: flash and RAM leave out code and stack",))
+        return replace(report, notes=(*report.notes, "not measured: flash and RAM leave out code and stack"))
     with scratch() as work:
         elf = build.link(work / "firmware.elf")
         report = _linked(report, elf, build)
         missing = emulator_missing(board)
         if missing:
-            return replace(report, notes=(f"not run: {missing}",))
+            return replace(report, notes=(*report.notes, f"not run: {missing}"))
         traces = profiles(open_emulator(elf, board), build.compiled.graph)
         return with_spread(with_trace(report, traces[0], board), spread(traces), len(traces))
 
@@ -220,6 +225,7 @@ def planned(build: Build) -> Report:
         latency_ms=None,
         energy_uj=None,
         layers=layers,
+        notes=(board.system_note,) if board.system_note else (),
         sources={"arena_bytes": "planned", "weight_bytes": "planned", "macs": "planned"},
         stream_bytes=source.stream_bytes,
         window_bytes=sum(plan.graph.tensors[i].nbytes for i in callers(plan.graph)) if streams else 0,
@@ -308,7 +314,7 @@ def with_trace(report: Report, trace: Trace, board: Board) -> Report:
     layers = tuple(
         replace(layer, instructions=cost.instructions, cycles=cycles, latency_ms=time(cycles), energy_uj=energy(cycles))
         for layer in report.layers
-        for cost in [trace.layers[layer.index]]
+        for cost in [trace.layers.get(layer.index, Cost())]  # none: the compiler saw that it changes nothing, and left it out
         for cycles in [cost.cycles * slowdown]
     )
     cycles = trace.cycles * slowdown

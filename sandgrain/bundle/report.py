@@ -99,9 +99,9 @@ class Report(Shown):
         return [layer.to_json() for layer in self.layers]
 
     def lines(self) -> list[Line]:
-        return [*self.summary(), "", self.layer_table(), *self._unnumbered(), *self.remarks()]
+        return [*self.summary(), "", self.layer_table(), *self.unnumbered(), *self.remarks()]
 
-    def _unnumbered(self) -> list[str]:
+    def unnumbered(self) -> list[str]:
         """Why numbers of layers are missing from the table, where they are."""
         numbers = [layer.index for layer in self.layers]
         if numbers == list(range(len(numbers))):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from sandgrain.formats.sources import own_shape
 from sandgrain.graph.ir import Array, Graph, Tensor
 from sandgrain.graph.ops.layout.gather import choices
 from sandgrain.graph.quantization import quantize
+
+MAX_AXES = 5  # whose orders are tried for a way out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,16 +132,36 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, rows: int | None) ->
 def to_graph(x: Array, tensor: Tensor, what: str, channels_first: bool) -> Array:
     """Samples in the model's own layout, with or without its batch of one, as [n, *tensor.shape]. Raises UsageError.
 
-    Samples that have the graph's shape, and could not have the model's, are left as they are.
+    Their shape must be the model's but for axes of one element: an array whose elements merely come to the same number would be
+    read in another order than it was written in.
     """
     shape, own = tensor.shape, own_shape(tensor.shape, channels_first)
-    if x.ndim < 1 or len(x) == 0 or x[0].size != tensor.size:
-        raise UsageError(f"{what} is {x.shape}; the model takes samples of {own}")
-    given = x.shape[1:]
-    arranged = given in (shape, shape[1:]) and given not in (own, own[1:])
-    if arranged or not (channels_first and len(shape) > 2):
+    if x.ndim < 1 or len(x) == 0 or _long(x.shape[1:]) != _long(own):
+        raise UsageError(f"{what} is {x.shape}; the model takes samples of {own}{_way_out(x.shape, own)}")
+    if not (channels_first and len(shape) > 2):
         return x.reshape(len(x), *shape)
     return np.ascontiguousarray(np.moveaxis(x.reshape(len(x), *own), 2, -1))
+
+
+def _long(shape: Sequence[int]) -> tuple[int, ...]:
+    """A shape without its axes of one element."""
+    return tuple(n for n in shape if n != 1)
+
+
+def _way_out(given: Sequence[int], own: Sequence[int]) -> str:
+    """What makes samples of shape `given` [n, ...] fit `own` [1, ...], as the end of a sentence; "" where nothing does."""
+    if len(given) < 2 or math.prod(given[1:]) != math.prod(own):
+        return ""
+    batch = len(given) == len(own) + 1 and given[1] == 1
+    wanted, axes = own[1:], given[2:] if batch else given[1:]
+    if len(axes) == len(wanted) <= MAX_AXES and sorted(axes) == sorted(wanted):
+        # Channels moved from one end to the other are meant more often than any other order.
+        ends = [(*range(1, len(axes)), 0), (len(axes) - 1, *range(len(axes) - 1))]
+        order = next(o for o in (*ends, *permutations(range(len(axes)))) if tuple(axes[k] for k in o) == tuple(wanted))
+        first = 2 if batch else 1
+        return f": the axes come in another order; give x.transpose({', '.join(map(str, (*range(first), *(k + first for k in order))))})"
+    rows = ", ".join(map(str, wanted))
+    return f"; if the elements come in that order, give x.reshape({given[0]}, {rows})"
 
 
 def from_graph(y: Array, channels_first: bool) -> Array:
@@ -157,9 +181,25 @@ def numbers(x: Array, tensor: Tensor, what: str) -> Array:
     return x.astype(np.int32)
 
 
+def finite(x: Array, what: str) -> Array:
+    """`x`, which holds no NaN and no infinity. Raises UsageError, naming the first sample that does."""
+    if x.dtype.kind == "f":
+        wrong = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            kind = "NaN" if np.isnan(x[first]).any() else "infinity"
+            raise UsageError(
+                f"{what} holds values that are not finite: {kind} in sample {first}"
+                f"{f' and {int(wrong.sum()) - 1} more' if wrong.sum() > 1 else ''}; remove those samples"
+            )
+    return x
+
+
 def fit(x: Array, tensor: Tensor, what: str, channels_first: bool = False) -> Array:
     """Samples as an input takes them, [n, *tensor.shape] in its dtype. Raises UsageError."""
     x = to_graph(x, tensor, what, channels_first)
+    if tensor.quant is not None:  # where floats are only moved, every value is one
+        finite(x, what)
     if x.dtype == tensor.dtype.numpy:
         return x
     if tensor.dtype == "int32":

@@ -57,6 +57,8 @@ def choose(graph: Graph, board: Board, compiler: str, goal: str, progress: Progr
     if goal == "size":
         return _smallest(graph, board, toolchain, progress)
     variants = _variants(graph, board)
+    if not variants:  # views alone: no layer has code
+        return unmeasured(graph, goal)
     figures: list[dict[int, Figures]] = []
     for k, variant in enumerate(variants):
         progress(MEASURING, k, len(variants))

@@ -1,147 +1,256 @@
-"""Does the C do what the model says? Reference, host build, emulated firmware and TensorFlow Lite Micro, byte for byte."""
+"""Does the C do what the model says? Reference, host build, emulated firmware and TensorFlow Lite Micro, byte for byte.
+
+The C is first made again from the bundle's proof. What is the same is built from what was made, not from the folder, so that nothing
+else in the folder takes part; what was edited is built only where that is asked for.
+"""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
-from sandgrain.base.tables import Line, Row, Shown
 from sandgrain.base.text import printable
-from sandgrain.bundle.measure import firmware
+from sandgrain.bundle import oracle as oracles
+from sandgrain.bundle.fresh import Values, fresh, still
+from sandgrain.bundle.runners import Board, Host, Job
 from sandgrain.bundle.samples import DataSet
 from sandgrain.bundle.store import Bundle
-from sandgrain.compiler.emit.model import harness
-from sandgrain.device.run import Emulator
-from sandgrain.device.run.host import HostModel
-from sandgrain.device.run.tflm import TflmOracle, available
-from sandgrain.formats import text
+from sandgrain.bundle.verdict import Difference, Place, Verdict, check_place, conclusion
+from sandgrain.compiler.emit.proving import APART, PIECES, WHOLE, ways
+from sandgrain.device.run.host_process import Left
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
 
-Outputs = list[Array]
-Place = Literal["emulator", "host"]
-RUNNERS = {
-    "tflm": "TensorFlow Lite Micro",
-    "host": "host build",
-    "emulator": "emulated firmware",
-    "stream": "firmware, as a stream",
-}
+LAYERED = 64  # samples at most whose layers are compared here
+EMULATED = 4  # samples at most whose layers are compared on the core, where the host compares them all
+CHECKED = 2  # samples that run in buffers of the caller's
+SEEDS = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """The first layer whose output differs: at `sample`, in `runner`, the byte where, and both values there."""
+class How:
+    """`on`: "host" (the C compiled for this computer), "emulator" (the firmware on its core; nothing of the C runs natively) or "both".
 
-    runner: str
-    sample: int
-    layer: int | None
-    op: str
-    name: str
-    element: int
-    expected: float
-    actual: float
-
-    def __str__(self) -> str:
-        where = f"layer {self.layer} ({self.op} {self.name})" if self.layer is not None else self.name
-        return f"{self.runner} differs first at {where}, sample {self.sample}, element {self.element}: {self.actual:g}, reference {self.expected:g}"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Verdict(Shown):
-    """`identical`: every runner gave the reference's bytes on every sample. `compared`: runner -> samples that agree.
-
-    `accuracy`: share of samples whose label the last runner found, None without labels; of a detector, whose threshold tells
-    label 0 from the others. `scores`: of a detector, what the last runner gave.
+    `oracle`: compare with TensorFlow Lite Micro too, where its wheel is installed. `edited`: take C that was edited as it is.
+    `seed`: of samples and checks, None for a new one.
     """
 
-    model: str
-    target: str
-    on: str
-    samples: int
-    identical: bool
-    compared: dict[str, int]
-    accuracy: float | None
-    difference: Difference | None
-    notes: tuple[str, ...] = ()
-    scores: tuple[int, ...] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain object; the keys are part of the interface."""
-        return asdict(self)
-
-    def rows(self) -> list[Row]:
-        """The runners."""
-        return [{"runner": name, "samples": self.samples, "identical": agreeing} for name, agreeing in self.compared.items()]
-
-    def lines(self) -> list[Line]:
-        found = [f"{self.model} on {self.target}: {self.samples} samples"]
-        for runner, agreeing in self.compared.items():
-            found.append(f"  {RUNNERS[runner]:24} {agreeing} of {self.samples} identical to the reference")
-        if self.accuracy is not None:
-            found.append(f"  {'accuracy':24} {100 * self.accuracy:.1f} %")
-        return [*found, *(f"note: {note}" for note in self.notes)]
+    on: Place = "both"
+    oracle: bool = True
+    edited: bool = False
+    seed: int | None = None
 
 
-def check_place(on: str) -> None:
-    """Raises UsageError unless `on` is one of Place."""
-    if on not in get_args(Place):
-        raise UsageError(f"--on {printable(str(on))!r} is not a place to run; choose host or emulator")
+@dataclass(slots=True, eq=False)
+class _Found:
+    """What the runners gave, against the reference."""
+
+    compared: dict[str, int] = field(default_factory=dict)
+    difference: Difference | None = None
+    last: list[Array] = field(default_factory=list)  # the outputs of the last runner
+
+    def take(self, name: str, agree: npt.NDArray[np.bool_], difference: Difference | None) -> None:
+        self.compared[name] = min(self.compared.get(name, len(agree)), int(agree.sum()))
+        self.difference = self.difference or difference
 
 
-def compare_with_reference(
-    bundle: Bundle, data: DataSet, on: str = "emulator", *, oracle: bool = True, progress: Progress = silent
-) -> Verdict:
-    """Run every sample everywhere and compare with the reference interpreter.
+def compare_with_reference(bundle: Bundle, data: DataSet | int, how: How | None = None, progress: Progress = silent) -> Verdict:
+    """Run every sample everywhere and compare outputs and layers with the reference interpreter, helpers with Python's.
 
-    `on`: "host" (the C compiled for this computer) or "emulator" (that, and the cross-compiled firmware on its core).
-    `oracle`: compare with TensorFlow Lite Micro too, where its wheel is installed. `progress` is told what runs, and samples done.
+    `data`: the samples, or how many are made. `progress` is told what runs, and samples done.
     """
-    check_place(on)
-    reference = _reference(bundle.compiled.imported, data, progress)
-    runners: dict[str, list[Array]] = {}
-    notes = [f"{bundle.code.name} or a kernel was edited after it was generated"] if bundle.edited else []
-    if bundle.origin.model is None:
-        pass  # features have no other runtime to be held against
-    elif text.is_text(bundle.origin.model):
-        notes.append("not compared with TensorFlow Lite Micro: it has no such model")
-    elif oracle and available():
-        runners["tflm"] = _tflm(bundle, data)
-    elif oracle:
-        notes.append("not compared with TensorFlow Lite Micro: pip install tflite-micro")
-    # The emulator first: C that writes where it must not is reported there, and would take this process with it here.
-    emulated = _emulated(bundle, data, progress) if on == "emulator" and bundle.board.core.runs_firmware else None
-    streams = bundle.compiled.source.plan.stream is not None
-    streamed = _emulated(bundle, data, progress, stream=True) if streams and emulated is not None else None
-    host = HostModel(bundle.code, bundle.compiled.graph, harness(bundle.compiled.source))
-    runners["host"] = host.run(data.inputs)
-    if streamed is not None:
-        runners["stream"] = streamed
-    if emulated is not None:
-        runners["emulator"] = emulated
-    compared = {name: _agreeing(reference, outputs) for name, outputs in runners.items()}
-    wrong = [name for name, count in compared.items() if count < data.samples]
-    difference = _difference(bundle, data, reference, wrong[-1], runners[wrong[-1]]) if wrong else None
-    last, threshold = list(runners.values())[-1], bundle.compiled.source.options.threshold
-    return Verdict(
-        bundle.build.title, bundle.board.name, on, data.samples, not wrong, compared, _accuracy(last, data, threshold), difference,
-        tuple(notes), None if threshold is None else tuple(last[0].reshape(-1).tolist()),
-    )  # fmt: skip
+    how = how or How()
+    check_place(how.on)
+    seed = secrets.randbelow(SEEDS) if how.seed is None else how.seed
+    if bundle.edited and not how.edited:
+        return _refused(bundle, data, how.on, seed)
+    return _Comparison(bundle, how, seed, progress).verdict(data)
 
 
-def _firmware(bundle: Bundle, *, stream: bool = False) -> AbstractContextManager[Emulator]:
-    return firmware(bundle.build, stream=stream)
+def _refused(bundle: Bundle, data: DataSet | int, on: str, seed: int) -> Verdict:
+    """C that is not ours is not run unasked."""
+    samples = data if isinstance(data, int) else data.samples
+    verdict = Verdict(bundle.build.title, bundle.board.name, on, samples, False, {}, None, None, seed=seed, edited=bundle.changes)
+    return replace(verdict, conclusion=conclusion(verdict, bundle.board.core.name))
 
 
-def _stack(rows: Sequence[Sequence[Array]]) -> list[Array]:
-    """Per-sample outputs to one array an output."""
-    return [np.stack(column) for column in zip(*rows, strict=True)]
+class _Comparison:
+    """One run of `verify`."""
+
+    def __init__(self, bundle: Bundle, how: How, seed: int, progress: Progress) -> None:
+        self.bundle, self.how, self.seed, self.progress = bundle, how, seed, progress
+        self.graph, self.imported = bundle.compiled.graph, bundle.compiled.imported
+        build = bundle.build if bundle.edited else replace(bundle.build, folder=None)
+        self.job = Job(build, bundle.compiled.source.checks(seed))
+
+    def verdict(self, data: DataSet | int) -> Verdict:
+        source, notes = self.bundle.compiled.source, list[str]()
+        if isinstance(data, int):
+            made = fresh(self.imported, self.graph, data, self.seed, source.macs, self.progress)
+            samples, values = made.data, made.values
+        else:
+            samples = data
+            values = [interpret.trace(self.graph, [x[s] for x in data.inputs]) for s in range(min(data.samples, LAYERED))]
+        reference = _reference(self.imported, samples, self.progress)
+        found = _Found(last=reference)
+        view = (
+            oracles.opinion(self.bundle.origin, self.imported, samples)
+            if self.how.oracle
+            else oracles.none("it was not asked for (--no-oracle)")
+        )
+        self._opinion(view, reference, found)
+        if self.how.oracle and not view.asked and self.bundle.origin.model is not None:
+            notes.append(f"not compared with TensorFlow Lite Micro: {view.says.removeprefix('none: ')}")
+        for runner in self._runners():
+            self._ran(runner, samples, reference, values, found)
+        notes += self._still(values)
+        threshold = source.options.threshold
+        verdict = Verdict(
+            model=self.bundle.build.title,
+            target=self.bundle.board.name,
+            on=self.how.on,
+            samples=samples.samples,
+            identical=found.difference is None,
+            compared=found.compared,
+            accuracy=_accuracy(found.last, samples, threshold),
+            difference=found.difference,
+            notes=tuple(notes),
+            scores=None if threshold is None else tuple(found.last[0].reshape(-1).tolist()),
+            seed=self.seed,
+            edited=self.bundle.changes,
+            layers=len(self.job.layers),
+            checks=len(self.job.checks),
+            oracle=view.says,
+        )
+        return replace(verdict, conclusion=conclusion(verdict, self.bundle.board.core.name))
+
+    def _runners(self) -> list[Host | Board]:
+        """The emulator first: C that writes where it must not is reported there with its layer."""
+        firmware = self.bundle.board.core.runs_firmware
+        if self.how.on == "emulator" and not firmware:
+            raise UsageError(f"{self.bundle.board.name} has no firmware to emulate; use --on host")
+        boards = [Board(self.job)] if self.how.on != "host" and firmware else []
+        return [*boards, *([Host(self.job)] if self.how.on != "emulator" else [])]
+
+    def _opinion(self, view: oracles.Opinion, reference: list[Array], found: _Found) -> None:
+        if view.outputs is not None:
+            agree = _agree(reference, view.outputs)
+            found.take("tflm", agree, self._output_difference("tflm", reference, view.outputs, agree))
+        elif view.wrong:
+            nan = float("nan")
+            found.take("tflm", np.zeros(len(reference[0]), bool), Difference("tflm", 0, None, "", view.wrong, 0, nan, nan))
+
+    # --- one runner ------------------------------------------------------------------------------------------------------------
+
+    def _ran(self, runner: Host | Board, data: DataSet, reference: list[Array], values: list[Values], found: _Found) -> None:
+        """Everything that a runner can be asked."""
+        packed = [self.graph.packed([x[s] for x in data.inputs]) for s in range(data.samples)]
+        whole = runner.run(packed, WHOLE, self.progress)
+        given = self._outputs(whole)
+        agree = _agree(reference, given)
+        limit = EMULATED if isinstance(runner, Board) and self.how.on == "both" else len(values)
+        left = [one.layers for one in whole] if isinstance(runner, Host) else runner.layers(packed[:limit])
+        wrong = self._layer_difference(runner.name, left[:limit], values, agree)
+        if wrong is None and not agree.all():
+            wrong = self._traced_difference(runner, data, packed, agree)
+            wrong = wrong or self._output_difference(runner.name, reference, given, agree)
+        found.take(runner.name, agree, wrong)
+        found.last = given
+        self._apart(runner, packed[:CHECKED], reference, found)
+        if PIECES in ways(self.bundle.compiled.source):
+            pieces = self._outputs(runner.run(packed, PIECES, self.progress))
+            agree = _agree(reference, pieces)
+            found.take("stream", agree, self._output_difference("stream", reference, pieces, agree))
+
+    def _outputs(self, left: Sequence[Left]) -> list[Array]:
+        """The model's outputs, each [n, ...]."""
+        tensors = [self.graph.tensors[i] for i in self.graph.outputs]
+        return [np.stack([t.dtype.unpack(one.outputs[k], t.shape) for one in left]) for k, t in enumerate(tensors)]
+
+    def _apart(self, runner: Host | Board, packed: list[list[bytes]], reference: list[Array], found: _Found) -> None:
+        """Buffers of the caller's, and the checks."""
+        first = [y[: len(packed)] for y in reference]
+        left = runner.run(packed, APART, self.progress)
+        given = self._outputs(left)
+        agree = np.ones(len(reference[0]), bool)
+        agree[: len(packed)] = _agree(first, given)
+        wrong = self._output_difference(runner.name, first, given, agree[: len(packed)])
+        for s, one in enumerate(left):
+            wrong = wrong or self._check_difference(runner.name, s, one.outputs[-1])
+        agree[0] &= wrong is None
+        found.take(runner.name, agree, wrong)
+
+    def _check_difference(self, runner: str, sample: int, answers: bytes) -> Difference | None:
+        place = 0
+        for check in self.job.checks:
+            actual = np.frombuffer(answers[place : place + check.expected.nbytes], check.expected.dtype)
+            place += check.expected.nbytes
+            at = _first(check.expected.reshape(-1), actual)
+            if at is not None:
+                return Difference(runner, sample, None, "", check.says, *at)
+        return None
+
+    def _layer_difference(
+        self, runner: str, left: Sequence[list[bytes | None]], values: Sequence[Values], agree: npt.NDArray[np.bool_]
+    ) -> Difference | None:
+        """The first sample and layer that differs. Samples with one no longer count as agreeing."""
+        first = None
+        for s, (pieces, expected) in enumerate(zip(left, values, strict=False)):
+            wrong = self._sample_difference(runner, s, pieces, expected)
+            agree[s] &= wrong is None
+            first = first or wrong
+        return first
+
+    def _sample_difference(self, runner: str, sample: int, pieces: Sequence[bytes | None], values: Values) -> Difference | None:
+        for (layer, tensor), piece in zip(self.job.tensors, pieces, strict=True):
+            expected = values[tensor]
+            assert expected is not None
+            at: tuple[int, float, float] | None = (0, float(expected.reshape(-1)[0]), float("nan"))
+            if piece is not None:
+                actual = self.graph.tensors[tensor].dtype.unpack(piece, expected.shape)
+                at = _first(expected.reshape(-1), actual.reshape(-1))
+            if at is not None:
+                return Difference(runner, sample, layer.index, layer.op, printable(layer.name), *at)
+        return None
+
+    def _traced_difference(
+        self, runner: Host | Board, data: DataSet, packed: list[list[bytes]], agree: npt.NDArray[np.bool_]
+    ) -> Difference | None:
+        """Follow the first sample whose output differs layer by layer, where it was not among those whose layers were compared."""
+        sample = int(np.argmin(agree))
+        values = interpret.trace(self.graph, [x[sample] for x in data.inputs])
+        wrong = self._sample_difference(runner.name, 0, runner.layers(packed[sample : sample + 1])[0], values)
+        return None if wrong is None else replace(wrong, sample=sample)
+
+    def _output_difference(
+        self, runner: str, reference: list[Array], given: list[Array], agree: npt.NDArray[np.bool_]
+    ) -> Difference | None:
+        if agree.all():
+            return None
+        sample = int(np.argmin(agree))
+        for k, (a, b) in enumerate(zip(reference, given, strict=True)):
+            at = _first(a[sample].reshape(-1), b[sample].reshape(-1))
+            if at is not None:
+                return Difference(runner, sample, None, "", f"output {k}", *at)
+        return None
+
+    def _still(self, values: Sequence[Values]) -> list[str]:
+        """A note on layers that no sample moved: what is wrong in them may not show."""
+        if len(values) < 2:
+            return []
+        nodes = still(self.graph, values)
+        names = ", ".join(f"{k} ({self.graph.nodes[k].op})" for k in nodes[:5])
+        more = f" and {len(nodes) - 5} more" if len(nodes) > 5 else ""
+        return [f"the samples leave layers {names}{more} at one value; what is wrong there may not show"] if nodes else []
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------------------
 
 
 def _reference(graph: Graph, data: DataSet, progress: Progress) -> list[Array]:
@@ -149,52 +258,23 @@ def _reference(graph: Graph, data: DataSet, progress: Progress) -> list[Array]:
     for s in range(data.samples):
         rows.append(interpret.run(graph, [x[s] for x in data.inputs]))
         progress("running the reference", s + 1, data.samples)
-    return _stack(rows)
+    return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-def _tflm(bundle: Bundle, data: DataSet) -> list[Array]:
-    """TensorFlow Lite Micro's outputs; where there is a front end it is given the features of the reference."""
-    model, graph = bundle.origin.model, bundle.compiled.imported
-    assert model is not None
-    samples = [[x[s] for x in data.inputs] for s in range(data.samples)]
-    if bundle.origin.front is not None:
-        features = bundle.origin.front.graph()
-        samples = [interpret.run(features, sample) for sample in samples]
-    with TflmOracle() as oracle:
-        rows = oracle.run(model, samples)
-    shapes = [graph.tensors[i].shape for i in graph.outputs]
-    return [c.reshape(-1, *shape) for c, shape in zip(_stack(rows), shapes, strict=True)]
-
-
-def _emulated(bundle: Bundle, data: DataSet, progress: Progress, *, stream: bool = False) -> list[Array]:
-    """The firmware's outputs; `stream`: each sample is pushed in pieces into a stream that begins with it."""
-    graph = bundle.compiled.graph
-    with _firmware(bundle, stream=stream) as core:
-        rows = []
-        for s in range(data.samples):
-            raw = core.infer(graph.packed([x[s] for x in data.inputs]))
-            rows.append(
-                [graph.tensors[i].dtype.unpack(b, graph.tensors[i].shape) for b, i in zip(raw, graph.outputs, strict=True)]
-            )
-            progress("running the firmware", s + 1, data.samples)
-    return _stack(rows)
-
-
-def _same(a: Array, b: Array) -> Array:
+def _same(a: Array, b: Array) -> npt.NDArray[np.bool_]:
     """Per sample: are the bytes the same? (NaNs count as equal to themselves.)"""
-    n = len(a)
     equal: npt.NDArray[np.bool_] = np.asarray(a == b)
     if a.dtype.kind == "f":
         equal = np.asarray(np.logical_or(equal, np.isnan(a) & np.isnan(b)))
-    same: Array = np.asarray(equal.reshape(n, -1).all(axis=1))
+    same: npt.NDArray[np.bool_] = np.asarray(equal.reshape(len(a), -1).all(axis=1))
     return same
 
 
-def _agreeing(reference: Sequence[Array], outputs: Sequence[Array]) -> int:
+def _agree(reference: Sequence[Array], outputs: Sequence[Array]) -> npt.NDArray[np.bool_]:
     agree = np.ones(len(reference[0]), bool)
     for a, b in zip(reference, outputs, strict=True):
         agree &= _same(a, b)
-    return int(agree.sum())
+    return agree
 
 
 def _accuracy(outputs: Sequence[Array], data: DataSet, threshold: int | None) -> float | None:
@@ -207,50 +287,8 @@ def _accuracy(outputs: Sequence[Array], data: DataSet, threshold: int | None) ->
     return float(np.mean(found == data.labels))
 
 
-def _difference(bundle: Bundle, data: DataSet, reference: Sequence[Array], runner: str, outputs: Sequence[Array]) -> Difference:
-    """Follow the first sample that differs layer by layer."""
-    agree = np.ones(data.samples, bool)
-    for a, b in zip(reference, outputs, strict=True):
-        agree &= _same(a, b)
-    sample = int(np.argmin(agree))
-    inputs = [x[sample] for x in data.inputs]
-    graph = bundle.compiled.graph
-    layers = [layer for layer in bundle.compiled.source.layers if layer.reads]  # a stream's front leaves nothing whole to read
-    if runner != "tflm":
-        values = interpret.trace(graph, inputs)
-        reads = [layer.reads for layer in layers]
-        if runner == "host":  # a stream that differs is looked for in the whole window: both run the same layers
-            host = HostModel(bundle.code, graph, harness(bundle.compiled.source), trace=True)
-            seen = host.trace(inputs, reads, _arena_offset(bundle))
-        else:
-            with _firmware(bundle) as core:
-                raw = graph.packed(inputs)
-                base = core.outputs[0].address - _arena_offset(bundle)
-                wanted = {layer.index: [(base + offset, size) for _, offset, size in layer.reads] for layer in layers}
-                traced = core.trace(raw, wanted)
-                seen = [traced[layer.index] for layer in layers]
-        for layer, chunks in zip(layers, seen, strict=True):
-            for (tensor, _, _), chunk in zip(layer.reads, chunks, strict=True):
-                expected = values[tensor]
-                assert expected is not None
-                actual = graph.tensors[tensor].dtype.unpack(chunk, expected.shape)
-                found = _first(expected.reshape(-1), actual.reshape(-1))
-                if found is not None:
-                    return Difference(runner, sample, layer.index, layer.op, printable(layer.name), *found)
-    for k, (a, b) in enumerate(zip(reference, outputs, strict=True)):
-        found = _first(a[sample].reshape(-1), b[sample].reshape(-1))
-        if found is not None:
-            return Difference(runner, sample, None, "", f"output {k}", *found)
-    raise AssertionError("the outputs differ, and then do not")
-
-
-def _arena_offset(bundle: Bundle) -> int:
-    """Offset of output 0 in the arena: the runners know the output's address, so the arena's base follows."""
-    graph = bundle.compiled.graph
-    return bundle.compiled.source.plan.offsets[graph.outputs[0]]
-
-
 def _first(expected: Array, actual: Array) -> tuple[int, float, float] | None:
+    """The first element that differs, and both values."""
     same = _same(expected.reshape(-1, 1), actual.reshape(-1, 1))
     if same.all():
         return None

@@ -9,7 +9,7 @@ import typer
 
 import sandgrain
 from sandgrain.api.compile import SUFFIXES
-from sandgrain.base.text import decibels, finite
+from sandgrain.api.quantize import METHODS
 from sandgrain.cli import _terminal
 from sandgrain.cli._progress import Quiet, progress
 
@@ -23,8 +23,9 @@ def command(
     name: Annotated[str | None, typer.Option(help="Prefix of every C symbol; by default made from the file name.")] = None,
     features: Annotated[Path | None, typer.Option(help="A features.json: the C then takes raw samples.")] = None,
     calibration: Annotated[
-        Path | None, typer.Option("--calibration", "-c", help=".npz with x: samples for a float model.")
+        Path | None, typer.Option("--calibration", "-c", help=".npz with x (and y): samples for a float model.")
     ] = None,
+    method: Annotated[str, typer.Option(help=f"How ranges are found: {', '.join(METHODS)}.")] = "minmax",
     labels: Annotated[Path | None, typer.Option(help="Text file with one class label per line.")] = None,
     threshold: Annotated[int | None, typer.Option(help="Of a detector's score: above it is an anomaly.")] = None,
     arena: Annotated[str, typer.Option(help="static: the C owns its memory; caller: the caller passes it.")] = "static",
@@ -58,6 +59,7 @@ def command(
             out=folder,
             name=name,
             calibration=calibration,
+            method=cast(Any, method),
             labels=labels,
             arena=cast(Any, arena),
             section=arena_section,
@@ -72,15 +74,12 @@ def command(
             progress=step,
         )
     if as_json:
-        shown = None if result.snr_db is None else [finite(v) for v in result.snr_db]
-        _terminal.emit_json({"out": str(folder), "snr_db": shown, **result.report.to_json()})
+        _terminal.emit_json(result.to_json())
         return
     if dump:
         _terminal.line(result.text)
     _terminal.report(result.report, layers=False)
     _terminal.line()
-    if result.snr_db is not None:
-        snr = ", ".join(decibels(v) for v in result.snr_db)
-        _terminal.line(f"int8 against the model of floats: {snr} dB signal to noise, over the calibration samples")
+    _terminal.lines(result.about_int8())
     name = result.report.name
     _terminal.line(f"C in {folder}/ : {name}.c, {name}.h, kernels/. Next: sandgrain verify {folder} --data x.npz")

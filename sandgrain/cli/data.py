@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 import sandgrain
+from sandgrain.base.errors import UsageError
 from sandgrain.base.text import number, plain
 from sandgrain.cli import _terminal
 from sandgrain.cli._progress import Quiet, progress
@@ -23,6 +24,7 @@ GOES_ON = True
 MAX_ROWS = 40  # labels in the table
 MAX_BAD = 20  # bad files that are listed
 MAX_SHOWN = 3  # examples of a finding
+MAX_NOTES = 8  # odd files, and kinds of files that are not read
 WIDTH = 78
 
 
@@ -36,21 +38,43 @@ def command(
 ) -> None:
     """Read the data of a project and say what it holds: counts, durations, balance, copies, doubtful recordings, the split.
 
-    Exit codes: 0 done; 2 the project file or its data cannot be used.
+    Exit codes: 0 done; 2 the project file or its data cannot be used, or features cannot be computed from it.
     """
     with progress("reading", quiet) as step:
         found = sandgrain.data(project, html=html, workers=workers, progress=step)
     if as_json:
         _terminal.emit_json({**found.to_json(), "html": None if html is None else str(html)})
+        if found.problem:
+            raise typer.Exit(2)
         return
     _heading(found)
     _labels(found)
     _facts(found)
     _checks(found)
     _bad(found, all_bad)
+    _notes(found)
     _terminal.line(f"data set {found.manifest.sha256}")
     if html is not None:
         _terminal.line(f"pictures in {html}")
+    if found.problem:
+        raise UsageError(f"{found.problem}; correct [data] or [[features]]")
+    _terminal.line(f"Next: sandgrain build{f' {plain(found.folder, 200)}' if found.folder else ''}")
+
+
+def _notes(found: Inspection) -> None:
+    """What was odd about files that were taken, and the files that are not read."""
+    notes = found.manifest.notes
+    if notes:
+        _terminal.line(f"odd files  {len(notes)}, taken all the same")
+        for note in notes[:MAX_NOTES]:
+            _terminal.line(f"  {plain(note.path, 70)}: {plain(note.text, 300)}")
+        if len(notes) > MAX_NOTES:
+            _terminal.line(f"  and {len(notes) - MAX_NOTES} more: --json lists them")
+    others = sorted(found.manifest.others.items(), key=lambda item: -item[1])
+    if others:
+        shown = [f"{n} {s or 'without suffix'}{f' in {f}' if f else ''}" for (s, f), n in others[:MAX_NOTES]]
+        more = f" and {len(others) - MAX_NOTES} more kinds" if len(others) > MAX_NOTES else ""
+        _terminal.line(f"not read   {sum(n for _, n in others)} other files: {plain(', '.join(shown), 300)}{more}")
 
 
 def _heading(found: Inspection) -> None:
@@ -115,6 +139,8 @@ def _checks(found: Inspection) -> None:
         for example in finding.examples[:MAX_SHOWN]:
             detail = f" ({plain(example.detail)})" if example.detail else ""
             _terminal.line(f"  {finding.topic}: {' = '.join(plain(k, 40) for k in example.keys)}{detail}")
+        if len(finding.examples) > MAX_SHOWN:
+            _terminal.line(f"  {finding.topic}: {finding.count} in all; the {len(finding.examples)} clearest are in --json")
     for leak in found.leaks[:MAX_SHOWN]:
         _terminal.line(f"  leak: {plain(leak, 200)}")
     for remark in found.remarks:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 import sandgrain
 from sandgrain import UnsupportedError
 from sandgrain.api.compile import SUFFIXES
-from sandgrain.cli import _terminal
+from sandgrain.api.quantize import METHODS
+from sandgrain.cli import _csv, _terminal
+from sandgrain.cli._csv import Csv
 from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain inspect kws.tflite"
@@ -18,7 +20,12 @@ EXAMPLE = "Example: sandgrain inspect kws.tflite"
 
 def command(
     model: Annotated[Path, typer.Argument(help=f"A file: {', '.join(SUFFIXES)}.", show_default=False)],
+    calibration: Annotated[
+        Path | None, typer.Option("--calibration", "-c", help=".npz with x (and y): say what int8 costs.")
+    ] = None,
+    method: Annotated[str, typer.Option(help=f"How ranges are found: {', '.join(METHODS)}.")] = "minmax",
     quiet: Quiet = False,
+    as_csv: Csv = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show a model's layers, what it would need, and which boards it fits.
@@ -27,8 +34,8 @@ def command(
     (exit code 2). Nothing is written.
     """
     try:
-        with progress("reading", quiet):
-            found = sandgrain.inspect(model)
+        with progress("reading", quiet) as step:
+            found = sandgrain.inspect(model, calibration=calibration, method=cast(Any, method), progress=step)
     except UnsupportedError as error:
         if len(error.faults) > 1 and not as_json:
             _terminal.line(f"{len(error.faults)} pieces of {model.name} cannot be compiled:")
@@ -38,5 +45,7 @@ def command(
         raise
     if as_json:
         _terminal.emit_json(found.to_json())
+    elif as_csv:
+        _csv.emit(found)
     else:
         _terminal.lines(found.lines())

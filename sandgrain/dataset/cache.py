@@ -1,6 +1,7 @@
-"""What earlier reading found out: a file is decoded again only when its path, size or time of change is another.
+"""What earlier reading found out: a file is decoded again only when its content is another.
 
-One file a data set and layout, in a folder of the user's cache: a head line, then [path, size, mtime_ns, reply]. It is written
+One file a data set and layout, in a folder of the user's cache: a head line, then [path, size, mtime_ns, sha256 of the file, reply].
+The time of change is the short way to see that a file is the same; where it is another, as in a copy, the content is hashed. It is written
 anew each time, so that what is gone from the data is gone from it too. A damaged cache is an empty one.
 """
 
@@ -8,26 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 from sandgrain.base import files
 from sandgrain.dataset.manifest import layout_json
 from sandgrain.dataset.pool import MAX_REPLY, Reply, parse_reply
+from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Layout
-from sandgrain.dataset.walk import MAX_FILES, Found
+from sandgrain.dataset.walk import MAX_FILES, Found, open_inside
 
-FORMAT = 2  # to be raised when a reader's results change
+PIECE = 1 << 20  # bytes that are hashed at a time
+FORMAT = 3  # to be raised when a reader's results change
 
 
 class Cache:
     """`get` what was found before; `put` what is found now. Leaving the `with` writes it, unless an error came."""
 
     def __init__(self, folder: Path, root: Path, layout: Layout) -> None:
-        head = json.dumps([FORMAT, os.fspath(root), layout_json(layout)], sort_keys=True)
+        self._root = root
+        head = json.dumps([FORMAT, layout_json(layout)], sort_keys=True)
         self._head = head.encode() + b"\n"
         self._path = folder / f"ingest-{hashlib.sha256(self._head).hexdigest()[:24]}.jsonl"
         self._known = self._read()
@@ -47,19 +50,34 @@ class Cache:
         line = self._known.pop(file.path, None)
         if line is None:
             return None
-        _, size, mtime_ns, value = json.loads(line)
-        if (size, mtime_ns) != (file.size, file.mtime_ns):
+        _, size, mtime_ns, sha256, value = json.loads(line)
+        if size != file.size or (mtime_ns != file.mtime_ns and sha256 != self._hash(file)):
             return None
         reply = parse_reply(value)
         if reply is not None and self._stream is not None:
-            self._stream.write(line)
+            self._write(file, sha256, value)
         return reply
 
     def put(self, file: Found, reply: Reply) -> None:
         """Keep what was found."""
         assert self._stream is not None
         rows = reply if isinstance(reply, str) else [astuple(d) for d in reply]
-        self._stream.write(json.dumps([file.path, file.size, file.mtime_ns, rows]).encode() + b"\n")
+        self._write(file, self._hash(file), rows)
+
+    def _write(self, file: Found, sha256: str, rows: Any) -> None:
+        assert self._stream is not None
+        self._stream.write(json.dumps([file.path, file.size, file.mtime_ns, sha256, rows]).encode() + b"\n")
+
+    def _hash(self, file: Found) -> str:
+        """Of a file's bytes; of a file that cannot be read one that no other has."""
+        try:
+            with open_inside(self._root, file.path) as stream:
+                whole = hashlib.sha256()
+                while piece := stream.read(PIECE):
+                    whole.update(piece)
+                return whole.hexdigest()
+        except (BadFileError, OSError):
+            return f"unread {file.path}"
 
     def _read(self) -> dict[str, bytes]:
         known: dict[str, bytes] = {}
@@ -69,7 +87,7 @@ class Cache:
                     return {}
                 while (line := stream.readline(MAX_REPLY)) and len(known) < MAX_FILES:
                     value = json.loads(line)
-                    if not isinstance(value, list) or len(value) != 4 or not isinstance(value[0], str):
+                    if not isinstance(value, list) or len(value) != 5 or not isinstance(value[0], str):
                         return {}
                     known[value[0]] = line if line.endswith(b"\n") else line + b"\n"
         except (OSError, ValueError, RecursionError):

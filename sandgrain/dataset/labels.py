@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 
 from sandgrain.base.errors import UsageError
 from sandgrain.dataset.names import Place, clean, escape, problem, split_of
-from sandgrain.dataset.readers.base import BadFileError
+from sandgrain.dataset.readers.base import MAX_JSON, BadFileError
 from sandgrain.dataset.readers.csv import open_table
 from sandgrain.dataset.records import BadFile, Layout
 from sandgrain.dataset.walk import MAX_FILES, OUTSIDE, open_inside
 
+EXPORTED = ".labels"  # info.labels, as Edge Impulse exports it
 COLUMNS = {
     "file": ("file", "filename", "file_name", "path", "filepath", "wav", "image", "recording"),
     "label": ("label", "class", "category", "word", "target", "activity", "gesture"),
@@ -26,6 +29,8 @@ def read_labels(root: Path, layout: Layout) -> tuple[dict[str, Place], list[BadF
     found: dict[str, Place] = {}
     bad: list[BadFile] = []
     header: list[str] = []
+    if layout.labels.endswith(EXPORTED):
+        return _exported(root, layout.labels)
     try:
         with open_inside(root, layout.labels) as stream:
             form, lines = open_table(stream, os.fstat(stream.fileno()).st_size, most=MAX_FILES)
@@ -40,6 +45,38 @@ def read_labels(root: Path, layout: Layout) -> tuple[dict[str, Place], list[BadF
                     bad.append(BadFile(named or escape(layout.labels), f"{escape(layout.labels, 60)}, line {number}: {error}"))
     except BadFileError as error:
         raise UsageError(f"labels {escape(layout.labels, 80)}: {escape(str(error))}") from None
+    return found, bad
+
+
+def _exported(root: Path, name: str) -> tuple[dict[str, Place], list[BadFile]]:
+    """Edge Impulse's info.labels: JSON with files, each with path, label and category. Raises UsageError."""
+    found: dict[str, Place] = {}
+    bad: list[BadFile] = []
+    folder = posixpath.dirname(name)
+    try:
+        with open_inside(root, name) as stream:
+            document = json.loads(stream.read(MAX_JSON).decode("utf-8-sig"))
+        files = document["files"]
+        if not isinstance(files, list):
+            raise TypeError
+    except BadFileError as error:
+        raise UsageError(f"labels {escape(name, 80)}: {escape(str(error))}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UsageError(f"labels {escape(name, 80)} is not a list of files as Edge Impulse writes it; export it again") from None
+    for number, file in enumerate(files, 1):
+        try:
+            label = file["label"]["label"] if isinstance(file["label"], dict) else file["label"]
+            row = {
+                "file": posixpath.join(folder, file["path"]),
+                "label": str(label),
+                "split": str(file.get("category", "")).replace("split", ""),
+            }
+            path, place = _line(row, True)
+            found[path] = place
+        except (KeyError, TypeError, AttributeError):
+            bad.append(BadFile(escape(name), f"file {number} has no path and label"))
+        except BadFileError as error:
+            bad.append(BadFile(escape(name), f"file {number}: {error}"))
     return found, bad
 
 

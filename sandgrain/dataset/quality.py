@@ -185,7 +185,9 @@ def _twins(records: Sequence[Record], kind: Kind, same: Array, copies: Array, pa
     examples = (Example((records[int(same[k])].key, records[k].key), "") for k in copies[:SHOWN].tolist())
     yield Finding("copies", len(copies), 0, "the same samples under another name", tuple(examples))
     closest = np.argsort(-cosines, kind="stable")[:SHOWN].tolist()
-    examples = (Example(tuple(records[i].key for i in pairs[k].tolist()), f"cosine {cosines[k]:.4f}") for k in closest)
+    examples = (
+        Example(tuple(records[i].key for i in pairs[k].tolist()), f"cosine {min(1.0, float(cosines[k])):.4f}") for k in closest
+    )
     count = len(np.unique(pairs[:, 1])) if len(pairs) else 0
     rule = f"fingerprints with a cosine of {kinds.of(kind).near:g} or more"
     yield Finding("near-duplicates", count, 0, rule, tuple(examples))

@@ -23,7 +23,8 @@ MAX_HOLD = 1 << 20
 @dataclass(frozen=True, slots=True)
 class Rule:
     """`smoothing`: results that are added up. `margin`: steps of the int8 output, for each of them, by which a label must lead.
-    `hold`: results after a decision in which there is no other. `background`: numbers of labels that are never decided for; the
+    `hold`: results after a decision in which there is no other; and the label that was decided for has to fall below the margin
+    before it is decided for again. `background`: numbers of labels that are never decided for; the
     others must lead them all the same."""
 
     smoothing: int = 3
@@ -51,7 +52,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """`false_accepts_per_hour`: decisions without their event. `false_rejects`: share of events without a decision."""
+    """`false_accepts_per_hour`: decisions without an event of their own, repeats among them. `false_rejects`: share of events without a decision."""
 
     false_accepts_per_hour: float
     false_rejects: float
@@ -67,11 +68,11 @@ def decide(scores: Array, rule: Rule) -> npt.NDArray[np.int64]:
     clear = order[:, -1] - order[:, -2] >= rule.margin * rule.smoothing
     best = sums.argmax(axis=1)  # the first of equals, as in the C
     found = np.full(len(scores), -1, np.int64)
-    free = 0  # the first result that may decide again
-    for k in (np.flatnonzero(clear) + rule.smoothing - 1).tolist():
-        label = int(best[k - rule.smoothing + 1])
-        if k >= free and label not in rule.background:
-            found[k] = label
+    free, held = 0, -1  # the first result that may decide again; the label of the last decision while it leads all along
+    for k, label in enumerate(np.where(clear, best, -1).tolist(), rule.smoothing - 1):
+        held = label if label == held else -1
+        if label >= 0 and held < 0 and k >= free and label not in rule.background:
+            found[k] = held = label
             free = k + max(rule.hold, 1)
     return found
 
@@ -81,7 +82,8 @@ def rates(
 ) -> Rates:
     """How good decisions at `times` (seconds, the end of each result's window) are over a recording of `seconds`.
 
-    A decision is right when an event of its label began before it and ended at most `slack` seconds before; each event counts once.
+    A decision is right when an event of its label began before it and ended at most `slack` seconds before; each event has one, so
+    that a second decision for it is a false accept.
     Labels in `ignore` (silence, unknown) are neither accepted nor missed.
     """
     open_events = [e for e in events if e.label not in ignore]
@@ -91,7 +93,9 @@ def rates(
         label, now = int(decisions[k]), float(times[k])
         if label in ignore:
             continue
-        fitting = [i for i, e in enumerate(open_events) if e.label == label and e.start <= now <= e.end + slack]
+        fitting = [
+            i for i, e in enumerate(open_events) if i not in taken and e.label == label and e.start <= now <= e.end + slack
+        ]
         if not fitting:
             wrong += 1
         taken.update(fitting[:1])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from sandgrain.project.inspection import Inspection
 
 
+NO_WINDOW = 'no recording is as long as a window; make window_s shorter, or pad = "center"'
+
+
 def windowing_of(data: Data, rate: float) -> Windowing | None:
     """How recordings are cut, or None where each is one window. `rate`: Hz, that of the recordings."""
     if not data.window_s:
@@ -45,6 +48,15 @@ def signal_of(records: Sequence[Record], data: Data) -> Signal:
 def pipeline_of(found: Inspection) -> Pipeline:
     """The project's blocks on its windows. Raises UsageError or ModelError where they do not fit."""
     return Pipeline(signal_of(found.records, found.loaded.project.data), found.loaded.blocks)
+
+
+def problem(found: Inspection) -> str:
+    """Why the blocks cannot compute anything from a window, or ""."""
+    try:
+        pipeline_of(found)
+    except SandgrainError as error:
+        return str(error)
+    return "" if count(found.records, windowing_of(found.loaded.project.data, found.records[0].rate)) else NO_WINDOW
 
 
 def describe(found: Inspection) -> str:

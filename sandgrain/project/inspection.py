@@ -23,6 +23,10 @@ from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Data
 
 MAX_LIST_FILE = 64 << 20  # bytes of a file of names
+NO_GROUP = (
+    "no speaker, subject or device is known, so the same one may be on both sides of the split, and the figures better than with "
+    "a new one; put {group} into `name`, or name a group_column"
+)
 LISTED = 100  # bad files and leaks that JSON holds
 
 
@@ -133,6 +137,18 @@ class Inspection(Shown):
             *(f"note: {plain(remark, 300)}" for remark in self.remarks),
         ]
 
+    @property
+    def problem(self) -> str:
+        """Why a model cannot be built from this data, or ""."""
+        why = features.problem(self)
+        return f"features cannot be computed: {why}" if why else ""
+
+    @property
+    def folder(self) -> str:
+        """The project's folder as a command needs it; empty for the folder that one is in."""
+        folder = self.loaded.folder
+        return "" if folder.resolve() == Path.cwd() else str(folder)
+
     def to_json(self) -> dict[str, Any]:
         """One plain object, without what names this machine."""
         seconds = self.seconds
@@ -156,6 +172,9 @@ class Inspection(Shown):
                 for f in self.judgement.findings
             ],
             "bad": [{"path": b.path, "reason": b.reason} for b in self.manifest.bad],
+            "notes": [{"path": n.path, "text": n.text} for n in self.manifest.notes],
+            "others": [{"suffix": s, "folder": f, "files": n} for (s, f), n in self.manifest.others.items()],
+            "problem": self.problem,
             "left_out": self.left_out,
             "dropped": len(self.judgement.dropped),
             "leaks": list(self.leaks[:LISTED]),
@@ -199,6 +218,8 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
     sides = assign(kept, data, {r.key: records[head].sha256 for r, head in zip(records, judgement.family.tolist(), strict=True)})
     leaks = quality.across(records, judgement.family, sides)
     remarks = split.leaks([replace(r, sha256=r.key) for r in kept], sides)  # copies are told above
+    if not any(r.group for r in kept) and data.split.by != "given":
+        remarks.append(NO_GROUP)
     return Inspection(loaded, manifest, records, facts, judgement, kept, sides, tuple(leaks), tuple(remarks), left_out)
 
 

@@ -29,18 +29,22 @@ def test_an_int8_model_needs_what_its_plan_says() -> None:
     assert found.quantized and [x.op for x in found.layers] == [n.op for n in graph.nodes]
     assert found.arena_bytes == source.plan.arena_bytes == max(s.ram_bytes for s in found.steps)
     assert found.weight_bytes == source.weight_bytes and found.macs == source.macs
-    assert {f.board for f in found.fits} == set(targets.boards()) and all(f.verdict == "yes" for f in found.fits)
+    assert {f.board for f in found.fits} == set(targets.boards())
+    assert {f.board for f in found.fits if f.verdict == "no"} == {"ch32v003f4"}  # 2 KiB of RAM
+    assert sum(f.verdict == "yes" for f in found.fits) > 35
     quant = graph.tensors[graph.inputs[0]].quant
     assert quant is not None and (found.inputs[0].scale, found.inputs[0].zero_point) == (quant.scale[0], quant.zero_point[0])
 
 
 def test_a_board_without_room_is_no_and_one_without_room_for_code_is_tight(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = targets.boards
+    monkeypatch.setattr(targets, "boards", lambda: tuple(n for n in known() if targets.load(n).ram_bytes > 1 << 16))
     ram = min(f.ram_bytes - f.ram_needed for f in sandgrain.inspect(DIGITS).fits)
     monkeypatch.setattr(inspect, "AMPLE_RAM", ram + 1)
     verdicts = {f.board: f.verdict for f in sandgrain.inspect(DIGITS).fits}
     assert set(verdicts.values()) == {"yes", "tight"}
     boards = {n: targets.load(n) for n in targets.boards()}
-    small = min(boards.values(), key=lambda b: b.ram_bytes)
+    small = min(boards.values(), key=lambda b: b.usable_ram)
     assert verdicts[small.name] == "tight"
     monkeypatch.setattr(targets, "boards", lambda: (small.name,))
     from dataclasses import replace

@@ -32,10 +32,10 @@ def save(path: Path, **arrays: object) -> Path:
 
 
 def test_int8_samples_are_taken_as_they_are(tmp_path: Path) -> None:
-    x = np.arange(-12, 12, dtype=np.int8).reshape(4, 6)
+    x = np.arange(-12, 12, dtype=np.int8).reshape(4, 2, 3)
     data = samples.load(save(tmp_path, x=x, y=np.arange(4, dtype=np.uint8), labels=np.array(["a", "b"])), ONE)
     assert data.samples == 4 and data.inputs[0].shape == (4, 1, 2, 3)
-    assert np.array_equal(data.inputs[0].reshape(4, 6), x)
+    assert np.array_equal(data.inputs[0].reshape(4, 2, 3), x)
     assert data.labels is not None and data.labels.tolist() == [0, 1, 2, 3] and data.names == ("a", "b")
 
 
@@ -64,7 +64,7 @@ def test_several_inputs_have_several_arrays(tmp_path: Path) -> None:
 
 
 def test_head_takes_the_first_samples_and_their_labels(tmp_path: Path) -> None:
-    data = samples.load(save(tmp_path, x=np.zeros((5, 6), np.int8), y=np.arange(5)), ONE)
+    data = samples.load(save(tmp_path, x=np.zeros((5, 2, 3), np.int8), y=np.arange(5)), ONE)
     assert data.head(None).samples == data.head(9).samples == 5
     assert data.head(2).samples == 2 and data.head(2).labels.tolist() == [0, 1]  # type: ignore[union-attr]
 
@@ -76,5 +76,5 @@ def test_random_inputs_are_seeded_and_cover_the_whole_range() -> None:
 
 
 def test_members_that_nobody_asks_for_are_not_read(tmp_path: Path) -> None:
-    path = save(tmp_path, x=np.zeros((1, 6), np.int8), junk=np.array([{}], object))
+    path = save(tmp_path, x=np.zeros((1, 2, 3), np.int8), junk=np.array([{}], object))
     assert samples.load(path, ONE).samples == 1

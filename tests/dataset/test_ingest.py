@@ -205,7 +205,7 @@ def test_only_changed_files_are_decoded_again(words: Path, tmp_path: Path, decod
     os.utime(words / "yes" / "anna_1.wav", ns=(1, 1))
     (words / "yes" / "anna_3.wav").unlink()
     again = ingest(words, AUDIO, cache=cache)
-    assert sorted(decoded) == ["no/anna_0.wav", "no/new.wav", "yes/anna_1.wav"]
+    assert sorted(decoded) == ["no/anna_0.wav", "no/new.wav"]
     assert again.sha256 != first.sha256 and again == ingest(words, AUDIO)
     decoded.clear()
     ingest(words, Layout("audio", rate=8000), cache=cache)

@@ -16,13 +16,13 @@ onnx = pytest.importorskip("onnx", reason="needs ONNX: pip install 'sandgrain[on
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which makes the models that are mutated")
 from onnx import helper  # noqa: E402
 
-from sandgrain.api import _bring as bring  # noqa: E402
 from sandgrain.base.errors import ModelError, SandgrainError  # noqa: E402
 from sandgrain.formats.onnx import child  # noqa: E402
 from sandgrain.formats.onnx.checked import Checker  # noqa: E402
 from tests.support.command import sandgrain  # noqa: E402
 from tests.support.hostile_archives import SECONDS, complaint, tried  # noqa: E402
 from tests.support.hostile_onnx import mutant, seeds  # noqa: E402
+from tests.support.models import graph_of  # noqa: E402
 from tests.support.onnx_builder import Net  # noqa: E402
 
 MUTANTS = int(os.environ.get("SANDGRAIN_MUTANTS", "150"))
@@ -42,7 +42,7 @@ def test_thousands_of_mutants(group: int, tmp_path: Path) -> None:
 def test_the_files_that_are_mutated_are_legal(tmp_path: Path) -> None:
     for data in seeds():
         (tmp_path / "m.onnx").write_bytes(data)
-        assert bring.load(tmp_path / "m.onnx", "m").nodes
+        assert graph_of(tmp_path / "m.onnx", "m").nodes
 
 
 def test_mutants_are_the_same_on_every_run() -> None:
@@ -157,7 +157,7 @@ def test_an_attack_gives_one_line(make: Callable[[], bytes], fact: str, tmp_path
     path.write_bytes(make())
     assert complaint(path) == ""
     with pytest.raises(SandgrainError) as caught:
-        bring.load(path, "m")
+        graph_of(path, "m")
     assert fact in str(caught.value), str(caught.value)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -14,11 +14,11 @@ import pytest
 
 pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
 
-from sandgrain.api import _bring as bring
 from sandgrain.base.errors import SandgrainError
 from tests.support.command import sandgrain
 from tests.support.hostile_archives import SECONDS, Trap, complaint, members, packed, tried
 from tests.support.hostile_pt2 import mutant, seeds
+from tests.support.models import graph_of
 
 MUTANTS = int(os.environ.get("SANDGRAIN_MUTANTS", "150"))
 MIB = 512  # resident; PyTorch alone takes some 280 of them
@@ -38,7 +38,7 @@ def test_thousands_of_mutants(group: int, tmp_path: Path) -> None:
 def test_the_files_that_are_mutated_are_legal(tmp_path: Path) -> None:
     for data in seeds():
         (tmp_path / "m.pt2").write_bytes(data)
-        assert bring.load(tmp_path / "m.pt2", "m").nodes
+        assert graph_of(tmp_path / "m.pt2", "m").nodes
 
 
 def test_mutants_are_the_same_on_every_run() -> None:
@@ -171,7 +171,7 @@ def test_an_attack_gives_one_line(make: Callable[[], bytes], fact: str, tmp_path
     path.write_bytes(make())
     assert complaint(path) == ""
     with pytest.raises(SandgrainError) as caught:
-        bring.load(path, "m")
+        graph_of(path, "m")
     assert fact in str(caught.value), str(caught.value)
     assert list(tmp_path.iterdir()) == [path] and not Path("unpickled").exists()
 
@@ -193,4 +193,4 @@ def test_what_other_pytorchs_saved_is_explained(tmp_path: Path) -> None:
     ):
         path.write_bytes(packed(parts))
         with pytest.raises(SandgrainError, match=fact):
-            bring.load(path, "m")
+            graph_of(path, "m")

@@ -130,7 +130,7 @@ def test_real_keyword_inputs_equal_everywhere_on_the_emulated_m4(tmp_path: Path)
     data = shared_data("kws01.npz")
     shared_model("kws_ref_model")
     sandgrain.compile(MODELS / "kws_ref_model.tflite", target="nucleo-l4r5zi", out=tmp_path / "kws", measure=False)
-    verdict = sandgrain.verify(tmp_path / "kws", data, limit=32, on="emulator")
+    verdict = sandgrain.verify(tmp_path / "kws", data, limit=32)
     assert verdict.identical and verdict.samples == 32
     assert verdict.compared["emulator"] == verdict.compared["host"] == 32
     assert verdict.accuracy is not None and verdict.accuracy >= 0.85  # 32 inputs: each is 3 %

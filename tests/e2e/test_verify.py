@@ -11,6 +11,8 @@ import pytest
 
 import sandgrain as api
 from sandgrain.base.errors import RunError
+from sandgrain.bundle.store import load_bundle
+from sandgrain.compiler.emit.bundle import files as bundle_files
 from sandgrain.device import targets
 from tests.conftest import ROOT
 from tests.support.command import sandgrain
@@ -50,6 +52,14 @@ def change_weights(bundle: Path, index: int, change: int) -> None:
     path.write_text(text[: match.start(1)] + new + text[match.end(1) :])
 
 
+def changed_line(bundle: Path) -> int:
+    """The first line of digits.c that is not what it was made as."""
+    made = bundle_files(load_bundle(bundle).compiled.source)["digits.c"].splitlines()
+    return next(
+        k for k, (a, b) in enumerate(zip(made, (bundle / "digits.c").read_text().splitlines(), strict=False), 1) if a != b
+    )
+
+
 def put_in_layer(bundle: Path, index: int, code: str, before: str = "") -> None:
     """`code` at the start of a layer's function, on the device alone; `before` in front of the function."""
     path = bundle / "digits.c"
@@ -70,11 +80,11 @@ def test_an_untouched_bundle_is_identical_everywhere(bundle: Path) -> None:
 @pytest.mark.parametrize("index", [0, 2, 4, 8])
 def test_a_changed_constant_is_traced_to_its_layer(index: int, on: str, bundle: Path) -> None:
     change_weights(bundle, index, 3)
-    verdict = api.verify(bundle, IMAGES, limit=5, on=on)
+    verdict = api.verify(bundle, IMAGES, limit=5, on=on, edited=True)
     assert not verdict.identical and verdict.difference is not None
     assert (verdict.difference.layer, verdict.difference.op) == (index, dict(layers(bundle))[index])
     assert verdict.difference.runner == on
-    assert any("edited" in note for note in verdict.notes)
+    assert verdict.edited == (f"digits.c (line {changed_line(bundle)})",) and "digits.c (line" in verdict.conclusion
     if "tflm" in verdict.compared:
         assert verdict.compared["tflm"] == 5  # the model itself is as it was
 
@@ -87,13 +97,13 @@ def test_a_changed_kernel_is_traced_to_the_first_layer_that_uses_it(on: str, bun
     head = re.search(r"static inline void sg_max_pool_2d_s8\(.*?\)\n{\n", text, re.DOTALL)
     assert head is not None
     path.write_text(text.replace(head[0], head[0] + "    out[0] = 0;\n    if (out[0] == 0) {\n        return;\n    }\n"))
-    verdict = api.verify(bundle, IMAGES, limit=2, on=on)
+    verdict = api.verify(bundle, IMAGES, limit=2, on=on, edited=True)
     assert verdict.difference is not None and verdict.difference.op == "max_pool_2d"
 
 
 def test_a_difference_on_the_device_alone_is_found_there(bundle: Path) -> None:
     put_in_layer(bundle, 5, "    for (uint32_t i = 0; i < DIGITS_ARENA_BYTES; i++) {\n        arena[i] ^= 0x40;\n    }")
-    verdict = api.verify(bundle, IMAGES, limit=3)
+    verdict = api.verify(bundle, IMAGES, limit=3, edited=True)
     assert verdict.compared["host"] == 3 and verdict.compared["emulator"] < 3
     assert verdict.difference is not None and verdict.difference.runner == "emulator" and verdict.difference.layer == 5
 
@@ -107,7 +117,7 @@ def test_the_difference_names_sample_element_and_both_values(bundle: Path) -> No
     images = np.load(IMAGES)["x"][:40]
     np.savez(bundle.parent / "x.npz", x=images)
     lit = [k for k, image in enumerate(images) if image.reshape(-1)[27] > 0]
-    verdict = api.verify(bundle, bundle.parent / "x.npz", on="host")
+    verdict = api.verify(bundle, bundle.parent / "x.npz", on="host", edited=True)
     difference = verdict.difference
     assert difference is not None and verdict.compared["host"] == 40 - len(lit)
     assert (difference.sample, difference.element, difference.layer) == (lit[0], 3, None)
@@ -118,33 +128,33 @@ def test_the_difference_names_sample_element_and_both_values(bundle: Path) -> No
 def test_a_write_outside_memory_is_reported_by_function_and_layer(index: int, bundle: Path) -> None:
     put_in_layer(bundle, index, f"    *(volatile uint8_t *)(uintptr_t){STRAY}u = 1;")
     with pytest.raises(RunError, match=rf"digits_layer_{index}\b.*write to {STRAY}, which is outside the memory of {BOARD.name}"):
-        api.verify(bundle, IMAGES, limit=1)
+        api.verify(bundle, IMAGES, limit=1, edited=True)
 
 
 def test_a_stray_write_in_a_helper_names_the_layer_that_called_it(bundle: Path) -> None:
     helper = f"static SG_NOINLINE void helper(void);\nstatic SG_NOINLINE void helper(void) {{ *(volatile uint8_t *)(uintptr_t){STRAY}u = 1; }}"
     put_in_layer(bundle, 3, "    helper();", before=f"#ifdef __arm__\n{helper}\n#endif")
     with pytest.raises(RunError, match=rf"helper.*layer 3.*write to {STRAY}"):
-        api.verify(bundle, IMAGES, limit=1)
+        api.verify(bundle, IMAGES, limit=1, edited=True)
 
 
 def test_a_read_past_the_end_of_memory_is_reported(bundle: Path) -> None:
     put_in_layer(bundle, 4, "    for (uint32_t i = 0; ; i += 64) {\n        arena[0] ^= ((volatile uint8_t *)arena)[i];\n    }")
     with pytest.raises(RunError, match=rf"digits_layer_4\b.*read of {END}, which is outside the memory"):
-        api.verify(bundle, IMAGES, limit=1)
+        api.verify(bundle, IMAGES, limit=1, edited=True)
 
 
 def test_a_write_to_flash_is_reported(bundle: Path) -> None:
     put_in_layer(bundle, 2, "    *(volatile uint8_t *)(uintptr_t)&digits_p2 = 1;")
     with pytest.raises(RunError, match=rf"digits_layer_2\b.*write to .*flash of {BOARD.name}"):
-        api.verify(bundle, IMAGES, limit=1)
+        api.verify(bundle, IMAGES, limit=1, edited=True)
 
 
 def test_a_fault_exits_with_5_and_a_difference_with_4(bundle: Path) -> None:
     change_weights(bundle, 2, 3)
-    done = sandgrain("verify", bundle, "--limit", "1", "--on", "host", cwd=bundle.parent)
+    done = sandgrain("verify", bundle, "--limit", "1", "--on", "host", "--edited", cwd=bundle.parent)
     assert done.code == 4 and "layer 2 (conv_2d" in done.line
     put_in_layer(bundle, 2, f"    *(volatile uint8_t *)(uintptr_t){STRAY}u = 1;")
-    done = sandgrain("verify", bundle, "--limit", "1", cwd=bundle.parent)
+    done = sandgrain("verify", bundle, "--limit", "1", "--edited", cwd=bundle.parent)
     assert done.code == 5 and "digits_layer_2" in done.line
     assert sandgrain("profile", bundle, cwd=bundle.parent).code == 5

@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sandgrain.api import _compare as compare
 from sandgrain.api.export import int16_snr
 from sandgrain.base.errors import UnsupportedError, UsageError
-from sandgrain.bundle.samples import DataSet
 from sandgrain.formats.tflite import read
+from sandgrain.graph import reals
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.quantization import dequantize, per_tensor
 from sandgrain.quantization import quantize
 from sandgrain.quantization.int16 import has_kernel, quantize_int16
+from sandgrain.quantization.report import snr_db
 from tests.support.draws import SeededDraw
 from tests.support.float_graphs import Net, floated, small
+from tests.support.models import int8_outputs
 from tests.support.shared_files import shared_data, shared_model
 from tests.support.tflm_oracle import OracleError, needs_tflm, tflm_run
 
@@ -108,5 +109,5 @@ def test_keyword_spotting_is_far_nearer_to_floats_than_in_int8() -> None:
         x = dequantize(data["x"][:140], per_tensor(0.5847029, 83)).reshape(140, 1, 49, 10, 1)
     seen, rest = [x[:100]], [x[100:]]
     (int16,) = int16_snr(graph, quantize_int16(graph, seen), rest, tflm_run)
-    (int8,) = compare.compare(graph, quantize(graph, seen).graph, DataSet(tuple(rest), None)).snr_db
+    int8 = snr_db(reals.outputs(graph, rest)[0], int8_outputs(quantize(graph, seen).graph, rest)[0])
     assert int16 > 40 and int16 > int8 + 12

@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 import pytest
 
-from sandgrain.api import _bring as bring
 from sandgrain.base.errors import UnsupportedError
 from sandgrain.formats.onnx import write as exporter
 from sandgrain.formats.tflite import read
@@ -19,6 +18,7 @@ from sandgrain.graph.ops import OPS
 from sandgrain.quantization import quantize
 from tests.support.draws import SeededDraw, random_inputs
 from tests.support.float_graphs import Net, floated, small
+from tests.support.models import graph_of
 from tests.support.onnx_oracle import onnx_run, reals, steps_apart
 from tests.support.shared_files import shared_model
 
@@ -154,7 +154,7 @@ def test_models_of_others_agree_within_a_step(name: str) -> None:
 def test_models_of_others_come_back_as_the_same_integers(name: str, tmp_path: Path) -> None:
     graph, rng = read.read(shared_model(name), name), np.random.default_rng(3)
     (tmp_path / "model.onnx").write_bytes(exporter.write(graph))
-    again = bring.load(tmp_path / "model.onnx", name)
+    again = graph_of(tmp_path / "model.onnx", name)
     (given,), (taken,) = ([g.tensors[i] for i in g.inputs] for g in (graph, again))
     assert given.quant == taken.quant
     for _ in range(2):

@@ -13,7 +13,6 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgra
 pytest.importorskip("torchao", reason="needs torchao: pip install 'sandgrain[test]'")
 from torch import nn  # noqa: E402
 
-from sandgrain.api import _bring as bring  # noqa: E402
 from sandgrain.base.errors import UnsupportedError  # noqa: E402
 from sandgrain.formats import sources  # noqa: E402
 from sandgrain.formats.aten.ops import HANDLERS  # noqa: E402
@@ -23,6 +22,7 @@ from sandgrain.graph.quantization import dequantize  # noqa: E402
 from sandgrain.graph.text import dump  # noqa: E402
 from tests.support.import_proof import prove  # noqa: E402
 from tests.support.integers import to_int8  # noqa: E402
+from tests.support.models import graph_of  # noqa: E402
 from tests.support.torch_models import MODELS, Model  # noqa: E402
 
 torch.set_num_threads(1)
@@ -69,9 +69,9 @@ def test_a_quantized_model_keeps_its_scales_and_weights(name: str, per_channel: 
     model: Model = MODELS[name]
     module, samples = model.module(), model.samples(12)
     converted, exported = quantized(module, samples, is_per_channel=per_channel)
-    graph = bring.load(exported, name)
+    graph = graph_of(exported, name)
     torch.export.save(exported, tmp_path / "m.pt2")
-    assert dump(bring.load(tmp_path / "m.pt2", name)) == dump(graph)
+    assert dump(graph_of(tmp_path / "m.pt2", name)) == dump(graph)
     assert not sources.is_float(graph)
     scales = {t.scale for t in graph.tensors if t.quant is not None and t.quant.per_tensor}
     given = [n.args[1] for n in exported.graph.nodes if n.target is OPS.quantize_per_tensor.default]
@@ -109,7 +109,7 @@ def step(x: Any, scale: float, zero: int, dtype: Any = torch.uint8) -> Any:
 def test_uint8_is_shifted_and_means_the_same() -> None:
     torch.manual_seed(0)
     module, samples = Bytes().eval(), torch.randn(20, 6)
-    graph = bring.load(torch.export.export(module, (samples[:1],)), "m")
+    graph = graph_of(torch.export.export(module, (samples[:1],)), "m")
     assert [(graph.tensors[i].scale, graph.tensors[i].zero_point) for i in (*graph.inputs, *graph.outputs)] == [
         (float(np.float32(0.02)), 0), (float(np.float32(0.05)), -8),
     ]  # fmt: skip
@@ -118,7 +118,7 @@ def test_uint8_is_shifted_and_means_the_same() -> None:
 
 def test_what_is_quantized_twice_gets_a_layer_between() -> None:
     module = Call(lambda x: step(step(step(x, 0.02, 128).relu(), 0.01, 0), 0.04, 10) * 2)
-    graph = bring.load(torch.export.export(Then(module), (torch.zeros(1, 3),)), "m")
+    graph = graph_of(torch.export.export(Then(module), (torch.zeros(1, 3),)), "m")
     assert [n.op for n in graph.nodes] == ["relu", "quantize", "mul"]
 
 
@@ -150,7 +150,7 @@ class Then(Call):
 )  # fmt: skip
 def test_what_cannot_be_kept_is_said(module: Any, fact: str) -> None:
     with pytest.raises(UnsupportedError, match=fact) as caught:
-        bring.load(torch.export.export(module, (torch.zeros(1, 6),)), "m")
+        graph_of(torch.export.export(module, (torch.zeros(1, 6),)), "m")
     assert "\n" not in str(caught.value)
 
 
@@ -181,7 +181,7 @@ FACTORS = torch.tensor([-2.0, 0.5, -1.0, 3.0])
 def test_weights_keep_their_integers_under_a_folded_factor_of_either_sign(f: Any) -> None:
     torch.manual_seed(0)
     module, samples = Folded(f).eval(), torch.randn(20, 6)
-    graph = bring.load(torch.export.export(module, (samples[:1],)), "m")
+    graph = graph_of(torch.export.export(module, (samples[:1],)), "m")
     assert steps_off(graph, samples, rows(module, samples)) < 0.05
     [kept] = [t for t in graph.tensors if t.data is not None and t.data.shape == (4, 6)]
     assert kept.data is not None and np.array_equal(np.abs(kept.data), np.abs(module.weight.numpy()))
@@ -193,4 +193,4 @@ def test_a_mistake_of_ours_is_not_called_one_of_the_models(monkeypatch: pytest.M
 
     monkeypatch.setitem(HANDLERS, "relu", broken)
     with pytest.raises(AssertionError, match="a mistake of ours"):
-        bring.load(torch.export.export(nn.ReLU(), (torch.zeros(1, 6),)), "m")
+        graph_of(torch.export.export(nn.ReLU(), (torch.zeros(1, 6),)), "m")

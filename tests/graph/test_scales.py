@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sandgrain.api import _bring as bring
 from sandgrain.base.errors import ModelError
 from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
@@ -13,6 +12,7 @@ from sandgrain.graph.quantization import per_tensor
 from sandgrain.graph.scales import bring_scales, brings_scales, channel_scales, split_scales
 from sandgrain.graph.text import dump
 from sandgrain.quantization import quantize
+from sandgrain.quantization.keep import with_scales_kept
 
 WEIGHTS = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]], np.float32)
 SCALES = {0: per_tensor(0.1, 3), 1: channel_scales(np.array([0.5, 1.0], np.float32), 0), 2: per_tensor(0.25, -4)}
@@ -36,7 +36,7 @@ def test_what_was_brought_is_split_off_again() -> None:
 
 
 def test_every_scale_and_weight_is_kept() -> None:
-    made = bring.with_scales_kept(bring_scales(dense(), SCALES))
+    made = with_scales_kept(bring_scales(dense(), SCALES))
     rules.check(made)
     x, w, y = (next(t for t in made.tensors if t.name == name) for name in "xwy")
     assert (x.quant, w.quant, y.quant) == (SCALES[0], SCALES[1], SCALES[2])

@@ -131,7 +131,7 @@ def dtype(folder: Path) -> dict[str, Any]:
 CHECKS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "an op": op,
     "a kernel": kernel,
-    "a board": target("nrf52840-dk"),
+    "a board": target("nrf52833-dk"),
     "a core": target("cortex-m0plus-slow-multiplier"),
     "a format": form,
     "a command": command,

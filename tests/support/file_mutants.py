@@ -237,6 +237,25 @@ def _either(path: Path) -> object:
     return samples.load(path, graph)
 
 
+BOARD_FILE = b"""\
+title = "My board"
+core = "cortex-m4"
+ram_base = 0x20000000
+ram_bytes = 131072
+flash_base = 0x08000000
+flash_bytes = 524288
+clock_hz = 84000000
+supply_v = 3.3
+active_ma = 12.5
+system = "a boot loader"
+system_flash_bytes = 16384
+notes = "mine"
+
+[wait_states]
+factor = 1.2
+error = 0.1
+source = "measured"
+"""
 ENTRY = Program(2000, 16, 120, 40, 55.5, 96, (Step(900, 1200.5, 64),) * 2, {0: (880, 900.5, 912)}, 6)
 ENTRIES: tuple[tuple[type[Any], Any], ...] = (
     (Program, ENTRY), (Part, Part(300, 12, {"memcpy": 40}, 48, 900, 1200.5)), (Frame, Frame(2, -18, 16, -4, 40, 55.5)),
@@ -343,6 +362,7 @@ FORMATS = {
     "wav": Format("m.wav", _wav_seeds, raw, _recording("audio")),
     "json": Format("m.json", _json_seeds, values, _recording("motion")),
     "toml": Format("sandgrain.toml", _toml_seeds, words, project_file.load),
+    "board": Format("mine.toml", lambda: [BOARD_FILE], words, targets.load),
     "manifest": Format("m.jsonl", _manifest_seeds, lines, load_manifest),
     "cache": Format("m.json", _figures, values, _entry),
     "bundle": Format("m.txt", lambda: [_bundle()["proof/build.json"], _bundle()["proof/model.txt"]], values, _read_bundle),

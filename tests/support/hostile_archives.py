@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.api import _bring as bring
 from sandgrain.base.errors import SandgrainError
 from sandgrain.compiler import passes
 from sandgrain.formats import sources
@@ -32,6 +31,7 @@ from sandgrain.graph import interpret
 from sandgrain.graph.ir import Graph
 from sandgrain.quantization import post
 from tests.support.command import environment
+from tests.support.models import graph_of
 from tests.support.tflite_mutants import INTERESTING, MUTATIONS
 
 SECONDS = 10.0
@@ -138,7 +138,7 @@ def _leaves(tree: Any) -> Iterator[tuple[Any, Any]]:
 def consume(path: Path) -> str:
     """The message, or "" for a model that can be used."""
     try:
-        graph = bring.load(path, "mutant")
+        graph = graph_of(path, "mutant")
         if sum(t.size for t in graph.tensors) <= SMALL:
             _used(graph)
     except SandgrainError as error:

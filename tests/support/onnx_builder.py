@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sandgrain.api import _bring as bring
 from sandgrain.graph import reals
 from sandgrain.graph.ir import Array, Graph
+from tests.support.models import graph_of
 from tests.support.onnx_oracle import session
 
 CLOSE = 1e-4  # of the largest output
@@ -129,7 +129,7 @@ def runtime(model: onnx.ModelProto, *inputs: Array) -> list[Array]:
 
 def convert(model: onnx.ModelProto) -> Graph:
     """The graph of a model: of floats, or of int8 with the scales that the model brings."""
-    return bring.load(model, "m")
+    return graph_of(model, "m")
 
 
 def laid_out(x: Array, graph: Graph, index: int) -> Array:

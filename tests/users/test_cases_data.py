@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -322,3 +323,61 @@ def test_27_floats_that_are_neither_are_refused_with_a_way_out(tmp_path: Path) -
     raw = np.linspace(-9.3, 9.7, 100).astype("<f4").tobytes()
     with pytest.raises(BadFileError, match=r"its floats reach 9\.7, .*divide them by their full scale"):
         read(tmp_path, riff(raw, len(raw), code=3, bits=32), Layout("audio"), "a.wav")
+
+
+# --- 19: Edge Impulse --------------------------------------------------------------------------------------------------------
+
+
+def acquisition(seed: int, interval: float = 10) -> dict[str, Any]:
+    values = np.random.default_rng(seed).normal(0, 9, (40, 3)).round(3).tolist()
+    sensors = [{"name": name, "units": "m/s2"} for name in ("accX", "accY", "accZ")]
+    payload = {"device_name": "x", "device_type": "y", "interval_ms": interval, "sensors": sensors, "values": values}
+    return {"protected": {"ver": "v1", "alg": "none"}, "signature": "0" * 64, "payload": payload}
+
+
+def as_cbor(value: Any) -> bytes:
+    """Just enough of CBOR, written independently of the reader: floats as doubles, lengths of 16 bits."""
+    if isinstance(value, dict):
+        return bytes([0xA0 | len(value)]) + b"".join(as_cbor(k) + as_cbor(v) for k, v in value.items())
+    if isinstance(value, list):
+        return b"\x99" + struct.pack(">H", len(value)) + b"".join(map(as_cbor, value))
+    if isinstance(value, str):
+        raw = value.encode()
+        return (bytes([0x60 | len(raw)]) if len(raw) < 24 else b"\x79" + struct.pack(">H", len(raw))) + raw
+    return b"\x19" + struct.pack(">H", value) if isinstance(value, int) else b"\xfb" + struct.pack(">d", value)
+
+
+@pytest.mark.parametrize("suffix", ["json", "cbor"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_19_an_edge_impulse_export_is_recognized(suffix: str, listed: bool, tmp_path: Path) -> None:
+    files = []
+    for k in range(6):
+        side, label = ("training", "testing")[k % 3 == 2], ("idle", "wave")[k % 2]
+        path = tmp_path / "x" / side / f"{label}.{k}abc.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = acquisition(k)
+        path.write_bytes(as_cbor(content) if suffix == "cbor" else json.dumps(content).encode())
+        named = {"type": "label", "label": label.upper()}
+        files.append({"path": f"{side}/{path.name}", "name": path.stem, "category": side, "label": named})
+    if listed:
+        (tmp_path / "x" / "info.labels").write_text(json.dumps({"version": 1, "files": files}))
+    found = api.init(tmp_path / "x", out=tmp_path)
+    labels = ("IDLE", "WAVE") if listed else ("idle", "wave")
+    assert (found.kind, found.rate, found.labels, found.has_split) == ("motion", 100, labels, True)
+    manifest = ingest(tmp_path / "x", load(tmp_path).project.data.layout)
+    assert not manifest.bad and manifest.labels == labels
+    assert {(r.rate, r.shape, r.split) for r in manifest.records} == {(100.0, (40, 3), "train"), (100.0, (40, 3), "test")}
+
+
+@pytest.mark.parametrize("size", [1, 20, 100, 700])
+def test_19_a_cbor_that_is_cut_is_one_line(size: int, tmp_path: Path) -> None:
+    with pytest.raises(BadFileError):
+        read(tmp_path, as_cbor(acquisition(1))[:size], name="a.cbor")
+    for content in (
+        b"\xa1gpayload" + b"\x9f" * 5000,
+        b"\xa1gpayload\x9b" + b"\xff" * 8,
+        b"\xbfgpayload\xff",
+        b"\xa1gpayload\xff",
+    ):
+        with pytest.raises(BadFileError):
+            read(tmp_path, content, name="a.cbor")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import csv
 import inspect
 import io
+import pickle
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -231,7 +234,9 @@ def test_progress_true_draws_a_bar(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, made: sandgrain.Result
 ) -> None:
     sandgrain.verify(made.folder, limit=2, on="host", progress=True)
-    assert capsys.readouterr().err == "running the reference\n"  # no terminal: a line for each kind of work
+    assert (
+        capsys.readouterr().err == "choosing samples\nrunning the reference\nrunning the host build\n"
+    )  # no terminal: a line for each kind of work
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     sandgrain.verify(made.folder, limit=2, on="host", progress=True)
     drawn = capsys.readouterr().err
@@ -260,3 +265,201 @@ def test_a_notebook_has_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch, ma
 def test_nobody_watches_a_script(capsys: pytest.CaptureFixture[str], made: sandgrain.Result) -> None:
     sandgrain.verify(made.folder, limit=1, on="host")
     assert capsys.readouterr() == ("", "")
+
+
+# --- samples -----------------------------------------------------------------------------------------------------------
+
+
+class Loader:
+    """Batches, as a DataLoader or a tf.data.Dataset gives them."""
+
+    def __init__(self, x: Any, y: Any = None, batch: int = 16) -> None:
+        self.x, self.y, self.batch = x, y, batch
+
+    def __iter__(self) -> Any:
+        for k in range(0, len(self.x), self.batch):
+            piece = slice(k, k + self.batch)
+            yield self.x[piece] if self.y is None else (self.x[piece], self.y[piece])
+
+
+class Set:
+    """Samples by number, as a torch Dataset has them: no __iter__."""
+
+    def __init__(self, x: Any, y: Any) -> None:
+        self.x, self.y, self.asked = x, y, 0
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, k: int) -> Any:
+        if not 0 <= k < len(self):
+            raise AssertionError("beyond the end, where a data set may do anything")
+        self.asked += 1
+        return self.x[k], self.y[k]
+
+
+def net() -> Any:
+    from tests.users.test_cases_int8 import dense
+
+    return dense([[-1, 2, 0], [1, -2, 0]], [0.1, -0.1])
+
+
+RNG = np.random.default_rng(5)
+X = RNG.normal(0, 1, (80, 3)).astype(np.float32)
+Y = (X[:, 0] - 2 * X[:, 1] > 0.1).astype(np.int64)
+FORMS: dict[str, Callable[[], Any]] = {
+    "array": lambda: X,
+    "float64": lambda: X.astype(np.float64),
+    "nested lists": lambda: X.tolist(),
+    "pair": lambda: (X, Y),
+    "list pair": lambda: [X, Y],
+    "lists in a pair": lambda: (X.tolist(), Y.tolist()),
+    "list of samples": lambda: list(X),
+    "list of batches": lambda: [X[:40], X[40:]],
+    "list of uneven batches": lambda: [X[:50], X[50:]],
+    "list of samples with a batch of one": lambda: [x[None] for x in X],
+    "list of pairs": lambda: list(zip(X, Y, strict=True)),
+    "loader": lambda: Loader(X),
+    "labelled loader": lambda: Loader(X, Y),
+    "loader of one-tuples": lambda: ((x,) for x in Loader(X)),
+    "loader of lists": lambda: ([x, y] for x, y in Loader(X, Y)),
+    "loader of names": lambda: ({"x": x, "label": y} for x, y in Loader(X, Y)),
+    "texts as labels": lambda: ((x, ["a"] * len(x)) for x in Loader(X)),
+    "names": lambda: {"x": X, "y": Y},
+    "data set": lambda: Set(X, Y),
+    "generator": lambda: (x for x in X),
+    "map": lambda: map(np.asarray, X.tolist()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_samples_may_come_in_any_form(form: str) -> None:
+    """The same samples in the same order, so the same int8 model."""
+    survey = sandgrain.inspect(net(), calibration=FORMS[form]())
+    assert survey.compared is not None and survey.compared.samples == 16
+    labelled = form in ("pair", "list pair", "lists in a pair", "list of pairs", "labelled loader", "loader of lists",
+                        "loader of names", "names", "data set")  # fmt: skip
+    assert survey.compared.measure == ("accuracy" if labelled else "")
+    reference = sandgrain.inspect(net(), calibration=X).compared
+    assert reference is not None and survey.compared.snr_db == pytest.approx(reference.snr_db, abs=1e-3)
+
+
+def test_torch_data_sets_are_samples(torch: Any) -> None:
+    data = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+    reference = sandgrain.inspect(net(), calibration=(X, Y)).compared
+    for given in (data, torch.utils.data.DataLoader(data, batch_size=7), torch.from_numpy(X).requires_grad_(), list(data)):
+        found = sandgrain.inspect(net(), calibration=given).compared
+        assert found is not None and reference is not None and found.snr_db == reference.snr_db
+
+
+def test_predict_and_verify_take_what_compile_takes() -> None:
+    made = sandgrain.compile(net(), calibration=Loader(X, Y), target="host", measure=False)
+    wanted = made.predict(X)
+    for form in ("pair", "list of samples", "loader", "data set", "generator"):
+        np.testing.assert_array_equal(made.predict(FORMS[form]()), wanted)
+    verdict = sandgrain.verify(made.folder, data=Loader(X[:6], Y[:6]), on="host")
+    assert verdict.samples == 6 and verdict.identical and verdict.accuracy is not None
+    assert sandgrain.verify(made.folder, data=X[:6], labels=Y[:6].tolist(), on="host").accuracy == verdict.accuracy
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_refused_by_name(value: float) -> None:
+    made = sandgrain.compile(net(), calibration=X, target="host", measure=False)
+    wrong = X.copy()
+    wrong[7, 1] = value
+    what = "NaN in sample 7" if np.isnan(value) else "infinity in sample 7"
+    for call in (made.predict, lambda x: sandgrain.verify(made.folder, data=x, on="host")):
+        with pytest.raises(sandgrain.UsageError, match=f"x holds values that are not finite: {what}"):
+            call(wrong)
+    with pytest.raises(sandgrain.UsageError, match=what):
+        sandgrain.inspect(net(), calibration=[wrong[:5], wrong[5:]])
+
+
+def endless() -> Any:
+    while True:
+        yield X[:8]
+
+
+def test_an_endless_iterable_ends_and_it_is_said() -> None:
+    survey = sandgrain.inspect(net(), calibration=endless())
+    assert "the first 2000 samples were taken" in " ".join(survey.warnings)
+
+
+def test_a_large_data_set_is_sampled_all_over() -> None:
+    """Sorted by class, as folders of images are: the first 2,000 would be one class."""
+    many = Set(np.repeat(X, 100, axis=0), np.repeat(Y, 100))
+    survey = sandgrain.inspect(net(), calibration=many)
+    assert many.asked == 2000 and "2000 of 8000 samples were taken, spread over all" in " ".join(survey.warnings)
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (lambda: iter(()), "no sample"),
+        (lambda: 5, "a int holds no samples"),
+        (lambda: [np.zeros(3), np.zeros(4)], "batch 1 holds samples of"),
+        (lambda: [(X[0], 1, 2, 3)], "batch 0 has 4 parts"),
+        (lambda: ["a", "b"], "batch 0 is a str"),
+        (lambda: np.array(["a"]), "give numbers"),
+        (lambda: {"image": X}, "under the names image; call them x"),
+        (lambda: [(X[0], 1), (X[1], None)], "has no labels"),
+        (lambda: (X, Y[:5]), "parts|labels|samples"),
+    ],
+)
+def test_what_holds_no_samples_is_told_so(samples: Callable[[], Any], said: str) -> None:
+    with pytest.raises(sandgrain.UsageError, match=said):
+        sandgrain.inspect(net(), calibration=samples())
+
+
+# --- files of PyTorch that are no program --------------------------------------------------------------------------------
+
+
+def zipped(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(f"archive/{name.replace('__', '/')}".replace("/pkl", ".pkl"), data)
+    return path
+
+
+WEIGHTS = pickle.dumps(collections.OrderedDict(), 2)
+TRAP = b"cposix\nsystem\n(S'touch trapped'\ntR."
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "said"),
+    [
+        ("m.pt", {"data__pkl": WEIGHTS}, "holds a state dict: weights without their network"),
+        ("m.pth", {"data__pkl": pickle.dumps({"epoch": 3}, 2)}, "holds a state dict"),
+        ("m.pt", {"data__pkl": TRAP}, "holds a pickled module, which is never unpickled"),
+        ("m.pt", {"data__pkl": WEIGHTS, "code__m": b""}, "holds TorchScript"),
+        ("m.pt", {"archive_format": b"pt2"}, "rename it to .pt2"),
+        ("m.ckpt", {"x": b""}, "is no model that can be read"),
+    ],
+)
+def test_a_file_of_pytorch_is_told_what_it_is(
+    name: str, members: dict[str, bytes], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = zipped(tmp_path / name, **members)
+    for call in (sandgrain.compile, sandgrain.inspect):
+        with pytest.raises(sandgrain.UnsupportedError, match=said):
+            call(path)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_old_and_damaged_files_of_pytorch_are_told_too(tmp_path: Path) -> None:
+    for data, said in (
+        (WEIGHTS, "state dict"),
+        (TRAP, "pickled module"),
+        (b"", "no model"),
+        (b"PK\x03\x04", "no model"),
+        (b"\x80", "no model"),
+    ):
+        (tmp_path / "m.pth").write_bytes(data)
+        with pytest.raises(sandgrain.UnsupportedError, match=said):
+            sandgrain.inspect(tmp_path / "m.pth")
+
+
+def test_a_live_state_dict_is_told_what_it_is() -> None:
+    with pytest.raises(sandgrain.UsageError, match="state dict: weights without their network"):
+        sandgrain.compile({"w": SimpleNamespace(detach=None)}, calibration=X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pty
 import random
@@ -90,6 +91,19 @@ def test_every_command_with_progress_can_be_quiet() -> None:
     assert {"build", "demo", "data", "compile", "verify", "features", "quantize", "export", "profile", "inspect"} <= loud
     for name in loud:
         assert any("--quiet" in p.opts for p in cli.Commands()[name].params), name
+
+
+def test_the_installation_of_make_demo_is_not_silent(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("pip_install", ROOT / "tools" / "pip_install.py")
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tool.EVERY_S < 5 and "pip install" not in (ROOT / "Makefile").read_text()
+    monkeypatch.setattr(tool, "EVERY_S", 0.1)
+    slow = [sys.executable, "-c", "import time; print('no such package'); time.sleep(0.5); raise SystemExit(3)"]
+    assert tool.install([".[train]"], slow) == 3
+    said = capfd.readouterr().err.splitlines()
+    assert said[0] == "... installing .[train]" and "... installing .[train] (0 s)" in said and said[-1] == "no such package"
 
 
 # --- Ctrl-C ----------------------------------------------------------------------------------------------------------------

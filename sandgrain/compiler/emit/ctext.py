@@ -70,7 +70,7 @@ def identifier(text: str) -> str:
     """A C identifier made from any text: lower-case ASCII letters, digits and underscores, at most 40 characters."""
     name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40].strip("_")
     if not name or name[0].isdigit() or _reserved(name):
-        name = f"model_{name}".rstrip("_")
+        name = f"model_{name}"[:40].rstrip("_")
     return name
 
 

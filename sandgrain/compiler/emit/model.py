@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from sandgrain.base.errors import UnsupportedError
 from sandgrain.compiler.emit import ctext
 from sandgrain.compiler.emit.copies import SharedCopies
 from sandgrain.compiler.emit.figures import Figures
 from sandgrain.compiler.emit.layers import Emitter, Layer
 from sandgrain.compiler.emit.options import Options as Options
-from sandgrain.compiler.emit.part import Part, parts_of
+from sandgrain.compiler.emit.part import Check, Part, parts_of, put_all
 from sandgrain.compiler.emit.parts.run import signature
 from sandgrain.compiler.emit.tables import Tables
 from sandgrain.compiler.emit.unit import Unit
@@ -84,6 +86,17 @@ class Source:
     def has(self, part: str) -> bool:
         """Whether the C has this part: "run", "stream", "labels", "decide", "alarm" ..."""
         return any(p.name == part for p in self.parts)
+
+    def checks(self, seed: int) -> list[Check]:
+        """What the C offers beside an inference, and what Python says it gives; numbers that it is tried with follow from `seed`."""
+        unit, rng = self.unit, np.random.default_rng(seed)
+        upper, build = unit.upper, np.frombuffer(self.build_id.encode(), np.uint8)
+        codes = [f"{upper}_OK", f"{upper}_ERROR_NULL", *([f"{upper}_ERROR_ALIGNMENT"] if unit.caller else [])]
+        code = f"    sg_put({upper}_BUILD_ID, sizeof {upper}_BUILD_ID - 1u < {build.size}u ? sizeof {upper}_BUILD_ID - 1u : {build.size}u);"
+        found = [Check(f"{upper}_BUILD_ID", code, build)]
+        found.append(Check(", ".join(codes), put_all("int32_t", codes), np.arange(len(codes), dtype=np.int32)))
+        memory = "memory.bytes, " if unit.caller else ""
+        return found + [check for part in self.parts for check in part.checks(memory, rng)]
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -195,8 +208,8 @@ def harness(source: Source, *, stream: bool = False) -> str:
     slots = {p.name: p.slot + argument if p.slot else f"({p.ctype} *)(void *){p.name}.bytes" for p in unit.ports}
     parts = [f'#include "{source.options.h_file}"\n', "int sg_infer(void);"]
     if unit.caller:
-        parts.append(_block(f"{upper}_ARENA_BYTES", "memory"))
-    parts += [_block(str(port.tensor.nbytes), port.name) for port in unit.ports if not port.slot]
+        parts.append(block(f"{upper}_ARENA_BYTES", "memory"))
+    parts += [block(str(port.tensor.nbytes), port.name) for port in unit.ports if not port.slot]
     for kind, indices in (("input", graph.inputs), ("output", graph.outputs)):
         names = [f"{kind}_{k}" for k in range(len(indices))]
         sizes = [str(graph.tensors[i].nbytes) for i in indices]
@@ -210,5 +223,6 @@ def harness(source: Source, *, stream: bool = False) -> str:
     return "\n".join([*parts, *(text for part in source.parts if (text := part.harness(memory, slots, pieces=stream)))])
 
 
-def _block(size: str, name: str) -> str:
+def block(size: str, name: str) -> str:
+    """C: memory of a harness, aligned as an arena is."""
     return f"static union {{\n    int64_t alignment;\n    uint8_t bytes[{size}];\n}} {name};"

@@ -9,12 +9,43 @@ from __future__ import annotations
 
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.compiler.emit import ctext
 from sandgrain.compiler.emit.unit import Unit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Check:
+    """One thing of the interface and what it must give. `says`: its name in C. `code`: statements that hand the bytes of `expected`,
+    in order, to `sg_put(pointer, bytes)`."""
+
+    says: str
+    code: str
+    expected: Array
+
+
+def put_all(ctype: str, values: Iterable[str]) -> str:
+    """C that hands over each of the expressions `values`, as a `ctype`."""
+    return "\n".join(
+        f"    {{\n        const {ctype} v = ({ctype})({value});\n        sg_put(&v, sizeof v);\n    }}" for value in values
+    )
+
+
+def numbers(ctype: str, values: Array, loop: str) -> str:
+    """C that runs `loop` for each of the integers `values`, there called `number`."""
+    table = ctext.wrap([f"({ctype}){int(v)}{'u' if ctype.startswith('u') else ''}" for v in values.reshape(-1).tolist()])
+    return (
+        f"    static const {ctype} table[] = {{\n{table}\n    }};\n"
+        f"    for (uint32_t i = 0; i < {values.size}u; i++) {{\n        const {ctype} number = table[i];\n        {loop}\n    }}"
+    )
 
 
 class Part(ABC):
@@ -50,13 +81,17 @@ class Part(ABC):
         """C for NAME.c, behind the layers."""
         return ""
 
-    def harness(self, memory: str, slots: Mapping[str, str], *, pieces: bool) -> str:
-        """C of `int sg_infer(void)`, which the runners call, for the part that an inference enters by; "" for all others.
+    def harness(self, memory: str, slots: Mapping[str, str], *, pieces: bool, enters: str = "sg_infer") -> str:
+        """C of `int ENTERS(void)`, which the runners call, for the part that an inference enters by; "" for all others.
 
         `memory`: the argument that a caller's arena is, with its comma. `slots`: port -> a pointer to it. `pieces`: an input that can
         come in pieces does.
         """
         return ""
+
+    def checks(self, memory: str, rng: np.random.Generator) -> Iterable[Check]:
+        """What the part offers beside an inference, called by C, and what Python says it gives. `memory` as for `harness`."""
+        return ()
 
     def facts(self) -> Mapping[str, Any]:
         """What the bundle's proof keeps: plain JSON values."""

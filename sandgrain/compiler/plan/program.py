@@ -65,5 +65,6 @@ def _decide(graph: Graph, rule: Rule) -> Entry:
             State("next", INT32, (), "where the next result goes"),
             State("count", INT32, (), "results in the ring"),
             State("hold", INT32, (), "results until the next decision may come"),
+            State("held", INT32, (), "1 + the label of the last decision while it leads all along, or 0"),
         ),
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import wave
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -11,6 +14,7 @@ from sandgrain.dataset import fingerprint, pictures
 from sandgrain.dataset.kinds.base import Kind
 
 SILENT_DBFS = -60.0  # loudest 20 ms, RMS over full scale
+HEARD_S = 5.0  # seconds that a page holds of a recording
 SILENT_RMS = 32768 * 10 ** (SILENT_DBFS / 20)
 
 
@@ -39,6 +43,13 @@ class Audio(Kind):
         """The wave above its spectrogram."""
         return pictures.wave(samples[:, 0]) + pictures.spectrogram(samples[:, 0], rate)
 
+    def player(self, samples: Array, rate: float) -> str:
+        """The browser's own player, with the samples in the page."""
+        if not samples.size:
+            return ""
+        sound = base64.b64encode(_wav(samples[: round(HEARD_S * rate), 0], round(rate))).decode("ascii")
+        return f'<audio controls preload="none" src="data:audio/wav;base64,{sound}"></audio>'
+
     def first_block(self, rate: float, shape: tuple[int, ...]) -> list[str]:
         """A log-mel spectrogram."""
         bands, window, hop = (40, 30, 20) if rate >= 16_000 else (32, 32, 16)
@@ -60,6 +71,17 @@ def quiet(x: Array, rate: float) -> bool:
     steady = x.astype(np.float64) - x.mean()
     total = np.concatenate([[0.0], np.cumsum(steady * steady)])
     return bool((total[size:] - total[:-size]).max() < size * SILENT_RMS**2)
+
+
+def _wav(samples: Array, rate: int) -> bytes:
+    """int16 [n] as a WAV file."""
+    data = io.BytesIO()
+    with wave.open(data, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.astype("<i2").tobytes())
+    return data.getvalue()
 
 
 KIND = Audio()

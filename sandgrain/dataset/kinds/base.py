@@ -56,6 +56,10 @@ class Kind(ABC):
         """`draw`, or "" for an empty recording."""
         return self.draw(samples, rate) if samples.size else ""
 
+    def player(self, samples: Array, rate: float) -> str:
+        """Markup with which a page plays one recording; "" for what cannot be heard."""
+        return ""
+
     def is_small(self, shapes: Sequence[tuple[int, ...]]) -> bool:
         """Whether pictures of these shapes are so small that their pixels are shown as squares."""
         return not self.sampled and max(max(shape[:2]) for shape in shapes) < 96

@@ -1,7 +1,7 @@
 """JSON recordings: one, or a list of them, each with a list of points. Lengths may differ.
 
 `records` and `points` are keys, or paths of keys with dots between them: "payload.values". A point is an object of numbers
-(`columns` are its keys), a list of numbers, or one number.
+(`columns` are its keys), a list of numbers, or one number. Edge Impulse's acquisition format needs no keys, see `acquisition`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sandgrain.base.arrays import Array
+from sandgrain.dataset import acquisition
 from sandgrain.dataset.readers.base import MAX_CHANNELS, MAX_JSON, MAX_RECORDS, BadFileError, Sample, check_values
 from sandgrain.dataset.records import Layout, option
 from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
@@ -50,6 +51,9 @@ def sniff(head: bytes) -> str:
 def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
     """See `base.Reader`."""
     document, where = _parsed(stream), layout.get(JsonOptions)
+    if not where.records and not where.points and acquisition.is_one(document):
+        yield acquisition.sample(document, layout)
+        return
     found = _follow(document, where.records, "records") if where.records else document
     several = isinstance(found, list) and (bool(where.records) or _holds_recordings(found, where))
     if where.records and not several:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sandgrain.base.errors import UsageError
+from sandgrain.device.cost import Image
 from sandgrain.device.run import qemu
 from sandgrain.device.run.trace import Slot, Trace
 from sandgrain.device.run.unicorn_core import Emulator as UnicornEmulator
@@ -19,6 +20,7 @@ __all__ = ["Emulator", "emulator_missing", "emulator_version", "open_emulator"]
 class Emulator(Protocol):
     """One firmware image on one emulated board."""
 
+    image: Image
     inputs: tuple[Slot, ...]
     outputs: tuple[Slot, ...]
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import ModelError, SandgrainError, UnsupportedError, UsageError, printable, unsupported
+from sandgrain.base.text import ascii_line
 from sandgrain.formats.aten.builder import Builder, Value
 from sandgrain.formats.aten.layout import dense
 from sandgrain.formats.keras.config import MOST, Config
@@ -208,7 +209,7 @@ class _Walk:
         except (SandgrainError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             fact = str(error)
             if not isinstance(error, SandgrainError):
-                what = printable(" ".join(f"{type(error).__name__} {fact}".split()), 80)
+                what = ascii_line(" ".join(f"{type(error).__name__} {fact}".split()), 80)
                 fact = f"cannot be understood ({what}); please report it"
             if len(self.faults) == before:
                 self.faults.append(f"{place} ({printable(kind)}): {fact}")

@@ -5,7 +5,7 @@ importing the framework); and `load(model, name, example_input)`, which gives a 
 `rules.check`, or one of floats with the scales that the model brings (`graph/scales.py`). What a framework needs is imported by `load` alone. One that also has `begins(head)`, for the
 first bytes of a file, keeps its files as they are: a bundle's proof holds their bytes. One may say `of_floats(model)`, whether a live model
 computes with floats, where that is known without converting it. One may have `REFUSED` as well: suffixes of
-files that it does not read -> why, and the way out.
+files that it does not read -> why, and the way out; or `refusal(path)`, which says so of a file that it has looked into.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import importlib
 import os
 import pkgutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -57,6 +57,8 @@ def load(model: Any, name: str, example_input: Any = None) -> Graph:
         return source_of(Path(model)).load(Path(model), name, example_input)
     found = next((s for s in SOURCES if s.owns(model)), None)
     if found is None:
+        if isinstance(model, Mapping) and model and all(hasattr(v, "detach") for v in model.values()):
+            raise UsageError("this is a state dict: weights without their network; load it into its module and give the module")
         kind = printable(f"{type(model).__module__}.{type(model).__qualname__}")
         raise UsageError(f"a {kind} is no model; give {_known()}, or a live model of these frameworks")
     return found.load(model, name, example_input)
@@ -74,6 +76,8 @@ def source_of(path: Path) -> Source:
     found = _beginning(path) or next((s for s in SOURCES if path.suffix.lower() in s.SUFFIXES), None)
     if found is None:
         for source in SOURCES:
+            if why := getattr(source, "refusal", lambda _: None)(path):
+                raise UnsupportedError(f"{shown} {why}")
             if why := getattr(source, "REFUSED", {}).get(path.suffix.lower()):
                 raise UnsupportedError(f"{shown}: {why}")
         raise ModelError(f"{shown} is none of the known models; give {_known()}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sandgrain.base.errors import UsageError
+from sandgrain.formats import saved_torch
 from sandgrain.formats.sources.base import is_made_of, require
 from sandgrain.graph.ir import Graph
 
@@ -16,6 +17,11 @@ EXPORTED = "torch.export.exported_program.ExportedProgram"
 
 def owns(model: object) -> bool:
     return is_made_of(model, "torch.nn.modules.module.Module", EXPORTED)
+
+
+def refusal(path: Path) -> str | None:
+    """What a file of PyTorch holds that is no program, and the way out."""
+    return saved_torch.refusal(path)
 
 
 def of_floats(model: object) -> bool:

@@ -76,8 +76,9 @@ def decode_tensor(raw: RawTensor) -> Tensor:
     quant = _quantization(raw.table.table(4), shape) if dtype in ("int8", "int16", "int32") else None
     if quant is not None and not quant.per_tensor and not raw.constant:
         raise UnsupportedError("one scale a channel on values computed at run time; quantize activations per tensor")
-    if quant is not None and not raw.constant and not 1 / SCALE_LIMIT < quant.scale[0] < SCALE_LIMIT:
-        raise UnsupportedError(f"a scale of {quant.scale[0]:.3g}; quantize the model again with a representative data set")
+    absurd = [s for s in quant.scale if not 1 / SCALE_LIMIT < s < SCALE_LIMIT] if quant is not None and dtype != "int32" else []
+    if absurd:
+        raise UnsupportedError(f"a scale of {absurd[0]:.3g}; quantize the model again with a representative data set")
     return Tensor(raw.name, shape, dtype, quant, _data(raw, shape, dtype))
 
 

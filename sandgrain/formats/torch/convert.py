@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from sandgrain.base.errors import SandgrainError, UnsupportedError, UsageError, printable, unsupported
+from sandgrain.base.errors import SandgrainError, UnsupportedError, UsageError, unsupported
+from sandgrain.base.text import ascii_line
 from sandgrain.formats.aten.builder import Builder, Value
 from sandgrain.formats.aten.layout import dense
 from sandgrain.formats.aten.ops import HANDLERS, HINTS, Arguments
@@ -35,6 +36,7 @@ from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph
 
 INTEGERS = (torch.int32, torch.int64)  # what positions for an embedding come as
+MAX_FACT = 300  # characters of what is said of one operator
 MAX_FAULTS = 64  # after so many the walk ends: what follows from them says little
 
 
@@ -189,7 +191,7 @@ class _Walk:
         layer, line = layer_of(node), line_of(node)
         where = f"{layer} " if layer else ""
         key = operator_name(node.target) if is_operator(node) else getattr(node.target, "__name__", node.name)
-        self.faults.append(f"{where}({key}{', ' + line if line else ''}): {printable(fact, 200)}")
+        self.faults.append(f"{where}({key}{', ' + line if line else ''}): {ascii_line(fact, MAX_FACT)}")
 
     def _outputs(self, nodes: Sequence[Any]) -> list[int]:
         found: list[int] = []

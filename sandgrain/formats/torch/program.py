@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from sandgrain.base.errors import ModelError, SandgrainError, UsageError, printable
+from sandgrain.base.errors import ModelError, SandgrainError, UnsupportedError, UsageError, printable
+from sandgrain.base.text import ascii_line
 from sandgrain.formats.aten.ops import HANDLERS, HINTS
 
 # Neighbouring folders in paths of torch's own files, here and where a file was made.
@@ -72,6 +73,7 @@ def _of_exported(exported: Any) -> Program:
         wanted = {op: rule for op, rule in table.items() if operator_name(op) in missing - HINTS.keys()}
         exported = exported.run_decompositions(wanted)
     signature = exported.graph_signature
+    refuse_state([*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()])
     sources = {**signature.inputs_to_parameters, **signature.inputs_to_buffers, **signature.inputs_to_lifted_tensor_constants}
     state = {**exported.state_dict, **exported.constants}
     constants = {name: state[source].detach().cpu() for name, source in sources.items()}
@@ -79,6 +81,16 @@ def _of_exported(exported: Any) -> Program:
     wanted_outputs = set(signature.user_outputs)
     outputs = [n for n in flat(nodes[-1].args) if n is not None and getattr(n, "name", n) in wanted_outputs]
     return Program(nodes, constants, tuple(signature.user_inputs), tuple(outputs))
+
+
+def refuse_state(names: Sequence[str]) -> None:
+    """Raise UnsupportedError where forward writes to buffers or inputs: the C keeps nothing from one call to the next."""
+    if names:
+        shown = ", ".join(printable(str(n)) for n in names[:4])
+        raise UnsupportedError(
+            f"forward writes to {shown}, a state kept between calls, and no state is kept; compute it from the inputs of one call "
+            "(a layer in training mode writes too: export after .eval())"
+        )
 
 
 @contextmanager
@@ -104,7 +116,9 @@ def _torchs_errors(name: str) -> Iterator[None]:
             raise
         except Exception as error:
             fact = " ".join(str(error).split())[:200] or type(error).__name__
-            raise ModelError(f"{name}: torch.export failed ({printable(fact, 200)}); run forward on the example first") from error
+            raise ModelError(
+                f"{name}: torch.export failed ({ascii_line(fact, 200)}); run forward on the example first"
+            ) from error
 
 
 # --- what torch says of a node -------------------------------------------------------------------------------------------

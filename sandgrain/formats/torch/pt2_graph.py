@@ -23,7 +23,7 @@ import torch
 from sandgrain.base import scratch
 from sandgrain.base.errors import ModelError, UnsupportedError, UsageError, printable
 from sandgrain.formats.aten.ops import HANDLERS
-from sandgrain.formats.torch.program import Program, flat, mutates_shared, operator_name
+from sandgrain.formats.torch.program import Program, flat, mutates_shared, operator_name, refuse_state
 from sandgrain.formats.torch.pt2_schema import DTYPES, argument, whole
 from sandgrain.formats.torch.pt2e import MOVES
 from sandgrain.formats.torch.pt2e import NAMESPACE as QUANTIZERS
@@ -61,6 +61,9 @@ def build(graph: Mapping[str, Any], signature: Mapping[str, Any], tensor: Callab
         return _Builder(graph, tensor).build(signature)
 
 
+MUTATIONS = ("buffer_mutation", "user_input_mutation", "parameter_mutation")  # kinds of a signature's outputs
+
+
 class _Builder:
     def __init__(self, graph: Mapping[str, Any], tensor: Callable[[str], Any]) -> None:
         self.json, self.tensor = graph, tensor
@@ -76,12 +79,25 @@ class _Builder:
             self._node(entry)
         for node in self.graph.nodes:
             if mutates_shared(node):
+                refuse_state(self._written(node))
                 node.meta["fault"] = "it changes in place what others read; save exported.run_decompositions({})"
+        changed = [s[kind] for s in signature["output_specs"] for kind in MUTATIONS if kind in s]
+        refuse_state(
+            [str(entry.get("buffer_name") or entry.get("user_input_name") or entry.get("parameter_name")) for entry in changed]
+        )
         found = [s["user_output"]["arg"] for s in signature["output_specs"] if "user_output" in s]
         outputs = [self.named[arg["as_tensor"]["name"]] for arg in found if "as_none" not in arg]
         self.graph.output(tuple(outputs))
         constants = {node.name: value for node, value in self.constants.items()}
         return Program(tuple(self.graph.nodes), constants, tuple(n.name for n in inputs if n), tuple(outputs))
+
+    @staticmethod
+    def _written(node: Any) -> list[str]:
+        """The name of the buffer or input that an in-place operator writes to, directly or through views."""
+        source = node.args[0]
+        while getattr(source, "op", "") == "call_function" and source.args:
+            source = source.args[0]
+        return [source.name] if getattr(source, "op", "") == "placeholder" else []
 
     # --- values ----------------------------------------------------------------------------------------------------
 

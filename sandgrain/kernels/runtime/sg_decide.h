@@ -11,9 +11,10 @@ struct sg_decide_rule {
 };
 
 /* Puts one result into the ring [smoothing][labels] at `next`; `count`: results in it; `hold`: results until the next decision
- * may come. Returns the label that leads clearly, the first of equals, or -1. Sums of 64 int8 fit 14 bits. */
+ * may come; `held`: 1 + the label of the last decision while it leads all along, or 0. Returns the label that leads clearly, the
+ * first of equals, and was not decided for already, or -1. Sums of 64 int8 fit 14 bits. */
 static inline int32_t sg_decide(const struct sg_decide_rule *p, int8_t *ring, int32_t *next, int32_t *count, int32_t *hold,
-                                const int8_t *scores)
+                                int32_t *held, const int8_t *scores)
 {
     int32_t best = -1, first = INT32_MIN, second = INT32_MIN;
     for (int32_t k = 0; k < p->labels; k++) {
@@ -22,7 +23,7 @@ static inline int32_t sg_decide(const struct sg_decide_rule *p, int8_t *ring, in
     *next = *next + 1 < p->smoothing ? *next + 1 : 0;
     *count += *count < p->smoothing ? 1 : 0;
     *hold -= *hold > 0 ? 1 : 0;
-    if (*count < p->smoothing || *hold > 0) {
+    if (*count < p->smoothing) {
         return -1;
     }
     for (int32_t k = 0; k < p->labels; k++) {
@@ -38,7 +39,9 @@ static inline int32_t sg_decide(const struct sg_decide_rule *p, int8_t *ring, in
             second = sum;
         }
     }
-    return first - second < p->margin * p->smoothing ? -1 : best;
+    best = first - second < p->margin * p->smoothing ? -1 : best;
+    *held = best + 1 == *held ? *held : 0; /* it has fallen below the margin: the next time is a new one */
+    return *hold > 0 || *held > 0 ? -1 : best;
 }
 
 #endif

@@ -8,7 +8,6 @@ from pathlib import Path
 from sandgrain.base.progress import Progress, silent
 from sandgrain.bundle.make import CompileRequest, Made, make
 from sandgrain.compiler.emit.model import Options
-from sandgrain.device import targets
 from sandgrain.project import inspection
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.store import Store
@@ -33,7 +32,7 @@ def make_features(
     request = CompileRequest(
         title=NAME,
         out=Path(out),
-        board=targets.load(target.board),
+        board=loaded.board,
         options=Options(NAME, target.arena),
         front=Samples(found, Store(loaded.work / "build")).front,
         compiler=target.compiler,

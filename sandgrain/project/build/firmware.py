@@ -17,9 +17,9 @@ from sandgrain.bundle import samples as datafile
 from sandgrain.bundle import store as proof
 from sandgrain.bundle.make import CompileRequest, make
 from sandgrain.bundle.report import Report
-from sandgrain.bundle.verify import Verdict, compare_with_reference
+from sandgrain.bundle.verdict import Verdict
+from sandgrain.bundle.verify import How, compare_with_reference
 from sandgrain.compiler.emit.model import Options
-from sandgrain.device import targets
 from sandgrain.device.cost import milliseconds
 from sandgrain.device.run.tflm import available
 from sandgrain.device.targets import Board
@@ -44,6 +44,7 @@ class Request:
     name: str  # the prefix in C
     labels: tuple[str, ...]  # of the outputs
     target: Target
+    board: Board
     ram: int | None  # bytes that kernels and strips aim at
     threshold: int | None = None  # a score above it is an anomaly
     rule: Rule = field(default_factory=Rule)  # how a stream's results become decisions
@@ -51,7 +52,7 @@ class Request:
     @property
     def key(self) -> str:
         front = self.front.to_json()
-        how = [self.target.board, self.target.compiler, self.target.optimize, self.target.arena, self.target.clock_mhz]
+        how = [self.board.identity, self.target.compiler, self.target.optimize, self.target.arena, self.target.clock_mhz]
         judged = [self.threshold, asdict(self.rule)]
         return digest(
             "compiled", hashlib.sha256(self.model).hexdigest(), front, self.name, list(self.labels), how, self.ram, judged
@@ -83,7 +84,7 @@ def compiled(request: Request, out: Path, store: Store, progress: Progress) -> F
         report, bundle = Report.from_json(known), _bundle(out)
         if bundle is not None and bundle.compiled.source.build_id == report.build_id and not bundle.edited:
             return Firmware(out, bundle, report)
-    report = at_clock(_compile(request, out, progress), targets.load(request.target.board), request.target.clock_mhz)
+    report = at_clock(_compile(request, out, progress), request.board, request.target.clock_mhz)
     store.put(path, report.to_json())
     return Firmware(out, proof.load_bundle(out), report)
 
@@ -101,7 +102,7 @@ def measured(request: Request, store: Store, progress: Progress) -> Report:
     def make() -> dict[str, Any]:
         with scratch() as work:
             report = _compile(request, work / "bundle", progress)
-        return at_clock(report, targets.load(request.target.board), request.target.clock_mhz).to_json()
+        return at_clock(report, request.board, request.target.clock_mhz).to_json()
 
     return Report.from_json(store.json("measured", request.key, make))
 
@@ -116,7 +117,7 @@ def _compile(request: Request, out: Path, progress: Progress) -> Report:
         how = CompileRequest(
             title=title,
             out=out,
-            board=targets.load(target.board),
+            board=request.board,
             options=Options(request.name, target.arena, rule=request.rule, threshold=request.threshold),
             front=request.front,
             labels=request.labels,
@@ -143,14 +144,13 @@ def verified(run: Run, task: Task[Any], firmware: Firmware, places: list[int]) -
     path = samples.store.path("verified", key, ".json")
     known = samples.store.peek(path)
     if known is not None:
-        scores = known["scores"] if known["scores"] is None else tuple(known["scores"])
-        return Verdict(**{**known, "notes": tuple(known["notes"]), "scores": scores})
+        return Verdict.from_json(known)
     raw, labels = samples.raw("test", places)
     with scratch() as work:
         data = work / "test.npz"
         np.savez(data, x=raw, **task.truth(run.found, labels))  # type: ignore[arg-type]
         windows = datafile.load(data, firmware.bundle.compiled.imported)
-    verdict = compare_with_reference(firmware.bundle, windows, progress=run.progress)
+    verdict = compare_with_reference(firmware.bundle, windows, How(seed=0), run.progress)
     if verdict.identical:  # a difference is looked at again each time
         samples.store.put(path, verdict.to_json())
     return verdict

@@ -97,8 +97,8 @@ def costs(budget: Budget, board: targets.Board, report: Report) -> tuple[Check, 
     limits, rows = budget.limits, []
     own = board.core.runs_firmware
     for name, wanted, has, value in (
-        ("RAM", limits.ram_bytes, board.ram_bytes, report.ram_bytes),
-        ("flash", limits.flash_bytes, board.flash_bytes, report.flash_bytes),
+        ("RAM", limits.ram_bytes, board.usable_ram, report.ram_bytes),
+        ("flash", limits.flash_bytes, board.usable_flash, report.flash_bytes),
     ):
         if wanted is not None and not (own and has < wanted):
             rows.append(Check(name, "bytes", wanted, value, f"[budget] {name.lower()}"))

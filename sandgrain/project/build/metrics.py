@@ -49,3 +49,13 @@ def losses(chances: Array, labels: Array) -> Array:
     """Cross-entropy of each row, float64 [n]."""
     found: Array = -np.log(np.maximum(chances[np.arange(len(labels)), labels], 1e-12))
     return found
+
+
+def poisson_bound(count: int, confidence: float = 0.95) -> float:
+    """The expected count that a Poisson count of at most `count` would be this unlikely for: 3.0 where nothing was counted.
+
+    One-sided and exact (Garwood 1936): the mean with P(at most `count`) = 1 - confidence.
+    """
+    from scipy.stats import chi2
+
+    return float(chi2.ppf(confidence, 2 * (count + 1)) / 2)

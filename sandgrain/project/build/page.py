@@ -12,12 +12,14 @@ from sandgrain.base.text import duration, energy, number, percent, plain, size
 from sandgrain.base.version import __version__
 from sandgrain.bundle.report import LayerReport, Report
 from sandgrain.dataset import charts, kinds
+from sandgrain.dataset.windows import Cut
 from sandgrain.project.build import plots
 from sandgrain.project.build.limits import Check
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.stages import Stage
 
+HEARD = 6  # worst windows, the first ones, that the page can play
 HERE = Path(__file__).parent
 STYLE = Path(charts.__file__).parent  # the folder of style.css
 
@@ -49,7 +51,13 @@ def window_pictures(samples: Samples, places: Sequence[int]) -> dict[int, Any]:
 
     ordered, kind = sorted(places), kinds.of(samples.found.kind)
     cuts = zip(ordered, samples.cuts("test", ordered), strict=True)
-    return {place: Markup(kind.picture(cut.x, cut.record.rate)) for place, cut in cuts}
+    heard = set(places[:HEARD])
+
+    def shown(place: int, cut: Cut) -> str:
+        player = kind.player(cut.x, cut.record.rate) if place in heard else ""
+        return kind.picture(cut.x, cut.record.rate) + player
+
+    return {place: Markup(shown(place, cut)) for place, cut in cuts}
 
 
 def _costs(built: Built[Any]) -> list[tuple[str, str]]:
@@ -133,7 +141,7 @@ def _layers(r: Report) -> dict[str, Any]:
         }
         for x in r.layers
     ]
-    return {"layers": rows, "measured": r.cycles is not None}
+    return {"layers": rows, "measured": r.cycles is not None, "unnumbered": r.unnumbered()}
 
 
 def _cost(layer: LayerReport) -> float:

@@ -11,7 +11,7 @@ from typing import Any, Generic
 from sandgrain.base.tables import Line, Row, Shown, Table
 from sandgrain.base.text import count, duration, energy, percent, size
 from sandgrain.bundle.report import Report
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 from sandgrain.project.build.battery import Battery
 from sandgrain.project.build.limits import Check
 from sandgrain.project.build.samples import Samples

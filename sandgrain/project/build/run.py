@@ -11,7 +11,7 @@ from typing import Any
 from sandgrain.base import cache, files
 from sandgrain.base.errors import BudgetError
 from sandgrain.base.progress import Progress, silent
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 from sandgrain.compiler.emit.ctext import identifier
 from sandgrain.project import inspection
 from sandgrain.project.build import advice, example, firmware, limits, place
@@ -90,6 +90,7 @@ def _request(run: Run, fitted: Fitted) -> Request:
         name=identifier(run.found.loaded.file.resolve().parent.name),
         labels=fitted.labels,
         target=run.project.target,
+        board=run.board,
         ram=run.project.budget.limits.ram_bytes,
         threshold=fitted.threshold,
         rule=fitted.rule,

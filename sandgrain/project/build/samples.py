@@ -60,7 +60,8 @@ class Samples:
         """A hash of the data, how it is split and cut, and what is computed from it."""
         project = self.found.loaded.project
         sides = sorted(self.found.sides.items())
-        return digest(self.found.manifest.sha256, project.data, sides, list(self.found.loaded.blocks))
+        data = project.data.model_dump(mode="json", exclude={"path"})  # the same recordings in another folder are the same
+        return digest(self.found.manifest.sha256, data, sides, list(self.found.loaded.blocks))
 
     @cached_property
     def front(self) -> FrontEnd:

@@ -16,7 +16,7 @@ import numpy as np
 
 from sandgrain.base.errors import ToolchainError, UsageError
 from sandgrain.base.scratch import scratch
-from sandgrain.base.text import printable
+from sandgrain.base.text import number, printable
 from sandgrain.bundle import store
 from sandgrain.device.run import emulator_missing, open_emulator
 from sandgrain.device.run.host import HostModel
@@ -24,6 +24,7 @@ from sandgrain.device.toolchain import build_firmware
 from sandgrain.graph.decisions import MAX_MARGIN, Rates, Rule, decide, rates
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, Tensor
+from sandgrain.project.build import metrics
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.recording import Recording, pieces, planned
 from sandgrain.project.build.stages import Run
@@ -66,8 +67,17 @@ class Spotted:
     @property
     def accepts(self) -> str:
         """False accepts per hour, for people."""
-        value = self.rates.false_accepts_per_hour
-        return f"{value:,.0f} per hour" if value >= 100 else f"{value:.3g} per hour"
+        return f"{number(self.rates.false_accepts_per_hour)} per hour"
+
+    @property
+    def at_most(self) -> float:
+        """False accepts per hour that the true rate is below with 95 % confidence, by what was counted (Poisson)."""
+        return metrics.poisson_bound(self.false_accepts) / self.rates.hours if self.rates.hours else float("inf")
+
+    @property
+    def counted(self) -> str:
+        """How many there were in how long, and what that says at most of the rate, for people."""
+        return f"{self.false_accepts:,} in {self.length}: below {number(self.at_most)} per hour with 95 % confidence"
 
     @property
     def compared(self) -> str:
@@ -82,6 +92,7 @@ class Spotted:
         return {
             "false_accepts_per_hour": r.false_accepts_per_hour,
             "false_accepts": self.false_accepts,
+            "false_accepts_per_hour_at_most": self.at_most if self.rates.hours else None,
             "false_rejects": r.false_rejects,
             "events": r.events,
             "rule": asdict(self.rule),

@@ -68,7 +68,7 @@ class Run:
 
     @property
     def board(self) -> targets.Board:
-        return targets.load(self.project.target.board)
+        return self.found.loaded.board
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -39,6 +39,11 @@ class Loaded:
         return self.file.parent
 
     @property
+    def board(self) -> targets.Board:
+        """The project's board; the path of a board's file starts from the project's folder."""
+        return targets.load(self.project.target.board, self.folder)
+
+    @property
     def work(self) -> Path:
         """Where manifests and caches go."""
         return self.folder / ".sandgrain"
@@ -62,7 +67,7 @@ def load(path: str | os.PathLike[str] = ".") -> Loaded:
     name = plain(file.name)
     try:
         project = parse(raw)
-        targets.load(project.target.board)
+        targets.load(project.target.board, file.parent)
         augment.from_tables(project.augment, project.data.kind)
         return Loaded(file, project, parse_blocks(project.features))
     except SandgrainError as error:

@@ -25,7 +25,7 @@ from sandgrain.project.file.columns import Verdict
 from sandgrain.project.file.naming import naming
 from sandgrain.project.file.tables import is_labels, look_json, look_npz, look_parquet, look_table, spread
 
-FORMATS = {".csv": "table", ".tsv": "table", ".parquet": "parquet", ".json": "json", ".npz": "npz"}
+FORMATS = {".csv": "table", ".tsv": "table", ".parquet": "parquet", ".json": "json", ".cbor": "json", ".npz": "npz"}
 SUFFIXES: dict[str, str] = {
     **{suffix: kind for kind in ("audio", "image") for suffix in readers.suffixes(kind)},
     **FORMATS,
@@ -116,6 +116,7 @@ def look(root: Path) -> Look:
     names = list(_names(root)) if root.is_dir() else [root.name]
     tables = {n for n in names if Path(n).suffix.lower() == ".csv"}
     labels = next((n for n in sorted(tables, key=lambda n: (n.count("/"), n)) if n.count("/") < 2 and is_labels(base / n)), "")
+    labels = labels or next((n for n in names if n.rsplit("/", 1)[-1] == "info.labels"), "")
     kinds = Counter(SUFFIXES[s] for n in names if n != labels and (s := Path(n).suffix.lower()) in SUFFIXES)
     media = [k for k in ("audio", "image") if kinds[k]]
     if not kinds:

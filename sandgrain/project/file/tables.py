@@ -16,8 +16,11 @@ from numpy.lib import format as npy
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain
+from sandgrain.dataset import acquisition
 from sandgrain.dataset.dialect import COMMENTS, Dialect, cells, find
 from sandgrain.dataset.labels import known_columns
+from sandgrain.dataset.names import ALIASES
+from sandgrain.dataset.readers import cbor
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.tables import TableOptions
 from sandgrain.project.file.columns import Column, judge
@@ -207,8 +210,52 @@ def _round_up(value: float) -> float:
     return float(next(m * power for m in (1, 2, 4, 5, 10) if m * power >= value * (1 - 1e-9)))
 
 
+def look_acquisitions(base: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Edge Impulse's format, JSON or CBOR; nothing where the first file is of another. Raises UsageError."""
+    rates, largest, sensors, lengths = Counter[float](), dict[str, float](), tuple[str, ...](), list[int]()
+    for name in spread(names, MAX_FILES):
+        try:
+            with (base / name).open("rb") as stream:
+                document = (
+                    cbor.parse(stream)
+                    if name.lower().endswith(".cbor")
+                    else json.loads(stream.read(MAX_JSON).decode("utf-8-sig"))
+                )
+            if not acquisition.is_one(document):
+                return {}
+            own = acquisition.sensors(document)
+            sensors = sensors or own
+            rates[acquisition.rate_of(document)] += 1
+            values = np.asarray(document["payload"]["values"], np.float64).reshape(-1, len(own))
+        except (BadFileError, OSError, ValueError, TypeError, RecursionError) as error:
+            if not sensors and not name.lower().endswith(".cbor"):
+                return {}
+            raise UsageError(f"{plain(name)} cannot be read as an acquisition ({plain(str(error), 100)})") from None
+        lengths.append(len(values))
+        for k, sensor in enumerate(own):
+            largest[sensor] = max(largest.get(sensor, 0.0), float(np.abs(values[:, k]).max(initial=0.0)))
+    table: list[tuple[str, Any]] = [("columns", sensors), ("full_scale", _scales({s: largest[s] for s in sensors}))]
+    folders = {n.rpartition("/")[0] for n in names}
+    in_sides = all("/" in n and n.split("/")[0].lower() in ALIASES for n in names)
+    stems = [n.rsplit("/", 1)[-1] for n in names]
+    named: dict[str, Any] = naming(names)
+    if all(s.count(".") >= 2 for s in stems) and (in_sides or len(folders) == 1):
+        side = "{split}/" if in_sides else "".join(f"{f}/" for f in folders if f)
+        named = {
+            "name": f"{side}{{label}}.{{part}}",
+            "labels": tuple(sorted({s.split(".")[0] for s in stems})),
+            "has_split": in_sides,
+        }
+    notes = (f"Edge Impulse's acquisition format: sensors {plain(', '.join(sensors), 100)}",)
+    return {
+        "kind": "motion", "rate": rates.most_common(1)[0][0], "table": tuple(table), "points": tuple(sorted(lengths)), "notes": notes, **named,
+    }  # fmt: skip
+
+
 def look_json(base: Path, names: Sequence[str]) -> dict[str, Any]:
     """A list of recordings below some key, each with a list of points; the points' numbers are the channels."""
+    if found := look_acquisitions(base, names):
+        return found
     first, records = _recordings(base / names[0])
     points = (
         next((k for k, v in first[0].items() if isinstance(v, list) and v and isinstance(v[0], dict | list)), "") if first else ""

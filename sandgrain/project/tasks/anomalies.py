@@ -10,7 +10,7 @@ import numpy as np
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import percent, plain, printable
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import interpret

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from sandgrain.base.arrays import Array
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.decisions import Rule
 from sandgrain.project.build.limits import Check, Variant

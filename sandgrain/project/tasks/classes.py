@@ -11,7 +11,7 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.text import plain
 from sandgrain.bundle.features_in_c import Extractor
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 from sandgrain.compiler import passes
 from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
@@ -188,7 +188,7 @@ class ClassesTask(Task[Classes]):
         lines: list[Line] = [Table(["accuracy", "", ""], _accuracies(built), (1,)), ""]
         if (s := built.figures.spotted) is not None:
             rule, rejects = s.rule, f"{100 * s.rates.false_rejects:.1f} %"
-            recording = f"{s.false_accepts} in {s.length}: {s.recordings} test recordings, {s.between} between"
+            recording = f"{s.counted}; {s.recordings} test recordings, {s.between} between"
             settings = f"smoothing {rule.smoothing}, margin {rule.margin}, hold {rule.hold}"
             rows = [
                 ["false accepts", s.accepts, recording],
@@ -293,7 +293,7 @@ def _accuracy_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
     if (s := f.spotted) is not None:
         rule = s.rule
         settings = f"smoothing {rule.smoothing}, margin {rule.margin}, hold {rule.hold}"
-        rows.append(("false accepts", s.accepts, f"{s.false_accepts:,} in a recording of {s.length}; {settings}"))
+        rows.append(("false accepts", s.accepts, f"{s.counted}; {settings}"))
         how = f"of {s.rates.events:,} keywords there; {s.compared}"
         rows.append(("false rejects", _percent(s.rates.false_rejects), how))
     return rows

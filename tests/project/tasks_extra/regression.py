@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sandgrain.bundle.features_in_c import Extractor
-from sandgrain.bundle.verify import Verdict
+from sandgrain.bundle.verdict import Verdict
 from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.ir import Array, Graph, Node, Tensor, attrs

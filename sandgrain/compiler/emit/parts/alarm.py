@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from sandgrain.base.errors import UsageError
-from sandgrain.compiler.emit.part import Part
+from sandgrain.compiler.emit.part import Check, Part, numbers, put_all
 from sandgrain.compiler.emit.unit import Unit
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.quantization import INT32_MAX, INT32_MIN
@@ -45,3 +47,13 @@ class Alarm(Part):
 
     def facts(self) -> Mapping[str, Any]:
         return {"threshold": self.unit.options.threshold}
+
+    def checks(self, memory: str, rng: np.random.Generator) -> Iterator[Check]:
+        """The threshold, and what is made of scores around it."""
+        upper, name, threshold = self.unit.upper, self.unit.name, self.unit.options.threshold
+        assert threshold is not None
+        yield Check(f"{upper}_THRESHOLD", put_all("int32_t", [f"{upper}_THRESHOLD"]), np.array([threshold], np.int32))
+        near = [s for s in range(threshold - 2, threshold + 3) if INT32_MIN < s <= INT32_MAX]
+        scores = np.array([*near, INT32_MIN + 1, INT32_MAX, *rng.integers(INT32_MIN + 1, INT32_MAX, 16)], np.int64)
+        loop = f"const int32_t alarm = {name}_is_anomaly(number) != 0;\n        sg_put(&alarm, 4);"
+        yield Check(f"{name}_is_anomaly", numbers("int32_t", scores, loop), (scores > threshold).astype(np.int32))

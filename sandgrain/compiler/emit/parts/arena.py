@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sandgrain.compiler.emit.part import Part
+import numpy as np
+
+from sandgrain.compiler.emit.part import Check, Part, put_all
 from sandgrain.compiler.emit.unit import Unit
 
 
@@ -39,3 +41,8 @@ class Arena(Part):
 
     def facts(self) -> Mapping[str, Any]:
         return {"bytes": self.unit.plan.arena_bytes, "owner": self.unit.options.arena}
+
+    def checks(self, memory: str, rng: np.random.Generator) -> Iterator[Check]:
+        """The size of the arena."""
+        word = f"{self.unit.upper}_ARENA_BYTES"
+        yield Check(word, put_all("uint32_t", [word]), np.array([self.unit.plan.arena_bytes], np.uint32))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from sandgrain.compiler.emit import ctext
-from sandgrain.compiler.emit.part import Part
+from sandgrain.compiler.emit.part import Check, Part, put_all
 from sandgrain.compiler.emit.unit import Unit
 
 
@@ -29,3 +31,16 @@ class Labels(Part):
 
     def facts(self) -> Mapping[str, Any]:
         return {"count": len(self.unit.graph.labels)}
+
+    def checks(self, memory: str, rng: np.random.Generator) -> Iterator[Check]:
+        """The number of labels, and the bytes of each with the zero behind them."""
+        upper, name, labels = self.unit.upper, self.unit.name, self.unit.graph.labels
+        yield Check(f"{upper}_LABEL_COUNT", put_all("int32_t", [f"{upper}_LABEL_COUNT"]), np.array([len(labels)], np.int32))
+        words = [np.frombuffer(label.encode("utf-8", "replace").split(b"\0")[0] + b"\0", np.uint8) for label in labels]
+        longest = max(len(word) for word in words)
+        code = (
+            f"    for (uint32_t k = 0; k < {len(labels)}u; k++) {{\n        const char *word = {name}_labels[k];\n"
+            f"        for (uint32_t i = 0; i < {longest}u; i++) {{\n            sg_put(word, 1);\n"
+            "            if (*word++ == 0) {\n                break;\n            }\n        }\n    }"
+        )
+        yield Check(f"{name}_labels", code, np.concatenate(words))

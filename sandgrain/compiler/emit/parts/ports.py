@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
+from sandgrain.base.arrays import Array
 from sandgrain.compiler.emit import ctext
 from sandgrain.compiler.emit.layers import shape_text
-from sandgrain.compiler.emit.part import Part
+from sandgrain.compiler.emit.part import Check, Part, numbers, put_all
 from sandgrain.compiler.emit.unit import Port, Unit
 from sandgrain.graph.dtypes import ACTIVATIONS
+from sandgrain.graph.quantization import dequantize, quantize
+
+REALS = 96  # real numbers that are quantized for a check
 
 
 def quantized(port: Port) -> bool:
@@ -65,3 +71,46 @@ class Ports(Part):
 
     def facts(self) -> Mapping[str, Any]:
         return {port.name: [port.tensor.dtype.name, list(port.tensor.shape)] for port in self.unit.ports}
+
+    def checks(self, memory: str, rng: np.random.Generator) -> Iterator[Check]:
+        """Every macro, real numbers to integers, and integers to real numbers."""
+        upper, name, graph = self.unit.upper, self.unit.name, self.unit.graph
+        counts = np.array([len(graph.inputs), len(graph.outputs)], np.int32)
+        yield Check(
+            f"{upper}_INPUT_COUNT, _OUTPUT_COUNT", put_all("int32_t", [f"{upper}_INPUT_COUNT", f"{upper}_OUTPUT_COUNT"]), counts
+        )
+        for port in self.unit.ports:
+            prefix, quant, dtype = f"{upper}_{port.name.upper()}", port.tensor.quant, port.tensor.dtype
+            yield Check(f"{prefix}_SIZE", put_all("int32_t", [f"{prefix}_SIZE"]), np.array([port.tensor.size], np.int32))
+            if not quantized(port) or quant is None:
+                continue
+            yield Check(f"{prefix}_SCALE", put_all("float", [f"{prefix}_SCALE"]), np.array([port.tensor.scale], np.float32))
+            zero = np.array([port.tensor.zero_point], np.int32)
+            yield Check(f"{prefix}_ZERO_POINT", put_all("int32_t", [f"{prefix}_ZERO_POINT"]), zero)
+            if port.is_input:
+                reals = _reals(port, rng)
+                loop = f"const {dtype.c_type} level = {name}_quantize_{port.name}(real.value);\n        sg_put(&level, sizeof level);"
+                expected = quantize(reals, quant, dtype)
+                yield Check(
+                    f"{name}_quantize_{port.name}",
+                    numbers(
+                        "uint32_t",
+                        reals.view(np.uint32),
+                        f"union {{\n            uint32_t bits;\n            float value;\n        }} real;\n        real.bits = number;\n        {loop}",
+                    ),
+                    expected,
+                )
+            else:
+                levels = np.linspace(dtype.low, dtype.high, 256).round().astype(dtype.numpy)  # of int8, all there are
+                loop = f"const float real = {name}_dequantize_{port.name}(({dtype.c_type})number);\n        sg_put(&real, 4);"
+                yield Check(f"{name}_dequantize_{port.name}", numbers("int32_t", levels, loop), dequantize(levels, quant))
+
+
+def _reals(port: Port, rng: np.random.Generator) -> Array:
+    """float32: over the port's range and beyond it, halves between two integers, and what is no number."""
+    scale, zero = port.tensor.scale, port.tensor.zero_point
+    levels = rng.uniform(1.1 * port.tensor.dtype.low, 1.1 * port.tensor.dtype.high, REALS) - zero
+    halves = np.round(levels[: REALS // 4]) + 0.5
+    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e30, -1e30])
+    with np.errstate(over="ignore"):
+        return np.concatenate([levels * scale, halves * scale, special]).astype(np.float32)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from sandgrain.compiler.emit.part import Part
+import numpy as np
+
+from sandgrain.compiler.emit.part import Check, Part, put_all
 from sandgrain.compiler.emit.unit import Unit
 
 
@@ -51,5 +53,18 @@ class Run(Part):
         lines.append(f"    return {unit.upper}_OK;\n}}\n")
         return "\n".join(lines)
 
-    def harness(self, memory: str, slots: Mapping[str, str], *, pieces: bool) -> str:
-        return f"\nint sg_infer(void)\n{{\n    return {self.unit.name}_run({memory}{', '.join(slots.values())});\n}}\n"
+    def harness(self, memory: str, slots: Mapping[str, str], *, pieces: bool, enters: str = "sg_infer") -> str:
+        return f"\nint {enters}(void)\n{{\n    return {self.unit.name}_run({memory}{', '.join(slots.values())});\n}}\n"
+
+    def checks(self, memory: str, rng: np.random.Generator) -> Iterator[Check]:
+        """The status codes: of a null pointer in each place, and of a caller's arena that is not aligned."""
+        unit = self.unit
+        kept = {port.name: f"({port.ctype} *)(void *)apart_{port.name}.bytes" for port in unit.ports}
+        pointers = [*(["(void *)memory.bytes"] if unit.caller else []), *kept.values()]
+        calls = [", ".join("0" if k == null else p for k, p in enumerate(pointers)) for null in range(len(pointers))]
+        expected = [1] * len(calls)
+        if unit.caller:
+            calls.append(", ".join(["(void *)(memory.bytes + 4)", *pointers[1:]]))
+            expected.append(2)
+        code = put_all("int32_t", [f"{unit.name}_run({call})" for call in calls])
+        yield Check(f"the status of {unit.name}_run", code, np.array(expected, np.int32))

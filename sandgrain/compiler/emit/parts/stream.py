@@ -10,10 +10,12 @@ the order of the calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sandgrain.compiler.emit.part import Part
+import numpy as np
+
+from sandgrain.compiler.emit.part import Check, Part, put_all
 from sandgrain.compiler.emit.unit import Unit
 from sandgrain.compiler.plan.program import Entry
 from sandgrain.compiler.plan.stream import StreamPlan
@@ -234,10 +236,10 @@ class Stream(Part):
         ]
         return "\n".join(lines)
 
-    def harness(self, memory: str, slots: Mapping[str, str], *, pieces: bool) -> str:
+    def harness(self, memory: str, slots: Mapping[str, str], *, pieces: bool, enters: str = "sg_infer") -> str:
         """One window, whole or in pieces of 1, 2, 3 ... samples, from the stream's start."""
         name, source, target = self.unit.name, slots["input_0"], slots["output_0"]
-        head = f"\nstatic struct {name}_stream stream;\nint sg_infer(void)\n{{\n"
+        head = f"\nstatic struct {name}_stream stream;\nint {enters}(void)\n{{\n"
         if not pieces:
             return head + f"    return {name}_classify({memory}&stream, {source}, {target});\n}}\n"
         samples, channels = self.unit.graph.tensors[self.unit.graph.inputs[0]].shape[1:]
@@ -253,3 +255,21 @@ class Stream(Part):
             "    }\n"
             "    return results == 1 ? 0 : 100 + results;\n}\n"
         )
+
+    def checks(self, memory: str, rng: np.random.Generator) -> Iterator[Check]:
+        """The stride, the size of the state, and the status codes of null pointers."""
+        unit, name, upper = self.unit, self.unit.name, self.unit.upper
+        samples, out = (f"({port.ctype} *)(void *)apart_{port.name}.bytes" for port in unit.ports)
+        facts = [f"{upper}_STREAM_STRIDE", f"sizeof(struct {name}_stream)"]
+        yield Check(", ".join(facts), put_all("int32_t", facts), np.array([self.stream.stride, self.entry.state_bytes], np.int32))
+        pushes = [
+            f"0, {samples}, 1, {out}",
+            f"&stream, 0, 1, {out}",
+            f"&stream, {samples}, 1, 0",
+            f"&stream, {samples}, 0, {out}",
+        ]
+        code = put_all("int32_t", [f"{name}_push({memory}{push})" for push in pushes])
+        yield Check(f"the status of {name}_push", code, np.array([-1, -1, -1, 0], np.int32))
+        calls = [f"0, {samples}, {out}", f"&stream, 0, {out}", f"&stream, {samples}, 0"]
+        code = put_all("int32_t", [f"{name}_classify({memory}{call})" for call in calls])
+        yield Check(f"the status of {name}_classify", code, np.array([1, 1, 1], np.int32))

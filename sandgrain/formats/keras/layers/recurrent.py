@@ -61,9 +61,22 @@ def _run(kind: str, b: Builder, x: Value, params: Sequence[Array], both: bool, r
     return found[0], found[1]
 
 
+def _stateful(config: Any) -> bool:
+    """Whether a layer's configuration, or that of a layer in it, says so."""
+    if not isinstance(config, dict):
+        return False
+    inner = (config.get(key) for key in ("layer", "backward_layer", "config"))
+    return bool(config.get("stateful")) or any(_stateful(entry) for entry in inner)
+
+
 def _sequence(layer: Layer) -> Value:
     if len(layer.args) > 1 or layer.kwargs.get("initial_state") is not None or layer.kwargs.get("mask") is not None:
         raise UnsupportedError("a state or a mask that is fed in; start from zero, with sequences of one length")
+    if _stateful(layer.config.values):
+        raise UnsupportedError(
+            "it keeps its state between calls (stateful=True), and no state is kept; build it with stateful=False and give a "
+            "whole sequence per call"
+        )
     return layer.ranked(3)
 
 

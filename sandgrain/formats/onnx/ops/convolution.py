@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sandgrain.formats.aten.builder import Value
 from sandgrain.formats.aten.ops.base import need
 from sandgrain.formats.onnx.ops.base import Call, Result, padded, spatial, window
+
+
+def need_window(call: Call, kernel: Sequence[int]) -> None:
+    """`kernel_shape` says again what the weights say; where they disagree, one of them is wrong."""
+    said = call.attr("kernel_shape")
+    need(
+        not said or tuple(said) == tuple(kernel),
+        f"kernel_shape {list(said or [])} for weights of {list(kernel)}; export the model again",
+    )
 
 
 def conv(call: Call) -> Value:
@@ -12,6 +23,7 @@ def conv(call: Call) -> Value:
     x, weights = call.x, call.given(1, "weight")
     size, kernel, groups = spatial(x.shape), weights.shape[2:], call.attr("group", 1)
     need(weights.ndim == len(x.shape), "weights that do not fit its input; export the model again")
+    need_window(call, kernel)
     need(
         groups > 0 and weights.shape[1] * groups == x.shape[1] and weights.shape[0] % groups == 0,
         f"weights of {list(weights.shape)} in {groups} groups for {x.shape[1]} channels; export the model again",
@@ -37,6 +49,7 @@ def _transposed(call: Call) -> Result:
         weights.ndim == len(x.shape) and groups > 0 and weights.shape[0] == x.shape[1] and len(weights) % groups == 0,
         "weights that do not fit its input; export the model again",
     )
+    need_window(call, kernel)
     auto, asked = call.attr("auto_pad", "NOTSET"), call.attr("output_shape")
     stride, dilation, sides = window(call, size, kernel)
     more = call.attr("output_padding") or [0] * len(size)

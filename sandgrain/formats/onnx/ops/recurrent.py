@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.arrays import Array
+from sandgrain.formats.aten.builder import Value
 from sandgrain.formats.aten.ops.base import need
 from sandgrain.formats.onnx.ops.base import Call, Result, Translator
 
@@ -54,8 +55,12 @@ def _refuse(call: Call, key: str, ways: int) -> None:
     need(call.attr("clip") is None, "a clipped recurrent layer; leave the clip out")
     need(not call.attr("input_forget", 0), "coupled input and forget gates; leave input_forget out")
     for position in (5, 6):
-        state = call.constant(position, "first state")
-        need(state is None or not np.any(state), "a state that is fed in; start from zero")
+        state = call.arg(position)
+        need(
+            not isinstance(state, Value) and (state is None or not np.any(state)),
+            "a first state that is fed in, and no state is kept between calls; leave it out (it starts from zero) and give "
+            "a whole sequence per call",
+        )
     peepholes = call.constant(7, "peepholes")
     need(peepholes is None or not np.any(peepholes), "peepholes; leave them out")
     used = [bool(o) for o in call.node.outputs]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
-from sandgrain.graph.ops.base import Draw, Encoded, Foreign, Option, Shape
+from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Option, Shape
 from sandgrain.graph.ops.channels import Interval, Link, Mask, channels_of, every
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.convolution import Convolution
@@ -80,6 +81,18 @@ class DepthwiseConv2D(Convolution):
 
     def macs(self, view: View) -> int:
         return view.out.size * int(np.prod(view.input(1).shape[1:3]))
+
+    def decode(
+        self, name: str, options: Mapping[str, Any], inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
+    ) -> Decoded:
+        decoded = super().decode(name, options, inputs, outputs)
+        x, weights = self.operands(inputs)
+        said, there = options["depth_multiplier"], weights.shape[3] // x.shape[3]
+        if said != there:
+            raise ModelError(
+                f"depth_multiplier {said} for {weights.shape[3]} outputs of {x.shape[3]} channels; export the model again"
+            )
+        return decoded
 
     def encode(self, view: View) -> Encoded:
         # The depth multiplier is the ratio of the channel counts; the option repeats it and old files leave it 0.

@@ -50,6 +50,10 @@ class Gather(Op):
     def check(self, view: View) -> None:
         need_same_bytes(view.input(0), view.out)
         need_dtype(view.input(1), "int32")
+        at, extent = view.input(1).data, view.input(0).shape[view.attrs["axis"]]
+        outside: list[int] = [] if at is None else at[(at < 0) | (at >= extent)].tolist()
+        if outside:
+            raise ModelError(f"the constant index {outside[0]} of {extent}; use indices from 0 to {extent - 1}")
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x, at = inputs

@@ -1,0 +1,156 @@
+"""Where a bundle's C is run for `verify`: a child process here, and the emulated core. Each answers with bytes, layer by layer."""
+
+from __future__ import annotations
+
+import shutil
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from sandgrain.base.errors import RunError
+from sandgrain.base.progress import Progress, silent
+from sandgrain.base.scratch import folder as temporary_folder
+from sandgrain.base.scratch import scratch
+from sandgrain.bundle.measure import Build, emulated
+from sandgrain.compiler.emit import bundle as emitted
+from sandgrain.compiler.emit.layers import Layer
+from sandgrain.compiler.emit.part import Check
+from sandgrain.compiler.emit.proving import WHOLE, WORD, checked_bytes, proving
+from sandgrain.device.run import Emulator
+from sandgrain.device.run.host_process import HostProcess, Left, Reads, Sizes
+
+SECONDS = 0.5  # of computing that any sample may take on this computer, and one more for so many MACs:
+MACS = 5_000_000
+Packed = Sequence[list[bytes]]  # samples, each the bytes of its inputs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What is run: a build, whose folder holds the C where it was edited, and the checks of what it offers beside an inference."""
+
+    build: Build
+    checks: list[Check]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers whose output can be read; a stream's front leaves nothing whole."""
+        return [layer for layer in self.build.compiled.source.layers if layer.reads]
+
+    @property
+    def tensors(self) -> list[tuple[Layer, int]]:
+        """Each output of each such layer, in the order in which they run."""
+        return [(layer, tensor) for layer in self.layers for tensor, _, _ in layer.reads]
+
+    @property
+    def output_offset(self) -> int:
+        """Where output 0 lies in the arena: the runners know its address, so the arena's follows."""
+        graph = self.build.compiled.graph
+        return self.build.compiled.source.plan.offsets[graph.outputs[0]]
+
+    @property
+    def text(self) -> str:
+        """The harness that enters by every way."""
+        return proving(self.build.compiled.source, self.checks)
+
+
+def word(way: int) -> bytes:
+    """The last input of the harness."""
+    return way.to_bytes(WORD, "little")
+
+
+class Host:
+    """The C compiled for this computer, each run in a child process with limits."""
+
+    name = "host"
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    @cached_property
+    def _process(self) -> HostProcess:
+        job = self.job
+        compiled, graph = job.build.compiled, job.build.compiled.graph
+        ins, outs = ([graph.tensors[i].nbytes for i in ports] for ports in (graph.inputs, graph.outputs))
+        sizes = Sizes((*ins, WORD), (*outs, checked_bytes(job.checks)))
+        reads = Reads(tuple((layer.index, o, n) for layer in job.layers for _, o, n in layer.reads), job.output_offset)
+        seconds = SECONDS + compiled.source.macs / MACS
+        with scratch() as work:
+            folder = job.build.folder or work
+            if job.build.folder is None:
+                emitted.write(compiled.source, folder)
+            return HostProcess(folder / compiled.source.options.c_file, job.text, sizes, reads, seconds)
+
+    def run(self, samples: Packed, way: int, progress: Progress = silent) -> list[Left]:
+        """Every sample, entered by one way. Raises RunError or ToolchainError."""
+        progress("running the host build", 0, len(samples))
+        left = self._process.run([[*sample, word(way)] for sample in samples])
+        progress("running the host build", len(samples), len(samples))
+        return left
+
+    def layers(self, samples: Packed) -> list[list[bytes | None]]:
+        """What each layer left, of each sample."""
+        return [left.layers for left in self.run(samples, WHOLE)]
+
+
+class Board:
+    """The firmware on the board's emulated core. Nothing of it runs on this computer."""
+
+    name = "emulator"
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def run(self, samples: Packed, way: int, progress: Progress = silent) -> list[Left]:
+        """Every sample, entered by one way. Raises RunError, ToolchainError, or UsageError where the core cannot be emulated."""
+        if way == WHOLE:
+            return [Left(outputs, []) for outputs in _infer(self._plain, samples, progress)]
+        asked = [[*sample, word(way)] for sample in samples]
+        return [Left(outputs, []) for outputs in _infer(self._entering, asked, progress)]
+
+    def layers(self, samples: Packed) -> list[list[bytes | None]]:
+        """What each layer left, of each sample; None from the first on that did not run."""
+        job, core, found = self.job, self._plain, []
+        base, known = core.outputs[0].address - job.output_offset, core.image.layers()
+        wanted: dict[int, list[tuple[int, int]]] = {}
+        stops = []  # where each layer's outputs are read, and from which piece on
+        stop = -1
+        for y in job.layers:  # one that changes nothing where it lies has no code: it is read where the layer before it ends
+            stop = y.index if y.index in known or stop < 0 else stop
+            begun = wanted.setdefault(stop, []) if stop in known else []
+            stops.append((stop, len(begun)))
+            begun += [(base + o, n) for _, o, n in y.reads]
+        for sample in samples:
+            seen = _traced(core, sample, wanted)
+            pieces = [(seen.get(k), at, len(y.reads)) for (k, at), y in zip(stops, job.layers, strict=True)]
+            found.append([p for all_of, at, n in pieces for p in (all_of[at : at + n] if all_of else [None] * n)])
+        return found
+
+    @cached_property
+    def _plain(self) -> Emulator:
+        """The firmware as it is measured: the board's own memory, and no more."""
+        return self._opened(self.job.build, None)
+
+    @cached_property
+    def _entering(self) -> Emulator:
+        """With buffers for the checks, which a board may have no room for: Unicorn's has more memory."""
+        build = self.job.build
+        return self._opened(build.roomy if build.board.core.emulator == "unicorn" else build, self.job.text)
+
+    def _opened(self, build: Build, text: str | None) -> Emulator:
+        work = temporary_folder()
+        weakref.finalize(self, shutil.rmtree, work, ignore_errors=True)
+        return emulated(build, work / "firmware.elf", text)
+
+
+def _infer(core: Emulator, samples: Packed, progress: Progress) -> Iterator[list[bytes]]:
+    for s, sample in enumerate(samples):
+        yield core.infer(sample)
+        progress("running the firmware", s + 1, len(samples))
+
+
+def _traced(core: Emulator, sample: list[bytes], wanted: dict[int, list[tuple[int, int]]]) -> dict[int, list[bytes | None]]:
+    try:
+        return {k: list(pieces) for k, pieces in core.trace(sample, wanted).items()}
+    except RunError:  # the sample ran before: a layer was not come by, and those behind it cannot be told apart
+        return {}

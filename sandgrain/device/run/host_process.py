@@ -1,0 +1,207 @@
+"""The generated C on this machine in a child process with limits: what it does wrong stays there.
+
+`HostModel` (host.py) loads C that this process wrote a moment ago; `HostProcess` runs the C of a bundle, which anybody may have edited.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandgrain.base.errors import RunError
+from sandgrain.base.scratch import folder as temporary_folder
+from sandgrain.base.text import printable
+from sandgrain.device.run.host_child import HEAD, STATUS
+from sandgrain.device.toolchain import build_shared
+
+MEMORY = 1 << 30  # bytes of address space beside the samples: an interpreter takes some 20 MiB
+BASE = 10  # seconds of computing that a run may take beside its samples
+PATIENCE = 8  # seconds of the clock that a second of computing may take, on a machine that is busy
+
+# Loops over samples; after each layer that is looked at, what it left in the arena is kept, with a mark that it ran.
+DRIVER = """\
+#include <stdint.h>
+#include <string.h>
+extern int sg_infer(void);
+extern const uint32_t sg_input_count, sg_input_bytes[], sg_output_count, sg_output_bytes[];
+extern void *const sg_inputs[];
+extern void *const sg_outputs[];
+static const struct {{
+    int32_t layer;
+    uint32_t offset, bytes;
+}} reads[] = {{
+{reads}
+    {{-1, 0, 0}},
+}};
+static uint8_t *left; /* of this sample: a mark for each read, then the bytes */
+void sg_trace(int layer);
+int64_t sg_run_all(const uint8_t *in, uint8_t *out, uint8_t *kept, int64_t samples);
+void sg_trace(int layer)
+{{
+    const uint8_t *const arena = (const uint8_t *)sg_outputs[0] - {output_offset};
+    uint32_t place = {count};
+    for (uint32_t k = 0; k < {count}u; k++) {{
+        if (left != 0 && reads[k].layer == layer) {{
+            left[k] = 1;
+            memcpy(left + place, arena + reads[k].offset, reads[k].bytes);
+        }}
+        place += reads[k].bytes;
+    }}
+}}
+int64_t sg_run_all(const uint8_t *in, uint8_t *out, uint8_t *kept, int64_t samples)
+{{
+    for (int64_t s = 0; s < samples; s++) {{
+        for (uint32_t k = 0; k < sg_input_count; k++) {{
+            memcpy(sg_inputs[k], in, sg_input_bytes[k]);
+            in += sg_input_bytes[k];
+        }}
+        left = kept + s * {leaves};
+        const int status = sg_infer();
+        left = 0;
+        if (status != 0) {{
+            return status;
+        }}
+        for (uint32_t k = 0; k < sg_output_count; k++) {{
+            memcpy(out, sg_outputs[k], sg_output_bytes[k]);
+            out += sg_output_bytes[k];
+        }}
+    }}
+    return 0;
+}}
+"""
+
+# Put before NAME.c: each layer is followed by a call.
+TRACE = """\
+extern void sg_trace(int layer);
+#define SG_TRACE(layer) sg_trace(layer)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What layers leave in the arena: (layer, arena offset, bytes) in the order in which they run.
+
+    `output_offset`: the arena offset of output 0, from which the arena's address follows.
+    """
+
+    places: tuple[tuple[int, int, int], ...] = ()
+    output_offset: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Of one sample: the marks and the bytes."""
+        return len(self.places) + sum(size for _, _, size in self.places)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """One sample's answer. `outputs`: bytes of each. `layers`: bytes of each of `Reads.places`, None of a layer that did not run."""
+
+    outputs: list[bytes]
+    layers: list[bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes of each input and of each output of the harness."""
+
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class HostProcess:
+    """A bundle's C, compiled here and run in child processes.
+
+    `code`: NAME.c, with NAME.h and kernels/ beside it. `seconds`: of computing that one sample may take, at most.
+    """
+
+    def __init__(self, code: Path, harness_text: str, sizes: Sizes, reads: Reads, seconds: float = 1.0) -> None:
+        self.code, self.sizes, self.reads, self.seconds = code, sizes, reads, seconds
+        self._work = work = temporary_folder()
+        weakref.finalize(self, shutil.rmtree, work, ignore_errors=True)
+        lines = "\n".join(f"    {{{layer}, {offset}u, {size}u}}," for layer, offset, size in reads.places)
+        driver = DRIVER.format(
+            reads=lines, count=len(reads.places), leaves=reads.nbytes, output_offset=reads.output_offset if reads.places else 0
+        )
+        for name, text in (("harness.c", harness_text), ("driver.c", driver), ("trace.h", TRACE)):
+            (work / name).write_text(text, "ascii")
+        self._library = work / "model.so"
+        sources = [code, work / "harness.c", work / "driver.c"]
+        build_shared(sources, self._library, ["-include", str(work / "trace.h")], include_dirs=[code.parent])
+
+    def run(self, samples: Sequence[Sequence[bytes]]) -> list[Left]:
+        """Each sample is the bytes of each input. Raises RunError where the C crashes, does not end or returns a status."""
+        sizes, reads = self.sizes, self.reads
+        given, gives = sum(sizes.inputs), sum(sizes.outputs)
+        body = b"".join(b"".join(sample) for sample in samples)
+        assert len(body) == len(samples) * given
+        answer = self._ask(HEAD.pack(len(samples), given, gives, reads.nbytes) + body, len(samples), gives + reads.nbytes)
+        (status,) = STATUS.unpack_from(answer)
+        if status:
+            raise RunError(f"the model returned status {status} on the host")
+        behind = STATUS.size + len(samples) * gives
+        return [
+            Left(
+                _cut(answer[STATUS.size + s * gives :][:gives], sizes.outputs),
+                _layers(answer[behind + s * reads.nbytes :][: reads.nbytes], reads),
+            )
+            for s in range(len(samples))
+        ]
+
+    def _ask(self, request: bytes, samples: int, each: int) -> bytes:
+        """The child's answer, of a known length."""
+        seconds, whole = int(BASE + samples * self.seconds) + 1, STATUS.size + samples * each
+        memory = MEMORY + 4 * (len(request) + whole)
+        asked, answered = self._work / "request", self._work / "answer"
+        asked.write_bytes(request)
+        script = Path(__file__).with_name("host_child.py")
+        command = [sys.executable, "-I", "-S", str(script), str(self._library), str(memory), str(seconds)]
+        with asked.open("rb") as stdin, answered.open("wb") as stdout, (self._work / "log").open("wb") as log:
+            child = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=log, cwd=self._work, env=_environment())
+            try:
+                code = child.wait(PATIENCE * seconds)
+            except subprocess.TimeoutExpired:
+                raise RunError(self._slow(samples, PATIENCE * seconds)) from None
+            finally:  # an interrupt ends the child as well
+                child.kill()
+                child.wait()
+        if code in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)):
+            raise RunError(self._slow(samples, seconds))
+        answer = answered.read_bytes() if answered.stat().st_size == whole else b""
+        if code != 0 or not answer:
+            raise RunError(self._crashed(code))
+        return answer
+
+    def _slow(self, samples: int, seconds: int) -> str:
+        return f"{printable(self.code.name)} on the host: {samples} samples were not done in {seconds} s, so it was ended; look for an endless loop"
+
+    def _crashed(self, code: int) -> str:
+        what = f"ended with exit code {code}" if code >= 0 else f"crashed ({signal.Signals(-code).name})"
+        if b"MemoryError" in (self._work / "log").read_bytes()[-2000:]:
+            what = f"needs more than {MEMORY >> 20} MiB"
+        return f"{printable(self.code.name)} {what} on the host; the emulated core names the layer: --on emulator"
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours that the C could read, but what Windows needs to start a process."""
+    return {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+
+
+def _cut(row: bytes, sizes: Sequence[int]) -> list[bytes]:
+    pieces, at = [], 0
+    for size in sizes:
+        pieces.append(row[at : at + size])
+        at += size
+    return pieces
+
+
+def _layers(row: bytes, reads: Reads) -> list[bytes | None]:
+    pieces = _cut(row[len(reads.places) :], [size for _, _, size in reads.places])
+    return [piece if mark else None for mark, piece in zip(row, pieces, strict=False)]

@@ -1,0 +1,155 @@
+"""Bundles that were spoiled on purpose, one small change each, and whether the samples of `verify` notice."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from sandgrain.base.errors import SandgrainError
+from sandgrain.bundle.fresh import Values, fresh
+from sandgrain.bundle.runners import Board, Host, Job
+from sandgrain.bundle.store import Bundle, load_bundle
+from sandgrain.compiler.emit.proving import APART, WHOLE
+
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?![\w.])")
+TABLE = re.compile(
+    r"^static const (int8_t|uint8_t|int16_t|uint16_t|int32_t|uint32_t) \w+\[\d+\]\w* ?\w*= \{\n(.*?)^\};", re.M | re.S
+)
+STRUCT = re.compile(r"^static const struct \w+ \w+ = \{\n(.*?)^\};", re.M | re.S)
+FIELD = re.compile(r"(?<== )-?\d+(?=[,\s])")
+WORDS = re.compile(r"_labels\[\w+\] = \{\n(.*?)^\};", re.M | re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Spoil:
+    """One change: `file` of the bundle, where, and what stands there instead."""
+
+    file: str
+    start: int
+    end: int
+    instead: str
+    says: str
+
+    def put(self, made: Path, folder: Path) -> None:
+        """The bundle in `made`, copied to `folder` with the change."""
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(made, folder)
+        text = (made / self.file).read_text()
+        (folder / self.file).write_text(text[: self.start] + self.instead + text[self.end :])
+
+
+# --- single bits of tables ------------------------------------------------------------------------------------------------------
+
+
+def flips(bundle: Path, count: int, seed: int) -> list[Spoil]:
+    """Single bits of numbers in tables and parameter structs, and of the labels."""
+    file = next(p.name for p in bundle.glob("*.c"))
+    text, rng = (bundle / file).read_text(), np.random.default_rng(seed)
+    places: list[tuple[int, int, int]] = []  # start, end, bits
+    for table in TABLE.finditer(text):
+        bits = int(re.sub(r"\D", "", table[1]))
+        places += [(m.start(), m.end(), bits) for m in NUMBER.finditer(text, table.start(2), table.end(2))]
+    for struct in STRUCT.finditer(text):
+        places += [(m.start(), m.end(), 32) for m in FIELD.finditer(text, struct.start(1), struct.end(1))]
+    for words in WORDS.finditer(text):
+        places += [(k, k + 1, 0) for k in range(words.start(1), words.end(1)) if text[k].isalpha()]
+    found = []
+    for k in rng.choice(len(places), count, replace=False):
+        start, end, bits = places[k]
+        if bits == 0:
+            instead = chr(ord(text[start]) ^ 1 << int(rng.integers(5)))
+            instead = instead if instead.isalpha() else chr(ord(text[start]) ^ 32)
+        else:
+            bit = int(rng.integers(bits))
+            raw = (int(text[start:end]) ^ 1 << bit) & (1 << bits) - 1
+            signed = text[start] == "-" or int(text[start:end]) < 1 << bits - 1
+            instead = str(raw - (1 << bits) if signed and raw >> bits - 1 else raw)
+        found.append(Spoil(file, start, end, instead, f"{file}: {text[start:end]} is {instead}"))
+    return found
+
+
+# --- bugs in kernels --------------------------------------------------------------------------------------------------------------
+
+SWAPS = (
+    (r" \+ ", " - "), (r" - ", " + "), (r" \* ", " + "), (r" << ", " >> "), (r" >> ", " << "), (r" < ", " <= "), (r" <= ", " < "),
+    (r" > ", " >= "), (r" >= ", " > "), (r" == ", " != "), (r" && ", " || "), (r" \|\| ", " && "), (r" \+= ", " -= "),
+    (r"\b127\b", "126"), (r"-128\b", "-127"), (r"(?<![\w.\[])1(?![\w.])", "2"), (r"(?<![\w.\[])2(?![\w.])", "1"),
+    (r"(?<![\w.\[])0(?![\w.])", "1"), (r"\b31\b", "30"), (r"\b30\b", "31"), (r"\+\+", "--"),
+)  # fmt: skip
+COMMENT = re.compile(r"/\*.*?\*/|^[ \t]*#.*?$|^struct.*?^\};", re.M | re.S)
+
+
+def bugs(bundle: Path, count: int, seed: int) -> list[Spoil]:
+    """Operators and constants in the kernels' C: rounding, clamps, offsets, bounds of loops, shifts, padding."""
+    rng, places = np.random.default_rng(seed), list[Spoil]()
+    for path in sorted((bundle / "kernels").glob("*.h")):
+        text = path.read_text()
+        code = COMMENT.sub(lambda m: " " * len(m[0]), text)
+        for pattern, instead in SWAPS:
+            for m in re.finditer(pattern, code):
+                line = text.count("\n", 0, m.start()) + 1
+                says = f"{path.name}:{line}: {m[0].strip()} is {instead.strip()}"
+                places.append(Spoil(f"kernels/{path.name}", m.start(), m.end(), instead, says))
+    return [places[k] for k in sorted(rng.choice(len(places), min(count, len(places)), replace=False))]
+
+
+# --- do the samples notice? -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Samples:
+    """What `verify` runs by default, from one seed, with everything that must come out of it."""
+
+    made: Path
+    count: int
+    seed: int
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        return load_bundle(self.made)
+
+    @cached_property
+    def values(self) -> list[Values]:
+        return self._fresh[1]
+
+    @cached_property
+    def packed(self) -> list[list[bytes]]:
+        return self._fresh[0]
+
+    @cached_property
+    def _fresh(self) -> tuple[list[list[bytes]], list[Values]]:
+        compiled = self.bundle.compiled
+        found = fresh(compiled.imported, compiled.graph, self.count, self.seed, compiled.source.macs)
+        return [compiled.graph.packed([x[s] for x in found.data.inputs]) for s in range(self.count)], found.values
+
+    def job(self, folder: Path) -> Job:
+        """The C in `folder`, with the checks of this seed."""
+        return Job(replace(self.bundle.build, folder=folder), self.bundle.compiled.source.checks(self.seed))
+
+    def notice(self, job: Job, places: Sequence[type[Host] | type[Board]]) -> bool:
+        """Whether a layer, an output or a check differs; a crash, an endless loop and C that does not compile are differences, too."""
+        try:
+            return any(self._differs(place(job)) for place in places)
+        except SandgrainError:
+            return True
+
+    def _differs(self, runner: Host | Board) -> bool:
+        return any(self._wrong(runner))
+
+    def _wrong(self, runner: Host | Board) -> Iterator[bool]:
+        graph = self.bundle.compiled.graph
+        whole = runner.run(self.packed, WHOLE)
+        for left, values in zip(whole, self.values, strict=True):
+            yield any(graph.tensors[i].dtype.pack(values[i]) != y for i, y in zip(graph.outputs, left.outputs, strict=False))  # type: ignore[arg-type]
+        layers = [left.layers for left in whole] if isinstance(runner, Host) else runner.layers(self.packed)
+        for pieces, values in zip(layers, self.values, strict=True):
+            for (_, tensor), piece in zip(runner.job.tensors, pieces, strict=True):
+                yield graph.tensors[tensor].dtype.pack(values[tensor]) != piece  # type: ignore[arg-type]
+        answers = runner.run(self.packed[:1], APART)[0].outputs[-1]
+        yield b"".join(check.expected.tobytes() for check in runner.job.checks) != answers

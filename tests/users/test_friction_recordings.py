@@ -1,0 +1,146 @@
+"""What stood in the way of somebody with recordings, in `init` and `data`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import sandgrain as api
+from sandgrain.base.errors import UsageError
+from sandgrain.cli import app
+from sandgrain.project.build.samples import Samples
+from sandgrain.project.build.store import Store
+from sandgrain.project.file.load import load
+from sandgrain.project.file.naming import naming
+
+RUN = CliRunner()
+
+
+def wav(path: Path, seed: int, seconds: float = 0.5, rate: int = 8000) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, rate, 0, "NONE", ""))
+        out.writeframes(np.random.default_rng(seed).integers(-9000, 9000, int(seconds * rate)).astype("<i2").tobytes())
+
+
+@pytest.mark.parametrize(
+    ("stem", "pattern", "groups"),
+    [
+        ("s{g:02}_{k:02}", "{label}/{group}_{index}", 5),
+        ("machine{g}_{k:02}", "{label}/{group}_{index}", 5),
+        ("user_{w}_{k}", "{label}/user_{group}_{index}", 5),
+        ("{k:03}-{w}", "{label}/{index}-{group}", 5),
+        ("spk-{g}-take-{k}", "{label}/spk-{group}-take-{index}", 5),
+        ("s{g:02}t{k:02}", "{label}/s{group}t{index}", 5),
+        ("subject{g}/{k:04}", "{label}/{group}/{index}", 5),
+        ("2024010{g}_{k:06}", "{label}/{group}_{index}", 5),
+        ("img_{k:04}", "{label}/{index}", 0),
+        ("{k:04}", "{label}/{index}", 0),
+    ],
+)
+def test_groups_are_found_in_names_that_repeat_below_folders_of_labels(stem: str, pattern: str, groups: int) -> None:
+    who = ("ann", "bob", "cyd", "dan", "eve")
+    names = [f"{label}/{stem.format(g=g, w=who[g], k=k)}.wav" for label in ("up", "down") for g in range(5) for k in range(4)]
+    if not groups:
+        names = [f"{label}/{stem.format(g=0, w='', k=k)}.wav" for label in ("up", "down") for k in range(20)]
+    found = naming(sorted(names))
+    assert (found["name"], found.get("groups", 0)) == (pattern, groups)
+    assert not groups or "take {group} out of name" in found["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("stem", "pattern", "labels"),
+    [
+        ("{label}_s{g:02}_{k:02}", "{label}_{group}_{index}", {"up", "down"}),
+        ("s{g:02}_{label}_{k:02}", "{group}_{label}_{index}", {"up", "down"}),
+        ("{label}_{w}_{k}", "{label}_{group}_{index}", {"up", "down"}),
+    ],
+)
+def test_groups_are_found_in_speaking_names(stem: str, pattern: str, labels: set[str]) -> None:
+    who = ("ann", "bob", "cyd")
+    names = [
+        f"{stem.format(label=label, g=g, w=who[g], k=k)}.wav" for label in ("up", "down") for g in range(3) for k in range(4)
+    ]
+    found = naming(sorted(names))
+    assert (found["name"], set(found["labels"]), found["groups"]) == (pattern, labels, 3)
+
+
+def test_labels_of_several_words_stay_whole_and_are_read_so(tmp_path: Path) -> None:
+    for n, label in enumerate(("boat_pose", "boat_twist", "plank")):
+        for k in range(1, 4):
+            wav(tmp_path / "x" / f"{label}_{k}.wav", 10 * n + k)
+    found = api.init(tmp_path / "x", out=tmp_path)
+    assert (found.name, found.labels) == ("{label}_{index}", ("boat_pose", "boat_twist", "plank"))
+    assert api.data(tmp_path, workers=1).labels == found.labels
+
+
+def test_init_writes_into_a_folder_that_it_makes(tmp_path: Path) -> None:
+    wav(tmp_path / "x" / "up" / "1.wav", 1)
+    done = RUN.invoke(app, ["init", str(tmp_path / "x"), "-o", str(tmp_path / "vib")])
+    assert done.exit_code == 0 and (tmp_path / "vib" / "sandgrain.toml").is_file()
+    api.init(tmp_path / "x", out=tmp_path / "other.toml")
+    assert load(tmp_path / "other.toml").project.data.path == "x"
+
+
+@pytest.fixture
+def voices(tmp_path: Path) -> Path:
+    for label in ("no", "yes"):
+        for k in range(6):
+            wav(tmp_path / "x" / label / f"{k}.wav", k + 10 * len(label))
+    (tmp_path / "x" / "yes" / "7.xyz").write_bytes(b"who knows")
+    api.init(tmp_path / "x", out=tmp_path)
+    return tmp_path
+
+
+def test_data_ends_with_the_next_step_and_counts_what_it_did_not_read(voices: Path) -> None:
+    done = RUN.invoke(app, ["data", str(voices), "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.rstrip().replace("\n", "").endswith(f"Next: sandgrain build {voices}")
+    assert "not read   1 other files: 1 .xyz in yes" in done.stdout
+    assert "no speaker, subject or device is known" in done.stdout.replace("\n", " ")
+
+
+def test_data_fails_where_features_cannot_be_computed(voices: Path) -> None:
+    text = (voices / "sandgrain.toml").read_text()
+    (voices / "sandgrain.toml").write_text(text.replace("window_ms = 32", "window_ms = 3000"))
+    done = RUN.invoke(app, ["data", str(voices), "--quiet"])
+    assert isinstance(done.exception, UsageError) and "features cannot be computed: log-mel: frames of 3000 ms" in str(
+        done.exception
+    )
+    assert "Next:" not in done.stdout and "labels" in done.stdout
+    done = RUN.invoke(app, ["data", str(voices), "--quiet", "--json"])
+    assert done.exit_code == 2 and "features cannot be computed" in json.loads(done.stdout)["problem"]
+
+
+def test_the_first_line_of_init_on_a_thousand_files_takes_two_seconds_of_a_core(tmp_path: Path) -> None:
+    wav(tmp_path / "x" / "0" / "s0_0.wav", 1)
+    content = (tmp_path / "x" / "0" / "s0_0.wav").read_bytes()
+    for k in range(1000):
+        (tmp_path / "x" / str(k % 10)).mkdir(exist_ok=True)
+        (tmp_path / "x" / str(k % 10) / f"s{k % 7}_{k:04}.wav").write_bytes(content)
+    start = time.process_time()
+    found = api.init(tmp_path / "x", explain=True)
+    assert found.count == 1001 and found.groups == 7
+    assert time.process_time() - start < 2
+
+
+def test_a_copied_folder_with_the_same_data_is_not_read_or_computed_again(voices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = api.data(voices, workers=1)
+    shutil.copytree(voices / "x", voices / "y", copy_function=shutil.copyfile)  # other times of change
+    (voices / "sandgrain.toml").write_text((voices / "sandgrain.toml").read_text().replace('path = "x"', 'path = "y"'))
+    monkeypatch.setattr("sandgrain.dataset.pool.Process", None)  # nothing is decoded by anybody
+    again = api.data(voices, workers=1)
+    assert again.manifest.sha256 == first.manifest.sha256 and again.manifest.root != first.manifest.root
+    keys = [Samples(found, Store(voices / "store")).key for found in (first, again)]
+    assert keys[0] == keys[1]
+    changed = voices / "y" / "no" / "0.wav"
+    changed.write_bytes(changed.read_bytes()[:-2] + b"\1\1")
+    with pytest.raises(TypeError):  # it is decoded: the content is another, the size the same
+        api.data(voices, workers=1)
