@@ -164,6 +164,7 @@ def arrays(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
 def _npz_seeds() -> list[bytes]:
     rng, made = np.random.default_rng(0), []
     for x in (
+        rng.standard_normal((4, 90)).astype(np.float32),
         rng.standard_normal((4, 30, 3)).astype(np.float32),
         rng.integers(-99, 99, (4, 50), np.int16),
         np.asfortranarray(np.ones((3, 4))),
