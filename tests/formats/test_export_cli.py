@@ -97,8 +97,8 @@ def test_a_compiled_folder_is_a_model(folder: Path) -> None:
 
 
 REFUSED = [
-    (("net.tflite", "out.tflite"), {}, "net computes with floats; give --calibration x.npz to quantize it, or --as float"),
-    (("net.tflite", "out.tflite"), {"kind": "int16"}, "give --calibration x.npz"),
+    (("net.tflite", "out.tflite"), {}, "net computes with floats; give calibration='x.npz' to quantize it, or kind='float'"),
+    (("net.tflite", "out.tflite"), {"kind": "int16"}, "give calibration='x.npz'"),
     (("net.tflite", "out.onnx"), {"kind": "int16", "calibration": "net.npz"}, "kind='int16' is for .tflite and .cc"),
     (("net.tflite", "out.tflite"), {"kind": "int4"}, "kind='int4' is no kind of numbers; choose int8, int16, float"),
     (("int8.tflite", "out.tflite"), {"kind": "float"}, "int8 is int8 already; export it from its model of floats"),
