@@ -15,7 +15,7 @@ from sandgrain.api import _bring, _int8
 from sandgrain.api._bring import Samples
 from sandgrain.api._verb import verb
 from sandgrain.base import files
-from sandgrain.base.errors import UsageError, printable
+from sandgrain.base.errors import ModelError, UnsupportedError, UsageError, printable
 from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import decibels
 from sandgrain.bundle import store
@@ -23,7 +23,7 @@ from sandgrain.compiler.emit.ctext import identifier
 from sandgrain.device.run import tflm
 from sandgrain.formats import c_array, sources, text
 from sandgrain.formats.sources.base import require
-from sandgrain.formats.tflite import write
+from sandgrain.formats.tflite import read, write
 from sandgrain.graph import reals
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.quantization.int16 import levels, quantize_int16
@@ -194,8 +194,20 @@ def int16_snr(graph: Graph, made: Graph, inputs: Sequence[Array], run: Run) -> t
 # --- formats -----------------------------------------------------------------------------------------------------------
 
 
+def _as_tflite(graph: Graph) -> bytes:
+    """The graph as .tflite, read back before anybody gets it. Raises UnsupportedError for what the reader would refuse."""
+    data = write.write(graph)
+    if any(t.dtype == "int16" and t.data is None for t in graph.tensors):
+        return data  # 16x8 files are for other tools: the reader knows int8 and float alone
+    try:
+        (read.read_float if sources.is_float(graph) else read.read)(data, graph.name)
+    except ModelError as error:
+        raise UnsupportedError(f"cannot be written as .tflite, as the file would be refused when it is read: {error}") from error
+    return data
+
+
 def _tflite(graph: Graph, target: Path, about: str) -> dict[Path, bytes]:
-    return {target: write.write(graph)}
+    return {target: _as_tflite(graph)}
 
 
 def _onnx(graph: Graph, target: Path, about: str) -> dict[Path, bytes]:
@@ -209,7 +221,7 @@ def _onnx(graph: Graph, target: Path, about: str) -> dict[Path, bytes]:
 
 def _c_array(graph: Graph, target: Path, about: str) -> dict[Path, bytes]:
     header = target.with_suffix(".h")
-    declared, defined = c_array.write(write.write(graph), f"g_{identifier(target.stem)}", f"{about}, as a .tflite", header.name)
+    declared, defined = c_array.write(_as_tflite(graph), f"g_{identifier(target.stem)}", f"{about}, as a .tflite", header.name)
     return {target: defined.encode(), header: declared.encode()}
 
 

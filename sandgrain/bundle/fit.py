@@ -15,6 +15,7 @@ from sandgrain.graph.ir import Graph
 from sandgrain.kernels import Kernel
 
 HEIGHTS = (4, 2, 1)  # output rows a strip: taller strips cost less time and more memory
+EVERY = 64  # leading layers: each number up to here is tried in strips, then ever fewer
 LOOKS = 3  # other kernels may need another stack, so what lies beside the arena is looked at again
 
 
@@ -69,9 +70,17 @@ def _options(graph: Graph, features: Collection[str], choice: Choice) -> Iterato
     for rank in range(max((len(k) for k in fitting.values()), default=0)):
         kernels = {t: k[min(rank, len(k) - 1)].name for t, k in fitting.items() if k}
         yield replace(choice, kernels=kernels)
-    for length in range(2, longest_chain(graph) + 1):
+    for length in _lengths(longest_chain(graph)):
         for height in HEIGHTS:
             yield replace(choice, strips=(length, height))
+
+
+def _lengths(longest: int) -> Iterator[int]:
+    """How many leading layers to try in strips: planning each length of a chain of thousands would take hours."""
+    length = 2
+    while length <= longest:
+        yield length
+        length += max(1, (length - EVERY) // 4)
 
 
 def _chosen(graph: Graph, features: Collection[str], choice: Choice) -> Iterator[Kernel]:

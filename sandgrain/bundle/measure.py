@@ -19,7 +19,7 @@ from sandgrain.compiler.emit.layers import Layer, shape_text
 from sandgrain.compiler.emit.model import harness
 from sandgrain.compiler.pipeline import Compiled
 from sandgrain.compiler.plan import Plan
-from sandgrain.compiler.plan.storage import callers
+from sandgrain.compiler.plan.storage import Storage, callers
 from sandgrain.device import targets
 from sandgrain.device.cost import Image, energy_uj, milliseconds, stack_bound
 from sandgrain.device.cost.cycles import OVERHEAD, Cost
@@ -202,7 +202,8 @@ def planned(build: Build) -> Report:
     """What is known of a model's C before anything is built: arena, weights, MACs, the memory that is alive at each layer."""
     source, board = build.compiled.source, build.board
     plan = source.plan
-    layers = tuple(_layer(plan, layer) for layer in source.layers)
+    alive = _alive(plan)
+    layers = tuple(_layer(plan, layer, alive[layer.index]) for layer in source.layers)
     streams = plan.stream is not None
     return Report(
         model=build.title,
@@ -232,7 +233,7 @@ def planned(build: Build) -> Report:
     )
 
 
-def _layer(plan: Plan, layer: Layer) -> LayerReport:
+def _layer(plan: Plan, layer: Layer, ram_bytes: int) -> LayerReport:
     node = plan.graph.nodes[layer.index]
     tensors = plan.graph.tensors
     ins = "+".join(shape_text(tensors[i]) for i in node.inputs if i >= 0 and tensors[i].data is None)
@@ -245,19 +246,26 @@ def _layer(plan: Plan, layer: Layer) -> LayerReport:
         f"{ins} -> {shape_text(out)}",
         layer.macs,
         layer.weight_bytes,
-        _alive(plan, layer.index),
+        ram_bytes,
         output_shape=out.shape,
     )
 
 
-def _alive(plan: Plan, step: int) -> int:
-    """Arena bytes in use while a layer runs; bytes that an output and its dying input share count once."""
-    spans = sorted((offset, offset + block.size) for block, offset in plan.blocks if block.first <= step <= block.last)
-    total, top = 0, 0
-    for start, end in spans:
-        total += max(end - max(start, top), 0)
-        top = max(top, end)
-    return total
+def _alive(plan: Plan) -> list[int]:
+    """Arena bytes in use while each layer runs; bytes that an output and its dying input share count once."""
+    waiting = sorted(plan.blocks, key=lambda placed: placed[0].first, reverse=True)
+    alive: list[tuple[Storage, int]] = []
+    found = []
+    for step in range(len(plan.graph.nodes)):
+        while waiting and waiting[-1][0].first <= step:
+            alive.append(waiting.pop())
+        alive = [placed for placed in alive if placed[0].last >= step]
+        total, top = 0, 0
+        for start, end in sorted((offset, offset + block.size) for block, offset in alive):
+            total += max(end - max(start, top), 0)
+            top = max(top, end)
+        found.append(total)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

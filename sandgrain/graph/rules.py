@@ -17,10 +17,12 @@ from sandgrain.graph.ir import Graph, Node, Tensor, View
 from sandgrain.graph.ops import OPS
 
 STAGES = ("imported", "optimized")  # of int8 graphs
+MAX_LAYERS = 4096  # more than ten times what any model for a microcontroller has; planning them takes a minute
 
 
 def check(graph: Graph, stage: str = "imported") -> None:
     """Raise ModelError (UnsupportedError where an op says so), naming the node or tensor, unless `graph` is legal at `stage`."""
+    check_count(len(graph.nodes))
     for rule in RULES:
         if stage in rule.stages:
             for fact in rule.broken(graph):
@@ -28,6 +30,12 @@ def check(graph: Graph, stage: str = "imported") -> None:
     for index, node in enumerate(graph.nodes):
         with located(f"layer {index} {node.name} ({node.op})"):
             check_node(graph, node, stage)
+
+
+def check_count(layers: int) -> None:
+    """Raises UnsupportedError for more than MAX_LAYERS."""
+    if layers > MAX_LAYERS:
+        raise UnsupportedError(f"{layers} layers, the limit is {MAX_LAYERS}; split the model, or use a smaller one")
 
 
 def check_node(graph: Graph, node: Node, stage: str = "imported") -> None:

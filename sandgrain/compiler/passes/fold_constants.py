@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sandgrain.graph.ir import Array, Graph, Node, with_nodes
+from sandgrain.graph.ir import Array, Graph, Node, View, with_nodes
 from sandgrain.graph.ops import OPS
 
 
@@ -16,14 +16,14 @@ def fold_constants(graph: Graph) -> Graph:
     Nodes that give a graph output stay: an output is never a constant.
     """
     tensors = list(graph.tensors)
-    kept: list[Node] = []
+    kept, ends = list[Node](), set(graph.outputs)
     for node in graph.nodes:
         inputs: list[Array | None] = [None if i < 0 else tensors[i].data for i in node.inputs]
         known = all(i < 0 or data is not None for i, data in zip(node.inputs, inputs, strict=True))
-        if not known or set(node.outputs) & set(graph.outputs):
+        if not known or ends & set(node.outputs):
             kept.append(node)
             continue
-        view = replace(graph, tensors=tuple(tensors)).view(node)
+        view = View(node, tuple(None if i < 0 else tensors[i] for i in node.inputs), tuple(tensors[i] for i in node.outputs))
         for index, value in zip(node.outputs, OPS[node.op].reference(view, inputs), strict=True):
             tensors[index] = replace(tensors[index], data=value)
     return with_nodes(replace(graph, tensors=tuple(tensors)), kept)

@@ -13,17 +13,19 @@ def keep_last_step(graph: Graph) -> Graph:
     """before: s = gru(x) [1, 9, 5]; y = strided_slice(s, step 8) [1, 1, 5]      after: s = gru(x, last) [1, 5]; y = reshape(s)"""
     consumers, producers = graph.consumers(), graph.producers()
     tensors, nodes = list(graph.tensors), list[Node]()
+    places: dict[int, int] = {}  # id of a node of the graph -> where it, or what it became, stands in `nodes`
     for node in graph.nodes:
         maker = producers.get(node.inputs[0]) if node.op == "strided_slice" else None
         before = None if maker is None else graph.nodes[maker]
         alone = len(consumers[node.inputs[0]]) == 1 and node.inputs[0] not in graph.outputs
         if before is None or not alone or not _takes_last(graph, before, node):
+            places[id(node)] = len(nodes)
             nodes.append(node)
             continue
         steps = tensors[before.outputs[0]]
         state = len(tensors)
         tensors.append(Tensor(steps.name, (steps.shape[0], steps.shape[2]), steps.dtype, steps.quant))
-        at = nodes.index(before)
+        at = places[id(before)]
         nodes[at] = replace(before, outputs=(state,), attrs=attrs(**{**before.attrs, "last": True}))
         shape = tensors[node.outputs[0]].shape
         nodes.append(Node("reshape", node.name, (state,), node.outputs, attrs(shape=shape)))

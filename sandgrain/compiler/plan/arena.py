@@ -7,27 +7,33 @@ Deterministic.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 
 from sandgrain.compiler.plan.storage import Sharing, Storage, align
 
 TRIES = 300  # placements; each takes about a millisecond for the graphs that occur
+LOOKS = 6_000_000  # pairs of blocks that all placements together may look at: what bounds the work for large graphs
 Gap = tuple[int, int]  # starts strictly between the two are forbidden
 
 
 def lower_bound(blocks: Sequence[Storage], sharings: Sequence[Sharing] = ()) -> int:
     """No plan is smaller: the most aligned bytes alive at one step, less all that sharing could save there."""
-    best = 0
-    for step in {b.first for b in blocks}:
-        alive = sum(align(b.size) for b in blocks if b.first <= step <= b.last)
-        saved: dict[
-            tuple[int, int], int
-        ] = {}  # of a pair of blocks, the best of the ways in which it may share; apart saves nothing
-        for s in sharings:
-            if blocks[s.out].first == step:
-                now = align(blocks[s.out].size) + align(blocks[s.dying].size) - s.together(blocks)
-                saved[s.out, s.dying] = max(saved.get((s.out, s.dying), 0), now)
-        best = max(best, alive - sum(saved.values()))
+    change: Counter[int] = Counter()  # step -> bytes that come alive there, less those that died before it
+    for b in blocks:
+        change[b.first] += align(b.size)
+        change[b.last + 1] -= align(b.size)
+    saved: dict[tuple[int, int], int] = {}  # of a pair of blocks, the best of the ways in which it may share; apart saves nothing
+    for s in sharings:
+        now = align(blocks[s.out].size) + align(blocks[s.dying].size) - s.together(blocks)
+        saved[s.out, s.dying] = max(saved.get((s.out, s.dying), 0), now)
+    spared: Counter[int] = Counter()
+    for (out, _), most in saved.items():
+        spared[blocks[out].first] += most
+    best, alive, starts = 0, 0, {b.first for b in blocks}
+    for step in sorted(change):
+        alive += change[step]
+        best = max(best, alive - spared[step]) if step in starts else best
     return max([best, *(align(b.size) for b in blocks)])
 
 
@@ -47,7 +53,7 @@ def place(blocks: Sequence[Storage], sharings: Sequence[Sharing] = ()) -> tuple[
     placed = [(pairs.first_fit(order), order) for order in orders]
     (offsets, size), order = min(placed, key=lambda p: p[0][1])
     rng = random.Random(0)
-    for _ in range(TRIES if len(blocks) > 1 else 0):
+    for _ in range(min(TRIES, LOOKS // max(pairs.count, 1)) if len(blocks) > 1 else 0):
         if size <= bound:
             break
         i, j = rng.sample(count, 2)
@@ -59,13 +65,27 @@ def place(blocks: Sequence[Storage], sharings: Sequence[Sharing] = ()) -> tuple[
     return offsets, size
 
 
+def _alive_together(blocks: Sequence[Storage]) -> list[list[int]]:
+    """For each block, the others that are alive at one of its steps."""
+    near: list[list[int]] = [[] for _ in blocks]
+    alive: list[int] = []
+    for k in sorted(range(len(blocks)), key=lambda k: blocks[k].first):
+        alive = [j for j in alive if blocks[j].last >= blocks[k].first]
+        for j in alive:
+            near[j].append(k)
+        near[k].extend(alive)
+        alive.append(k)
+    return near
+
+
 class _Pairs:
     """Which starts each placed block forbids to each other block that is alive at the same time."""
 
     def __init__(self, blocks: Sequence[Storage], sharings: Sequence[Sharing]) -> None:
         self._sizes = [align(b.size) for b in blocks]
         self._share = {(s.out, s.dying): s for s in sharings}
-        self._near = [[j for j, o in enumerate(blocks) if j != k and b.overlaps(o)] for k, b in enumerate(blocks)]
+        self._near = _alive_together(blocks)
+        self.count = sum(map(len, self._near))
 
     def first_fit(self, order: Sequence[int]) -> tuple[list[int], int]:
         """Each block in turn at the lowest offset that no placed block forbids."""
@@ -73,9 +93,12 @@ class _Pairs:
         top = 0
         for k in order:
             gaps = [g for j in self._near[k] if offsets[j] >= 0 for g in self._forbidden(k, j, offsets[j])]
-            starts = sorted({0, *(high for _, high in gaps if high >= 0), *(low for low, _ in gaps if low >= 0)})
-            offsets[k] = next(s for s in starts if not any(low < s < high for low, high in gaps))
-            top = max(top, offsets[k] + self._sizes[k])
+            start = 0
+            for low, high in sorted(gaps):
+                if low < start < high:
+                    start = high
+            offsets[k] = start
+            top = max(top, start + self._sizes[k])
         return offsets, top
 
     def _forbidden(self, k: int, j: int, at: int) -> list[Gap]:

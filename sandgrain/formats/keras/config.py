@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandgrain.base.errors import ModelError, UnsupportedError, printable
+from sandgrain.base.text import ascii_line
 
 MOST = 1 << 20  # of any size
 FLOATS = ("float32", "float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
@@ -80,4 +81,4 @@ def _bad(name: str, value: Any) -> ModelError:
 
 
 def _shown(value: Any) -> str:
-    return printable(str(value)[:100], 40)
+    return ascii_line(str(value)[:100], 40)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.base.errors import ModelError
+from sandgrain.base.errors import ModelError, UnsupportedError
 from sandgrain.formats.aten.builder import Value
 from sandgrain.formats.keras.config import MOST, Config
 
@@ -42,6 +42,12 @@ class Node:
         return is_operation(self.entry)
 
 
+KERAS_2 = (
+    "layer calls are lists, as Keras 2 writes them; build the same model in Keras 3, load the weights into it (load_weights) and save"
+    " that as .keras"
+)
+
+
 def is_operation(entry: Mapping[str, Any]) -> bool:
     """Whether a class comes from keras.ops or keras.activations: what `x + y` is in a functional model."""
     return str(entry.get("module")).startswith(OPERATION_MODULES)
@@ -60,6 +66,8 @@ def nodes_of(config: Config) -> list[Node]:
             raise ModelError("a layer without a name of its own; save the model again")
         names.add(name)
         for index, call in enumerate(calls):
+            if isinstance(call, list | tuple):
+                raise UnsupportedError(KERAS_2)
             call = Config(call).values
             args, kwargs = call.get("args") or [], call.get("kwargs") or {}
             if not isinstance(args, list | tuple) or not isinstance(kwargs, dict):

@@ -180,6 +180,9 @@ def _inside(tensor: Any, folder: str, room: int) -> int:
     return length
 
 
+FIXED = "export the model without dynamic axes, or load it in Python and give example_input, an array of the shape it will have"
+
+
 def _fix_inputs(graph: Any, shapes: list[list[int]] | None) -> None:
     """Give the inputs the shapes that the caller names, and an open batch the size 1."""
     constant = {t.name for t in graph.initializer}
@@ -189,7 +192,7 @@ def _fix_inputs(graph: Any, shapes: list[list[int]] | None) -> None:
     for k, value in enumerate(inputs):
         if not value.type.tensor_type.HasField("shape"):
             if shapes is None:
-                raise BadModelError(f"the input {value.name[:60]} does not say its shape; give example_input")
+                raise BadModelError(f"the input {value.name[:60]} does not say its shape; {FIXED}")
             for _ in shapes[k]:
                 value.type.tensor_type.shape.dim.add()
         dims = value.type.tensor_type.shape.dim
@@ -210,9 +213,7 @@ def _fix_inputs(graph: Any, shapes: list[list[int]] | None) -> None:
                 dim.dim_value = shapes[k][axis]
             else:
                 shown = ", ".join(str(d.dim_value or d.dim_param or "?") for d in dims)[:60]
-                raise BadModelError(
-                    f"the input {value.name[:60]} has the open shape [{shown}]; give example_input of the shape it will have"
-                )
+                raise BadModelError(f"the input {value.name[:60]} has the open shape [{shown}]; {FIXED}")
 
 
 # --- the process ---------------------------------------------------------------------------------------------------------

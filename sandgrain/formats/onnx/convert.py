@@ -137,8 +137,10 @@ class _Walk:
                 raise UnsupportedError("it has an output that is not computed; leave that output out")
         except (SandgrainError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             known = isinstance(error, SandgrainError)
-            detail = f"cannot be understood ({type(error).__name__} {error}); check its attributes and shapes"
-            fact = str(error) if known else " ".join(detail.split())
+            detail = (
+                "its attributes and shapes do not fit together; onnx.checker.check_model(model, full_check=True) may name the one"
+            )
+            fact = str(error) if known else detail
             self.faults.append(f"{node.name} ({printable(node.op)}): {ascii_line(fact, MAX_FACT)}")
             return [self.builder.missing(self.program.shapes.get(o, ())) for o in node.outputs]
         return results

@@ -33,6 +33,9 @@ MAX_NAMED = 5  # layers that one message names
 # The format has no place for `Graph.channels_first`: a file that a bundle keeps says it in its description.
 CHANNELS_FIRST = "Sandgrain: the model that this was made from has its channels first"
 
+STATEFUL = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"})  # operators of variables
+STATELESS = "make the state an input and an output of the model, and hand it back with each call"
+FLOW = frozenset({"IF", "WHILE", "CALL"})
 QUANTIZE, DEQUANTIZE = 114, 6  # BuiltinOperator: where float may meet int8
 FULL_INTEGER = "quantize it to int8 (full integer, with a representative data set)"
 
@@ -91,9 +94,24 @@ def _subgraph(data: bytes) -> _Subgraph:
     if version != SCHEMA_VERSION:
         raise UnsupportedError(f"schema version {version}, not {SCHEMA_VERSION}; export the model with a current converter")
     subgraphs = model.tables(2)
-    if len(subgraphs) != 1:
-        raise UnsupportedError(f"{len(subgraphs)} subgraphs, not 1; export the model without control flow (if, while, call)")
+    if not subgraphs:
+        raise ModelError("the file has no subgraph; export the model again")
+    if len(subgraphs) > 1:
+        codes = [_operator_code(table) for table in model.tables(1)]
+        used = {code.name for code in codes}
+        raise UnsupportedError(f"the file has {len(subgraphs)} subgraphs; {_way_to_one(used, len(model.tables(7)))}")
     return _Subgraph(model, subgraphs[0])
+
+
+def _way_to_one(operators: set[str], signatures: int) -> str:
+    """What a file with several subgraphs has them for, and how to have one: the operators that it uses say it."""
+    if kept := sorted(operators & STATEFUL):
+        return f"{', '.join(kept)} keep state between runs; {STATELESS}"
+    if flow := sorted(operators & FLOW):
+        return f"{', '.join(flow)} run the others; export the model with its loops unrolled and without branches"
+    if signatures > 1:
+        return f"it has {signatures} signatures; convert one of them (from_concrete_functions with one function)"
+    return "keep the one to be compiled (tf.lite.TFLiteConverter.from_concrete_functions with one function)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +165,7 @@ class _Subgraph:
     def _layers(self, tables: list[Table], codes: list[_Code]) -> list[_Layer]:
         if not tables:
             raise ModelError("the model has no layers; export the model again")
+        rules.check_count(len(tables))
         layers: list[_Layer] = []
         names: dict[str, int] = {}
         for index, table in enumerate(tables):
@@ -212,7 +231,7 @@ class _Subgraph:
         computed = [self.raw[i] for layer in self.layers for i in (*layer.inputs, *layer.outputs) if i >= 0]
         computed = [t for t in computed if not t.constant]
         if any(t.type == UINT8 for t in (*computed, *(self.raw[i] for i in (*self.inputs, *self.outputs)))):
-            return "the model computes in uint8; convert it again with int8 inputs and outputs (inference_input_type=tf.int8)"
+            return self._about_uint8(computed)
         floats = [layer for layer in self.layers if self._computes_in_float(layer)]
         if not floats or any(t.type == INT8 for t in computed):
             return None
@@ -221,6 +240,20 @@ class _Subgraph:
             return f"only the weights are int8, the layers compute in float (dynamic range); {FULL_INTEGER}"
         kind = "float16" if FLOAT16 in weights else "float"
         return f"this is a {kind} model; {FULL_INTEGER}"
+
+    def _about_uint8(self, computed: Sequence[RawTensor]) -> str:
+        """What a model with uint8 in it computes in, and what to do: ends alone are an option of the converter, layers are not."""
+        inner = {t.type for t in computed} - {UINT8}
+        if INT8 in inner:
+            end = next((i for i in (*self.inputs, *self.outputs) if self.raw[i].type == UINT8), None)
+            which = "some layers have" if end is None else f"{self.raw[end].place} has"
+            return (
+                f"{which} uint8 values, while other layers compute in int8; convert the model again with int8 ends"
+                " (inference_input_type and inference_output_type = tf.int8)"
+            )
+        if FLOAT32 in inner:
+            return f"the model has uint8 values, and layers that compute in float; {FULL_INTEGER}"
+        return f"the model computes in uint8, as converters before TensorFlow 2 quantized; take its model of floats and {FULL_INTEGER}"
 
     def _tensors_of(self, indices: Sequence[int]) -> list[RawTensor]:
         return [self.raw[i] for i in indices if i >= 0]
@@ -233,6 +266,9 @@ class _Subgraph:
     def _refuse_unknown_operators(self) -> None:
         unknown = [layer for layer in self.layers if layer.code.code not in FOREIGN]
         if unknown:
+            kept = [layer for layer in unknown if layer.code.name in STATEFUL]
+            if kept:
+                raise UnsupportedError(f"{kept[0].place}: keeps state between runs in a variable; {STATELESS}")
             way = "build the model from the ops that `sandgrain ops` lists"
             if len(unknown) == 1:
                 raise UnsupportedError(f"{unknown[0].place}: is not supported; {way}")
@@ -268,9 +304,7 @@ class _Subgraph:
         """An op that starts anew in each run does without its state; nothing else may read or write one."""
         for raw in (self.raw[i] for i in sorted(set(indices)) if i >= 0):
             if raw.variable:
-                raise UnsupportedError(
-                    f"{raw.place}: a variable (state kept between runs); make the state an input and an output"
-                )
+                raise UnsupportedError(f"{raw.place}: a variable (state kept between runs); {STATELESS}")
 
     def _nodes(self, tensors: Sequence[Tensor | None]) -> list[Node]:
         """Every layer decoded; what cannot be compiled is said of all of them at once."""
