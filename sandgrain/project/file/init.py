@@ -18,6 +18,7 @@ from sandgrain.project.file.load import parse, parse_blocks
 from sandgrain.project.file.look import Look, look
 
 MAX_SAID = 60  # columns that the file's comments speak of
+LEAST = 16  # samples of a window of slow sensors
 LONG_S = 3.0  # recordings longer than this are cut into windows
 GUESSED_RATE = 50.0  # Hz, where the files do not say
 
@@ -141,11 +142,15 @@ def _window(found: Look) -> list[str]:
     segment = dict(found.table).get("segment")
     if segment:
         return ["# A window is a whole recording."]
+    length = max(1.0, float(f"{LEAST / rate:.3g}"))
     if not seconds:
-        return ["window_s = 1.0  # seconds", "stride_s = 0.5"]
+        return [f"window_s = {length:g}  # seconds", f"stride_s = {length / 2:g}"]
     longest, usual = seconds[-1], seconds[len(seconds) // 2]
     if longest > LONG_S and usual > LONG_S:
-        return [f"window_s = 1.0  # the recordings are {seconds[0]:.3g} to {longest:.3g} s long", "stride_s = 0.5"]
+        return [
+            f"window_s = {length:g}  # the recordings are {seconds[0]:.3g} to {longest:.3g} s long",
+            f"stride_s = {length / 2:g}",
+        ]
     length = _nice(seconds[int(0.95 * (len(seconds) - 1))])
     return [
         f"window_s = {length:g}  # seconds; the recordings are {seconds[0]:.2g} to {longest:.2g} s long",

@@ -122,8 +122,8 @@ class Data(with_options(Files)):  # type: ignore[misc]
 
     classes: Words = Field((), description="Labels to use, in the order of the model's outputs. Empty: all, sorted.")
     rest: str = Field("", description="Label for recordings whose label is not in `classes`. Empty: they are left out.")
-    window_s: float = Field(0.0, ge=0, le=3600, description="Length of a window, seconds. 0: the whole recording.")
-    stride_s: float = Field(0.0, ge=0, le=3600, description="From one window to the next, seconds. 0: `window_s`.")
+    window_s: float = Field(0.0, ge=0, le=1e8, description="Length of a window, seconds. 0: the whole recording.")
+    stride_s: float = Field(0.0, ge=0, le=1e8, description="From one window to the next, seconds. 0: `window_s`.")
     pad: Literal["center", "end", "none"] = Field(
         "center", description="Where a recording that is too short lies in its window; `none` leaves it out."
     )
