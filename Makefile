@@ -58,14 +58,14 @@ $(VENV)/.made:
 	$(PYTHON) tools/make_venv.py $(VENV)
 	@touch $@
 
-$(VENV)/.core: $(VENV)/.made pyproject.toml
-	$(BIN)/python tools/pip_install.py --editable .
+$(VENV)/.core: $(VENV)/.made pyproject.toml constraints.txt
+	$(BIN)/python tools/pip_install.py --constraint constraints.txt --editable .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.made pyproject.toml
-	$(BIN)/python tools/pip_install.py --editable '.[test]'
+$(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
+	$(BIN)/python tools/pip_install.py --constraint constraints.txt --editable '.[test]'
 	@touch $@ $(VENV)/.core
 
-$(VENV)/.train: $(VENV)/.made pyproject.toml
-	$(BIN)/python tools/pip_install.py --editable '.[train]'
+$(VENV)/.train: $(VENV)/.made pyproject.toml constraints.txt
+	$(BIN)/python tools/pip_install.py --constraint constraints.txt --editable '.[train]'
 	@touch $@ $(VENV)/.core

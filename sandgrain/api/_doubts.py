@@ -14,6 +14,7 @@ from sandgrain.base.errors import SandgrainError
 from sandgrain.base.progress import Progress
 from sandgrain.base.text import decibels
 from sandgrain.graph import reals
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.quantization import METHODS, Calibration, Options, quantize
 from sandgrain.quantization.convert import Quantized, Scales
@@ -26,6 +27,7 @@ NOISY_DB = 15.0  # signal to noise of an output that is little more than noise
 BETTER = 0.01  # by which another way has to be better to be named
 BETTER_DB = 3.0
 STEPS = 4.0  # of a common scale, in the deviation of a column that has enough of them
+STEPS_OF_A_SCALE = ACTIVATION.levels - 1
 MAX_COLUMNS = 64
 
 
@@ -83,19 +85,19 @@ def _columns(trial: Trial, compared: Comparison) -> Iterator[str]:
             continue
         columns = x.reshape(-1, x.shape[-1])
         low, high = np.minimum(columns.min(axis=0), 0), np.maximum(columns.max(axis=0), 0)
-        step = float(high.max() - low.min()) / 255
+        step = float(high.max() - low.min()) / STEPS_OF_A_SCALE
         spread = columns.std(axis=0)
         starved = np.flatnonzero((spread > 0) & (spread < STEPS * step))
         if not len(starved):
             continue
-        alone = (columns.max(axis=0) - columns.min(axis=0)) / 255
+        alone = (columns.max(axis=0) - columns.min(axis=0)) / STEPS_OF_A_SCALE
         common = _rounded(trial, k, np.full(x.shape[-1], step), np.full(x.shape[-1], low.min()))
         apart = _rounded(trial, k, np.maximum(alone, 1e-12), columns.min(axis=0))
         if not _is_better(apart, common):
             continue
         names = ", ".join(map(str, starved[:6])) + (" ..." if len(starved) > 6 else "")
         yield (
-            f"input {k}: its columns share 255 steps of {step:.3g}, and columns {names} vary by less than {STEPS:g} of them; bring all"
+            f"input {k}: its columns share {STEPS_OF_A_SCALE} steps of {step:.3g}, and columns {names} vary by less than {STEPS:g} of them; bring all"
             f" columns to like ranges before the model, (x - mean) / deviation. Tried on the float model with only its input rounded:"
             f" {_said(common)} with common steps, {_said(apart)} with steps of each column's own"
         )
@@ -105,7 +107,7 @@ def _rounded(trial: Trial, position: int, steps: Array, low: Array) -> Compariso
     """The float model where only input `position` is rounded, each column to steps of its own from `low` on."""
     inputs = list(trial.test.inputs)
     x = inputs[position]
-    inputs[position] = (low + np.rint(np.clip((x - low) / steps, 0, 255)) * steps).astype(np.float32)
+    inputs[position] = (low + np.rint(np.clip((x - low) / steps, 0, STEPS_OF_A_SCALE)) * steps).astype(np.float32)
     exact, rounded = reals.outputs(trial.graph, trial.test.inputs), reals.outputs(trial.graph, inputs)
     measure, score = _quality.measure_of(trial.graph, trial.test)
     value = None if score is None else score(rounded[0], trial.test.inputs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from sandgrain.api._verb import verb
 from sandgrain.base import scratch
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Watch, watched
+from sandgrain.base.reading import read_json
 from sandgrain.base.text import printable
 from sandgrain.bundle import budget, store
 from sandgrain.bundle.make import CompileRequest, check_room, make
@@ -131,10 +131,8 @@ def _path(model: Any) -> Path:
 
 def _front(path: Path) -> FrontEnd:
     try:
-        if path.stat().st_size > store.MAX_JSON:
-            raise ValueError("too large")
-        return FrontEnd.from_json(json.loads(path.read_text("utf-8")))
-    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        return FrontEnd.from_json(read_json(path))
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         fact = printable(f"{type(error).__name__} {error}")
         raise UsageError(f"--features {printable(str(path))} holds no features ({fact}); give a features.json") from None
 

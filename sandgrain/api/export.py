@@ -167,7 +167,7 @@ def _as_int16(graph: Graph, name: str, calibration: Samples | None) -> _Ready:
 
 def _given(calibration: Samples | None, name: str) -> Samples:
     if calibration is None:
-        raise UsageError(f"{printable(name)} computes with floats; give --calibration: samples to quantize it, or --as float")
+        raise UsageError(f"{printable(name)} computes with floats; give --calibration x.npz to quantize it, or --as float")
     return calibration
 
 

@@ -14,7 +14,7 @@ from sandgrain.bundle.measure import Build
 from sandgrain.bundle.report import Report
 from sandgrain.compiler.emit.figures import Figures
 from sandgrain.compiler.emit.model import Options
-from sandgrain.compiler.pipeline import emit, outlined, read
+from sandgrain.compiler.pipeline import at_rate, emit, outlined, read
 from sandgrain.compiler.plan import Choice
 from sandgrain.device.targets import Board
 from sandgrain.device.toolchain import check_compiler
@@ -89,7 +89,7 @@ def make(request: CompileRequest, graph: Graph | None, kept: bytes | None) -> Ma
     Raises ModelError for what cannot be compiled, BudgetError when a limit of the board or of the request cannot be kept,
     ToolchainError and RunError when a tool fails. On any error the folder is as it was.
     """
-    front, options, board = request.front, request.options, request.board
+    front, options, board = request.front, at_rate(request.options, request.front), request.board
     with rules.located(printable(request.title)):
         imported, optimized = read(graph, options.name, request.labels, front)
         check_labels(imported)

@@ -90,4 +90,10 @@ def compile_bytes(
     """The C of a model, alone or behind its features, for a board's core. Raises ModelError, UnsupportedError or UsageError."""
     stride = front.stride if front is not None else 0
     graph = None if data is None else text.read_any(data, options.name)
+    options = at_rate(options, front)
     return emit(*read(graph, options.name, labels, front), board, options, choice or Choice(), stride)
+
+
+def at_rate(options: Options, front: FrontEnd | None) -> Options:
+    """The options with the rate of the front end's signal."""
+    return options if front is None else replace(options, rate=front.pipeline.signal.rate)

@@ -83,7 +83,7 @@ def load_manifest(path: str | os.PathLike[str], root: Path | None = None) -> Man
             return _loaded(stream, root)
     except OSError as error:
         raise UsageError(f"{shown}: the manifest cannot be read ({error.strerror})") from None
-    except (_DamagedError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (_DamagedError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         why = str(error) if isinstance(error, _DamagedError) else "it is damaged"
         raise UsageError(f"{shown} is not a manifest that can be used: {why}; make it again from the data") from None
 

@@ -43,14 +43,24 @@ def read(data: bytes, name: str) -> Graph:
     except ModelError as error:
         raise ModelError(printable(str(error), 200)) from None
     except (UnicodeDecodeError, ArithmeticError, AttributeError, RecursionError) as error:
-        raise ModelError(f"the graph's text is damaged ({type(error).__name__}); make it again") from None
+        fact = "it is nested too deeply" if isinstance(error, RecursionError) else type(error).__name__
+        raise ModelError(f"the graph's text is damaged ({fact}); make it again") from None
     _bounded(graph)
     for index, tensor in enumerate(graph.tensors):
         _typed(index, tensor)
     for index, node in enumerate(graph.nodes):
         _plain(index, node)
-    with rules.located("the graph"):
-        rules.check(graph)
+    try:
+        with rules.located("the graph"):
+            rules.check(graph)
+    except ModelError as error:
+        root: BaseException = error
+        while root.__cause__ is not None:
+            root = root.__cause__
+        if isinstance(root, ModelError):
+            raise
+        fact = printable(" ".join(str(root).split()), 80)  # an op slipped: its attributes are not those that we write
+        raise ModelError(f"an attribute in the graph's text is missing or damaged ({fact}); make it again") from None
     return replace(graph, name=name)
 
 

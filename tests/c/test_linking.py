@@ -16,7 +16,7 @@ from sandgrain.device.toolchain import zig
 from sandgrain.graph import interpret
 from tests.conftest import ROOT
 from tests.support.c_bundles import digits, kinds, main_text
-from tests.support.c_programs import STRICT, driver, flat, host_compilers, run_compiler, run_program
+from tests.support.c_programs import ANY_CORE, STRICT, driver, flat, host_compilers, run_compiler, run_program
 from tests.support.draws import random_inputs
 
 STANDARD = """
@@ -35,10 +35,10 @@ def c_compiler() -> list[str]:
 
 def cpp_compiler() -> list[str]:
     if shutil.which("g++"):
-        return ["g++"]
+        return ["g++", ANY_CORE]
     if not zig.host_command():
         pytest.skip("no C++ compiler for this computer is installed")
-    return [zig.host_command()[0], "c++", "-fno-sanitize=all"]
+    return [zig.host_command()[0], "c++", "-fno-sanitize=all", ANY_CORE]
 
 
 def objects(place: Path) -> list[str]:

@@ -326,7 +326,7 @@ def test_c_that_does_not_compile_exits_with_5(made: Path, place: Path) -> None:
     shutil.copytree(made, place / "out")
     with (place / "out" / "digits.c").open("a") as file:
         file.write("int oops = ;\n")
-    assert "expected expression" in refused(["verify", "out", "--limit", "1"], place, code=5)
+    assert "expected expression" in refused(["verify", "out", "--edited", "--limit", "1"], place, code=5)
     assert "expected expression" in refused(["profile", "out"], place, code=5)
 
 
@@ -334,7 +334,7 @@ def test_a_difference_exits_with_4_and_prints_one_object(made: Path, place: Path
     shutil.copytree(made, place / "out")
     body = (place / "out" / "digits.c").read_text()
     (place / "out" / "digits.c").write_text(body.replace("    return DIGITS_OK;", "    output_0[0] ^= 1;\n    return DIGITS_OK;"))
-    done = sandgrain("verify", "out", "--limit", "2", "--on", "host", "--json", cwd=place)
+    done = sandgrain("verify", "out", "--edited", "--limit", "2", "--on", "host", "--json", cwd=place)
     assert done.code == 4
     assert done.json["identical"] is False and done.json["difference"]["runner"] == "host"
     assert "differs" in done.line

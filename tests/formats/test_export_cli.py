@@ -97,13 +97,13 @@ def test_a_compiled_folder_is_a_model(folder: Path) -> None:
 
 
 REFUSED = [
-    (("net.tflite", "out.tflite"), {}, "net computes with floats; give --calibration x.npz to quantize it, or --as float"),
-    (("net.tflite", "out.tflite"), {"kind": "int16"}, "give --calibration x.npz"),
-    (("net.tflite", "out.onnx"), {"kind": "int16", "calibration": "net.npz"}, "--as int16 is for .tflite and .cc"),
-    (("net.tflite", "out.tflite"), {"kind": "int4"}, "--as int4; choose int8, int16, float"),
+    (("net.tflite", "out.tflite"), {}, "net computes with floats; give calibration='x.npz' to quantize it, or kind='float'"),
+    (("net.tflite", "out.tflite"), {"kind": "int16"}, "give calibration='x.npz'"),
+    (("net.tflite", "out.onnx"), {"kind": "int16", "calibration": "net.npz"}, "kind='int16' is for .tflite and .cc"),
+    (("net.tflite", "out.tflite"), {"kind": "int4"}, "kind='int4' is no kind of numbers; choose int8, int16, float"),
     (("int8.tflite", "out.tflite"), {"kind": "float"}, "int8 is int8 already; export it from its model of floats"),
-    (("int8.tflite", "out.bin"), {}, "out.bin: what to write is said by its suffix; use .tflite, .onnx, .cc"),
-    (("int8.tflite", "no/out.tflite"), {}, "out.tflite: No such file or directory; name a file that can be written"),
+    (("int8.tflite", "out.bin"), {}, "out='out.bin': what to write is said by its suffix; use .tflite, .onnx, .cc"),
+    (("int8.tflite", "no/out.tflite"), {}, "out.tflite': No such file or directory; name a file that can be written"),
     (("int8.tflite", "."), {}, "what to write is said by its suffix"),
     (("missing.tflite", "out.tflite"), {}, "missing.tflite"),
     (("net.npz", "out.tflite"), {}, "net.npz is none of the known models"),
@@ -126,7 +126,7 @@ def test_what_cannot_be_exported_leaves_the_folder_as_it_was(
 
 def test_a_header_that_cannot_be_written_leaves_no_source(folder: Path) -> None:
     (folder / "out.h").mkdir()
-    with pytest.raises(UsageError, match=r"out\.h: .*; name a file that can be written"):
+    with pytest.raises(UsageError, match=r"out\.h': .*; name a file that can be written"):
         export(folder / "int8.tflite", folder / "out.cc")
     assert not (folder / "out.cc").exists()
 

@@ -86,7 +86,16 @@ def test_the_threshold_is_in_the_c_and_in_the_proof(hums: Built[Anomalies]) -> N
 
 
 def test_the_example_says_on_the_board_what_it_says_here(hums: Built[Anomalies], tmp_path: Path) -> None:
-    command = [*(gcc.host_command() or zig.host_command()), "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I.."]
+    command = [
+        *(gcc.host_command() or zig.host_command()),
+        "-std=c99",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-pedantic",
+        "-DSG_ANY_CORE",
+        "-I..",
+    ]
     here = hums.folder / "example"
     subprocess.run([*command, "main.c", "../hums.c", "-o", str(tmp_path / "example")], cwd=here, check=True)
     done = subprocess.run([str(tmp_path / "example")], capture_output=True, text=True, check=True)

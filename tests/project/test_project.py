@@ -148,7 +148,7 @@ def test_every_key_is_described() -> None:
         (AUDIO + "[train]\nepochs = 1.5", "[train] epochs: should be a whole number"),
         (AUDIO + '[budget]\nram = "lots"', "[budget]: ram 'lots' is not a size"),
         (AUDIO + '[budget]\nenergy = "1 W"', "is not an energy"),
-        (AUDIO + '[target]\nboard = "micro-bit"', "did you mean microbit-v2"),
+        (AUDIO + '[target]\nboard = "microbitt"', "did you mean microbit-v2"),
         (AUDIO + "[[features]]", "[[features]] 1"),
         (AUDIO + '[[features]]\nblock = "logmel"', "log-mel"),
         (AUDIO + '[[features]]\nblock = "log-mel"\nband = 3', "bands"),

@@ -95,7 +95,7 @@ def test_zero_is_exact_at_every_scale(r: Range) -> None:
 @pytest.mark.parametrize(
     ("make", "fact"),
     [
-        (lambda: Calibration("best"), "calibration best is not known; choose minmax"),
+        (lambda: Calibration("best"), "'best' is not a way to calibrate; choose minmax"),
         (lambda: Calibration("percentile", percent=3), "a percentile of 3"),
         (lambda: Calibration("average", momentum=1), "a momentum of 1"),
         (lambda: Options(equalize="all"), "equalization by all; choose none"),

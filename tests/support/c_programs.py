@@ -31,6 +31,7 @@ STRICT = (
     "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wdouble-promotion", "-Wvla",
     "-Werror",
 )  # fmt: skip
+ANY_CORE = "-DSG_ANY_CORE"
 SAMPLES_OF_AN_OP = 2
 SHARED = ("kws_ref_model", "ad01_int8", "pretrainedResnet_quant", "vww_96_int8", "micro_speech_quantized", "hello_world_int8")
 
@@ -111,9 +112,9 @@ def write(made: Sequence[Source], folder: Path) -> Path:
 
 
 def host_compilers() -> dict[str, list[str]]:
-    """The C compilers of this computer, by name."""
-    found = {name: [name] for name in ("gcc", "clang") if shutil.which(name)}
-    return found | ({"zig": [*zig.host_command(), "-fno-sanitize=all"]} if zig.host_command() else {})
+    """The C compilers of this computer, by name, told that C made for other cores is meant to run here."""
+    found = {name: [name, ANY_CORE] for name in ("gcc", "clang") if shutil.which(name)}
+    return found | ({"zig": [*zig.host_command(), "-fno-sanitize=all", ANY_CORE]} if zig.host_command() else {})
 
 
 def run_compiler(command: Sequence[str], folder: Path) -> str:

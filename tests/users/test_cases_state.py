@@ -57,12 +57,23 @@ def test_01_a_buffer_written_in_forward_is_refused(way: str, tmp_path: Path) -> 
 
 def test_01_an_input_written_in_forward_is_refused() -> None:
     class Writes(torch.nn.Module):  # type: ignore[misc, name-defined]
-        def forward(self, x: Any) -> Any:
-            x.add_(1)
-            return torch.relu(x)
+        def forward(self, x: Any, h: Any) -> Any:
+            h.add_(x)
+            return torch.relu(h)
 
     with pytest.raises(UnsupportedError, match="forward writes to"):
-        _bring.load(torch.export.export(Writes(), (torch.zeros(1, 4),)), "m")
+        _bring.load(torch.export.export(Writes(), (torch.zeros(1, 4), torch.zeros(1, 4))), "m")
+
+
+def test_01_a_lone_input_is_the_sample_and_may_be_written_to(tmp_path: Path) -> None:
+    """nn.ReLU(inplace=True) as the first layer."""
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
+    exported = torch.export.export(torch.nn.Sequential(torch.nn.ReLU(inplace=True), torch.nn.Tanh()), (torch.zeros(1, 4),))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of PyTorch, about its own trees
+        torch.export.save(exported.run_decompositions({}), tmp_path / "m.pt2")
+    for given in (exported, tmp_path / "m.pt2"):
+        assert [node.op for node in _bring.load(given, "m").nodes] == ["relu", "tanh"]
 
 
 @pytest.mark.parametrize(
@@ -79,8 +90,9 @@ def test_01_a_stateful_keras_layer_is_known_by_its_flag(config: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
 @pytest.mark.parametrize("both", [False, True])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras, about how numpy copies
 def test_01_a_stateful_keras_model_is_refused(kind: str, both: bool, tmp_path: Path) -> None:
-    keras = pytest.importorskip("keras", reason="needs Keras: pip install 'sandgrain[test]'")
+    keras = pytest.importorskip("tests.support.keras_models", reason="needs Keras: pip install 'sandgrain[test]'").keras
     layer = getattr(keras.layers, kind)(3, stateful=True)
     model = keras.Sequential([keras.Input(batch_shape=(1, 1, 4)), keras.layers.Bidirectional(layer) if both else layer])
     model.save(tmp_path / "m.keras")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,6 +74,26 @@ def identifier(text: str) -> str:
     if not name or name[0].isdigit() or _reserved(name):
         name = f"model_{name}"[:40].rstrip("_")
     return name
+
+
+def constants(names: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
+    """For each of `names` the end of a C constant: upper-case ASCII letters, digits and underscores, at most 40, each another one.
+
+    What is no ASCII letter loses its accent or becomes "_"; where two would be the same, or one is in `taken`, the number of the name
+    is put behind it.
+    """
+    words = []
+    for name in names:
+        plain = unicodedata.normalize("NFKD", name.upper()).encode("ascii", "ignore").decode()
+        words.append(re.sub(r"[^A-Z0-9]+", "_", plain).strip("_")[:40].strip("_"))
+    seen = Counter(words)
+    found: list[str] = []
+    for k, word in enumerate(words):
+        alone = word if word and word not in taken and seen[word] == 1 else f"{word}_{k}".lstrip("_")
+        while alone in found or alone in taken or (alone != word and alone in seen):
+            alone += "_"
+        found.append(alone)
+    return found
 
 
 def check_identifier(name: str) -> str:

@@ -18,6 +18,7 @@ class Options:
     rule: Rule = field(default_factory=Rule)  # how a stream decides
     threshold: int | None = None  # a score above it is an anomaly; for models with one int32 output
     weights_section: str | None = None  # linker section of the constant tables
+    rate: float = 0.0  # of the signal that the features take, samples a second; 0: no signal. The front end's, not the user's
 
     @property
     def c_file(self) -> str:

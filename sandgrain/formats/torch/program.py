@@ -73,7 +73,8 @@ def _of_exported(exported: Any) -> Program:
         wanted = {op: rule for op, rule in table.items() if operator_name(op) in missing - HINTS.keys()}
         exported = exported.run_decompositions(wanted)
     signature = exported.graph_signature
-    refuse_state([*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()])
+    written = list(signature.user_inputs_to_mutate.values()) if len(signature.user_inputs) > 1 else []
+    refuse_state([*signature.buffers_to_mutate.values(), *written])
     sources = {**signature.inputs_to_parameters, **signature.inputs_to_buffers, **signature.inputs_to_lifted_tensor_constants}
     state = {**exported.state_dict, **exported.constants}
     constants = {name: state[source].detach().cpu() for name, source in sources.items()}
@@ -84,7 +85,10 @@ def _of_exported(exported: Any) -> Program:
 
 
 def refuse_state(names: Sequence[str]) -> None:
-    """Raise UnsupportedError where forward writes to buffers or inputs: the C keeps nothing from one call to the next."""
+    """Raise UnsupportedError where forward writes to buffers or inputs: the C keeps nothing from one call to the next.
+
+    A lone input is the sample, no state: a ReLU that works in place may write to it.
+    """
     if names:
         shown = ", ".join(printable(str(n)) for n in names[:4])
         raise UnsupportedError(

@@ -77,11 +77,14 @@ class _Builder:
         inputs = [self._input(s) for s in signature["input_specs"]]
         for entry in self.json["nodes"]:
             self._node(entry)
+        given = [n for n in inputs if n is not None]
+        lone = given[0] if len(given) == 1 else None  # the sample, no state
         for node in self.graph.nodes:
             if mutates_shared(node):
-                refuse_state(self._written(node))
+                refuse_state([name for name in self._written(node) if not lone or name != lone.name])
                 node.meta["fault"] = "it changes in place what others read; save exported.run_decompositions({})"
-        changed = [s[kind] for s in signature["output_specs"] for kind in MUTATIONS if kind in s]
+        kinds = [kind for kind in MUTATIONS if not lone or kind != "user_input_mutation"]
+        changed = [s[kind] for s in signature["output_specs"] for kind in kinds if kind in s]
         refuse_state(
             [str(entry.get("buffer_name") or entry.get("user_input_name") or entry.get("parameter_name")) for entry in changed]
         )

@@ -2,7 +2,12 @@
 #ifndef SG_RUN_H
 #define SG_RUN_H
 
+#include <limits.h>
 #include <stdint.h>
+
+#if INT_MAX < 0x7fffffff
+#error "Sandgrain's C needs an int of at least 32 bits: 8-bit and 16-bit chips (AVR, MSP430) cannot run it"
+#endif
 
 #if defined(__GNUC__) && !defined(SG_NOINLINE)
 #define SG_NOINLINE __attribute__((noinline)) /* keeps each layer a function: profiles and faults can name it */

@@ -12,6 +12,10 @@
 #define SG_HAS_DSP 1
 #else
 #define SG_HAS_DSP 0
+#if defined(__GNUC__) && !defined(SG_ANY_CORE) /* define it where that is meant, such as for a test on a computer */
+#define SG_ANY_CORE /* once is enough */
+#warning "this C was made for a core with the DSP extension (Cortex-M4, M7, M33): here it gives the same bytes, but slowly; compile the model for this core, or define SG_ANY_CORE"
+#endif
 #endif
 
 /* One copy for all layers that call it. */

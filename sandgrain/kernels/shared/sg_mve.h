@@ -20,6 +20,10 @@
 #include <arm_mve.h>
 #else
 #define SG_MVE 0
+#if defined(__GNUC__) && !defined(SG_ANY_CORE) /* define it where that is meant, such as for a test on a computer */
+#define SG_ANY_CORE /* once is enough */
+#warning "this C was made for a core with Helium vectors (Cortex-M55): here it gives the same bytes, but slowly; compile the model for this core, or define SG_ANY_CORE"
+#endif
 #endif
 
 /* One copy a program: the blocks are long and called seldom. */

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.base import files
+from sandgrain.base import files, reading
 from sandgrain.base.arrays import Array
 from sandgrain.base.version import __version__
 
+MAX_JSON = 1 << 26  # bytes of a plain value: a report of some hundred layers takes a thousandth
 KEPT = 24  # results of one stage that stay, three seeds' variants of the training set; older ones are removed
 
 
@@ -32,6 +32,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} has no plain form")
+
+
+def _sealed(value: Any) -> str:
+    """The digest of a plain value, kept with it: what was damaged since is made again."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class Store:
         try:
             with np.load(path, allow_pickle=False) as found:
                 return {name: found[name] for name in found.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError):
+        except Exception:  # it is not there, or damaged in any of many ways
             made = dict(make())
             self.made.append(stage)
         with self._new(path) as file:
@@ -73,19 +78,20 @@ class Store:
         return self.put(path, make()) if known is None else known
 
     def peek(self, path: Path) -> Any:
-        """The plain value kept at `path`, or None."""
+        """The plain value kept at `path`, or None where there is none that is as it was kept."""
         try:
-            return json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
+            kept = reading.read_json(path, MAX_JSON)
+            return kept["value"] if kept["sha256"] == _sealed(kept["value"]) else None
+        except (OSError, ValueError, TypeError, LookupError, RecursionError):
             return None
 
     def put(self, path: Path, value: Any) -> Any:
         """Keep a plain value at `path`; what JSON made of it is returned."""
-        text = json.dumps(value, indent=1)
+        plain = json.loads(json.dumps(value))
         with self._new(path) as file:
-            file.write(text.encode())
+            file.write(json.dumps({"sha256": _sealed(plain), "value": plain}, indent=1).encode())
         self.made.append(path.name.split("-")[0])
-        return json.loads(text)
+        return plain
 
     def _new(self, path: Path) -> Any:
         self.folder.mkdir(parents=True, exist_ok=True)

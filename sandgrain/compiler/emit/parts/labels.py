@@ -23,7 +23,10 @@ class Labels(Part):
     def declaration(self) -> str:
         upper = self.unit.upper
         count = f"#define {upper}_LABEL_COUNT {len(self.unit.graph.labels)}"
-        return f"{count}\nextern const char *const {self.unit.name}_labels[{upper}_LABEL_COUNT];\n"
+        names = ctext.wrap(
+            f"{upper}_LABEL_{word} = {k}" for k, word in enumerate(ctext.constants(self.unit.graph.labels, ("COUNT",)))
+        )
+        return f"{count}\nenum {{\n{names}\n}};\nextern const char *const {self.unit.name}_labels[{upper}_LABEL_COUNT];\n"
 
     def definition(self) -> str:
         words = ctext.wrap(ctext.string(label) for label in self.unit.graph.labels)
@@ -36,6 +39,8 @@ class Labels(Part):
         """The number of labels, and the bytes of each with the zero behind them."""
         upper, name, labels = self.unit.upper, self.unit.name, self.unit.graph.labels
         yield Check(f"{upper}_LABEL_COUNT", put_all("int32_t", [f"{upper}_LABEL_COUNT"]), np.array([len(labels)], np.int32))
+        names = [f"{upper}_LABEL_{word}" for word in ctext.constants(labels, ("COUNT",))]
+        yield Check(f"{upper}_LABEL_...", put_all("int32_t", names), np.arange(len(labels), dtype=np.int32))
         words = [np.frombuffer(label.encode("utf-8", "replace").split(b"\0")[0] + b"\0", np.uint8) for label in labels]
         longest = max(len(word) for word in words)
         code = (
