@@ -12,7 +12,7 @@ from sandgrain.graph import interpret
 from tests.support.c_programs import DRIVER, driver, flat, run_compiler, run_program, sources, write
 from tests.support.draws import random_inputs, turns
 
-SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-std=c99", "-ffp-contract=off")
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-std=c99", "-ffp-contract=off", "-DSG_ANY_CORE")
 ROUNDS = 2
 
 

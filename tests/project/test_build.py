@@ -212,7 +212,7 @@ def test_every_limit_of_the_budget_is_checked(waves: Built[Classes]) -> None:
     found = (*limits.costs(budget, board, waves.report), *limits.accuracy(budget, 0.5))
     assert [c.name for c in found] == ["RAM", "flash", "latency", "energy", "accuracy"] and not any(c.kept for c in found)
     own = (*limits.costs(Budget(), board, waves.report), *limits.accuracy(Budget(), 0.5))
-    assert [(c.name, c.limit, c.whose) for c in own] == [("RAM", 1 << 18, board.name), ("flash", 1 << 20, board.name)]
+    assert [(c.name, c.limit, c.whose) for c in own] == [("RAM", board.usable_ram, board.name), ("flash", board.usable_flash, board.name)]
 
 
 def advise(
@@ -230,7 +230,7 @@ def advise(
     loaded = built.samples.found.loaded
     loaded = replace(loaded, project=loaded.project.model_copy(update={"budget": budget}))
     samples = replace(built.samples, found=replace(built.samples.found, loaded=loaded))
-    request = firmware.Request(b"", samples.front, "waves", built.labels, loaded.project.target, None)
+    request = firmware.Request(b"", samples.front, "waves", built.labels, loaded.project.target, loaded.board, None)
     return advice._advice(Run(samples, built.folder), TASK, request, [missed])
 
 
