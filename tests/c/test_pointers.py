@@ -12,7 +12,14 @@ from tests.conftest import ROOT
 from tests.support.c_programs import host_compilers, run_compiler
 
 KERNELS = ROOT / "sandgrain" / "kernels"
-UBSAN = ("-std=c99", "-DSG_ANY_CORE", "-O1", "-fsanitize=undefined,pointer-overflow", "-fno-sanitize-recover=all", "-Wno-unused-function")
+UBSAN = (
+    "-std=c99",
+    "-DSG_ANY_CORE",
+    "-O1",
+    "-fsanitize=undefined,pointer-overflow",
+    "-fno-sanitize-recover=all",
+    "-Wno-unused-function",
+)
 COMPILERS = ("gcc", "clang", "zig")  # gcc makes one sum of two indices and sees less
 NO_ROOM = 77  # exit code: the address is not to be had here
 CHANNELS = 80000  # bytes of a pixel, more than the address of the image

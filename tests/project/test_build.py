@@ -212,7 +212,10 @@ def test_every_limit_of_the_budget_is_checked(waves: Built[Classes]) -> None:
     found = (*limits.costs(budget, board, waves.report), *limits.accuracy(budget, 0.5))
     assert [c.name for c in found] == ["RAM", "flash", "latency", "energy", "accuracy"] and not any(c.kept for c in found)
     own = (*limits.costs(Budget(), board, waves.report), *limits.accuracy(Budget(), 0.5))
-    assert [(c.name, c.limit, c.whose) for c in own] == [("RAM", board.usable_ram, board.name), ("flash", board.usable_flash, board.name)]
+    assert [(c.name, c.limit, c.whose) for c in own] == [
+        ("RAM", board.usable_ram, board.name),
+        ("flash", board.usable_flash, board.name),
+    ]
 
 
 def advise(
