@@ -120,14 +120,18 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A cell. Text that a spreadsheet would take for a formula gets an apostrophe: names come from models."""
+    """A cell: shapes as 1x8x8, words with blanks between them.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe, as names come from models.
+    """
     if value is None:
         return ""
     if isinstance(value, tuple | list):
-        return "x".join(map(str, value))
+        value = ("x" if all(isinstance(v, int) for v in value) else " ").join(map(str, value))
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{value}"
     return value
+
 
 
 def _markup(lines: Sequence[Line]) -> Iterator[str]:

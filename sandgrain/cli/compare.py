@@ -9,7 +9,7 @@ import typer
 
 import sandgrain
 from sandgrain import UsageError
-from sandgrain.cli import _csv, _terminal
+from sandgrain.cli import _csv
 from sandgrain.cli._csv import Csv
 from sandgrain.cli._progress import Quiet, progress
 
@@ -49,12 +49,7 @@ def command(
             plot=plot,
             progress=step,
         )
-    if as_json:
-        _terminal.emit_json(found.to_json())
-    elif as_csv:
-        _csv.emit(found)
-    else:
-        _terminal.lines(found.lines())
+    _csv.show(found, as_json, as_csv)
 
 
 def _words(listed: str) -> list[str]:

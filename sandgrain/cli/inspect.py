@@ -43,9 +43,4 @@ def command(
                 _terminal.line(f"  {fault}")
             raise UnsupportedError(f"{model.name}: {len(error.faults)} pieces cannot be compiled, each is named above") from None
         raise
-    if as_json:
-        _terminal.emit_json(found.to_json())
-    elif as_csv:
-        _csv.emit(found)
-    else:
-        _terminal.lines(found.lines())
+    _csv.show(found, as_json, as_csv)

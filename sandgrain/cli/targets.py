@@ -52,7 +52,7 @@ def command(
     if new is None:
         if any(value is not None for value in given.values()):
             raise UsageError("--core, --ram, --flash and --clock describe a new board; give --new FILE")
-        _list(sandgrain.targets(), as_csv, as_json)
+        _csv.show(sandgrain.targets(), as_json, as_csv)
         return
     if new.exists() and not force:
         raise UsageError(f"{plain(str(new), 120)} exists; name another file, or replace it with --force")
@@ -78,13 +78,3 @@ def _asked(given: dict[str, str | None]) -> dict[str, str | None]:
         except typer.Abort:
             raise UsageError(f"no answer to: {text}; give {option}") from None
     return answers
-
-
-def _list(known: sandgrain.Targets, as_csv: bool, as_json: bool) -> None:
-    if as_json:
-        _terminal.emit_json(known.to_json())
-        return
-    if as_csv:
-        _csv.emit(known)
-        return
-    _terminal.lines(known.lines())

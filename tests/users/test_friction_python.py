@@ -71,6 +71,8 @@ def test_results_go_into_a_frame_a_dict_and_csv(made: sandgrain.Result) -> None:
     assert isinstance(frame, pandas.DataFrame) and len(frame) == len(made.report.layers)
     assert frame["macs"].sum() == made.report.macs
     assert made.report.to_dict() == made.report.to_json() and made.to_dict()["arena_bytes"] == made.report.arena_bytes
+    boards = {row["name"]: row for row in csv.DictReader(io.StringIO(sandgrain.targets().to_csv()))}
+    assert "pico" in boards["raspberry-pi-pico"]["aliases"].split(" ")  # words, not a shape
     rows = list(csv.DictReader(io.StringIO(sandgrain.inspect(DIGITS).to_csv())))
     assert [row["op"] for row in rows] == [layer.op for layer in sandgrain.inspect(DIGITS).layers]
     assert rows[0]["shape"] == "1x8x8x24"
