@@ -133,7 +133,6 @@ def _cell(value: Any) -> Any:
     return value
 
 
-
 def _markup(lines: Sequence[Line]) -> Iterator[str]:
     """HTML of its own, without styles or scripts; every text is escaped."""
     text: list[str] = []

@@ -112,7 +112,7 @@ def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile], Coun
     known, others = suffixes(layout.kind), Counter[tuple[str, str]]()
 
     def wanted(path: str) -> bool:
-        if path == layout.labels:
+        if path in (layout.labels, names.PROJECT_FILE):
             return False
         if names.wanted(path, layout, known):
             return True

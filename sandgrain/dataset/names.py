@@ -13,6 +13,7 @@ from sandgrain.base.errors import UsageError
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import SPLITS, Layout
 
+PROJECT_FILE = "sandgrain.toml"  # may lie beside the data
 MAX_LABEL = 100  # characters of a label or group
 # Categories of characters that nobody sees: control, format, surrogate, private, unassigned, line and paragraph ends.
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})

@@ -117,7 +117,7 @@ def leave_one_group_out(
 def leaks(records: Sequence[Record], split: Mapping[str, str]) -> list[str]:
     """A sentence for everything that lies on both sides of a split: copies, groups, recordings cut from one file.
 
-    Copies are always a fault. Groups and files are one where new speakers, subjects, devices or sessions are what the model
+    Copies are always a fault. What has a group is judged by its group, however many of them a file holds. Groups and files are one where new speakers, subjects, devices or sessions are what the model
     will meet; nothing that `assign` draws by group has such a group.
     """
     by_content = _crossing(records, split, lambda r: r.sha256)
@@ -134,8 +134,8 @@ def leaks(records: Sequence[Record], split: Mapping[str, str]) -> list[str]:
             f'{len(groups)} of {count} groups are on more than one side ({_names(groups)}); split by = "group" where new ones '
             "are what the model will meet"
         )
-    files = _crossing(records, split, lambda r: r.key.rpartition("#")[0])
-    if files and not groups:
+    files = _crossing([r for r in records if not r.group], split, lambda r: r.key.rpartition("#")[0])
+    if files:
         said.append(
             f"recordings cut from one file are on more than one side ({_names(files)}); neighbours in time may be alike, "
             'so give them a group and split by = "group"'

@@ -108,6 +108,8 @@ def test_pieces_of_one_file_on_two_sides_are_a_warning() -> None:
     assert leaks(records, {r.key: "train" for r in records}) == []
     [said] = leaks(records, {r.key: "test" if r.key.endswith("0") else "train" for r in records})
     assert said.startswith("recordings cut from one file are on more than one side (long.wav)")
+    grouped = [record(f"all.csv#{k}", group="ab"[k % 2]) for k in range(4)]  # a file of several people, split by person
+    assert leaks(grouped, {r.key: "test" if r.group == "a" else "train" for r in grouped}) == []
 
 
 # --- shares ------------------------------------------------------------------------------------------------------------

@@ -144,3 +144,18 @@ def test_a_copied_folder_with_the_same_data_is_not_read_or_computed_again(voices
     changed.write_bytes(changed.read_bytes()[:-2] + b"\1\1")
     with pytest.raises(TypeError):  # it is decoded: the content is another, the size the same
         api.data(voices, workers=1)
+
+
+def test_what_is_guessed_of_tables_is_printed_and_the_project_file_is_no_unread_file(tmp_path: Path) -> None:
+    """A rate that no file says, and channels of which one took a second look, were in the comments of the file only."""
+    draw = np.random.default_rng(5)
+    (tmp_path / "rec").mkdir()
+    for k in range(6):
+        lines = [f"{a:.3f},{b:.3f},{who}" for who in "ann bob".split() for a, b in draw.normal(size=(120, 2))]
+        (tmp_path / "rec" / f"{'walk' if k % 2 else 'run'}_{k}.csv").write_text("\n".join(["x,y,subject", *lines]) + "\n")
+    said = CliRunner().invoke(app, ["init", str(tmp_path / "rec"), "--explain"]).output
+    assert "channels: x, y (columns)" in said and "50 Hz is a guess, so set it right (rate)" in said
+    api.init(tmp_path / "rec", out=tmp_path / "rec" / "sandgrain.toml", board="pico")
+    found = api.data(tmp_path / "rec", workers=1).to_json()
+    assert found["others"] == []
+    assert not [leak for leak in found["leaks"] if "cut from one file" in leak]

@@ -66,6 +66,7 @@ class Kind(ABC):
 
     # --- what `sandgrain init` writes
 
+    guesses_rate: ClassVar[bool] = False  # whether a rate is written where the files have none
     variation: ClassVar[tuple[str, str, str]]  # (kind of [[augment]], its option, why): one that does no harm to any data
 
     @abstractmethod

@@ -22,6 +22,7 @@ class Motion(Kind):
     near: ClassVar[float] = 0.9996
     silent_rule: ClassVar[str] = "every channel within 0.1 % of full scale"
     channels_alike: ClassVar[bool] = True
+    guesses_rate: ClassVar[bool] = True
     variation: ClassVar[tuple[str, str, str]] = (
         "scaling",
         "factor = [0.9, 1.1]",

@@ -15,12 +15,11 @@ from sandgrain.base.text import plain
 from sandgrain.dataset import kinds
 from sandgrain.dataset.augment import from_tables
 from sandgrain.project.file.load import parse, parse_blocks
-from sandgrain.project.file.look import Look, look
+from sandgrain.project.file.look import GUESSED_RATE, Look, look
 
 MAX_SAID = 60  # columns that the file's comments speak of
 LEAST = 16  # samples of a window of slow sensors
 LONG_S = 3.0  # recordings longer than this are cut into windows
-GUESSED_RATE = 50.0  # Hz, where the files do not say
 
 
 def write(root: Path, out: Path, *, board: str = "cortex-m4", force: bool = False, dry: bool = False) -> Look:

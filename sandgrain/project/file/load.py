@@ -15,12 +15,13 @@ from pydantic import BaseModel, ValidationError
 from sandgrain.base.errors import SandgrainError, UsageError
 from sandgrain.base.text import plain
 from sandgrain.dataset import augment
+from sandgrain.dataset.names import PROJECT_FILE
 from sandgrain.device import targets
 from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.blocks import parse as parse_features
 from sandgrain.project.file.schema import Project
 
-NAME = "sandgrain.toml"
+NAME = PROJECT_FILE
 MAX_BYTES = 1 << 18  # of a project file
 MAX_DEPTH = 16  # tables and lists in each other; the schema needs five
 

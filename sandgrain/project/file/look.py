@@ -16,8 +16,9 @@ from typing import Any
 from sandgrain.base.errors import UsageError
 from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import plain
-from sandgrain.dataset import readers
+from sandgrain.dataset import kinds, readers
 from sandgrain.dataset.labels import read_labels
+from sandgrain.dataset.names import PROJECT_FILE
 from sandgrain.dataset.readers import audio
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Kind, Layout
@@ -68,12 +69,14 @@ class Look(Shown):
         if self.labels:
             more = f" and {len(self.labels) - SHOWN} more" if len(self.labels) > SHOWN else ""
             made.append(f"labels: {plain(', '.join(self.labels[:SHOWN]), 200)}{more}; {self._source()}")
-        plainly = [v.column for v in self.columns if v.role == "channel" and v.why == "numbers"]
-        if plainly:
-            more = f" and {len(plainly) - MANY} more" if len(plainly) > MANY else ""
-            made.append(f"channels: {plain(', '.join(plainly[:MANY]), 400)}{more} (columns)")
-        others = [v for v in self.columns if v.column not in plainly]
+        channels = [v.column for v in self.columns if v.role == "channel"]
+        if channels:
+            more = f" and {len(channels) - MANY} more" if len(channels) > MANY else ""
+            made.append(f"channels: {plain(', '.join(channels[:MANY]), 400)}{more} (columns)")
+        others = [v for v in self.columns if v.role != "channel" or v.why != "numbers"]
         made += [f"column {plain(v.text, 200)} ({v.key})" for v in others[:MANY]]
+        if not self.rate and kinds.of(self.kind).guesses_rate:
+            made.append(f"rate: the files do not say; {GUESSED_RATE:g} Hz is a guess, so set it right (rate)")
         if self.resample:
             made.append("rates or times differ: resample = true brings them to one rate")
         return [*made, *(f"note: {plain(note, 300)}" for note in self.notes)]
@@ -103,6 +106,7 @@ class Look(Shown):
         }
 
 
+GUESSED_RATE = 50.0  # Hz, where the files do not say
 # Names of labels that are no event of their own: what is heard or felt while nothing happens.
 BACKGROUND = frozenset(
     ("noise", "silence", "unknown", "background", "backgroundnoise", "other", "others", "none", "nothing", "null", "negative", "ambient", "quiet",
@@ -117,22 +121,22 @@ def look(root: Path) -> Look:
     tables = {n for n in names if Path(n).suffix.lower() == ".csv"}
     labels = next((n for n in sorted(tables, key=lambda n: (n.count("/"), n)) if n.count("/") < 2 and is_labels(base / n)), "")
     labels = labels or next((n for n in names if n.rsplit("/", 1)[-1] == "info.labels"), "")
-    kinds = Counter(SUFFIXES[s] for n in names if n != labels and (s := Path(n).suffix.lower()) in SUFFIXES)
-    media = [k for k in ("audio", "image") if kinds[k]]
-    if not kinds:
+    counts = Counter(SUFFIXES[s] for n in names if n != labels and (s := Path(n).suffix.lower()) in SUFFIXES)
+    media = [k for k in ("audio", "image") if counts[k]]
+    if not counts:
         seen = Counter(Path(n).suffix.lower() or "no suffix" for n in names)
         there = ", ".join(f"{count} {plain(suffix, 20)}" for suffix, count in seen.most_common(5))
         raise UsageError(
             f"{plain(root, 120)} has no file that is read here{f' (it has {there})' if there else ''}; "
-            f"name the folder with the data: {', '.join(SUFFIXES)}"
+            f"name the folder with the data, or rename tables to .csv; what is read: {', '.join(SUFFIXES)}"
         )
-    kind = max(media, key=lambda k: kinds[k]) if media else kinds.most_common(1)[0][0]
+    kind = max(media, key=lambda k: counts[k]) if media else counts.most_common(1)[0][0]
     chosen = sorted(n for n in names if n != labels and SUFFIXES.get(Path(n).suffix.lower()) == kind)
     suffixes = sorted({Path(n).suffix for n in chosen})
     aside = (
         sorted({n.split("/")[0] for n in chosen if n.startswith("_") and "/" in n}) if kind == "audio" else []
     )  # _background_noise_
-    others = _others(n for n in names if n != labels and SUFFIXES.get(Path(n).suffix.lower()) != kind)
+    others = _others(n for n in names if n not in (labels, PROJECT_FILE) and SUFFIXES.get(Path(n).suffix.lower()) != kind)
     chosen = [n for n in chosen if n.split("/")[0] not in aside] or chosen
     common: dict[str, Any] = {
         "files": tuple(f"{'[!_]*/' if aside else ''}**/*{s}" for s in suffixes), "count": len(chosen), "others": others
