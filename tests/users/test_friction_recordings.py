@@ -151,7 +151,7 @@ def test_what_is_guessed_of_tables_is_printed_and_the_project_file_is_no_unread_
     draw = np.random.default_rng(5)
     (tmp_path / "rec").mkdir()
     for k in range(6):
-        lines = [f"{a:.3f},{b:.3f},{who}" for who in "ann bob".split() for a, b in draw.normal(size=(120, 2))]
+        lines = [f"{a:.3f},{b:.3f},{who}" for who in ["ann", "bob"] for a, b in draw.normal(size=(120, 2))]
         (tmp_path / "rec" / f"{'walk' if k % 2 else 'run'}_{k}.csv").write_text("\n".join(["x,y,subject", *lines]) + "\n")
     said = CliRunner().invoke(app, ["init", str(tmp_path / "rec"), "--explain"]).output
     assert "channels: x, y (columns)" in said and "50 Hz is a guess, so set it right (rate)" in said
