@@ -26,6 +26,7 @@ from sandgrain.bundle.tune import Goal
 from sandgrain.compiler import passes
 from sandgrain.device import targets as boards
 from sandgrain.formats import sources, text
+from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph
 from sandgrain.quantization import METHODS, Method
 
@@ -234,7 +235,8 @@ def _models(
             raise UsageError(f"{printable(str(model))} computes features and has no network; give a bundle or a file with one")
         model = text.read_any(kept, "model")
     _int8.check_calibration(model, _title(model), calibration, example_input)
-    graph = _bring.load(model, "model", example_input)
+    with rules.located(_title(model)):
+        graph = _bring.load(model, "model", example_input)
     ways: tuple[str, ...] = methods if sources.is_float(graph) else ("",)
     if ways == ("",) and methods != ("minmax",):
         raise UsageError(f"{_title(model)} is int8 already; --methods are for models of floats")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sandgrain.base.errors import ModelError, UnsupportedError, printable
+from sandgrain.base.text import plain
 from sandgrain.formats.tflite import read as tflite
 from sandgrain.formats.tflite import write as exporter
 from sandgrain.formats.tflite.tensors import MAX_ELEMENTS
@@ -38,10 +39,12 @@ def read(data: bytes, name: str) -> Graph:
     """The graph of `data`, legal by `spec.check`. Raises ModelError or UnsupportedError: one line."""
     if len(data) > MAX_TEXT:
         raise UnsupportedError(f"the graph's text has {len(data)} bytes, the limit is {MAX_TEXT}; use a smaller model")
+    if not is_text(data):
+        raise ModelError("it is no text of a graph, which begins with: graph; give a model's file")
     try:
         graph = parse(data.decode())
     except ModelError as error:
-        raise ModelError(printable(str(error), 200)) from None
+        raise ModelError(plain(str(error), 200)) from None
     except (UnicodeDecodeError, ArithmeticError, AttributeError, RecursionError) as error:
         fact = "it is nested too deeply" if isinstance(error, RecursionError) else type(error).__name__
         raise ModelError(f"the graph's text is damaged ({fact}); make it again") from None

@@ -75,15 +75,21 @@ def _check_float(view: View) -> None:
             raise ModelError(f"{constants[1].size} biases for {view.out.shape[-1]} output channels; export the model again")
 
 
+def _placed(place: str, error: Exception) -> str:
+    """The message with its place before it, once: a message that begins with a file's path names the file already."""
+    folder, found, _ = str(error).partition(place)
+    return str(error) if found and (not folder or folder.endswith("/")) else f"{place}: {error}"
+
+
 @contextmanager
 def located(place: str) -> Iterator[None]:
     """Errors of the block begin with `place`. An op's unforeseen slip on a hostile graph becomes one line as well."""
     try:
         yield
     except UnsupportedError as error:
-        raise UnsupportedError(f"{place}: {error}", error.faults) from error
+        raise UnsupportedError(_placed(place, error), error.faults) from error
     except ModelError as error:
-        raise ModelError(f"{place}: {error}") from error
+        raise ModelError(_placed(place, error)) from error
     except (ArithmeticError, LookupError, ValueError, TypeError) as error:
         fact = " ".join(f"{type(error).__name__} {error}".split())[:120]
         raise ModelError(f"{place}: cannot be understood ({fact}); please report this model") from error

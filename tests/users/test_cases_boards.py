@@ -305,3 +305,9 @@ def test_friction_a_limit_is_what_the_system_leaves(own: Path, model: Path, tmp_
         sandgrain.compile(model, target=own, out=tmp_path / "out", measure=False)
     board = targets.load(own)
     assert budget.ram_limit(budget.Limits(), board) == 4
+
+
+def test_23_a_name_that_is_like_none_gets_no_board_proposed() -> None:
+    with pytest.raises(UsageError) as caught:
+        targets.load("nope")
+    assert "did you mean" not in str(caught.value)

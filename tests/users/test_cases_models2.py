@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import sandgrain
 from sandgrain.api import export
 from sandgrain.base.errors import UnsupportedError
 from sandgrain.bundle import fit, measure
@@ -137,3 +138,16 @@ def test_15_export_writes_nothing_that_cannot_be_read(scale: float, suffix: str,
         export.WRITERS[suffix](graph, tmp_path / f"m{suffix}", "net")
     made = export.WRITERS[suffix](chain(2), tmp_path / f"m{suffix}", "net")
     assert tmp_path / f"m{suffix}" in made
+
+
+def test_21_a_path_stands_once_and_our_own_advice_is_whole(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a model\n")
+    (tmp_path / "broken.txt").write_text('graph "x"\nwhat is this\n')
+    (tmp_path / "model.xyz").write_bytes(b"\0" * 40)
+    (tmp_path / "junk.onnx").write_bytes(b"\x93" * 400)
+    for name in ("notes.txt", "broken.txt", "model.xyz", "junk.onnx"):
+        for verb in (lambda p: sandgrain.inspect(p), lambda p: sandgrain.compare(p, targets="host")):
+            with pytest.raises(sandgrain.SandgrainError) as caught:
+                verb(tmp_path / name)
+            said = str(caught.value)
+            assert said.count(name) == 1 and "?" not in said, said

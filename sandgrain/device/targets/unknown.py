@@ -23,6 +23,7 @@ _ANY = (  # what helps with any chip
 )
 _CORE = re.compile(r"cortex|m\d|rv32|risc")  # a name of a core: another number is another core, not a slip of the pen
 _MOST = 3  # boards that a message names
+_ALIKE = 0.7  # of difflib: "microbitt" is microbit-v2 misspelt, "nope" is no openmv
 
 
 def normal(name: str) -> str:
@@ -56,7 +57,7 @@ def _near(word: str, known: Mapping[str, str]) -> list[str]:
     for alias, real in known.items():
         able.setdefault(_squeezed(alias), real)
     starts = sorted(alias for alias in able if word and alias.startswith(word))
-    close = difflib.get_close_matches(word, able, n=_MOST, cutoff=0.6)
+    close = difflib.get_close_matches(word, able, n=_MOST, cutoff=_ALIKE)
     return list(dict.fromkeys(able[alias] for alias in (*starts, *close)))[:_MOST]
 
 
