@@ -25,6 +25,12 @@ def ascii_line(text: str, limit: int = 60) -> str:
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."
 
 
+def internal(error: Exception) -> str:
+    """What a message says where Sandgrain itself slipped on an input that nobody foresaw. The fuzzers count it as a fault of ours."""
+    fact = ascii_line(" ".join(f"{type(error).__name__} {error}".split()), 100)
+    return f"an error inside Sandgrain ({fact}); please report it with the model"
+
+
 def size(value: int) -> str:
     """Bytes for people: 812 B, 22.3 KiB, 256 KiB."""
     if value < 10 * KIB:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sandgrain.base.text import size
@@ -10,6 +10,7 @@ from sandgrain.bundle.measure import Build, beside_arena, instructions_of
 from sandgrain.compiler.passes.into_strips import longest_chain
 from sandgrain.compiler.pipeline import planned
 from sandgrain.compiler.plan import Choice, candidates
+from sandgrain.compiler.plan.planner import layers_above
 from sandgrain.compiler.select import select
 from sandgrain.graph.ir import Graph
 from sandgrain.kernels import Kernel
@@ -51,10 +52,11 @@ def _cost(before: Build, after: Build, ram: int) -> str:
 def fit_choice(graph: Graph, features: Collection[str], choice: Choice, arena_bytes: int) -> Choice:
     """`choice` when its arena has at most `arena_bytes`, else the first way to get there, else the one that needs least.
 
-    Tried in this order: the given kernels; each op's kernels of least memory; ever more leading layers in strips.
+    Tried in this order: the given kernels; other kernels for the layers alone that need more; each op's kernels of least
+    memory; ever more leading layers in strips.
     """
     best, least = choice, planned(graph, features, choice).arena_bytes
-    for option in _options(graph, features, choice):
+    for option in _options(graph, features, choice, arena_bytes):
         if least <= arena_bytes:
             break
         needed = planned(graph, features, option).arena_bytes
@@ -63,10 +65,14 @@ def fit_choice(graph: Graph, features: Collection[str], choice: Choice, arena_by
     return best
 
 
-def _options(graph: Graph, features: Collection[str], choice: Choice) -> Iterator[Choice]:
+def _options(graph: Graph, features: Collection[str], choice: Choice, arena_bytes: int) -> Iterator[Choice]:
     """Ways to need less memory. Where `choice` has kernels of least code, those stay in the running."""
-    compact = any(kernel.compact for kernel in _chosen(graph, features, choice))
+    chosen = [(node.outputs[0], select(graph, node, features, choice)) for node in graph.nodes]
+    kinds = {t: selected.kernel.compact for t, selected in chosen if selected}
+    compact = any(kinds.values())
     fitting = {node.outputs[0]: candidates(graph, node, features, compact=compact) for node in graph.nodes}
+    like = {t: [k for k in fitting[t] if k.compact == c] + [k for k in fitting[t] if k.compact != c] for t, c in kinds.items()}
+    yield from _where_needed(graph, features, choice, like, arena_bytes)
     for rank in range(max((len(k) for k in fitting.values()), default=0)):
         kernels = {t: k[min(rank, len(k) - 1)].name for t, k in fitting.items() if k}
         yield replace(choice, kernels=kernels)
@@ -75,16 +81,22 @@ def _options(graph: Graph, features: Collection[str], choice: Choice) -> Iterato
             yield replace(choice, strips=(length, height))
 
 
+def _where_needed(
+    graph: Graph, features: Collection[str], choice: Choice, fitting: Mapping[int, Sequence[Kernel]], arena_bytes: int
+) -> Iterator[Choice]:
+    """Other kernels, in the order of `fitting`, for the layers that do not fit `arena_bytes`; all others keep theirs."""
+    for rank in range(max((len(k) for k in fitting.values()), default=0)):
+        over = layers_above(planned(graph, features, choice), arena_bytes)
+        other = {t: fitting[t][rank].name for t in over if rank < len(fitting.get(t, ()))}
+        if not other:
+            break
+        choice = replace(choice, kernels={**choice.kernels, **other})
+        yield choice
+
+
 def _lengths(longest: int) -> Iterator[int]:
     """How many leading layers to try in strips: planning each length of a chain of thousands would take hours."""
     length = 2
     while length <= longest:
         yield length
         length += max(1, (length - EVERY) // 4)
-
-
-def _chosen(graph: Graph, features: Collection[str], choice: Choice) -> Iterator[Kernel]:
-    for node in graph.nodes:
-        selected = select(graph, node, features, choice)
-        if selected is not None:
-            yield selected.kernel

@@ -19,7 +19,8 @@ from sandgrain.compiler.emit.layers import Layer, shape_text
 from sandgrain.compiler.emit.model import harness
 from sandgrain.compiler.pipeline import Compiled
 from sandgrain.compiler.plan import Plan
-from sandgrain.compiler.plan.storage import Storage, callers
+from sandgrain.compiler.plan.planner import alive_bytes
+from sandgrain.compiler.plan.storage import callers
 from sandgrain.device import targets
 from sandgrain.device.cost import Image, energy_uj, milliseconds, stack_bound
 from sandgrain.device.cost.cycles import OVERHEAD, Cost
@@ -202,7 +203,7 @@ def planned(build: Build) -> Report:
     """What is known of a model's C before anything is built: arena, weights, MACs, the memory that is alive at each layer."""
     source, board = build.compiled.source, build.board
     plan = source.plan
-    alive = _alive(plan)
+    alive = alive_bytes(plan)
     layers = tuple(_layer(plan, layer, alive[layer.index]) for layer in source.layers)
     streams = plan.stream is not None
     return Report(
@@ -249,23 +250,6 @@ def _layer(plan: Plan, layer: Layer, ram_bytes: int) -> LayerReport:
         ram_bytes,
         output_shape=out.shape,
     )
-
-
-def _alive(plan: Plan) -> list[int]:
-    """Arena bytes in use while each layer runs; bytes that an output and its dying input share count once."""
-    waiting = sorted(plan.blocks, key=lambda placed: placed[0].first, reverse=True)
-    alive: list[tuple[Storage, int]] = []
-    found = []
-    for step in range(len(plan.graph.nodes)):
-        while waiting and waiting[-1][0].first <= step:
-            alive.append(waiting.pop())
-        alive = [placed for placed in alive if placed[0].last >= step]
-        total, top = 0, 0
-        for start, end in sorted((offset, offset + block.size) for block, offset in alive):
-            total += max(end - max(start, top), 0)
-            top = max(top, end)
-        found.append(total)
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sandgrain.base.errors import ModelError, UnsupportedError
+from sandgrain.base.text import internal
 from sandgrain.graph.ir import Graph, Node, Tensor, View
 from sandgrain.graph.ops import OPS
 
@@ -91,8 +92,7 @@ def located(place: str) -> Iterator[None]:
     except ModelError as error:
         raise ModelError(_placed(place, error)) from error
     except (ArithmeticError, LookupError, ValueError, TypeError) as error:
-        fact = " ".join(f"{type(error).__name__} {error}".split())[:120]
-        raise ModelError(f"{place}: cannot be understood ({fact}); please report this model") from error
+        raise ModelError(f"{place}: {internal(error)}") from error
 
 
 # --- the rules: each yields one line a breach ------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from sandgrain.compiler import passes
 from sandgrain.compiler.passes.into_strips import into_strips, longest_chain
 from sandgrain.compiler.pipeline import planned
 from sandgrain.compiler.plan import Choice, candidates
+from sandgrain.compiler.plan.planner import layers_above
 from sandgrain.device import targets
 from sandgrain.formats import text
 from sandgrain.graph import interpret, rules
@@ -139,3 +140,17 @@ def test_what_cannot_be_reached_gives_the_choice_of_least_memory() -> None:
     least = fit_choice(graph, M4, Choice(), 1)
     for other in (Choice(), Choice(strips=(3, 4)), Choice(strips=(2, 1)), Choice(strips=(2, 4))):
         assert planned(graph, M4, least).arena_bytes <= planned(graph, M4, other).arena_bytes
+
+
+@pytest.mark.parametrize("model", ["kws_ref_model", "pretrainedResnet_quant", "vww_96_int8"])
+def test_only_the_layers_that_need_too_much_change_their_kernels(model: str) -> None:
+    """`--optimize size --max-ram` with a limit just under the need: the layers that fit the limit keep their kernels."""
+    graph = passes.optimize(text.read_any(shared_model(model), model))
+    choice = Choice(named(graph, "compact"))
+    plan = planned(graph, M4, choice)
+    limit = plan.arena_bytes - 1
+    found = fit_choice(graph, M4, choice, limit)
+    assert found.strips is None and planned(graph, M4, found).arena_bytes <= limit
+    changed = {t for t, kernel in found.kernels.items() if kernel != choice.kernels.get(t)}
+    assert changed and changed <= set(layers_above(plan, limit))
+    assert set(choice.kernels) - changed

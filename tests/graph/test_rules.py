@@ -101,6 +101,6 @@ def test_what_an_op_does_not_support_stays_an_unsupported_error() -> None:
 
 
 def test_a_slip_of_an_op_becomes_one_line() -> None:
-    line = r"^layer 7: cannot be understood \(ZeroDivisionError two lines\); please report this model$"
+    line = r"^layer 7: an error inside Sandgrain \(ZeroDivisionError two lines\); please report it with the model$"
     with pytest.raises(ModelError, match=line), rules.located("layer 7"):
         raise ZeroDivisionError("two\nlines")

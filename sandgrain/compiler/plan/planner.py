@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from sandgrain.compiler.plan.arena import place
@@ -48,6 +48,36 @@ def plan(graph: Graph, features: Collection[str], choice: Choice | None = None, 
     chosen = [select(graph, node, features, choice) for node in graph.nodes]
     ordered, selected = least_memory_order(graph, chosen)
     return replace(layout(ordered, selected, stream_plan(ordered, stride) if stride else None), shared=choice.shared)
+
+
+def alive_blocks(plan: Plan) -> Iterator[list[tuple[int, int]]]:
+    """For each layer (start, end) in the arena of all that is in use while it runs, in the order of the starts."""
+    waiting = sorted(plan.blocks, key=lambda placed: placed[0].first, reverse=True)
+    alive: list[tuple[Storage, int]] = []
+    for step in range(len(plan.graph.nodes)):
+        while waiting and waiting[-1][0].first <= step:
+            alive.append(waiting.pop())
+        alive = [placed for placed in alive if placed[0].last >= step]
+        yield sorted((offset, offset + block.size) for block, offset in alive)
+
+
+def alive_bytes(plan: Plan) -> list[int]:
+    """Arena bytes in use while each layer runs; bytes that an output and its dying input share count once."""
+    found = []
+    for blocks in alive_blocks(plan):
+        total, top = 0, 0
+        for start, end in blocks:
+            total += max(end - max(start, top), 0)
+            top = max(top, end)
+        found.append(total)
+    return found
+
+
+def layers_above(plan: Plan, arena_bytes: int) -> list[int]:
+    """First output tensors of the layers that need more than `arena_bytes`; if none does, of those that lie above it for want of a gap."""
+    outputs = [node.outputs[0] for node in plan.graph.nodes]
+    more = [t for t, used in zip(outputs, alive_bytes(plan), strict=True) if used > arena_bytes]
+    return more or [t for t, blocks in zip(outputs, alive_blocks(plan), strict=True) if any(end > arena_bytes for _, end in blocks)]
 
 
 def layout(graph: Graph, selected: tuple[Selected | None, ...], stream: StreamPlan | None = None) -> Plan:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import ModelError, SandgrainError, UnsupportedError, UsageError, printable, unsupported
-from sandgrain.base.text import ascii_line
+from sandgrain.base.text import internal
 from sandgrain.formats.aten.builder import Builder, Value
 from sandgrain.formats.aten.layout import dense
 from sandgrain.formats.keras.config import MOST, Config
@@ -207,10 +207,7 @@ class _Walk:
         try:
             return self._converted(entry, kind, weights, args, kwargs)
         except (SandgrainError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            fact = str(error)
-            if not isinstance(error, SandgrainError):
-                what = ascii_line(" ".join(f"{type(error).__name__} {fact}".split()), 80)
-                fact = f"cannot be understood ({what}); please report it"
+            fact = str(error) if isinstance(error, SandgrainError) else internal(error)
             if len(self.faults) == before:
                 self.faults.append(f"{place} ({printable(kind)}): {fact}")
             return Missing(None)

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from sandgrain.base.errors import SandgrainError, UnsupportedError, UsageError, unsupported
-from sandgrain.base.text import ascii_line
+from sandgrain.base.text import ascii_line, internal
 from sandgrain.formats.aten.builder import Builder, Value
 from sandgrain.formats.aten.layout import dense
 from sandgrain.formats.aten.ops import HANDLERS, HINTS, Arguments
@@ -168,8 +168,7 @@ class _Walk:
             if isinstance(first, Value) and first.shape != shape:
                 raise UnsupportedError(f"gives {list(first.shape)} where the program says {list(shape)}; export it again")
         except (SandgrainError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            known = isinstance(error, SandgrainError)
-            self._fault(node, str(error) if known else f"cannot be understood ({type(error).__name__} {error}); please report it")
+            self._fault(node, str(error) if isinstance(error, SandgrainError) else internal(error))
             return self._stand_in(node)
         return result
 
