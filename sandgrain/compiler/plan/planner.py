@@ -77,7 +77,9 @@ def layers_above(plan: Plan, arena_bytes: int) -> list[int]:
     """First output tensors of the layers that need more than `arena_bytes`; if none does, of those that lie above it for want of a gap."""
     outputs = [node.outputs[0] for node in plan.graph.nodes]
     more = [t for t, used in zip(outputs, alive_bytes(plan), strict=True) if used > arena_bytes]
-    return more or [t for t, blocks in zip(outputs, alive_blocks(plan), strict=True) if any(end > arena_bytes for _, end in blocks)]
+    return more or [
+        t for t, blocks in zip(outputs, alive_blocks(plan), strict=True) if any(end > arena_bytes for _, end in blocks)
+    ]
 
 
 def layout(graph: Graph, selected: tuple[Selected | None, ...], stream: StreamPlan | None = None) -> Plan:
