@@ -11,11 +11,11 @@ demo: $(VENV)/.train
 	$(BIN)/sandgrain demo
 
 test: lint
-	$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow"
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow"
 
 # Everything, the long campaigns included: 10,000 random cases an op and 10,000 damaged models.
 test-all: lint
-	SANDGRAIN_OP_CASES=10000 SANDGRAIN_MUTANTS=10000 $(BIN)/python -m pytest -q -n $(JOBS)
+	SANDGRAIN_OP_CASES=10000 SANDGRAIN_MUTANTS=10000 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
 bench: $(VENV)/.test
 	$(BIN)/python bench/run.py

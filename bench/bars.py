@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import peers
 import torch_peers
 from jobs import ANCHORS, Row
 
@@ -76,7 +77,7 @@ def checks(
 def _modules(modules: list[Row]) -> Iterator[Check]:
     for ours, _, least in torch_peers.pairs(modules):
         if ours["optimize"] in BARS["torch_peers"] and ours["instructions"] and least["instructions"]:
-            worst = max(ours[k] / least[k] for k in torch_peers.FIGURES)
+            worst = max(ours[k] / least[k] for k in peers.FIGURES)
             what = f"{ours['model']} of PyTorch, {ours['compiler']}, {ours['optimize']}, over BakeNN's least"
             yield Check(what, worst, BARS["torch_peers"][ours["optimize"]]["bar"])
 

@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from sandgrain.base.arrays import Array
+from sandgrain.base.scratch import scratch
 from sandgrain.bundle import measure
-from sandgrain.compiler.emit.model import Options, Source
+from sandgrain.compiler.emit.model import Options, Source, harness
 from sandgrain.compiler.pipeline import emit
 from sandgrain.compiler.plan import Choice
 from sandgrain.device import targets
@@ -78,8 +79,10 @@ def row(name: str, core: str) -> Row:
 
 
 def instructions(build: measure.Build, *, stream: bool) -> int:
-    with measure.firmware(build, stream=stream) as core:
-        return core.profile([window(build.compiled.source)]).instructions
+    source = build.compiled.source
+    with scratch() as work:
+        core = measure.emulated(build, work / "firmware.elf", harness(source, stream=stream))
+        return core.profile([window(source)]).instructions
 
 
 def window(source: Source) -> bytes:

@@ -8,25 +8,27 @@ import tempfile
 import time
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sandgrain
 from sandgrain.base.errors import SandgrainError
+from sandgrain.bundle.tune import Goal
 
 HERE = Path(__file__).parent
 MODELS = Path(os.environ.get("SANDGRAIN_MODELS", HERE.parents[1] / "shared" / "models"))
 ANCHORS: dict[str, dict[str, int]] = tomllib.loads((HERE / "anchors.toml").read_text("utf-8"))["tflm"]
-GOALS = ("speed", "size", "balanced")
+GOALS: tuple[Goal, ...] = ("speed", "size", "balanced")
 LAYER = ("op", "shape", "kernel", "macs", "instructions")  # of one layer in a row, in this order
 
 Row = dict[str, Any]
+Compiler = Literal["zig", "gcc"]
 
 
 def model_path(model: str) -> Path:
     return MODELS / f"{model}.tflite"
 
 
-def measure(model: str, core: str, compiler: str, goal: str, max_ram: int | None = None) -> Row:
+def measure(model: str, core: str, compiler: Compiler, goal: Goal, max_ram: int | None = None) -> Row:
     """One row of the results. `macs` are those that run, `model_macs` those of the file. Raises SandgrainError."""
     with tempfile.TemporaryDirectory(prefix="sandgrain-bench-") as work:
         result = sandgrain.compile(
@@ -45,7 +47,7 @@ def measure(model: str, core: str, compiler: str, goal: str, max_ram: int | None
     }  # fmt: skip
 
 
-def measure_goals(model: str, core: str, compiler: str, goals: tuple[str, ...]) -> tuple[list[Row], list[str]]:
+def measure_goals(model: str, core: str, compiler: Compiler, goals: tuple[Goal, ...]) -> tuple[list[Row], list[str]]:
     """Rows of one model on one core, a row for each of `goals`, and what could not be measured."""
     rows, failed = [], []
     for goal in goals:
@@ -56,10 +58,10 @@ def measure_goals(model: str, core: str, compiler: str, goals: tuple[str, ...]) 
     return rows, failed
 
 
-def compile_seconds(models: list[str], goals: list[str], core: str = "cortex-m4") -> dict[tuple[str, str], float]:
+def compile_seconds(models: list[str], goals: list[Goal], core: str = "cortex-m4") -> dict[tuple[str, str], float]:
     """Seconds by (model, goal) that compiling takes with no measurements in the cache."""
     before = os.environ.get("XDG_CACHE_HOME")
-    seconds = {}
+    seconds: dict[tuple[str, str], float] = {}
     with tempfile.TemporaryDirectory(prefix="sandgrain-bench-") as empty:
         os.environ["XDG_CACHE_HOME"] = empty
         try:

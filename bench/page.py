@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import bars
+import peers
 import results
 import torch_peers
 from jobs import ANCHORS, LAYER, Row
@@ -138,7 +139,7 @@ def _peers(rows: list[dict[str, Any]]) -> str:
 
 
 def _modules(rows: list[dict[str, Any]]) -> str:
-    keys = (*torch_peers.FIGURES, "snr_db")
+    keys = (*peers.FIGURES, "snr_db")
     lines = [
         (
             *(ours[k] for k in torch_peers.SAME),

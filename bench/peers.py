@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jobs import model_path
+from jobs import Compiler, model_path
 
 import sandgrain
 from sandgrain.base.errors import SandgrainError
@@ -79,14 +79,14 @@ class RefusedError(Exception):
     """A peer that cannot take a model; the text says why."""
 
 
-def measure(models: Sequence[str], compilers: Sequence[str]) -> list[Row]:
+def measure(models: Sequence[str], compilers: Sequence[Compiler]) -> list[Row]:
     """A row for each model, installed peer and compiler; a refusal is a row without figures."""
     installed = [name for name in PEERS if importlib.util.find_spec(name)]
     usable = [c for c in compilers if c in available_compilers(targets.load(CORE))]
     return [row for model in models for peer in installed for row in _rows(model, peer, usable)]
 
 
-def _rows(model: str, peer: str, compilers: Sequence[str]) -> Iterator[Row]:
+def _rows(model: str, peer: str, compilers: Sequence[Compiler]) -> Iterator[Row]:
     label = f"{peer} {version(peer)}"
     try:
         graph = narrowed(read.read(model_path(model).read_bytes(), model))
@@ -109,7 +109,7 @@ def _nothing(note: str) -> Row:
 # --- building and running --------------------------------------------------------------------------------------------
 
 
-def _run(variant: str, make: Any, graph: Graph, inputs: list[Array], answer: list[bytes], compiler: str) -> Row:
+def _run(variant: str, make: Any, graph: Graph, inputs: list[Array], answer: list[bytes], compiler: Compiler) -> Row:
     """Build one variant of a peer's C and count one inference of it."""
     with tempfile.TemporaryDirectory(prefix="sandgrain-peer-") as folder:
         work = Path(folder)
@@ -146,7 +146,7 @@ def figures(elf: Path, trace: Trace, compiler: str, opt: str) -> Row:
     }  # fmt: skip
 
 
-def _ours(graph: Graph, inputs: list[Array], compiler: str) -> tuple[int | None, list[bytes]]:
+def _ours(graph: Graph, inputs: list[Array], compiler: Compiler) -> tuple[int | None, list[bytes]]:
     """Sandgrain's instructions for the same file, and its answer."""
     with tempfile.TemporaryDirectory(prefix="sandgrain-peer-") as folder:
         path, out = Path(folder) / "model.tflite", Path(folder) / "out"

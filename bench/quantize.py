@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sandgrain.api import _compare as compare
+from sandgrain.api import _quality as quality
 from sandgrain.base.arrays import Array
 from sandgrain.formats.tflite import read
 from sandgrain.graph import reals
@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MODELS = Path(os.environ.get("SANDGRAIN_MODELS", ROOT.parent / "shared" / "models"))
 DATA = Path(os.environ.get("SANDGRAIN_DATA", ROOT.parent / "shared" / "data"))
 COUNT = 100
-RECIPES = {
+RECIPES: dict[str, Options] = {
     **{method: Options(Calibration(method)) for method in METHODS},
     "default": Options(Calibration("percentile"), bias_correction=True),
     "equalized": Options(Calibration("percentile"), "activations", bias_correction=True),
@@ -102,6 +102,11 @@ def sounds(test: bool) -> Array:
     return np.stack(found).astype(np.float32)[:, None]
 
 
+def accuracy(scores: Array, labels: Array | None) -> float | None:
+    """Share of samples whose highest score is that of their label; None without labels."""
+    return None if labels is None else float((scores.reshape(len(labels), -1).argmax(1) == labels).mean())
+
+
 def rows(model: str, recipes: dict[str, Options] = RECIPES) -> Iterator[Row]:
     """The int8 file of others, then every recipe."""
     float_name, int8_name = PAIRS[model]
@@ -111,12 +116,12 @@ def rows(model: str, recipes: dict[str, Options] = RECIPES) -> Iterator[Row]:
     assert given is not None
     seen, test, labels = samples(model, given)
     exact = reals.outputs(graph, test)[0]
-    best = compare.accuracy(exact, labels)
+    best = accuracy(exact, labels)
     made = {"theirs": theirs}
     made |= {name: quantize(graph, [seen], how, {graph.inputs[0]: given}).graph for name, how in recipes.items()}
     for name, int8 in made.items():
-        found = compare.int8_outputs(int8, [test])[0]
-        yield Row(model, name, snr_db(exact, found), compare.accuracy(found, labels), best)
+        found = quality.int8_outputs(int8, [test])[0]
+        yield Row(model, name, snr_db(exact, found), accuracy(found, labels), best)
 
 
 def main() -> None:

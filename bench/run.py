@@ -28,6 +28,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from sandgrain.base.errors import SandgrainError
+from sandgrain.bundle.tune import Goal
 from sandgrain.device import targets
 from sandgrain.device.run import emulator_missing
 from sandgrain.device.toolchain import available_compilers
@@ -104,7 +105,9 @@ def cost(model: str) -> int:
     return BY_COST.index(model) if model in BY_COST else len(BY_COST)
 
 
-def matrix(groups: list[tuple[str, str, str]], goals: tuple[str, ...], processes: int) -> tuple[list[jobs.Row], list[str]]:
+def matrix(
+    groups: list[tuple[str, str, jobs.Compiler]], goals: tuple[Goal, ...], processes: int
+) -> tuple[list[jobs.Row], list[str]]:
     """All rows, and what could not be measured. A group is (model, core, compiler); its goals share measurements."""
     rows: list[jobs.Row] = []
     failed: list[str] = []

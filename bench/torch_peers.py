@@ -15,10 +15,12 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jobs import Compiler
 from peers import CORE, DIALECT, FIGURES, RefusedError, Row, bakenn_program, bakenn_ways, figures, link
 from rich.console import Console
 from rich.table import Table
@@ -29,6 +31,7 @@ from sandgrain.base.errors import SandgrainError
 from sandgrain.bundle import samples as datafile
 from sandgrain.bundle import tune
 from sandgrain.bundle.store import load_bundle
+from sandgrain.bundle.tune import Goal
 from sandgrain.device import targets
 from sandgrain.device.run import open_emulator
 from sandgrain.device.toolchain import available_compilers
@@ -37,7 +40,7 @@ from sandgrain.quantization.report import snr_db
 
 NEEDED = {"bakenn": "BakeNN", "torch": "PyTorch"}
 INSTALL = "pip install -e '.[train,bench]'"
-GOALS = ("speed", "size")
+GOALS: tuple[Goal, ...] = ("speed", "size")
 CALIBRATION, HELD_OUT = 16, 50  # samples
 OURS = "Sandgrain"
 SAME = ("model", "compiler", "optimize")  # what two rows share that are compared
@@ -48,7 +51,7 @@ def missing() -> list[str]:
     return [title for module, title in NEEDED.items() if not importlib.util.find_spec(module)]
 
 
-def measure(compilers: Sequence[str], goals: Sequence[str] = GOALS, models: Sequence[str] | None = None) -> list[Row]:
+def measure(compilers: Sequence[Compiler], goals: Sequence[Goal] = GOALS, models: Sequence[str] | None = None) -> list[Row]:
     """A row for each model, compiler, goal, and way to C. A refusal is a row without figures. [] where something is missing."""
     if missing():
         return []
@@ -58,7 +61,7 @@ def measure(compilers: Sequence[str], goals: Sequence[str] = GOALS, models: Sequ
     return [row for name in models or torch_models.BUILDERS for row in _rows(name, usable, goals)]
 
 
-def _rows(name: str, compilers: Sequence[str], goals: Sequence[str]) -> Iterator[Row]:
+def _rows(name: str, compilers: Sequence[Compiler], goals: Sequence[Goal]) -> Iterator[Row]:
     import torch
     import torch_models
 
@@ -78,7 +81,7 @@ def _nothing(variant: str, note: str) -> Row:
     return {"variant": variant, **dict.fromkeys(FIGURES), "snr_db": None, "note": note}
 
 
-def _ours(model: Any, wanted: Array, compiler: str, goal: str) -> Row:
+def _ours(model: Any, wanted: Array, compiler: Compiler, goal: Goal) -> Row:
     with tempfile.TemporaryDirectory(prefix="sandgrain-peer-") as folder:
         out = Path(folder) / "out"
         try:
@@ -167,7 +170,7 @@ def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, Row]]:
         ours = next(r for r in group if r["who"] == OURS)
         theirs = [r for r in group if r["who"] != OURS]
         built = [r for r in theirs if r["instructions"] is not None] or theirs[:1]
-        best = {k: min(built, key=lambda r, k=k: r[k]) if len(built) > 1 else built[0] for k in FIGURES}
+        best = {k: min(built, key=itemgetter(k)) if len(built) > 1 else built[0] for k in FIGURES}
         fastest = best["instructions"]
         least = {**fastest, **{k: r[k] for k, r in best.items()}, "ways": {k: r["variant"] for k, r in best.items()}}
         found.append((ours, {**fastest, "ways": dict.fromkeys(FIGURES, fastest["variant"])}, least))

@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.golden import emitted  # noqa: E402 - the tree that this file lies in comes first
 from tests.golden.emitted import BUNDLES, MEASURED, OPS_GOLDEN, Files, Golden  # noqa: E402
+from tests.support.shared_files import MODELS  # noqa: E402
 
 
 def main() -> int:
@@ -106,7 +107,7 @@ def dump_before(revision: str, arguments: list[str], folder: Path) -> None:
         subprocess.run(["git", "-C", str(ROOT), "worktree", "add", "--quiet", "--detach", str(tree), revision], check=True)
         try:
             command = [sys.executable, str(tree / "tools" / "golden_c.py"), "--dump-only", str(folder.resolve()), *arguments]
-            env = {**os.environ, "PYTHONPATH": str(tree), "SANDGRAIN_MODELS": str(emitted.MODELS.resolve())}
+            env = {**os.environ, "PYTHONPATH": str(tree), "SANDGRAIN_MODELS": str(MODELS.resolve())}
             subprocess.run(command, check=True, env=env)
         finally:
             subprocess.run(["git", "-C", str(ROOT), "worktree", "remove", "--force", str(tree)], check=True)

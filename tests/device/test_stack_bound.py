@@ -10,12 +10,14 @@ from sandgrain.device import targets
 from sandgrain.device.cost import Decoder, Image, stack_bound
 from sandgrain.device.run.unicorn_core import Emulator
 from tests.support import toy_firmware
+from tests.support.draws import turns
 
 EVERY_BUILD = [(core, compiler) for core in toy_firmware.EMULATED for compiler in toy_firmware.compilers(core)]
 
 
-@pytest.mark.parametrize(("core", "compiler"), EVERY_BUILD)
-@pytest.mark.parametrize("opt", ["-O2", "-Os", "-O0"])
+@pytest.mark.parametrize(
+    ("core", "compiler", "opt"), turns([(*b, opt) for b in EVERY_BUILD for opt in ("-O2", "-Os", "-O0")], same=lambda o: o[:2])
+)
 def test_the_bound_is_never_below_the_painted_stack(core: str, compiler: str, opt: str) -> None:
     path = toy_firmware.toy(core, compiler, opt)
     used = Emulator(path, targets.load(core)).profile([np.arange(64, dtype=np.int8)]).stack_bytes

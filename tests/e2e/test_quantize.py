@@ -24,7 +24,7 @@ from sandgrain.quantization.equalize import CRITERIA
 from sandgrain.quantization.report import layer_errors
 from tests.conftest import ROOT
 from tests.support.command import Done, sandgrain, tree
-from tests.support.draws import SeededDraw
+from tests.support.draws import SeededDraw, turns
 from tests.support.float_graphs import floated, small
 from tests.support.integers import to_int8
 from tests.support.models import int8_outputs
@@ -184,7 +184,9 @@ def test_keyword_spotting_keeps_its_accuracy(tmp_path: Path) -> None:
     assert found["accuracy_int8"] >= found["accuracy_float"] - 0.005
 
 
-@pytest.mark.parametrize("name", ["kws_ref_model_float32", "pretrainedResnet", "vww_96_float", "ad01_fp32", "hello_world_float"])
+@pytest.mark.parametrize(
+    "name", turns(["kws_ref_model_float32", "pretrainedResnet", "vww_96_float", "ad01_fp32", "hello_world_float"], 2)
+)
 def test_files_of_others_become_int8_files_that_tensorflow_lite_micro_runs_alike(name: str) -> None:
     skip_without_tflm()
     graph = read.read_float(shared_model(name), name)

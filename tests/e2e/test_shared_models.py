@@ -46,6 +46,7 @@ FIGURES = {
 }
 MAX_CODE = 16 * 1024  # bytes
 NAMES = tuple(FIGURES)
+MEASURED = turns(NAMES, 2)  # tuned for the M4, which takes a while
 FLOAT = ("kws_ref_model_float32", "ad01_fp32", "pretrainedResnet", "vww_96_float", "hello_world_float")
 
 
@@ -91,7 +92,7 @@ def flat(outputs: list[list[Array]]) -> list[list[bytes]]:
 
 
 @needs_tflm
-@pytest.mark.parametrize(("name", "target"), turns([(n, t) for n in NAMES for t in EMULATED], 3, same=lambda pair: pair[0]))
+@pytest.mark.parametrize(("name", "target"), turns([(n, t) for n in NAMES for t in EMULATED], 1, same=lambda pair: pair[0]))
 def test_the_firmware_equals_tflm_on_every_emulated_core(name: str, target: str) -> None:
     samples = random_samples(name, 2, seed=sum(map(ord, target)))
     assert emulated(name, target, samples) == flat(tflm(name, samples))
@@ -142,13 +143,13 @@ def test_the_arena_is_no_larger_than_tflms(name: str) -> None:
         assert compiled(name, target).source.plan.arena_bytes <= FIGURES[name].arena, target
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MEASURED)
 def test_m4_code_stays_under_16_kib(name: str) -> None:
     code = measured(name).code_bytes
     assert code is not None and 0 < code < MAX_CODE
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MEASURED)
 def test_m4_instructions_are_no_more_than_twice_those_of_tflm_with_cmsis_nn(name: str) -> None:
     """With portable kernels alone; those made for the core need no more."""
     portable, chosen = measured_portable(name).instructions, measured(name).instructions
@@ -156,14 +157,14 @@ def test_m4_instructions_are_no_more_than_twice_those_of_tflm_with_cmsis_nn(name
     assert chosen is not None and chosen <= portable
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MEASURED)
 def test_the_stack_bound_is_never_below_the_measured_stack(name: str) -> None:
     report = measured(name)
     assert report.stack_bytes is not None and report.stack_bound_bytes is not None
     assert 0 < report.stack_bytes <= report.stack_bound_bytes
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MEASURED)
 def test_layers_add_up_to_the_total(name: str) -> None:
     report = measured(name)
     assert sum(layer.macs for layer in report.layers) == report.macs

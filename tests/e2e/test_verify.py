@@ -16,6 +16,7 @@ from sandgrain.compiler.emit.bundle import files as bundle_files
 from sandgrain.device import targets
 from tests.conftest import ROOT
 from tests.support.command import sandgrain
+from tests.support.draws import turns
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 IMAGES = ROOT / "sandgrain" / "demo" / "digits.npz"
@@ -76,8 +77,9 @@ def test_an_untouched_bundle_is_identical_everywhere(bundle: Path) -> None:
     assert verdict.accuracy is not None and verdict.accuracy > 0.95
 
 
-@pytest.mark.parametrize("on", ["host", "emulator"])
-@pytest.mark.parametrize("index", [0, 2, 4, 8])
+@pytest.mark.parametrize(
+    ("index", "on"), turns([(k, on) for k in (0, 2, 4, 8) for on in ("host", "emulator")], 2, same=lambda pair: pair[1])
+)
 def test_a_changed_constant_is_traced_to_its_layer(index: int, on: str, bundle: Path) -> None:
     change_weights(bundle, index, 3)
     verdict = api.verify(bundle, IMAGES, limit=5, on=on, edited=True)

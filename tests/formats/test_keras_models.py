@@ -19,7 +19,7 @@ DECIBELS = 20.0
 LARGEST = "mobilenet_v2_035"
 
 
-@pytest.mark.parametrize("name", [pytest.param(LARGEST, marks=pytest.mark.slow), *turns([m for m in MODELS if m != LARGEST], 4)])
+@pytest.mark.parametrize("name", [pytest.param(LARGEST, marks=pytest.mark.slow), *turns([m for m in MODELS if m != LARGEST], 3)])
 def test_a_model_is_the_same_in_keras_in_numpy_and_on_the_core(name: str, tmp_path: Path) -> None:
     known = MODELS[name]
     model, samples = known.model(), known.samples()

@@ -32,7 +32,7 @@ def laid_out(x: Any, graph: Graph, index: int) -> Array:
     return np.ascontiguousarray(moved)[:, None]
 
 
-@pytest.mark.parametrize("name", [pytest.param(LARGEST, marks=pytest.mark.slow), *turns([m for m in MODELS if m != LARGEST], 5)])
+@pytest.mark.parametrize("name", [pytest.param(LARGEST, marks=pytest.mark.slow), *turns([m for m in MODELS if m != LARGEST], 3)])
 def test_a_model_is_the_same_in_torch_in_numpy_and_on_the_core(name: str, tmp_path: Path) -> None:
     model = MODELS[name]
     module, samples = model.module(), model.samples()

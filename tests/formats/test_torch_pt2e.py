@@ -20,6 +20,7 @@ from sandgrain.graph import interpret  # noqa: E402
 from sandgrain.graph.ir import Array, Graph  # noqa: E402
 from sandgrain.graph.quantization import dequantize  # noqa: E402
 from sandgrain.graph.text import dump  # noqa: E402
+from tests.support.draws import turns  # noqa: E402
 from tests.support.import_proof import prove  # noqa: E402
 from tests.support.integers import to_int8  # noqa: E402
 from tests.support.models import graph_of  # noqa: E402
@@ -63,7 +64,7 @@ def steps_off(graph: Graph, samples: Any, wanted: Array) -> float:
 
 
 @pytest.mark.parametrize(
-    ("name", "per_channel"), [("ds_cnn", True), ("resnet_8", False), ("autoencoder", True), ("squeezenet", True)]
+    ("name", "per_channel"), turns([("ds_cnn", True), ("resnet_8", False), ("autoencoder", True), ("squeezenet", True)], 2)
 )
 def test_a_quantized_model_keeps_its_scales_and_weights(name: str, per_channel: bool, tmp_path: Path) -> None:
     model: Model = MODELS[name]

@@ -18,6 +18,7 @@ from sandgrain.frontend.pipeline import Moments, Normalization, Pipeline
 from sandgrain.frontend.signal import Signal
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Graph, Node, Tensor
+from tests.support.draws import turns
 
 RNG = np.random.default_rng(5)
 AUDIO = Signal("audio", (1600, 1), 8000.0)
@@ -64,6 +65,7 @@ def test_features_have_mean_zero_and_deviation_one(front: FrontEnd) -> None:
     assert 0.5 < features.std() < 1.5
 
 
+@pytest.mark.parametrize("front", turns(list(CASES), 3), indirect=True)
 def test_the_firmware_gives_the_references_features_whole_and_as_a_stream(front: FrontEnd, tmp_path: Path) -> None:
     sandgrain.compile(None, features=front, target="nucleo-l4r5zi", out=tmp_path / "c", optimize="speed")
     np.savez(tmp_path / "x.npz", x=windows_of(front.pipeline.signal, 6)[:, np.newaxis])

@@ -1,6 +1,6 @@
 """Every op in the registry: the C equals the numpy reference, and the reference equals TensorFlow Lite Micro.
 
-Cases come in batches (one compiler run each), new ones in every run. SANDGRAIN_OP_CASES sets how many cases (60 by
+Cases come in batches (one compiler run each), new ones in every run. SANDGRAIN_OP_CASES sets how many cases (40 by
 default): TensorFlow Lite Micro sees all of them, the C half as many, as tests/kernels emulates it on more.
 """
 

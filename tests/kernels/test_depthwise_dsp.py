@@ -18,7 +18,7 @@ from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, on
 from sandgrain.graph.quantization import per_tensor
 from sandgrain.kernels.conv.depthwise_3x3_dsp_s8 import Lines
 from sandgrain.kernels.proofs import single_multiply
-from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs
+from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs, turns
 from tests.support.emulated_graphs import run_chosen
 from tests.support.host_batch import SANITIZE, Batch
 from tests.support.toy_firmware import compilers
@@ -69,7 +69,7 @@ def test_enough_random_cases_are_for_the_kernel() -> None:
     assert used[KERNEL] > 0.4 * len(plans), used
 
 
-@pytest.mark.parametrize("compiler", compilers("cortex-m4"))
+@pytest.mark.parametrize("compiler", turns(compilers("cortex-m4")))
 def test_the_kernel_equals_the_reference_on_the_emulated_core(compiler: str) -> None:
     for start in range(0, CASES, BATCH):
         graphs, inputs, expected = cases(20_000 + start)

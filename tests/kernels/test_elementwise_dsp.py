@@ -13,7 +13,7 @@ from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.graph.ops import OPS
 from sandgrain.kernels.proofs.pair_plane import SHIFT, VALUES, exact_plane
-from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs
+from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs, turns
 from tests.support.emulated_graphs import run_chosen
 from tests.support.host_batch import SANITIZE, Batch
 from tests.support.toy_firmware import compilers
@@ -52,7 +52,7 @@ def test_enough_random_cases_are_for_the_kernels(op: str) -> None:
 
 
 @pytest.mark.slow  # test_emulated.py runs these kernels on the core in every run; this adds cases
-@pytest.mark.parametrize("compiler", compilers("cortex-m4"))
+@pytest.mark.parametrize("compiler", turns(compilers("cortex-m4")))
 @pytest.mark.parametrize("op", SHARE)
 def test_the_kernels_equal_the_reference_on_the_emulated_core(op: str, compiler: str) -> None:
     for start in range(0, CASES, CORE_BATCH):

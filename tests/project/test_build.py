@@ -80,6 +80,7 @@ def test_c_that_was_edited_is_made_again(waves: Built[Classes], tmp_path: Path) 
     assert path.read_text() == text
 
 
+@pytest.mark.slow  # measures the kernels of another network
 def test_another_seed_is_another_network(waves: Built[Classes], tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "THREADS", 1)

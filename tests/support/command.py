@@ -78,7 +78,9 @@ def forked(arguments: list[str], cwd: Path, env: Mapping[str, str], timeout: flo
         asked = {"arguments": arguments, "cwd": str(cwd), "env": dict(env), "out": str(out), "err": str(err), "timeout": timeout}
         server.stdin.write(json.dumps(asked) + "\n")
         server.stdin.flush()
-        code = int(server.stdout.readline())
+        answer = server.stdout.readline()
+        assert answer, f"the process that commands are forked from has ended with {server.wait(10)}; what it printed is above"
+        code = int(answer)
         if code == LATE:
             raise TimeoutError(f"sandgrain {' '.join(arguments)} took more than {timeout} s")
         return Done(code, out.read_text(), err.read_text())

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 # Set for the processes that this one starts, pytest's workers among them: all draw from one seed.
 RUN_SEED = int(os.environ.setdefault("SANDGRAIN_SEED", str(secrets.randbelow(1_000_000_000))))
-CASES = int(os.environ.get("SANDGRAIN_OP_CASES", "60"))  # of an op, or a kernel
+CASES = int(os.environ.get("SANDGRAIN_OP_CASES", "40"))  # of an op, or a kernel
 
 
 def new_seed(case: int) -> int:

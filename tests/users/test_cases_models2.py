@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 import sandgrain
 from sandgrain.api import export
-from sandgrain.base.errors import UnsupportedError
+from sandgrain.base.errors import ModelError, UnsupportedError
 from sandgrain.bundle import fit, measure
 from sandgrain.bundle.measure import Build
 from sandgrain.compiler.emit.model import Options
@@ -17,11 +18,14 @@ from sandgrain.compiler.passes import optimize
 from sandgrain.compiler.pipeline import emit
 from sandgrain.compiler.plan import Choice
 from sandgrain.device import targets
+from sandgrain.formats import text
 from sandgrain.formats.tflite import read
 from sandgrain.formats.tflite.write import write
 from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph, Node, Tensor
+from sandgrain.graph.ops import OPS
 from sandgrain.graph.quantization import per_tensor
+from tests.support.draws import SeededDraw
 
 
 def chain(count: int) -> Graph:
@@ -151,3 +155,19 @@ def test_21_a_path_stands_once_and_our_own_advice_is_whole(tmp_path: Path) -> No
                 verb(tmp_path / name)
             said = str(caught.value)
             assert said.count(name) == 1 and "?" not in said, said
+
+
+@pytest.mark.parametrize(
+    ("op", "old", "new", "fact"),
+    [
+        ("leaky_relu", '"alpha"', '"alfa"', "has no attribute alpha, a number"),
+        ("mean", '"axes": [', '"axes": 1.5, "was": [', "its attribute axes is 1.5, not a list of whole numbers"),
+        ("transpose", '"perm": [', '"perm": "x", "was": [', "its attribute perm is 'x', not a list of whole numbers"),
+        ("strided_slice", '"start": [', '"start": [0, ', "start, stride and size are for"),
+    ],
+)
+def test_21_an_attribute_that_is_missing_or_of_another_kind_is_named(op: str, old: str, new: str, fact: str) -> None:
+    data = text.write(OPS[op].sample(SeededDraw(3))).decode()
+    assert old in data
+    with pytest.raises(ModelError, match=re.escape(fact)):
+        rules.check(text.read_any(data.replace(old, new).encode(), "m"))

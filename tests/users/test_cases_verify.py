@@ -21,6 +21,7 @@ from sandgrain.bundle.store import load_bundle
 from sandgrain.bundle.verdict import Verdict
 from tests.conftest import ROOT
 from tests.support.command import environment, sandgrain
+from tests.support.draws import turns
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 IMAGES = ROOT / "sandgrain" / "demo" / "digits.npz"
@@ -181,10 +182,9 @@ def test_28_every_layer_is_compared_not_only_the_last(bundle: Path) -> None:
 # --- 28: helpers, labels, status codes ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("on", ["host", "emulator"])
-@pytest.mark.parametrize(
-    ("file", "before", "after", "named"),
-    [
+CHANGED_HELPERS = [
+    (change, on)
+    for change in (
         ("digits.h", "#define DIGITS_INPUT_0_SCALE ", "#define DIGITS_INPUT_0_SCALE 1.0f + ", "DIGITS_INPUT_0_SCALE"),
         ("digits.h", "#define DIGITS_OUTPUT_0_SIZE 10", "#define DIGITS_OUTPUT_0_SIZE 11", "DIGITS_OUTPUT_0_SIZE"),
         ("kernels/sg_ports.h", "fraction >= 0.5f", "fraction > 0.5f", "digits_quantize_input_0"),
@@ -192,11 +192,14 @@ def test_28_every_layer_is_compared_not_only_the_last(bundle: Path) -> None:
         ("digits.c", '"seven"', '"sevem"', "digits_labels"),
         ("digits.c", "return DIGITS_ERROR_NULL;", "return DIGITS_OK;", "the status of digits_run"),
         ("digits.h", "#define DIGITS_OK 0", "#define DIGITS_OK (1 - 1)", ""),
-    ],
-)
-def test_28_helpers_macros_labels_and_status_codes_are_run(
-    file: str, before: str, after: str, named: str, on: str, bundle: Path
-) -> None:
+    )
+    for on in ("host", "emulator")
+]
+
+
+@pytest.mark.parametrize(("change", "on"), turns(CHANGED_HELPERS, 3, same=lambda pair: pair[1]))
+def test_28_helpers_macros_labels_and_status_codes_are_run(change: tuple[str, str, str, str], on: str, bundle: Path) -> None:
+    file, before, after, named = change
     replaced(bundle / file, before, after)
     verdict = api.verify(bundle, limit=1, on=on, edited=True)
     if not named:  # the same value in other words

@@ -16,6 +16,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError, UnsupportedError
 from sandgrain.graph.dtypes import ACTIVATION, ACTIVATIONS, INT8, DType
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View
+from sandgrain.graph.ops.attributes import Kind, kinds
 from sandgrain.graph.ops.channels import Interval, Link, Mask
 from sandgrain.graph.ops.step import Step as Step
 from sandgrain.graph.ops.traits import NO_INPUTS, OWN_OUTPUT, PadValue, Weight
@@ -97,6 +98,7 @@ class Op(ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]  # one line for `sandgrain ops`
+    attributes: ClassVar[Mapping[str, Kind]] = kinds()  # its attributes, and what kind of value each has
     foreign: ClassVar[tuple[Foreign, ...]] = ()  # what names any has `decode` and `encode`
     instead: ClassVar[str] = "export the model without it"  # the way out, where no file format has the op
     is_view: ClassVar[bool] = False  # output 0 is input 0's bytes under another shape: no code, no memory

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.dtypes import ACTIVATIONS
 from sandgrain.graph.ir import Array, Attrs, Graph, Node, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Op, Shape, need, need_inputs
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.weights import draw_weights
@@ -115,6 +116,7 @@ def can_strip(graph: Graph, node: Node) -> bool:
 
 class Strips(Op):
     name = "strips"
+    attributes = kinds(graph=Graph, height=int, features=frozenset)
     instead = "export the graph before it is put into strips"
     summary = "several layers, a few rows at a time (a schedule for when memory is short; no file format has it)"
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Op, Shape, need_inputs
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.weights import check_weights
@@ -18,6 +19,7 @@ from sandgrain.graph.ops.traits import PadValue, Weight
 class Convolution(Op):
     """A convolution; attributes `stride`, `dilation`, `padding` (top, bottom, left, right) and `activation`."""
 
+    attributes = kinds(stride=(int, int), dilation=(int, int), padding=(int, int, int, int), activation=str)
     activates = True
     weights = (Weight(),)
     windowed = True

@@ -9,6 +9,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Option, Shape, constant_ints, i32, need
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.convolution import Convolution
@@ -57,6 +58,7 @@ class TransposeConv(Convolution):
 
     name = "transpose_conv"
     summary = "transposed 2-D convolution with a fused activation"
+    attributes = kinds(size=(int, int), stride=(int, int), padding=(int, int), activation=str)
     windowed = False  # each input pixel is spread over a window of the output
     pad_value = None  # `padding` is what the output is cut by
     foreign = (

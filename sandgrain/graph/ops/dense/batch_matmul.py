@@ -13,6 +13,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs, need_quantized
 from sandgrain.graph.ops.conv.weights import exact_matmul
 from sandgrain.graph.ops.real_math import aligned
@@ -36,6 +37,7 @@ def matrix(shape: Shape, swapped: bool) -> tuple[int, int]:
 class BatchMatMul(Op):
     name = "batch_matmul"
     summary = "matrix products over a batch, with broadcasting"
+    attributes = kinds(adj_x=bool, adj_y=bool)
     foreign = (
         Foreign(
             "BATCH_MATMUL", 126, 101,

@@ -9,6 +9,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, i8, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, Mask
 from sandgrain.graph.ops.conv import windows as win
@@ -36,6 +37,7 @@ def _single_ratio(view: View) -> float:
 class FullyConnected(Op):
     name = "fully_connected"
     summary = "fully connected layer with a fused activation"
+    attributes = kinds(activation=str, keep_num_dims=bool)
     activates = True
     weights = (Weight(),)
     foreign = (

@@ -17,6 +17,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_inputs
 from sandgrain.graph.ops.detect.base import MAX_COMPONENTS, MAX_ROWS, DetectOp
 from sandgrain.graph.ops.samples import one_op
@@ -46,6 +47,7 @@ class Least(DetectOp):
 
     name = "least"
     summary = "least of each row's distances, or a mixture's negative log-likelihood, over all rows, as one int32"
+    attributes = kinds(fraction=int, reduce=str, shift=int)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

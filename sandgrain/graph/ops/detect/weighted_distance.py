@@ -14,6 +14,7 @@ import numpy as np
 
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.detect.base import SUM_LIMIT, DetectOp, check_distance, constant, distance_shape, energy, rows
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
@@ -54,6 +55,7 @@ class WeightedDistance(DetectOp):
 
     name = "weighted_distance"
     summary = "weighted squared distances of rows of features from centroids, as int32"
+    attributes = kinds(depth=int, drop=int, shift=int, step=int)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2, 4)

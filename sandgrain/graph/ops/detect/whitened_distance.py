@@ -15,6 +15,7 @@ import numpy as np
 
 from sandgrain.graph.dtypes import ACTIVATION, INT8
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.detect.base import SUM_LIMIT, DetectOp, check_distance, constant, distance_shape, energy, rows, triangle
 from sandgrain.graph.ops.samples import activation_tensor, draw_quant, one_op
@@ -60,6 +61,7 @@ class WhitenedDistance(DetectOp):
 
     name = "whitened_distance"
     summary = "squared lengths of rows of features whitened by triangular factors, as int32"
+    attributes = kinds(depth=int, shift=int, step=int)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 5)

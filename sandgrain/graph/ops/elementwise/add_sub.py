@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import need
 from sandgrain.graph.ops.conv.weights import clamp_of
 from sandgrain.graph.ops.elementwise.broadcast import Binary
@@ -29,6 +30,8 @@ class Ratios:
 
 class Sum(Binary):
     """add and sub: `sign` is what the second input counts with."""
+
+    attributes = kinds(activation=str)
 
     sign: ClassVar[int]
 

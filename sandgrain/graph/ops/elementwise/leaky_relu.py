@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Option, need
 from sandgrain.graph.ops.table.unary import UnaryOp, rescale, split_multiplier
 from sandgrain.graph.quantization import Int64
@@ -26,6 +27,7 @@ def _evaluate(view: View, x: Int64) -> Array:
 class LeakyRelu(UnaryOp):
     name = "leaky_relu"
     summary = "x where x >= 0, alpha * x elsewhere"
+    attributes = kinds(alpha=float)
     foreign = (Foreign("LEAKY_RELU", 98, 75, (Option("alpha", 0, "f32", 0.0),), version=2, int16=True),)
     evaluate = staticmethod(_evaluate)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, View
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Foreign, Option
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.ops.conv.weights import clamp_of
@@ -26,6 +27,7 @@ def ratio(view: View) -> float:
 class Mul(Binary):
     name = "mul"
     summary = "element-wise product with broadcasting and a fused activation"
+    attributes = kinds(activation=str)
     foreign = (Foreign("MUL", 18, 21, (Option(win.ACTIVATION_OPTION, 0, "i8"),), version=2, int16=True),)
 
     def check(self, view: View) -> None:

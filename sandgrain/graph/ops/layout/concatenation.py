@@ -10,6 +10,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.dtypes import ACTIVATION, ACTIVATIONS, FLOAT32, INT32
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, channels_of, every, hull
 from sandgrain.graph.ops.conv.windows import ACTIVATION_OPTION
@@ -20,6 +21,7 @@ from sandgrain.graph.ops.traits import ALL_INPUTS
 
 class Concatenation(Op):
     name = "concatenation"
+    attributes = kinds(axis=int)
     moves = True
     summary = "tensors joined along one axis"
     same_scale_inputs = ALL_INPUTS

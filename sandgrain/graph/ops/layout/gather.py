@@ -15,6 +15,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_dtype, need_inputs
 from sandgrain.graph.ops.layout.movement import draw_tensor, known_axis, like, need_same_bytes
 from sandgrain.graph.ops.samples import one_op
@@ -32,6 +33,7 @@ class Gather(Op):
     """Attribute `axis`, counted from the front. Inputs: the tensor, and positions of any shape, which takes the axis's place."""
 
     name = "gather"
+    attributes = kinds(axis=int)
     moves = True
     summary = "slices along one axis at int32 positions: embeddings"
     indices_in = (1,)

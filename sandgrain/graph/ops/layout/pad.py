@@ -14,6 +14,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.dtypes import ACTIVATION, ACTIVATIONS, FLOAT32, INT32, DType
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, constant_ints, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, Mask, channels_of, every
 from sandgrain.graph.ops.layout.movement import MAX_RANK, draw_tensor, like, need_same_bytes
@@ -41,6 +42,7 @@ def _check_value(value: int, dtype: DType) -> None:
 
 class Pad(Op):
     name = "pad"
+    attributes = kinds(paddings=[(int, int)], value=int)
     moves = True
     summary = "a constant around a tensor"
     same_scale_inputs = FIRST_INPUT

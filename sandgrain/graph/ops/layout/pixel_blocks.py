@@ -13,6 +13,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Option, Shape, need, need_inputs
 from sandgrain.graph.ops.layout.movement import MAX_BYTES, draw_tensor, like, need_same_bytes
 from sandgrain.graph.ops.real_math import flat
@@ -24,6 +25,8 @@ OPTIONS = (Option("block_size", 0, "i32"),)
 
 class Blocks(Op):
     """Attribute `block`: pixels along a side of a square."""
+
+    attributes = kinds(block=int)
 
     same_scale_inputs = FIRST_INPUT
     moves = True

@@ -10,6 +10,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, need, need_inputs, same_quant
 from sandgrain.graph.ops.channels import Interval, Link, Mask, channels_of, every, rewrapped
 from sandgrain.graph.ops.layout.movement import draw_tensor, like
@@ -19,6 +20,7 @@ from sandgrain.graph.ops.traits import FIRST_INPUT
 
 class Reshape(Op):
     name = "reshape"
+    attributes = kinds(shape=[int])
     moves = True
     summary = "the same elements under another shape (no code)"
     foreign = (Foreign("RESHAPE", 22, 17, int16=True), Foreign("SQUEEZE", 43, int16=True), Foreign("EXPAND_DIMS", 70, int16=True))

@@ -11,6 +11,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Attrs, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Shape, constant_ints, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, through
 from sandgrain.graph.ops.layout.movement import like
@@ -29,6 +30,8 @@ def per_side(view: View) -> list[tuple[int, int, bool, bool]]:
 
 class Resize(Op):
     """A resize of height and width."""
+
+    attributes = kinds(size=(int, int), align_corners=bool, half_pixel_centers=bool)
 
     same_scale_inputs = FIRST_INPUT
     enlarges = True

@@ -10,6 +10,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.dtypes import FLOAT32, INT32
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, constant_ints, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, channels_of, every
 from sandgrain.graph.ops.layout.movement import draw_tensor, known_axis, like, need_same_bytes, single
@@ -19,6 +20,7 @@ from sandgrain.graph.ops.traits import FIRST_INPUT
 
 class Split(Op):
     name = "split"
+    attributes = kinds(axis=int, parts=int)
     moves = True
     summary = "equal parts along one axis"
     same_scale_inputs = FIRST_INPUT

@@ -14,6 +14,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.dtypes import FLOAT32, INT32
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, constant_ints, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, Mask, all_alike, channels_of, through
 from sandgrain.graph.ops.layout.movement import MAX_RANK, draw_tensor, like, need_same_bytes
@@ -39,6 +40,7 @@ def _pick(extent: int, index: int) -> tuple[int, int, int]:
 
 class StridedSlice(Op):
     name = "strided_slice"
+    attributes = kinds(start=[int], size=[int], stride=[int], drop=[int])
     moves = True
     summary = "every stride-th element of a range, axis by axis"
     same_scale_inputs = FIRST_INPUT
@@ -54,7 +56,12 @@ class StridedSlice(Op):
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
         assert inputs[0] is not None
-        rows = list(zip(inputs[0].shape, attrs["start"], attrs["stride"], attrs["size"], strict=True))
+        shape, parts = inputs[0].shape, [attrs[name] for name in ("start", "stride", "size")]
+        if any(len(part) != len(shape) for part in parts):
+            raise ModelError(
+                f"start, stride and size are for {', '.join(str(len(p)) for p in parts)} axes, the input has {len(shape)}"
+            )
+        rows = list(zip(shape, *parts, strict=True))
         for extent, start, stride, size in rows:
             if size < 1 or not (0 <= start < extent and 0 <= start + stride * (size - 1) < extent):
                 raise ModelError(f"{size} elements from {start} by {stride} leave an axis of {extent}")

@@ -9,6 +9,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Shape, constant_ints, need, need_inputs
 from sandgrain.graph.ops.channels import Interval, Link, all_alike, channels_of, through
 from sandgrain.graph.ops.layout.movement import MAX_RANK, draw_tensor, like, need_same_bytes
@@ -18,6 +19,7 @@ from sandgrain.graph.ops.traits import FIRST_INPUT
 
 class Transpose(Op):
     name = "transpose"
+    attributes = kinds(perm=[int])
     moves = True
     summary = "permuted axes, up to 5"
     same_scale_inputs = FIRST_INPUT

@@ -20,6 +20,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError, UnsupportedError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Op, Shape, i32, need, need_dtype, need_inputs, need_quantized
 from sandgrain.graph.ops.elementwise.rescale import need_multiplier
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_point, draw_quant, one_op
@@ -72,6 +73,7 @@ def multiplier_of(view: View) -> tuple[int, int]:
 
 class LayerNorm(Op):
     name = "layer_norm"
+    attributes = kinds(eps=float)
     instead = "use batch norm to export the model"
     summary = "layer normalization over the last axis"
     normalizes = True

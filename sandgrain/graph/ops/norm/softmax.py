@@ -11,6 +11,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.fixedpoint import exp_on_negative_values, reciprocal
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs, need_quantized
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.quantization import (
@@ -38,6 +39,7 @@ def scaling(view: View) -> tuple[int, int, int]:
 class Softmax(Op):
     name = "softmax"
     summary = "softmax over the last dimension"
+    attributes = kinds(beta=float)
     fixed_output = PROBABILITIES
     foreign = (Foreign("SOFTMAX", 25, 9, (Option("beta", 0, "f32"),), version=2, int16=True),)
 

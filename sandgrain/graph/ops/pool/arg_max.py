@@ -9,6 +9,7 @@ import numpy as np
 
 from sandgrain.graph.dtypes import ACTIVATIONS
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import (
     Decoded,
     Draw,
@@ -32,6 +33,7 @@ INT32 = 2  # .tflite TensorType
 class ArgMax(Op):
     name = "arg_max"
     summary = "index of the largest element along one axis, as int32"
+    attributes = kinds(axis=int)
     indices_out = True
     foreign = (Foreign("ARG_MAX", 56, 40, (Option("output_type", 0, "i8"),), version=2),)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Option, Shape, need, need_inputs, need_quantized
 from sandgrain.graph.ops.channels import Interval, Link, through
 from sandgrain.graph.ops.conv import windows as win
@@ -28,6 +29,8 @@ MAX_PLANE = 1 << 23  # pixels: a sum of that many int8 values fits 32 bits
 
 class Pool(Op):
     """A pool over NHWC; `fill` and `_reduce` tell the two apart."""
+
+    attributes = kinds(kernel=(int, int), stride=(int, int), padding=(int, int, int, int), activation=str)
 
     activates = True
     windowed = True

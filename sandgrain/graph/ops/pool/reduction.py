@@ -9,6 +9,7 @@ from typing import Any
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Op, Option, Shape, constant_ints, i32, need, need_inputs
 from sandgrain.graph.ops.channels import Link, through
 from sandgrain.graph.ops.elementwise.rescale import need_multiplier
@@ -50,6 +51,8 @@ def check_sum(view: View, left: int) -> None:
 
 class Reduction(Op):
     """An op over constant axes. The kernels run over their input: output n starts to read at input n or later."""
+
+    attributes = kinds(axes=[int], keep_dims=bool)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

@@ -24,6 +24,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Op, Shape, need_inputs
 from sandgrain.graph.ops.real_math import flat, sequence, sigmoid
 from sandgrain.graph.ops.recurrent import gates
@@ -47,6 +48,7 @@ def products_of(view: View) -> tuple[gates.Products, gates.Products]:
 
 class GRU(Op):
     name = "gru"
+    attributes = kinds(last=bool, reset_first=bool, reverse=bool)
     instead = "train an LSTM to export the model"
     summary = "gated recurrent unit over a sequence"
     fixed_output = gates.STATE

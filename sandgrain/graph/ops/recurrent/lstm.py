@@ -23,6 +23,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError, UnsupportedError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Decoded, Draw, Encoded, Foreign, Op, Option, Shape, need, need_inputs
 from sandgrain.graph.ops.real_math import flat, sequence, sigmoid
 from sandgrain.graph.ops.recurrent import gates
@@ -57,6 +58,7 @@ def clip_of(view: View) -> int:
 class LSTM(Op):
     name = "lstm"
     summary = "long short-term memory over a sequence"
+    attributes = kinds(cell_bits=int, cell_clip=float, last=bool, reverse=bool)
     fixed_output = gates.STATE
     # A .tflite file has no scale per row for them.
     weights = (

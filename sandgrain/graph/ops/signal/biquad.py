@@ -14,6 +14,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, Step, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import INT16_MAX, INT16_MIN, SignalOp, need_signal
@@ -75,6 +76,7 @@ def filter_channel(x: Sequence[int], sections: Sequence[Section], fraction: int)
 class Biquad(SignalOp):
     name = "biquad"
     summary = "Butterworth high-pass, low-pass or band-pass of a signal"
+    attributes = kinds(a1=[int], a2=[int], fraction=int, multiplier=[int], shift=[int], zero=[int])
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

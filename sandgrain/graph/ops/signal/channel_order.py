@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.image import WHITE, ImageOp, draw_image
@@ -23,6 +24,7 @@ class ChannelOrder(ImageOp):
 
     name = "channel_order"
     summary = "RGB to BGR and back, RGB565 to RGB"
+    attributes = kinds(convert=str)
 
     def image_shape(self, shape: Shape, attrs: Attrs) -> Shape:
         convert = attrs["convert"]

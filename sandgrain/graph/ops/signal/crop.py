@@ -8,6 +8,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.image import ImageOp, draw_image
@@ -35,6 +36,7 @@ class CropImage(ImageOp):
 
     name = "crop_image"
     summary = "a rectangle of a uint8 image"
+    attributes = kinds(box=(int, int, int, int))
 
     def image_shape(self, shape: Shape, attrs: Attrs) -> Shape:
         top, left, height, width = attrs["box"]

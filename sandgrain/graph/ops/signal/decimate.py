@@ -12,6 +12,7 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError, UsageError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, Step, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import INT16_MAX, INT16_MIN, SignalOp, need_signal
@@ -50,6 +51,7 @@ def history_of(view: View) -> int:
 class Decimate(SignalOp):
     name = "decimate"
     summary = "every M-th sample after an anti-alias filter"
+    attributes = kinds(factor=int, half=[int])
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.image import ImageOp, draw_image
@@ -25,6 +26,7 @@ class Grey(ImageOp):
 
     name = "grey"
     summary = "the luma of a uint8 colour image"
+    attributes = kinds(order=str)
 
     def image_shape(self, shape: Shape, attrs: Attrs) -> Shape:
         need(shape[2] == 3, f"grey from {shape[2]} channels; it needs 3")

@@ -15,6 +15,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, need, need_quantized
 from sandgrain.graph.ops.samples import activation_tensor, draw_quant, one_op
 from sandgrain.graph.ops.signal.image import WHITE, ImageOp, draw_image
@@ -41,6 +42,7 @@ class ImageNormalize(ImageOp):
 
     name = "image_normalize"
     summary = "a uint8 image to a model's int8 input"
+    attributes = kinds(mean=[float], std=[float])
 
     def check(self, view: View) -> None:
         need_quantized(view.out)

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Tensor, View
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Step, need, need_inputs
 from sandgrain.graph.ops.signal.base import SignalOp, check_finish, need_signal
 from sandgrain.graph.ops.signal.fft import MAX_POINTS, MIN_POINTS, rfft_s32
@@ -143,6 +144,21 @@ class MelOp(SignalOp):
     floor (added before the logarithm; full scale is 1), peak (divide the signal by its largest sample first).
     """
 
+    attributes = kinds(
+        rate=int,
+        window=int,
+        hop=int,
+        fft=int,
+        power=int,
+        low=float,
+        high=float,
+        floor=float,
+        norm=str,
+        peak=bool,
+        taper=str,
+        scale=str,
+        bands=int,
+    )
     finishes = True
 
     def step(self, view: View) -> Step:

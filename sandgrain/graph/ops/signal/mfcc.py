@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need
 from sandgrain.graph.ops.samples import draw_quant, one_op
 from sandgrain.graph.ops.signal.base import INT16_MAX, INT16_MIN, finish
@@ -37,6 +38,7 @@ def dct_q(bands: int, coefficients: int) -> tuple[npt.NDArray[np.int16], int]:
 class Mfcc(MelOp):
     name = "mfcc"
     summary = "cosine transform of the logarithms of mel filterbank energies"
+    attributes = kinds(**MelOp.attributes, coefficients=int)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         return ((1, self.rows(inputs, attrs), int(attrs["coefficients"])),)

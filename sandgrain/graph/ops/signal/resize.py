@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.image import MAX_DIVISOR, MAX_SIDE, ImageOp, draw_image
@@ -111,6 +112,7 @@ class ResizeImage(ImageOp):
 
     name = "resize_image"
     summary = "bilinear or area resize of a uint8 image"
+    attributes = kinds(method=str, size=(int, int))
 
     def image_shape(self, shape: Shape, attrs: Attrs) -> Shape:
         size = attrs["size"]

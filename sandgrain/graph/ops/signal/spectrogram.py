@@ -25,6 +25,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, Step, need, need_inputs
 from sandgrain.graph.ops.samples import draw_quant, one_op
 from sandgrain.graph.ops.signal.base import SignalOp, check_finish, finish, need_signal
@@ -107,6 +108,17 @@ def values(a: Attrs, square: UInt64) -> Int32:
 class Spectrogram(SignalOp):
     name = "spectrogram"
     summary = "spectrum of sliding frames: magnitude, power or the logarithm of either"
+    attributes = kinds(
+        bins=(int, int),
+        fft=int,
+        floor=float,
+        hop=int,
+        log=bool,
+        power=int,
+        precision=str,
+        taper=str,
+        window=int,
+    )
     finishes = True
 
     def step(self, view: View) -> Step:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from sandgrain.base.errors import ModelError, UsageError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need, need_dtype, need_inputs, need_quantized
 from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, one_op
 from sandgrain.graph.ops.signal.base import SignalOp
@@ -47,6 +48,7 @@ def attributes(mean: npt.ArrayLike, std: npt.ArrayLike, in_scale: npt.ArrayLike,
 class Standardize(SignalOp):
     name = "standardize"
     summary = "minus the mean, divided by the deviation, per column, to int8"
+    attributes = kinds(multiplier=[int], offset=[int], shift=[int])
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

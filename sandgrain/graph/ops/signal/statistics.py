@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import SignalOp, need_signal
@@ -41,6 +42,7 @@ def need_columns(view: View) -> None:
 class Statistics(SignalOp):
     name = "statistics"
     summary = "mean, spread, extremes, skewness, kurtosis and crossings of each channel"
+    attributes = kinds(which=[str])
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

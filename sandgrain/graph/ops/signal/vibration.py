@@ -19,6 +19,7 @@ import numpy as np
 
 from sandgrain.base.errors import UsageError
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import INT16_MAX, SignalOp, need_signal
@@ -143,6 +144,7 @@ def _peaks(power: UInt64, log: Int64, a: Attrs, offset: int) -> list[int]:
 class Vibration(SignalOp):
     name = "vibration"
     summary = "statistics, band powers and spectral peaks of each channel"
+    attributes = kinds(bands=[int], fft=int, hop=int, peaks=int, rate=float, which=[str], window=int)
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw
 from sandgrain.graph.ops.table.smooth import Curve, Reals
 
@@ -31,6 +32,7 @@ _SHARES = np.array([0.5 * math.erfc(-v / math.sqrt(2.0)) for v in _POINTS])  # t
 class Gelu(Curve):
     name = "gelu"
     summary = "x times the normal distribution's probability of less than x"
+    attributes = kinds(approximate=bool)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from sandgrain.graph.ir import Array, Attrs, View, attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, need
 from sandgrain.graph.ops.table.smooth import Curve, Reals
 
@@ -25,6 +26,7 @@ def scaled_elu(x: Reals, options: Attrs) -> Reals:
 class ScaledElu(Curve):
     name = "scaled_elu"
     summary = "ELU with alpha, SELU, CELU"
+    attributes = kinds(alpha=float, input_scale=float, scale=float)
 
     @staticmethod
     def curve(x: Array, options: Attrs) -> Array:
