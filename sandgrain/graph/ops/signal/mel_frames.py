@@ -145,7 +145,7 @@ class MelOp(SignalOp):
     """
 
     attributes = kinds(
-        rate=int,
+        rate=float,
         window=int,
         hop=int,
         fft=int,
