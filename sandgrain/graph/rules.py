@@ -15,7 +15,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError, UnsupportedError
 from sandgrain.base.text import internal
 from sandgrain.graph.ir import Graph, Node, Tensor, View
-from sandgrain.graph.ops import OPS, attributes
+from sandgrain.graph.ops import OPS
 
 STAGES = ("imported", "optimized")  # of int8 graphs
 MAX_LAYERS = 4096  # more than ten times what any model for a microcontroller has; planning them takes a minute
@@ -44,7 +44,7 @@ def check_node(graph: Graph, node: Node, stage: str = "imported") -> None:
     op, view = OPS[node.op], graph.view(node)
     if "activation" in node.attrs and not op.activates:  # whoever put it there would see it ignored
         raise ModelError(f"has an activation, which {op.name} does not compute; put it into a layer of its own")
-    for fact in attributes.faults(op.attributes, node.attrs):
+    for fact in op.wrong_attributes(node.attrs):
         raise ModelError(fact)
     shapes = op.shapes(view.inputs, node.attrs)
     if len(shapes) != len(view.outputs):

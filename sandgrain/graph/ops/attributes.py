@@ -22,14 +22,15 @@ def kinds(**given: Kind) -> Mapping[str, Kind]:
     return MappingProxyType(given)
 
 
-def faults(kinds: Mapping[str, Kind], attrs: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the names and kinds of `attrs`, a fact each; nothing of their values."""
-    for name, kind in kinds.items():
+def faults(must: Mapping[str, Kind], may: Mapping[str, Kind], attrs: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the names and kinds of `attrs`, a fact each; nothing of their values. `must`, `may`: have."""
+    for name, kind in {**must, **may}.items():
         if name not in attrs:
-            yield f"has no attribute {name}, {said(kind)}; write the graph again"
+            if name in must:
+                yield f"has no attribute {name}, {said(kind)}; write the graph again"
         elif not fits(attrs[name], kind):
             yield f"its attribute {name} is {ascii_line(repr(attrs[name]), 40)}, not {said(kind)}; write the graph again"
-    for name in sorted(map(str, attrs.keys() - kinds.keys())):
+    for name in sorted(map(str, attrs.keys() - must.keys() - may.keys())):
         yield f"has an attribute {ascii_line(name, 40)}, which the op does not have; write the graph again"
 
 

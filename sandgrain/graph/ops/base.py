@@ -7,7 +7,7 @@ op's shapes, its integer meaning in numpy, its MACs, its names in foreign format
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -16,7 +16,7 @@ import numpy as np
 from sandgrain.base.errors import ModelError, UnsupportedError
 from sandgrain.graph.dtypes import ACTIVATION, ACTIVATIONS, INT8, DType
 from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View
-from sandgrain.graph.ops.attributes import Kind, kinds
+from sandgrain.graph.ops.attributes import Kind, faults, kinds
 from sandgrain.graph.ops.channels import Interval, Link, Mask
 from sandgrain.graph.ops.step import Step as Step
 from sandgrain.graph.ops.traits import NO_INPUTS, OWN_OUTPUT, PadValue, Weight
@@ -99,6 +99,7 @@ class Op(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]  # one line for `sandgrain ops`
     attributes: ClassVar[Mapping[str, Kind]] = kinds()  # its attributes, and what kind of value each has
+    optional: ClassVar[Mapping[str, Kind]] = kinds()  # those that it may have, beside `clamp` where it activates
     foreign: ClassVar[tuple[Foreign, ...]] = ()  # what names any has `decode` and `encode`
     instead: ClassVar[str] = "export the model without it"  # the way out, where no file format has the op
     is_view: ClassVar[bool] = False  # output 0 is input 0's bytes under another shape: no code, no memory
@@ -121,6 +122,11 @@ class Op(ABC):
     windowed: ClassVar[bool] = False  # windows slide over height and width, in rows: attributes `stride`, `padding` of four sides
     pad_value: ClassVar[PadValue | None] = None  # None: no windows, or what lies outside is left out
     fused_as: ClassVar[str] = ""  # the value of `activation` by which the layer before can do it instead
+
+    def wrong_attributes(self, given: Attrs) -> Iterator[str]:
+        """What is wrong with the names and kinds of a node's attributes, a fact each."""
+        may = {**self.optional, **({"clamp": (int, int)} if self.activates else {})}  # `clamp`: what a pass has fused
+        return faults(self.attributes, may, given)
 
     @property
     def trained(self) -> bool:

@@ -117,6 +117,7 @@ def can_strip(graph: Graph, node: Node) -> bool:
 class Strips(Op):
     name = "strips"
     attributes = kinds(graph=Graph, height=int, features=frozenset)
+    optional = kinds(kernels=[str])
     instead = "export the graph before it is put into strips"
     summary = "several layers, a few rows at a time (a schedule for when memory is short; no file format has it)"
 

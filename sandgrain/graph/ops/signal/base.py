@@ -16,10 +16,12 @@ import numpy as np
 
 from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Tensor, View
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Op, need, need_dtype, need_quantized
 from sandgrain.graph.ops.elementwise.rescale import need_multiplier
 from sandgrain.graph.quantization import quantize_multiplier, requantize
 
+FINISH = kinds(mean=int, std=float)  # the normalization of an op that finishes
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
 
 

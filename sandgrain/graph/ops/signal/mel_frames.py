@@ -24,7 +24,7 @@ from sandgrain.base.errors import ModelError
 from sandgrain.graph.ir import Array, Attrs, Tensor, View
 from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Step, need, need_inputs
-from sandgrain.graph.ops.signal.base import SignalOp, check_finish, need_signal
+from sandgrain.graph.ops.signal.base import FINISH, SignalOp, check_finish, need_signal
 from sandgrain.graph.ops.signal.fft import MAX_POINTS, MIN_POINTS, rfft_s32
 from sandgrain.graph.ops.signal.frames import TAPERS, frame, frame_count, taper_q15, window_shift, windowed_s32
 from sandgrain.graph.ops.signal.magnitude import magnitude_s32
@@ -160,6 +160,7 @@ class MelOp(SignalOp):
         bands=int,
     )
     finishes = True
+    optional = FINISH
 
     def step(self, view: View) -> Step:
         """A frame at a time, but where each is divided by the peak of the whole window."""

@@ -28,7 +28,7 @@ from sandgrain.graph.ir import Array, Attrs, Graph, Tensor, View, attrs
 from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, Step, need, need_inputs
 from sandgrain.graph.ops.samples import draw_quant, one_op
-from sandgrain.graph.ops.signal.base import SignalOp, check_finish, finish, need_signal
+from sandgrain.graph.ops.signal.base import FINISH, SignalOp, check_finish, finish, need_signal
 from sandgrain.graph.ops.signal.fft import MAX_POINTS, MIN_POINTS, Int32, rfft_f32, rfft_s16, rfft_s32
 from sandgrain.graph.ops.signal.frames import (
     TAPERS,
@@ -120,6 +120,7 @@ class Spectrogram(SignalOp):
         window=int,
     )
     finishes = True
+    optional = FINISH
 
     def step(self, view: View) -> Step:
         """A frame at a time."""
