@@ -174,9 +174,7 @@ def check_products(source: Tensor, weights: Tensor, bias: Tensor | None) -> None
         need_multiplier(scale * source.scale / ARGUMENT_SCALE)
 
 
-def check_sequence(view: View, *flags: str) -> None:
-    for flag in ("last", "reverse", *flags):
-        need(isinstance(view.attrs[flag], bool), f"{flag} is neither true nor false; make the graph again")
+def check_sequence(view: View) -> None:
     need_quantized(view.input(0), view.out)
     need_multiplier(GATE_SCALE * GATE_SCALE / view.out.scale)
     need_multiplier(GATE_SCALE / view.out.scale)

@@ -71,7 +71,7 @@ class GRU(Op):
         return (shape,)
 
     def check(self, view: View) -> None:
-        gates.check_sequence(view, "reset_first")
+        gates.check_sequence(view)
         gates.check_products(view.input(0), view.input(1), view.input(3))
         gates.check_products(view.out, view.input(2), view.input(4))
 
