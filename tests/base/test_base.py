@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandgrain.base import cache, files, text
+from sandgrain.base import cache, files, text, together
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import measured
 from sandgrain.device.toolchain import process
@@ -51,9 +51,9 @@ def test_an_output_that_cannot_be_written_is_one_line_with_the_way_out(tmp_path:
 def test_several_files_are_written_together_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(UsageError, match="it is a folder"):
-        files.write_all({tmp_path / "a": b"1", tmp_path / "b": b"2"})
+        together.write_all({tmp_path / "a": b"1", tmp_path / "b": b"2"})
     assert names(tmp_path) == ["b"]
-    files.write_all({tmp_path / "a": b"1", tmp_path / "c": b"2"})
+    together.write_all({tmp_path / "a": b"1", tmp_path / "c": b"2"})
     assert names(tmp_path) == ["a", "b", "c"]
 
 
