@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.text import Text
 
-from sandgrain.base.tables import Line, Table
+from sandgrain.base.tables import Line, Table, Trimmed
 from sandgrain.cli import ANSWERED
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def answered(error: SandgrainError) -> SandgrainError:
 
 
 def line(text: str = "") -> None:
-    console.print(text, markup=False, soft_wrap=False)
+    """A line of text, cut between words where it is longer than the terminal is wide."""
+    console.print(Trimmed(Text(text)), end="")
 
 
 def table(
@@ -45,7 +47,7 @@ def lines(page: Sequence[Line]) -> None:
         if isinstance(item, str):
             line(item)
         else:
-            console.print(item.rich(), markup=False)
+            console.print(item.rich(), end="")
 
 
 def verdict(result: Verdict) -> None:

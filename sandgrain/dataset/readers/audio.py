@@ -34,6 +34,7 @@ from sandgrain.dataset.readers.base import (
     to_int16,
 )
 from sandgrain.dataset.records import Layout
+from sandgrain.dataset.tracks import TrackOptions
 
 KINDS = ("audio", "motion")
 SNDFILE = (".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus")
@@ -42,7 +43,7 @@ SUFFIXES = tuple(sorted((".wav", *SNDFILE, *FFMPEG)))
 WHAT = "audio"
 
 
-OPTIONS = (RateOptions,)
+OPTIONS = (RateOptions, TrackOptions)
 
 BLOCK = 1 << 16  # frames at a time
 MAX_CHUNKS = 64  # of a RIFF file before its samples

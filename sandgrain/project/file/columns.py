@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal
@@ -44,6 +44,7 @@ NUMBERS = 0.9  # share of numbers from which a column is a channel; the rows of 
 FEW = 50  # values that a label or group of numbers takes at most
 NAMES = 500  # that one of text takes at most
 RUN = 4  # rows with the same label in a row, on average, at least
+LONG_RUN = 50  # of a label that neither its name nor the last place says
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class Clock:
     even: bool
     usable: bool
     why: str
+    doubt: str = ""  # what it may be as well
 
 
 @dataclass(slots=True)
@@ -142,6 +144,7 @@ class Table:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     clock: Clock | None = None
     bad_share: float = 0.0  # of rows with a cell that is no number, where a channel has a number
+    doubts: list[str] = field(default_factory=list)  # what may as well be otherwise, and the key that says so
 
     def give(self, name: str, role: Role, why: str) -> Column:
         self.verdicts[name] = Verdict(name, role, why)
@@ -189,14 +192,15 @@ def _label(table: Table) -> None:
     if texts:
         table.give(texts[-1].name, "label", f"text that takes {texts[-1].distinct} values, in runs of {texts[-1].run:.0f} rows")
         return
-    if len(table.left) > 1:
-        last = list(table.left.values())[-1]
-        others = [c for c in table.left.values() if c is not last]
+    ends = list(table.left.values())[-1:] + list(table.left.values())[:1] if len(table.left) > 1 else []
+    for where, column in zip(("last", "first"), ends, strict=False):
+        others = [c for c in table.left.values() if c is not column]
         many = sum(c.distinct > 30 for c in others) * 2 >= len(others)
-        if many and last.distinct <= 12 and _is_label(last) and last.run >= RUN:
-            table.give(
-                last.name, "label", f"the last column, and it takes {last.distinct} whole values in runs of {last.run:.0f} rows"
-            )
+        few = column.distinct <= 12 and column.hint(GROUP_WORDS) is None and _is_label(column)
+        if many and few and column.run >= (RUN if where == "last" else LONG_RUN):
+            why = f"the {where} column, and it takes {column.distinct} whole values in runs of {column.run:.0f} rows"
+            table.give(column.name, "label", why)
+            return
 
 
 def _is_label(column: Column) -> bool:
@@ -284,12 +288,14 @@ def _time(table: Table, marks: Sequence[Column]) -> None:
         table.clock = clock
         for name in clock.columns:
             table.give(name, "time" if clock.usable else "unused", clock.why)
+        if clock.doubt:
+            table.doubts.append(clock.doubt)
     for column in columns:
         rise = _Rise.of(column.numbers, breaks) if column.share >= NUMBERS else None
         if column.name not in table.left or rise is None:
             continue
         if _counts(rise, column) and (len(table.left) > 1):
-            table.give(column.name, "index", f"it counts the rows, by {rise.usual:g}")
+            table.give(column.name, "index", _count_or_time(table, rise, column))
         elif table.clock and rise.rises and rise.even >= MOST and _hints_time(column) and len(table.left) > 1:
             table.give(column.name, "unused", f"a second clock, beside {' '.join(table.clock.columns)}")
     for column in columns:
@@ -298,9 +304,22 @@ def _time(table: Table, marks: Sequence[Column]) -> None:
 
 
 def _counts(rise: _Rise, column: Column) -> bool:
-    """Whether it is the number of the row: whole numbers that grow by one."""
+    """Whether it is the number of the row, or of the second: whole numbers that never fall, and grow by one as a rule."""
     ones = float((rise.steps == 1).mean())
-    return ones >= MOST and bool((column.flat % 1 == 0).all()) and len(rise.steps) >= 10
+    return ones >= NUMBERS and rise.rises and bool((column.flat % 1 == 0).all()) and len(rise.steps) >= 10
+
+
+def _count_or_time(table: Table, rise: _Rise, column: Column) -> str:
+    """Why a column that counts is left out, and what it may be all the same."""
+    gaps = "" if (rise.steps == 1).all() else ", with gaps"
+    why = f"it counts the rows, by 1{gaps}"
+    if table.clock is not None:
+        return why
+    table.doubts.append(
+        f"column {column.name} rises by 1{gaps} and does not say what it counts, rows or seconds: it is taken for the number of the row; "
+        f'if it is a time, time_column = "{column.name}" with time_unit = "s" makes 1 Hz of it, "ms" 1000 Hz'
+    )
+    return why
 
 
 def _hints_time(column: Column) -> bool:
@@ -320,9 +339,9 @@ def _numbered(columns: Sequence[Column], breaks: Sequence[Array]) -> Iterator[tu
         if rise is None or not rise.rises:
             continue
         named = _hints_time(column)
-        if _counts(rise, column) and not named:
-            continue
         whole = bool((column.flat % 1 == 0).all())
+        if whole and rise.usual == 1 and not named and not _said_unit(column):
+            continue  # the numbers of rows, or seconds: `_time` says so
         steady = rise.even >= NUMBERS and rise.zero <= 0.02 and (place == 0 or whole) and len(rise.steps) >= 10
         if not steady and not (named and rise.up + rise.zero >= MOST and (rise.up >= 0.5 or rise.zero < MOST)):
             continue
@@ -333,7 +352,15 @@ def _numbered(columns: Sequence[Column], breaks: Sequence[Array]) -> Iterator[tu
             if rise.even >= NUMBERS and rise.zero <= 0.02
             else f"rising, by {rise.usual:g} as a rule"
         )
-        yield _clock((column.name,), unit, rise, seconds, f"{how}; {why}"), column, named
+        clock = _clock((column.name,), unit, rise, seconds, f"{how}; {why}")
+        if 1 <= rise.usual < 2 and not why.endswith(("as it says", "by its size")):
+            other = "s" if unit != "s" else "ms"
+            told = f'time_unit = "{other}" makes {1 / (rise.usual * times.UNITS[other]):.4g} Hz of it'
+            clock = replace(
+                clock,
+                doubt=f"column {column.name} rises by {rise.usual:g} and does not say its unit: {clock.rate:g} Hz is a guess; {told}",
+            )
+        yield clock, column, named
 
 
 def _unit(column: Column, rise: _Rise, whole: bool) -> tuple[str, str]:
@@ -345,7 +372,7 @@ def _unit(column: Column, rise: _Rise, whole: bool) -> tuple[str, str]:
     for unit, scale in (("s", 1.0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9)):
         if 9e8 * scale < first < 4e9 * scale and 1e-4 * scale <= step <= 7200 * scale:
             return unit, f"in {unit} since 1970, by its size"
-    if not whole and step < 1:
+    if not whole and step < 2:
         return "s", f"in s, for {1 / step:.4g} Hz are likelier than {1000 / step:.4g}"
     unit = next((u for u, most in (("ms", 2e3), ("us", 2e6)) if step <= most), "ns")
     rate = 1 / (step * times.UNITS[unit])
