@@ -163,10 +163,11 @@ class Survey(Shown):
         ]
         told = f"It fits {len(fitting)} of {len(self.fits)} boards"
         if len(shown) < len(self.fits):
-            told += f"; the {len(shown)} {'smallest of them' if fitting else 'largest'} are shown, --all-boards (fits) has all"
+            told += f"; these are the {len(shown)} {'smallest' if fitting else 'largest'}, --all-boards shows all"
         return [
             Table(["board", "fits", "RAM", "of", "flash", "of"], rows, (2, 3, 4, 5), (0, 1)),
-            f"{told}. Planned: arena and weights alone. tight: stack and code may not fit any more.",
+            told,
+            "Planned: arena and weights alone. tight: stack and code may not fit any more.",
         ]
 
 

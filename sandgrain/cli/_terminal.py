@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.text import Text
 
-from sandgrain.base.tables import Line, Table, Trimmed
+from sandgrain.base.tables import Line, Table
 from sandgrain.cli import ANSWERED
 
 if TYPE_CHECKING:
@@ -30,8 +29,7 @@ def answered(error: SandgrainError) -> SandgrainError:
 
 
 def line(text: str = "") -> None:
-    """A line of text, cut between words where it is longer than the terminal is wide."""
-    console.print(Trimmed(Text(text)), end="")
+    console.print(text, markup=False, soft_wrap=False)
 
 
 def table(

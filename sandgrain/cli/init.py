@@ -26,9 +26,7 @@ def command(
     draft: Annotated[
         bool, typer.Option("--draft", help="Write it even if sandgrain data would refuse it, to be corrected by hand.")
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Print notes and problems only.", envvar="SANDGRAIN_QUIET")
-    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print notes and problems only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a commented sandgrain.toml by looking at the data: kind, rate, labels, names, a first feature block, a split.

@@ -56,7 +56,9 @@ def _judged(manifest: Manifest, root: Path, project: Project, blocks: Sequence[B
         )
     if not manifest.records:
         return Trial(f"{_shown(manifest)}; correct [data]")
-    notes = (f"{len(manifest.bad)} of {tried} files that were tried are refused: {_shown(manifest)}",) if manifest.bad else ()
+    notes: tuple[str, ...] = (
+        (f"{len(manifest.bad)} of {tried} files that were tried are refused: {_shown(manifest)}",) if manifest.bad else ()
+    )
     if why := features.problem(manifest.records, project.data, blocks):
         return Trial(f"features cannot be computed: {why}", notes)
     rows = statistics.median(r.shape[0] for r in manifest.records)
@@ -82,18 +84,28 @@ def _split(records: Sequence[Record], root: Path, project: Project, notes: tuple
     given = data.split
     by_file = given.model_copy(update={"by": "file", "lists": {}})
     mixed = [by_file.model_copy(update={"stratify": False, "seed": seed}) for seed in range(SEEDS)]
-    for split in [given, by_file, *mixed]:
+    own = [given.model_copy(update={"validation": 0.0, "test": 0.0})] if given.by == "given" else []  # nothing more is drawn
+    for split in [given, *own, by_file, *mixed]:
         tried = data.model_copy(update={"split": split})
         try:
-            sides = inspection.assign(inspection.listed(records, root, tried), tried, {r.key: r.sha256 for r in records})
+            sides = inspection.assign(inspection.listed(records, root, tried), tried, {r.key: r.key for r in records})
         except UsageError as error:
             why = why or str(error)
             continue
         if split is given:
-            return Trial(notes=notes)
-        if {r.label for r in records} == {r.label for r in records if sides[r.key] == "train"}:
+            return Trial(notes=(*notes, *_copies(records, root, project)))
+        if split in own or {r.label for r in records} == {r.label for r in records if sides[r.key] == "train"}:
             return Trial(notes=notes, split=split, why=why)
     cut = "; put recordings into files of their own, or cut the table with label_column, group_column or segment"
     return Trial(
         notes=notes, split=by_file.model_copy(update={"validation": 0.0, "test": 0.0}), why=why + cut * (len(records) == 1)
     )
+
+
+def _copies(records: Sequence[Record], root: Path, project: Project) -> tuple[str, ...]:
+    """What copies of recordings do to the split, which is right but for them; a note, or none."""
+    try:
+        inspection.assign(inspection.listed(records, root, project.data), project.data, {r.key: r.sha256 for r in records})
+    except UsageError as error:
+        return (f'split: {error}; sandgrain data ends with this until the copies are gone (duplicates = "drop" leaves them out)',)
+    return ()

@@ -76,7 +76,8 @@ def _tried(found: Look, folder: Path, place: Path, board: str) -> tuple[Look, st
         seen = "one label is seen" if labels else "no label is seen"
         notes.append(f"{seen}: a classifier needs two (name, label_column or labels say them), a detector of anomalies needs one")
     if came.split:
-        how = "written otherwise" if came.split.test else "left out, and there is nothing to test with"
+        none = not came.split.test and came.split.by != "given"
+        how = "left out, and there is nothing to test with" if none else "written otherwise"
         notes.append(f"split: {came.why}; so it is {how}, see [data.split]")
     tried = replace(found, notes=tuple(notes), labels=labels, problem=came.problem, split=came.split)
     return tried, text if tried == found else render(tried, _relative(folder, place), board)
@@ -199,7 +200,7 @@ def _nice(seconds: float) -> float:
 
 def _split(found: Look) -> list[str]:
     if found.split:
-        return _other_split(found.split)
+        return _other_split(found.split, found.lists)
     if found.has_split:
         return [
             "[data.split]",
@@ -229,8 +230,12 @@ def _split(found: Look) -> list[str]:
     ]
 
 
-def _other_split(split: Split) -> list[str]:
+def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
     """What the recordings allow where they do not allow what is usual."""
+    if split.by == "given":
+        listed = [f"lists = {{ {', '.join(f'{side} = {quoted(name)}' for side, name in lists)} }}"] if lists else []
+        why = "too few recordings to draw any"
+        return ["[data.split]", 'by = "given"  # as it came with the data', *listed, f"validation = 0  # {why}", "test = 0"]
     nothing = not split.validation + split.test
     said = (
         "too few recordings to keep any back: nothing says how good a model is until there are more"
