@@ -11,12 +11,12 @@ FEW_GROUPS = 3  # on the test side, up to which somebody new is hardly tested
 FEW_WINDOWS = 100  # of which 100 % may as well be 97: the rule of three
 
 
-def too_good(found: Inspection, share: float, windows: int, what: str) -> tuple[str, ...]:
+def too_good(found: Inspection, share: float | None, windows: int, what: str) -> tuple[str, ...]:
     """One note where `share` of `windows` test windows is all of them, and the data gives a reason not to believe it; else none.
 
     `what`: the figure, such as "accuracy".
     """
-    reasons = list(_reasons(found, windows)) if share >= ALL else []
+    reasons = list(_reasons(found, windows)) if share is not None and share >= ALL else []
     return (f"{what} of 100 % is too good to be believed as it is: {'; '.join(reasons)}",) if reasons else ()
 
 

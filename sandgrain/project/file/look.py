@@ -22,7 +22,7 @@ from sandgrain.dataset.names import PROJECT_FILE
 from sandgrain.dataset.readers import audio
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Kind, Layout
-from sandgrain.project.file.columns import Verdict
+from sandgrain.project.file.column import Verdict
 from sandgrain.project.file.naming import naming
 from sandgrain.project.file.schema import Split
 from sandgrain.project.file.tables import is_labels, is_table, look_json, look_npz, look_parquet, look_table, spread

@@ -23,7 +23,8 @@ from sandgrain.dataset.names import ALIASES
 from sandgrain.dataset.readers import cbor
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.tables import TableOptions
-from sandgrain.project.file.columns import Column, judge
+from sandgrain.project.file.column import Column
+from sandgrain.project.file.columns import judge
 from sandgrain.project.file.naming import naming, speaking
 
 MAX_JSON = 16 << 20  # bytes of a document, as ingest reads it

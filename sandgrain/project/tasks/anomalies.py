@@ -167,8 +167,7 @@ class AnomaliesTask(Task[Anomalies]):
         )
         budget = run.project.budget
         checks = (*limits.accuracy(budget, figures.board.accuracy), *limits.auc(budget, figures.board.auc))
-        notes = doubts.too_good(run.found, figures.board.auc or 0.0, len(scores), "an AUC")
-        return Judged(figures, checks, int(scores.argmax()), notes)
+        return Judged(figures, checks, int(scores.argmax()), doubts.too_good(run.found, figures.board.auc, len(scores), "an AUC"))
 
     # --- what would keep the limits
 
