@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +22,7 @@ from sandgrain.dataset.names import MAX_LABEL, escape, problem, split_key, unsee
 from sandgrain.dataset.readers import keys_of, make_layout
 from sandgrain.dataset.readers.base import MAX_RATE
 from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Note, Record
+from sandgrain.dataset.tracks import TrackOptions
 
 FORMAT = 1
 MAX_LINE = 1 << 18  # bytes: a path of 4096 characters, each escaped, and again as what placeholders matched
@@ -43,9 +45,16 @@ def make_manifest(
     return Manifest(root, layout, ordered, left_out, manifest_hash(layout, ordered), said, dict(sorted((others or {}).items())))
 
 
+LATER: tuple[type[Any], ...] = (TrackOptions,)  # a data set that does not use them has the hash that it had before they came
+
+
 def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
     """SHA-256 over the layout and, record by record in order, key, label, group, split, rate and sha256."""
-    whole = hashlib.sha256(json.dumps(layout_json(layout), sort_keys=True).encode())
+    keys = layout_json(layout)
+    for options in LATER:
+        if layout.get(options) == options():
+            keys = {k: v for k, v in keys.items() if k not in {f.name for f in fields(options)}}
+    whole = hashlib.sha256(json.dumps(keys, sort_keys=True).encode())
     for r in records:
         whole.update(b"\n" + json.dumps([r.key, r.label, r.group, r.split, r.rate, r.sha256]).encode())
     return whole.hexdigest()

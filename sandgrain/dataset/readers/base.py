@@ -71,7 +71,11 @@ class Sample:
 
 
 class Reader(Protocol):
-    """A module of this folder."""
+    """A module of this folder.
+
+    It may have ALSO: suffixes that it reads where the layout's `files` names them; and OWN_CODE, true where no native library meets
+    the content of a file, so that a few small ones may be read without a process of their own.
+    """
 
     KINDS: tuple[str, ...]
     SUFFIXES: tuple[str, ...]

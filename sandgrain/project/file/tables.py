@@ -19,13 +19,14 @@ from sandgrain.base.npy import READ_ERRORS, open_member, read_header
 from sandgrain.base.reading import is_number
 from sandgrain.base.text import plain
 from sandgrain.dataset import acquisition
-from sandgrain.dataset.dialect import COMMENTS, Dialect, cells, find
+from sandgrain.dataset.dialect import COMMENTS, Dialect, cells, find, is_value
 from sandgrain.dataset.labels import known_columns
 from sandgrain.dataset.names import ALIASES
 from sandgrain.dataset.readers import cbor
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.tables import TableOptions
-from sandgrain.project.file.columns import Column, judge
+from sandgrain.project.file.column import Column
+from sandgrain.project.file.columns import judge
 from sandgrain.project.file.naming import naming, speaking
 
 MAX_JSON = 16 << 20  # bytes of a document, as ingest reads it
@@ -33,6 +34,7 @@ MAX_HEAD = 1 << 20  # bytes of a table that are looked at
 MAX_TAIL = 1 << 15  # bytes at the end of a longer one
 LABELS_HEAD = 1 << 14  # bytes that show whether a table lists files
 MAX_FILES = 20
+LEAST_ROWS, MOST_ROWS = 4, 0.9  # rows of a table, and their share of its lines, where its suffix does not say that it is one
 MAX_ROWS = 20_000  # of all tables together
 PARQUET_ROWS, MAX_COLUMNS = 4000, 1000
 MAX_SCALE = 1e300  # of a full scale that is proposed; nothing that is measured comes near
@@ -94,6 +96,21 @@ def is_labels(path: Path) -> bool:
     return known_columns(names) >= {"file", "label"}
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file without a telling suffix is a table beyond doubt: rows of as many cells, numbers or times in all of them."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(LABELS_HEAD)
+        form = find(head, len(head) < LABELS_HEAD)
+        lines = head.decode(form.encoding, "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        body = [line for line in lines[form.first - 1 : -1 if len(head) == LABELS_HEAD else None] if line.strip()]
+        rows = list(_rows(body, form))
+    except (OSError, BadFileError):
+        return False
+    good = [row for row in rows if any(is_value(cell, form.decimal) for cell in row)]
+    return len(good) >= LEAST_ROWS and len(good) >= MOST_ROWS * len(body) and form.first - 1 <= len(body)
+
+
 def look_table(base: Path, names: Sequence[str]) -> dict[str, Any]:
     """CSV files; those that have the columns of most of them tell what the columns are. Raises UsageError."""
     seen: dict[str, Glance] = {}
@@ -143,7 +160,7 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
     if not columns or len(columns[0].cells) < 2:
         raise UsageError(f"{plain(names[0])} has no rows of numbers; name the file with the recordings")
     judged = judge(columns)
-    channels, notes = judged.of("channel"), list(notes)
+    channels, notes = judged.of("channel"), [*notes, *judged.doubts]
     if not channels:
         why = "; ".join(v.text for v in list(judged.verdicts.values())[:6])
         raise UsageError(f"{plain(names[0])} has no column of numbers ({plain(why, 300)}); name the file with the recordings")
