@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
@@ -17,6 +16,7 @@ from typing import IO, Any
 
 from sandgrain.base import files
 from sandgrain.base.errors import UsageError
+from sandgrain.base.reading import is_number
 from sandgrain.dataset import kinds
 from sandgrain.dataset.names import MAX_LABEL, escape, problem, split_key, unseen
 from sandgrain.dataset.readers import keys_of, make_layout
@@ -137,13 +137,12 @@ def layout_of(value: Any) -> Layout:
 
 def _typed(name: str, value: Any, usual: Any) -> Any:
     """`value` when it is of the type of the field's default."""
-    number = (int, float)
     if isinstance(usual, tuple):
-        each = number if name == "full_scale" else str
-        if not isinstance(value, list) or not all(isinstance(v, each) for v in value):
+        fits = is_number if name == "full_scale" else lambda v: isinstance(v, str)
+        if not isinstance(value, list) or not all(map(fits, value)):
             raise ValueError(name)
         return tuple(value)
-    if type(usual) is float and type(value) in number and math.isfinite(value):
+    if type(usual) is float and is_number(value):
         return float(value)
     if type(value) is not type(usual):
         raise ValueError(name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -320,7 +321,10 @@ def _image(base: Path, names: Sequence[str]) -> dict[str, Any]:
 
     for name in spread(names, OPENED):
         try:
-            with Image.open(base / name) as picture:  # reads the header, decodes nothing
+            with (
+                warnings.catch_warnings(action="ignore", category=UserWarning),
+                Image.open(base / name) as picture,
+            ):  # reads the header, decodes nothing
                 width, height = picture.size
                 return {"shape": (height, width, 1 if picture.mode in ("1", "L", "I;16") else 3)}
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from collections import Counter
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 
 from sandgrain.base.errors import UsageError
+from sandgrain.base.npy import READ_ERRORS, open_member, read_header
+from sandgrain.base.reading import is_number
 from sandgrain.base.text import plain
 from sandgrain.dataset import acquisition
 from sandgrain.dataset.dialect import COMMENTS, Dialect, cells, find, is_value
@@ -36,6 +38,7 @@ MIN_GROUPS = 3  # files named after subjects, of a split by them
 LEAST_ROWS, MOST_ROWS = 4, 0.9  # rows of a table, and their share of its lines, where its suffix does not say that it is one
 MAX_ROWS = 20_000  # of all tables together
 PARQUET_ROWS, MAX_COLUMNS = 4000, 1000
+MAX_SCALE = 1e300  # of a full scale that is proposed; nothing that is measured comes near
 LABEL_WORDS = ("label", "class", "target", "gesture", "activity", "category", "y")
 GROUP_WORDS = ("group", "speaker", "subject", "user", "person", "device", "session", "id")
 
@@ -231,10 +234,10 @@ def _scales(largest: Mapping[str, float]) -> tuple[float, ...]:
 
 def _round_up(value: float) -> float:
     """1, 2, 4 or 5 times a power of ten, a little above `value` at least: 0.54 -> 1, 3.7 -> 4, 1870 -> 2000."""
-    value *= 1.05
+    value = min(1.05 * float(value), MAX_SCALE)
     if not value > 0:
         return 1.0
-    power = 10 ** np.floor(np.log10(value))
+    power = 10.0 ** math.floor(math.log10(value))
     return float(next(m * power for m in (1, 2, 4, 5, 10) if m * power >= value * (1 - 1e-9)))
 
 
@@ -255,7 +258,7 @@ def look_acquisitions(base: Path, names: Sequence[str]) -> dict[str, Any]:
             sensors = sensors or own
             rates[acquisition.rate_of(document)] += 1
             values = np.asarray(document["payload"]["values"], np.float64).reshape(-1, len(own))
-        except (BadFileError, OSError, ValueError, TypeError, RecursionError) as error:
+        except (BadFileError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
             if not sensors and not name.lower().endswith(".cbor"):
                 return {}
             raise UsageError(f"{plain(name)} cannot be read as an acquisition ({plain(str(error), 100)})") from None
@@ -331,20 +334,22 @@ def _recordings(path: Path) -> tuple[list[dict[str, Any]], str]:
 
 def _has_number(point: Any, key: Any) -> bool:
     try:
-        return isinstance(point[key], int | float) and bool(np.isfinite(point[key]))
-    except (KeyError, IndexError, OverflowError):
+        return is_number(point[key])
+    except (KeyError, IndexError):
         return False
 
 
 def look_npz(base: Path, names: Sequence[str]) -> dict[str, Any]:
     """By the header of its array `x`, [n, ...]."""
     try:
-        with zipfile.ZipFile(base / names[0]) as archive, archive.open("x.npy") as stream:
-            version = npy.read_magic(stream)
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, _, dtype = read(stream)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{plain(names[0])} holds no array x ({type(error).__name__}); save x [n, ...] and y [n]") from None
+        with zipfile.ZipFile(base / names[0]) as archive:
+            info = archive.getinfo("x.npy")
+            with open_member(archive, info) as stream:
+                head = read_header(stream, info)
+    except (*READ_ERRORS, KeyError) as error:
+        fact = "there is none" if isinstance(error, KeyError) else plain(str(error) or type(error).__name__, 100)
+        raise UsageError(f"{plain(names[0])} holds no array x ({fact}); save x [n, ...] and y [n]") from None
+    shape, dtype = head.shape, head.dtype
     if dtype == np.uint8 and len(shape) in (3, 4):
         return {"kind": "image", "shape": tuple(shape[1:]) if len(shape) == 4 else (*shape[1:], 1)}
     table = () if dtype.kind in "iu" else (("full_scale", (1.0,)),)
