@@ -275,3 +275,24 @@ def test_copies_do_not_change_how_a_set_is_split(tmp_path: Path) -> None:
     found = api.init(tmp_path / "x", out=tmp_path / "p")
     assert 'by = "group"' in (tmp_path / "p" / "sandgrain.toml").read_text()
     assert any("copies" in note and 'duplicates = "drop"' in note for note in found.notes)
+
+
+@pytest.mark.parametrize("stem", ["S{:02}", "user_{}", "machine-{}", "subject{}"])
+def test_files_of_a_person_each_are_groups_where_a_column_has_the_label(stem: str, tmp_path: Path) -> None:
+    for k in range(1, 6):
+        values = np.random.default_rng(k).integers(-900, 900, (120, 2))
+        rows = "".join(f"{a},{b},{'ab'[n // 30 % 2]}\n" for n, (a, b) in enumerate(values))
+        (tmp_path / "x").mkdir(exist_ok=True)
+        (tmp_path / "x" / f"{stem.format(k)}.csv").write_text("eda,temp,stress\n" + rows)
+    found = api.init(tmp_path / "x", out=tmp_path / "p")
+    assert (found.groups, found.labels) == (5, ("a", "b")) and any("each of 5 files is one" in note for note in found.notes)
+    project = (tmp_path / "p" / "sandgrain.toml").read_text()
+    assert 'name = "{group}"' in project and 'by = "group"' in project
+    assert look(tmp_path / "x").groups == 5
+
+
+def test_files_that_are_takes_are_no_groups(tmp_path: Path) -> None:
+    for k in range(1, 6):
+        rows = "".join(f"{n * 7 % 50},{n * 3 % 40},{'ab'[n // 30 % 2]}\n" for n in range(120))
+        (tmp_path / f"take{k}.csv").write_text("eda,temp,stress\n" + rows)
+    assert look(tmp_path).groups == 0

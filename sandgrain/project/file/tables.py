@@ -27,13 +27,14 @@ from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.tables import TableOptions
 from sandgrain.project.file.column import Column
 from sandgrain.project.file.columns import judge
-from sandgrain.project.file.naming import naming, speaking
+from sandgrain.project.file.naming import GROUP, naming, speaking
 
 MAX_JSON = 16 << 20  # bytes of a document, as ingest reads it
 MAX_HEAD = 1 << 20  # bytes of a table that are looked at
 MAX_TAIL = 1 << 15  # bytes at the end of a longer one
 LABELS_HEAD = 1 << 14  # bytes that show whether a table lists files
 MAX_FILES = 20
+MIN_GROUPS = 3  # files named after subjects, of a split by them
 LEAST_ROWS, MOST_ROWS = 4, 0.9  # rows of a table, and their share of its lines, where its suffix does not say that it is one
 MAX_ROWS = 20_000  # of all tables together
 PARQUET_ROWS, MAX_COLUMNS = 4000, 1000
@@ -184,6 +185,10 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
         table.append(("full_scale", _scales({c: float(np.abs(by_name[c].flat).max()) for c in channels})))
     if judged.of("label"):
         named: dict[str, Any] = {"labels": tuple(sorted(set(by_name[judged.of("label")[0]].filled)))}
+        if not judged.of("group") and (whose := persons(names)):
+            note = f"groups: each of {len(names)} files is one (such as {plain(whose[0], 20)}), by their names; else take {{group}} out of name"
+            named |= {"name": "{group}", "groups": len(names)}
+            notes.append(note)
     else:
         named = of_files(names)
     groups = {"groups": by_name[judged.of("group")[0]].distinct} if judged.of("group") else {}
@@ -191,6 +196,12 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
         "kind": "motion", "rate": rate, "table": tuple(table), "notes": tuple(notes), "columns": tuple(judged.verdicts.values()),
         "resample": bool(clock and clock.usable and not clock.even), **named, **groups,
     }  # fmt: skip
+
+
+def persons(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of files without their suffix, where each says that it is a subject's, a machine's or a session's: S01, user_7."""
+    stems = tuple(n.rsplit(".", 1)[0] for n in names)
+    return stems if len(stems) >= MIN_GROUPS and all(GROUP.fullmatch(s) for s in stems) else ()
 
 
 def of_files(names: Sequence[str]) -> dict[str, Any]:
