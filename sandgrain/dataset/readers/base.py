@@ -18,6 +18,7 @@ import numpy as np
 
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
+from sandgrain.base.text import plain
 from sandgrain.dataset.records import Layout, option
 
 MAX_FILE = 1 << 30  # bytes of a file: a gigabyte of table is read in minutes
@@ -70,7 +71,11 @@ class Sample:
 
 
 class Reader(Protocol):
-    """A module of this folder."""
+    """A module of this folder.
+
+    It may have ALSO: suffixes that it reads where the layout's `files` names them; and OWN_CODE, true where no native library meets
+    the content of a file, so that a few small ones may be read without a process of their own.
+    """
 
     KINDS: tuple[str, ...]
     SUFFIXES: tuple[str, ...]
@@ -127,7 +132,7 @@ def to_int16(counts: Array) -> tuple[Array, int]:
 def one_line(error: BaseException) -> str:
     """The first line of an error's message, or its name."""
     text = re.sub(r"<_io\.\w+ [^>]*>", "it", (str(error).splitlines() or [""])[0]).strip()  # the stream, as decoders name it
-    return text[:120] or type(error).__name__
+    return plain(text, 120) or type(error).__name__
 
 
 def load_package(name: str, what: str) -> None:
