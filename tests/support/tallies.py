@@ -50,7 +50,9 @@ def summary(properties: Iterable[tuple[str, object]]) -> list[str]:
 
 def told(tally: Tally) -> str:
     """The findings, one after the other, with what makes each again."""
-    return "\n".join(f"{tally.format} {seed}: {said}" for seed, said in tally.found.items())
+    return "\n".join(
+        f"{tally.format} {seed}: {said.encode('ascii', 'backslashreplace').decode()}" for seed, said in tally.found.items()
+    )
 
 
 def to_json(tally: Tally) -> dict[str, Any]:

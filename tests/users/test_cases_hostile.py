@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -97,6 +98,15 @@ def test_11_words_of_a_decoder_are_printable() -> None:
     assert one_line(OSError("don't know what type: \x0f\u2028")) == "don't know what type: ?"
     assert one_line(OSError("type \x1b[31m")) == "type ?[31m"
     assert one_line(KeyError()) == "KeyError"
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"), [("l\ud800", "l\\ud800"), ("l\x1b[31m", "l\\x1b[31m"), ("l\u202e", "l\\u202e"), ("ä", "ä")]
+)
+def test_11_names_from_inside_a_file_are_made_harmless(key: str, shown: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(json.dumps([{key: 1, "x": 2}, {key: [], "x": 3}]))
+    with pytest.raises(BadFileError, match=re.escape(f"{shown} is missing or not a number")):
+        decode.describe(tmp_path, "x.json", Layout("motion", rate=9.0))
 
 
 def tiff() -> bytes:

@@ -48,7 +48,10 @@ class RateOptions:
 
 
 class BadFileError(UsageError):
-    """A file that cannot be taken; the message is the reason, without the file's name."""
+    """A file that cannot be taken; the message is the reason, without the file's name: names from inside the file are made harmless."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in message))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
