@@ -57,7 +57,8 @@ class Verdict(Shown):
     runner found, None without labels; of a detector, whose threshold tells label 0 from the others. `scores`: of a detector, what
     the last runner gave. `seed`: of the samples, None where they were given. `edited`: what of the bundle is not what its proof
     makes. `layers`: whose outputs were compared. `checks`: of macros, helpers, labels and status codes. `oracle`: what else gave
-    the reference's outputs, or why nothing did. `conclusion`: one sentence: what was proven against what.
+    the reference's outputs, or why nothing did. `state`: what the C does with a state that the model's file keeps between calls, ""
+    where it keeps none. `conclusion`: one sentence: what was proven against what.
     """
 
     model: str
@@ -75,6 +76,7 @@ class Verdict(Shown):
     layers: int = 0
     checks: int = 0
     oracle: str = ""
+    state: str = ""
     conclusion: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -147,5 +149,5 @@ def conclusion(verdict: Verdict, core: str) -> str:
     return (
         f"Proven: {made} gives every byte of the reference interpreter's outputs and of its {verdict.layers} layers on "
         f"{verdict.samples} samples{stream}, and {verdict.checks} helpers, macros and status codes as Python has them, in {ran}; "
-        f"{oracle}."
+        f"{oracle}{f'; {verdict.state}' if verdict.state else ''}."
     )

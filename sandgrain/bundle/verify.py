@@ -26,6 +26,7 @@ from sandgrain.compiler.emit.proving import APART, PIECES, WHOLE, ways
 from sandgrain.device.run.host_process import Left
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
+from sandgrain.graph.states import STATE
 
 LAYERED = 64  # samples at most whose layers are compared here
 EMULATED = 4  # samples at most whose layers are compared on the core, where the host compares them all
@@ -48,7 +49,7 @@ class How:
 
 
 @dataclass(slots=True, eq=False)
-class _Found:
+class Found:
     """What the runners gave, against the reference."""
 
     compared: dict[str, int] = field(default_factory=dict)
@@ -70,7 +71,7 @@ def compare_with_reference(bundle: Bundle, data: DataSet | int, how: How | None 
     seed = secrets.randbelow(SEEDS) if how.seed is None else how.seed
     if bundle.edited and not how.edited:
         return _refused(bundle, data, how.on, seed)
-    return _Comparison(bundle, how, seed, progress).verdict(data)
+    return Comparison(bundle, how, seed, progress).verdict(data)
 
 
 def _refused(bundle: Bundle, data: DataSet | int, on: str, seed: int) -> Verdict:
@@ -80,7 +81,7 @@ def _refused(bundle: Bundle, data: DataSet | int, on: str, seed: int) -> Verdict
     return replace(verdict, conclusion=conclusion(verdict, bundle.board.core.name))
 
 
-class _Comparison:
+class Comparison:
     """One run of `verify`."""
 
     def __init__(self, bundle: Bundle, how: How, seed: int, progress: Progress) -> None:
@@ -98,7 +99,7 @@ class _Comparison:
             samples = data
             values = [interpret.trace(self.graph, [x[s] for x in data.inputs]) for s in range(min(data.samples, LAYERED))]
         reference = _reference(self.imported, samples, self.progress)
-        found = _Found(last=reference)
+        found = Found(last=reference)
         view = (
             oracles.opinion(self.bundle.origin, self.imported, samples)
             if self.how.oracle
@@ -108,7 +109,7 @@ class _Comparison:
         if self.how.oracle and not view.asked and self.bundle.origin.model is not None:
             notes.append(f"not compared with TensorFlow Lite Micro: {view.says.removeprefix('none: ')}")
         for runner in self._runners():
-            self._ran(runner, samples, reference, values, found)
+            self.ran(runner, samples, reference, values, found)
         notes += self._still(values)
         threshold = source.options.threshold
         verdict = Verdict(
@@ -127,6 +128,7 @@ class _Comparison:
             layers=len(self.job.layers),
             checks=len(self.job.checks),
             oracle=view.says,
+            state=STATE if self.imported.restarts else "",
         )
         return replace(verdict, conclusion=conclusion(verdict, self.bundle.board.core.name))
 
@@ -138,7 +140,7 @@ class _Comparison:
         boards = [Board(self.job)] if self.how.on != "host" and firmware else []
         return [*boards, *([Host(self.job)] if self.how.on != "emulator" else [])]
 
-    def _opinion(self, view: oracles.Opinion, reference: list[Array], found: _Found) -> None:
+    def _opinion(self, view: oracles.Opinion, reference: list[Array], found: Found) -> None:
         if view.outputs is not None:
             agree = _agree(reference, view.outputs)
             found.take("tflm", agree, self._output_difference("tflm", reference, view.outputs, agree))
@@ -148,7 +150,7 @@ class _Comparison:
 
     # --- one runner ------------------------------------------------------------------------------------------------------------
 
-    def _ran(self, runner: Host | Board, data: DataSet, reference: list[Array], values: list[Values], found: _Found) -> None:
+    def ran(self, runner: Host | Board, data: DataSet, reference: list[Array], values: list[Values], found: Found) -> None:
         """Everything that a runner can be asked."""
         packed = [self.graph.packed([x[s] for x in data.inputs]) for s in range(data.samples)]
         whole = runner.run(packed, WHOLE, self.progress)
@@ -173,7 +175,7 @@ class _Comparison:
         tensors = [self.graph.tensors[i] for i in self.graph.outputs]
         return [np.stack([t.dtype.unpack(one.outputs[k], t.shape) for one in left]) for k, t in enumerate(tensors)]
 
-    def _apart(self, runner: Host | Board, packed: list[list[bytes]], reference: list[Array], found: _Found) -> None:
+    def _apart(self, runner: Host | Board, packed: list[list[bytes]], reference: list[Array], found: Found) -> None:
         """Buffers of the caller's, and the checks."""
         first = [y[: len(packed)] for y in reference]
         left = runner.run(packed, APART, self.progress)

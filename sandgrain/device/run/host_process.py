@@ -123,7 +123,7 @@ class HostProcess:
     """
 
     def __init__(self, code: Path, harness_text: str, sizes: Sizes, reads: Reads, seconds: float = 1.0) -> None:
-        self.code, self.sizes, self.reads, self.seconds = code, sizes, reads, seconds
+        self.code, self.sizes, self.reads, self.seconds, self.base = code, sizes, reads, seconds, BASE
         self._work = work = temporary_folder()
         weakref.finalize(self, shutil.rmtree, work, ignore_errors=True)
         lines = "\n".join(f"    {{{layer}, {offset}u, {size}u}}," for layer, offset, size in reads.places)
@@ -157,7 +157,7 @@ class HostProcess:
 
     def _ask(self, request: bytes, samples: int, each: int) -> bytes:
         """The child's answer, of a known length."""
-        seconds, whole = int(BASE + samples * self.seconds) + 1, STATUS.size + samples * each
+        seconds, whole = int(self.base + samples * self.seconds) + 1, STATUS.size + samples * each
         memory = MEMORY + 4 * (len(request) + whole)
         asked, answered = self._work / "request", self._work / "answer"
         asked.write_bytes(request)

@@ -1,0 +1,214 @@
+"""Does `verify` notice a change in a bundle's C? One bundle is made, its samples once; each change is one compiler run on a copy.
+
+What `verify` compares is asked of its own code (`Comparison`), on the samples that it draws by default. Whether a change has any
+effect is asked of many samples of other kinds (`others`), against the answers of the C that nobody changed.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from sandgrain.base.errors import RunError, ToolchainError
+from sandgrain.base.progress import silent
+from sandgrain.bundle.fresh import Fresh, fresh
+from sandgrain.bundle.runners import Host, Job, word
+from sandgrain.bundle.store import Bundle, load_bundle
+from sandgrain.bundle.verify import Comparison, Found, How
+from sandgrain.compiler.emit.proving import WHOLE
+from sandgrain.device.run.host_process import HostProcess
+from sandgrain.graph.ir import Array, Graph, Tensor
+from tests.support.spoiled import Spoil
+
+DEFAULT = 10  # samples that `verify` makes where none are given
+OTHERS = 240  # samples of other kinds
+CC = ("cc", "-std=c99", "-fPIC", "-w", "-O1", "-ffp-contract=off", "-DSG_ANY_CORE")
+
+
+def compiler() -> bool:
+    """Whether this computer has the compiler that hunts are quick with."""
+    return shutil.which("cc") is not None
+
+
+class Built(HostProcess):
+    """A library that was compiled elsewhere, in the place of that of `like`."""
+
+    def __init__(self, like: HostProcess, library: Path) -> None:
+        self.code, self.sizes, self.reads, self.seconds, self.base = like.code, like.sizes, like.reads, like.seconds, 2
+        self._work, self._library = like._work, library
+
+
+class Ready(Host):
+    """A host build that is there already."""
+
+    def __init__(self, job: Job, process: HostProcess) -> None:
+        super().__init__(job)
+        self.__dict__["_process"] = process
+
+
+@dataclass(eq=False)
+class Hunt:
+    """`made`: a bundle, as it was written. `seed`: of the samples that `verify` draws. `work`: a folder of its own."""
+
+    made: Path
+    work: Path
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.copy = shutil.copytree(self.made, self.work / "copy")
+        self.file = next(self.made.glob("*.c")).name
+        self.first = Host(self.job)._process  # as `verify` builds it
+        for name in ("harness", "driver"):
+            self._cc("-c", str(self.first._work / f"{name}.c"), "-o", str(self.work / f"{name}.o"))
+        self.text = self._preprocessed()
+        self.object = self._object()
+        self.clean = self._linked()
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        return load_bundle(self.made)
+
+    @cached_property
+    def job(self) -> Job:
+        return Job(self.bundle.build, self.bundle.compiled.source.checks(self.seed))
+
+    # --- compiling -------------------------------------------------------------------------------------------------------------------
+
+    def _cc(self, *arguments: str) -> bytes:
+        command = [*CC, f"-I{self.copy}", *arguments]
+        done = subprocess.run(command, capture_output=True, timeout=120, cwd=self.work)
+        if done.returncode:
+            raise ToolchainError(done.stderr.decode(errors="replace")[-200:])
+        return done.stdout
+
+    def _preprocessed(self) -> bytes:
+        return self._cc("-E", "-P", str(self.copy / self.file))
+
+    def _object(self) -> bytes:
+        out = self.work / "model.o"
+        self._cc("-include", str(self.first._work / "trace.h"), "-c", str(self.copy / self.file), "-o", str(out))
+        return out.read_bytes()
+
+    def _linked(self) -> HostProcess:
+        library = self.work / "model.so"
+        library.unlink(missing_ok=True)
+        objects = [str(self.work / f"{name}.o") for name in ("model", "harness", "driver")]
+        self._cc("-shared", *objects, "-o", str(library))
+        return Built(self.first, library)
+
+    def compiled(self, spoil: Spoil) -> HostProcess | str:
+        """The build with a change; or why there is none: "not compiled" (the compiler does not see the line), "the same" (the same
+        machine code) or "no C"."""
+        path = self.copy / spoil.file
+        whole = path.read_text()
+        try:
+            path.write_text(whole[: spoil.start] + spoil.instead + whole[spoil.end :])
+            if self._preprocessed() == self.text:
+                return "not compiled"
+            if self._object() == self.object:
+                return "the same"
+            return self._linked()
+        except ToolchainError:
+            return "no C"
+        finally:
+            path.write_text(whole)
+
+    # --- asking ----------------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def samples(self) -> Fresh:
+        compiled = self.bundle.compiled
+        return fresh(compiled.imported, compiled.graph, DEFAULT, self.seed, compiled.source.macs)
+
+    def noticed(self, built: HostProcess) -> str:
+        """What `verify` says of it with the samples that it draws; "" where it notices nothing."""
+        bundle = self.bundle
+        comparison = Comparison(bundle, How("host", oracle=False, edited=True, seed=self.seed), self.seed, silent)
+        graph, found = bundle.compiled.graph, Found()
+        reference = [np.stack([np.asarray(v[i]) for v in self.samples.values]) for i in graph.outputs]
+        try:
+            comparison.ran(Ready(comparison.job, built), self.samples.data, reference, self.samples.values, found)
+        except RunError as error:
+            return str(error)
+        return "" if found.difference is None else str(found.difference)
+
+    @cached_property
+    def others(self) -> list[list[bytes]]:
+        graph = self.bundle.compiled.graph
+        return [[*graph.packed(x), word(WHOLE)] for x in others(self.bundle.compiled.imported, OTHERS, self.seed + 1)]
+
+    @cached_property
+    def answers(self) -> list[list[bytes]]:
+        return [left.outputs for left in self.clean.run(self.others)]
+
+    def changes(self, built: HostProcess) -> bool:
+        """Whether any answer to the other samples is another one than of the C that nobody changed."""
+        try:
+            return [left.outputs for left in built.run(self.others)] != self.answers
+        except RunError:
+            return True
+
+
+# --- other samples -----------------------------------------------------------------------------------------------------------------
+
+
+def others(graph: Graph, count: int, seed: int) -> Iterator[list[Array]]:
+    """Samples of kinds that `verify` does not draw: walks, ramps, blocks, one element, few levels, ends in runs, all of one value."""
+    rng = np.random.default_rng(seed)
+    for k in range(count):
+        yield [_other(graph.tensors[i], k, rng) for i in graph.inputs]
+
+
+def _other(tensor: Tensor, kind: int, rng: np.random.Generator) -> Array:
+    n = tensor.size
+    flat = KINDS[kind % len(KINDS)](n, rng)
+    if tensor.dtype == "float32":
+        return np.asarray(flat * 8, np.float32).reshape(tensor.shape)
+    low, high = tensor.dtype.low, tensor.dtype.high
+    scaled = np.round(low + (np.clip(flat, -1, 1) + 1) / 2 * (high - low))
+    return np.asarray(np.clip(scaled, low, high)).astype(tensor.dtype.numpy).reshape(tensor.shape)
+
+
+def _walk(n: int, rng: np.random.Generator) -> Array:
+    steps = np.cumsum(rng.standard_normal(n)) * 10.0 ** rng.uniform(-2, 0)
+    return np.asarray(np.abs((steps + rng.uniform(-1, 1) + 1) % 4 - 2) - 1)
+
+
+def _ramp(n: int, rng: np.random.Generator) -> Array:
+    return np.asarray(np.linspace(rng.uniform(-1, 1), rng.uniform(-1, 1), n))
+
+
+def _blocks(n: int, rng: np.random.Generator) -> Array:
+    return np.asarray(np.repeat(rng.uniform(-1, 1, n), int(rng.integers(2, 17)))[:n])
+
+
+def _one(n: int, rng: np.random.Generator) -> Array:
+    flat = np.full(n, rng.uniform(-1, 1))
+    flat[int(rng.integers(n))] = rng.uniform(-1, 1)
+    return flat
+
+
+def _levels(n: int, rng: np.random.Generator) -> Array:
+    return np.asarray(rng.choice(rng.uniform(-1, 1, 3), n))
+
+
+def _runs(n: int, rng: np.random.Generator) -> Array:
+    return np.asarray(np.where(np.cumsum(rng.uniform(size=n) < rng.uniform(0.01, 0.3)) % 2, 1.0, -1.0))
+
+
+def _flat(n: int, rng: np.random.Generator) -> Array:
+    return np.full(n, rng.uniform(-1, 1) if rng.uniform() < 0.5 else rng.choice((-1.0, 0.0, 1.0)))
+
+
+def _upper(n: int, rng: np.random.Generator) -> Array:
+    return np.asarray(rng.beta(5, 1, n) * 2 - 1)
+
+
+KINDS = (_walk, _ramp, _blocks, _one, _levels, _runs, _flat, _upper)
