@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,13 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import printable
 from sandgrain.bundle import oracle as oracles
+from sandgrain.bundle.alone import Drawn, compared, drawn, layers_alone
 from sandgrain.bundle.fresh import Values, fresh, still
 from sandgrain.bundle.runners import Board, Host, Job
 from sandgrain.bundle.samples import DataSet
 from sandgrain.bundle.store import Bundle
 from sandgrain.bundle.verdict import Difference, Place, Verdict, check_place, conclusion
+from sandgrain.compiler.emit.layers import Layer
 from sandgrain.compiler.emit.proving import APART, PIECES, WHOLE, ways
 from sandgrain.device.run.host_process import Left
 from sandgrain.graph import interpret
@@ -88,7 +91,9 @@ class Comparison:
         self.bundle, self.how, self.seed, self.progress = bundle, how, seed, progress
         self.graph, self.imported = bundle.compiled.graph, bundle.compiled.imported
         build = bundle.build if bundle.edited else replace(bundle.build, folder=None)
-        self.job = Job(build, bundle.compiled.source.checks(seed))
+        job = Job(build, bundle.compiled.source.checks(seed))
+        self.alone = layers_alone(job) if how.on != "emulator" else []
+        self.job = replace(job, feeds=tuple(fed for one in self.alone for fed in one.feeds))
 
     def verdict(self, data: DataSet | int) -> Verdict:
         source, notes = self.bundle.compiled.source, list[str]()
@@ -128,6 +133,7 @@ class Comparison:
             layers=len(self.job.layers),
             checks=len(self.job.checks),
             oracle=view.says,
+            alone=len(self.alone),
             state=STATE if self.imported.restarts else "",
         )
         return replace(verdict, conclusion=conclusion(verdict, self.bundle.board.core.name))
@@ -164,6 +170,8 @@ class Comparison:
             wrong = wrong or self._output_difference(runner.name, reference, given, agree)
         found.take(runner.name, agree, wrong)
         found.last = given
+        if isinstance(runner, Host) and self.alone and found.difference is None:
+            self._own_inputs(runner, agree, found)
         self._apart(runner, packed[:CHECKED], reference, found)
         if PIECES in ways(self.bundle.compiled.source):
             pieces = self._outputs(runner.run(packed, PIECES, self.progress))
@@ -188,6 +196,27 @@ class Comparison:
         agree[0] &= wrong is None
         found.take(runner.name, agree, wrong)
 
+    def _own_inputs(self, runner: Host, agree: npt.NDArray[np.bool_], found: Found) -> None:
+        """Each layer on inputs of its own."""
+        wrong = self._alone_difference(runner)
+        agree[0] &= wrong is None
+        found.take(runner.name, agree, wrong)
+
+    def _alone_difference(self, runner: Host) -> Difference | None:
+        given = self._drawn
+        left = runner.fed(given.inputs, given.feeds)
+        places = {(layer.index, tensor): k for k, (layer, tensor) in enumerate(self.job.tensors)}
+        for r, layer, tensor, expected in compared(self.alone, given):
+            piece = left[r][places[layer.index, tensor]]
+            wrong = self._piece_difference(runner.name, r, (layer, tensor), piece, expected)
+            if wrong is not None:
+                return replace(wrong, name=f"{wrong.name}, given inputs of its own")
+        return None
+
+    @cached_property
+    def _drawn(self) -> Drawn:
+        return drawn(self.job, self.alone, self.seed)
+
     def _check_difference(self, runner: str, sample: int, answers: bytes) -> Difference | None:
         place = 0
         for check in self.job.checks:
@@ -210,16 +239,26 @@ class Comparison:
         return first
 
     def _sample_difference(self, runner: str, sample: int, pieces: Sequence[bytes | None], values: Values) -> Difference | None:
-        for (layer, tensor), piece in zip(self.job.tensors, pieces, strict=True):
-            expected = values[tensor]
+        for place, piece in zip(self.job.tensors, pieces, strict=True):
+            expected = values[place[1]]
             assert expected is not None
-            at: tuple[int, float, float] | None = (0, float(expected.reshape(-1)[0]), float("nan"))
-            if piece is not None:
-                actual = self.graph.tensors[tensor].dtype.unpack(piece, expected.shape)
-                at = _first(expected.reshape(-1), actual.reshape(-1))
-            if at is not None:
-                return Difference(runner, sample, layer.index, layer.op, printable(layer.name), *at)
+            wrong = self._piece_difference(runner, sample, place, piece, expected)
+            if wrong is not None:
+                return wrong
         return None
+
+    def _piece_difference(
+        self, runner: str, sample: int, place: tuple[Layer, int], piece: bytes | None, expected: Array
+    ) -> Difference | None:
+        """What a layer left in one tensor, None where it did not run."""
+        layer, tensor = place
+        if piece == self.graph.tensors[tensor].dtype.pack(expected):
+            return None
+        at: tuple[int, float, float] | None = (0, float(expected.reshape(-1)[0]), float("nan"))
+        if piece is not None:
+            actual = self.graph.tensors[tensor].dtype.unpack(piece, expected.shape)
+            at = _first(expected.reshape(-1), actual.reshape(-1))
+        return None if at is None else Difference(runner, sample, layer.index, layer.op, printable(layer.name), *at)
 
     def _traced_difference(
         self, runner: Host | Board, data: DataSet, packed: list[list[bytes]], agree: npt.NDArray[np.bool_]

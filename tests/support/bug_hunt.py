@@ -6,11 +6,12 @@ effect is asked of many samples of other kinds (`others`), against the answers o
 
 from __future__ import annotations
 
-import re
+import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -29,12 +30,28 @@ from tests.support.spoiled import Spoil
 
 DEFAULT = 10  # samples that `verify` makes where none are given
 OTHERS = 240  # samples of other kinds
-CC = ("cc", "-std=c99", "-fPIC", "-w", "-O1", "-ffp-contract=off", "-DSG_ANY_CORE")
+CC = ("cc", "-std=c99", "-fPIC", "-w", "-Og", "-ffp-contract=off", "-DSG_ANY_CORE")
 
 
 def compiler() -> bool:
     """Whether this computer has the compiler that hunts are quick with."""
     return shutil.which("cc") is not None
+
+
+# The samples, run by a library that counts lines.
+COVER = """
+import ctypes, sys
+library, given = ctypes.CDLL(sys.argv[1]), sys.stdin.buffer.read()
+out, left = (ctypes.create_string_buffer(int(sys.argv[3])) for _ in range(2))
+assert library.sg_run_all(ctypes.c_char_p(given), out, left, ctypes.c_int64(int(sys.argv[2])), ctypes.c_int64(0)) == 0
+"""
+
+
+class Unbuilt(HostProcess):
+    """What `verify` would compile, not compiled."""
+
+    def _build(self, sources: Sequence[Path], trace: Path) -> None:
+        pass
 
 
 class Built(HostProcess):
@@ -46,11 +63,14 @@ class Built(HostProcess):
 
 
 class Ready(Host):
-    """A host build that is there already."""
+    """A host build that is there already, or is made otherwise."""
 
-    def __init__(self, job: Job, process: HostProcess) -> None:
+    process = Unbuilt
+
+    def __init__(self, job: Job, process: HostProcess | None = None) -> None:
         super().__init__(job)
-        self.__dict__["_process"] = process
+        if process is not None:
+            self.__dict__["_process"] = process
 
 
 @dataclass(eq=False)
@@ -64,10 +84,9 @@ class Hunt:
     def __post_init__(self) -> None:
         self.copy = shutil.copytree(self.made, self.work / "copy")
         self.file = next(self.made.glob("*.c")).name
-        self.first = Host(self.job)._process  # as `verify` builds it
+        self.first = Ready(self.comparison.job)._process
         for name in ("harness", "driver"):
             self._cc("-c", str(self.first._work / f"{name}.c"), "-o", str(self.work / f"{name}.o"))
-        self.text = self._preprocessed()
         self.object = self._object()
         self.clean = self._linked()
 
@@ -76,8 +95,9 @@ class Hunt:
         return load_bundle(self.made)
 
     @cached_property
-    def job(self) -> Job:
-        return Job(self.bundle.build, self.bundle.compiled.source.checks(self.seed))
+    def comparison(self) -> Comparison:
+        """What `verify` does on this computer with its default options, for a bundle that was edited."""
+        return Comparison(self.bundle, How("host", oracle=False, edited=True, seed=self.seed), self.seed, silent)
 
     # --- compiling -------------------------------------------------------------------------------------------------------------------
 
@@ -87,9 +107,6 @@ class Hunt:
         if done.returncode:
             raise ToolchainError(done.stderr.decode(errors="replace")[-200:])
         return done.stdout
-
-    def _preprocessed(self) -> bytes:
-        return self._cc("-E", "-P", str(self.copy / self.file))
 
     def _object(self) -> bytes:
         out = self.work / "model.o"
@@ -104,14 +121,11 @@ class Hunt:
         return Built(self.first, library)
 
     def compiled(self, spoil: Spoil) -> HostProcess | str:
-        """The build with a change; or why there is none: "not compiled" (the compiler does not see the line), "the same" (the same
-        machine code) or "no C"."""
+        """The build with a change; or why there is none: "the same" (the same machine code) or "no C"."""
         path = self.copy / spoil.file
         whole = path.read_text()
         try:
             path.write_text(whole[: spoil.start] + spoil.instead + whole[spoil.end :])
-            if self._preprocessed() == self.text:
-                return "not compiled"
             if self._object() == self.object:
                 return "the same"
             return self._linked()
@@ -119,6 +133,32 @@ class Hunt:
             return "no C"
         finally:
             path.write_text(whole)
+
+    # --- what is reached -------------------------------------------------------------------------------------------------------------
+
+    def reached(self) -> dict[str, set[int]]:
+        """The lines of each kernel that the samples come by, those of `verify` and the others: elsewhere a change has no effect."""
+        folder = self.work / "reached"
+        folder.mkdir()
+        flags = ("-O0", "--coverage", "-include", str(self.first._work / "trace.h"), "-c", str(self.copy / self.file))
+        self._cc(*flags, "-o", str(folder / "model.o"))
+        objects = [str(self.work / f"{name}.o") for name in ("harness", "driver")]
+        self._cc("-shared", "--coverage", str(folder / "model.o"), *objects, "-o", str(folder / "model.so"))
+        data, graph = self.samples.data, self.bundle.compiled.graph
+        mine = [graph.packed([x[s] for x in data.inputs]) for s in range(data.samples)]
+        asked = [*([*x, word(WHOLE)] for x in mine), *self.others]
+        command = [sys.executable, "-c", COVER, str(folder / "model.so"), str(len(asked)), str(self._answers_bytes(len(asked)))]
+        subprocess.run(command, input=b"".join(b"".join(x) for x in asked), check=True, timeout=300, cwd=folder)
+        command = ["gcov", "--json-format", "--stdout", "model.gcda"]
+        told = subprocess.run(command, capture_output=True, check=True, cwd=folder).stdout
+        found: dict[str, set[int]] = {}
+        for file in json.loads(told)["files"]:
+            lines = {line["line_number"] for line in file["lines"] if line["count"]}
+            found.setdefault(Path(file["file"]).name, set()).update(lines)
+        return found
+
+    def _answers_bytes(self, samples: int) -> int:
+        return samples * (sum(self.first.sizes.outputs) + self.first.reads.nbytes)
 
     # --- asking ----------------------------------------------------------------------------------------------------------------------
 
@@ -129,9 +169,7 @@ class Hunt:
 
     def noticed(self, built: HostProcess) -> str:
         """What `verify` says of it with the samples that it draws; "" where it notices nothing."""
-        bundle = self.bundle
-        comparison = Comparison(bundle, How("host", oracle=False, edited=True, seed=self.seed), self.seed, silent)
-        graph, found = bundle.compiled.graph, Found()
+        comparison, graph, found = self.comparison, self.bundle.compiled.graph, Found()
         reference = [np.stack([np.asarray(v[i]) for v in self.samples.values]) for i in graph.outputs]
         try:
             comparison.ran(Ready(comparison.job, built), self.samples.data, reference, self.samples.values, found)
@@ -154,6 +192,41 @@ class Hunt:
             return [left.outputs for left in built.run(self.others)] != self.answers
         except RunError:
             return True
+
+
+# --- many changes ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Tally:
+    """What became of the changes. `missed`: those that change an answer to other samples, and that `verify` did not notice."""
+
+    tried: int = 0
+    noticed: int = 0
+    without_effect: int = 0
+    missed: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{self.tried} tried: {self.noticed} found, {self.without_effect} without effect, {len(self.missed)} missed {self.missed or ''}"
+
+
+def hunt(bundle: Hunt, spoils: Iterable[Spoil], count: int, *, same: bool = False) -> Tally:
+    """The first `count` changes that make another program; with `same`, those that do not count as well."""
+    tally = Tally()
+    for spoil in spoils:
+        built = bundle.compiled(spoil)
+        if isinstance(built, str) and not same:
+            continue
+        tally.tried += 1
+        if built == "no C" or (isinstance(built, HostProcess) and bundle.noticed(built)):
+            tally.noticed += 1
+        elif isinstance(built, HostProcess) and bundle.changes(built):
+            tally.missed.append(spoil.says)
+        else:
+            tally.without_effect += 1
+        if tally.tried == count:
+            break
+    return tally
 
 
 # --- other samples -----------------------------------------------------------------------------------------------------------------
