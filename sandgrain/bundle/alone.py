@@ -7,22 +7,25 @@ one sum in thousands shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
-from sandgrain.bundle.fresh import draw
+from sandgrain.base.errors import SandgrainError
+from sandgrain.bundle.fresh import draw, values_of
 from sandgrain.bundle.runners import Fed, Job
 from sandgrain.compiler.emit.layers import Layer
-from sandgrain.graph.ir import Array, Graph
+from sandgrain.graph.ir import Array, Graph, Node, Tensor, View
 from sandgrain.graph.ops import OPS
 
-ELEMENTS = 16_000  # of each layer's output that are wanted, over all rounds,
-LEAST, MOST = 6, 256  # which are at least and at most so many, where this allows it:
+ELEMENTS = 64_000  # of each layer's output that are wanted, over all rounds,
+LEAST, MOST = 6, 4096  # which are at least and at most so many, where this allows it:
 LAYER_MACS = 40_000_000  # of a layer's rounds in the reference
-MODEL_MACS = 300_000_000  # of the model's rounds in C
+MODEL_MACS = 600_000_000  # of the model's rounds in C
+PIECES = 48  # in which the rounds are drawn, each of another kind than the one before
+FEW = 4  # rounds that are as quick one by one
 BYTES = 32 << 20  # of the inputs, and of what the layers leave, of all rounds
 
 
@@ -84,21 +87,67 @@ def drawn(job: Job, alone: list[Alone], seed: int) -> Drawn:
     feeds: dict[int, list[bytes]] = {}
     expected: dict[int, list[list[Array]]] = {}
     for a in alone:
-        pairs = [_round(graph, a, k, rng) for k in range(min(a.rounds, most))]
-        feeds[a.layer.index], expected[a.layer.index] = [fed for fed, _ in pairs], [outputs for _, outputs in pairs]
+        feeds[a.layer.index], expected[a.layer.index] = _own(graph, a, min(a.rounds, most), rng)
     rounds = max((len(f) for f in feeds.values()), default=0)
     sample = [draw(compiled.imported, index, 0, rng) for index in compiled.imported.inputs]
     inputs = [graph.packed(sample)] * rounds
     return Drawn(inputs, [b"".join(f[r % len(f)] for f in feeds.values()) for r in range(rounds)], expected)
 
 
-def _round(graph: Graph, alone: Alone, kind: int, rng: np.random.Generator) -> tuple[bytes, list[Array]]:
-    """The bytes that a layer is fed, and its outputs."""
-    node = graph.nodes[alone.layer.index]
-    values = {f.tensor: draw(graph, f.tensor, kind, rng) for f in alone.feeds}
-    given = [None if i < 0 else values[i] if i in values else graph.tensors[i].data for i in node.inputs]
-    outputs = OPS[node.op].reference(graph.view(node), given)
-    return b"".join(graph.tensors[i].dtype.pack(x) for i, x in values.items()), list(outputs)
+def _own(graph: Graph, alone: Alone, rounds: int, rng: np.random.Generator) -> tuple[list[bytes], list[list[Array]]]:
+    """(what a layer is fed, its outputs) of so many rounds: some of one kind at a time, as numpy computes many at once in no more time."""
+    node, fed, outputs = graph.nodes[alone.layer.index], list[bytes](), list[list[Array]]()
+    tensors = graph.tensors
+    for kind in range(rounds):
+        many = min(-(-rounds // PIECES), rounds - len(fed))
+        if not many:
+            break
+        own = [tensors[f.tensor] for f in alone.feeds]
+        drawn = [values_of(replace(t, shape=(many, *t.shape)), kind, rng) for t in own]
+        values = {f.tensor: x for f, x in zip(alone.feeds, drawn, strict=True)}
+        outputs += _outputs(graph, node, values, many)
+        fed += [b"".join(tensors[i].dtype.pack(x[r]) for i, x in values.items()) for r in range(many)]
+    return fed, outputs
+
+
+def _outputs(graph: Graph, node: Node, values: Mapping[int, Array], many: int) -> list[list[Array]]:
+    """A node's outputs for each of `many` inputs [many, *shape]."""
+
+    def one(r: int) -> list[Array]:
+        given = [None if i < 0 else values[i][r] if i in values else graph.tensors[i].data for i in node.inputs]
+        return list(OPS[node.op].reference(graph.view(node), given))
+
+    if many > FEW:
+        batch = _as_batch(graph, node, values, many)
+        tried = (0, many // 2, many - 1)
+        if batch is not None and all(np.array_equal(a, b) for r in tried for a, b in zip(one(r), batch[r], strict=True)):
+            return batch
+    return [one(r) for r in range(many)]
+
+
+def _as_batch(graph: Graph, node: Node, values: Mapping[int, Array], many: int) -> list[list[Array]] | None:
+    """The same with the inputs as a batch of the first axis, which is 1 in a model; None where the op has no such axis."""
+    view = graph.view(node)
+    fed = [t for i, t in zip(node.inputs, view.inputs, strict=True) if t is not None and i in values]
+    if any(t.shape[:1] != (1,) for t in (*fed, *view.outputs)):
+        return None
+
+    def wide(t: Tensor) -> Tensor:
+        return replace(t, shape=(many, *t.shape[1:]))
+
+    inputs = tuple(t if t is None or i not in values else wide(t) for i, t in zip(node.inputs, view.inputs, strict=True))
+    outputs = tuple(map(wide, view.outputs))
+    given = [
+        None if t is None else values[i].reshape(t.shape) if i in values else t.data
+        for i, t in zip(node.inputs, inputs, strict=True)
+    ]
+    try:
+        found = OPS[node.op].reference(View(node, inputs, outputs), given)
+    except (ValueError, LookupError, TypeError, AssertionError, SandgrainError):
+        return None
+    if any(y.shape != t.shape for y, t in zip(found, outputs, strict=True)):
+        return None
+    return [[y[r : r + 1] for y in found] for r in range(many)]
 
 
 def compared(alone: list[Alone], found: Drawn) -> Iterator[tuple[int, Layer, int, Array]]:

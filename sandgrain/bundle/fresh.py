@@ -85,6 +85,11 @@ def draw(graph: Graph, index: int, kind: int, rng: np.random.Generator) -> Array
     rows = choices(graph, index)
     if rows is not None:
         return rng.integers(0, rows - 1, size=tensor.shape, dtype=tensor.dtype.numpy, endpoint=True)
+    return values_of(tensor, kind, rng)
+
+
+def values_of(tensor: Tensor, kind: int, rng: np.random.Generator) -> Array:
+    """Values of a tensor, of its shape, of one of the kinds, whatever it means."""
     drawn = KINDS[kind % len(KINDS)](tensor, rng)  # of -1 to 1
     if tensor.dtype == "float32":
         return np.asarray(drawn * 10.0 ** rng.uniform(-1, 1), np.float32)

@@ -13,6 +13,7 @@ import pytest
 import sandgrain as api
 from sandgrain.bundle import store
 from sandgrain.bundle.alone import drawn
+from sandgrain.compiler.pipeline import compile_bytes
 from tests.conftest import ROOT
 from tests.support.bug_hunt import Hunt, compiler, hunt
 from tests.support.draws import new_seed
@@ -47,13 +48,13 @@ def opened(model: Path, target: str, place: Path, seed: int) -> Hunt:
     return found
 
 
-def once(compile_bytes: Callable[..., Any]) -> Callable[..., Any]:
+def once(compiles: Callable[..., Any]) -> Callable[..., Any]:
     """The same without compiling the same model again."""
     kept: dict[bytes, Any] = {}
 
     def compiled(data: bytes, *how: Any) -> Any:
         if data not in kept:
-            kept[data] = compile_bytes(data, *how)
+            kept[data] = compiles(data, *how)
         return kept[data]
 
     return compiled
@@ -101,7 +102,7 @@ def test_the_layers_that_can_be_given_inputs_of_their_own(digits: Hunt) -> None:
 
 
 def test_flipped_bits_are_found_by_making_the_c_again(digits: Hunt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "compile_bytes", once(store.compile_bytes))
+    monkeypatch.setattr(store, "compile_bytes", once(compile_bytes))
     for spoil in flips(digits.made, 5, digits.seed):
         spoil.put(digits.made, tmp_path / "flipped")
         verdict = api.verify(tmp_path / "flipped")
@@ -116,7 +117,7 @@ def test_25_flipped_bits_of_a_model_are_all_found(name: str, tmp_path: Path, mon
     shared_model(name)
     made = opened(MODELS / f"{name}.tflite", "cortex-m4", tmp_path, FLIPPED.index(name))
     spoils = flips(made.made, 25, FLIPPED.index(name))
-    monkeypatch.setattr(store, "compile_bytes", once(store.compile_bytes))  # the proof is the same each time
+    monkeypatch.setattr(store, "compile_bytes", once(compile_bytes))  # the proof is the same each time
     found = 0
     for spoil in spoils:
         spoil.put(made.made, tmp_path / "flipped")

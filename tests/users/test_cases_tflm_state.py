@@ -70,7 +70,7 @@ def test_01_tensorflow_lite_micro_does_keep_it(lstm: Graph, file: Path) -> None:
         interpreter.SetInputTensor(x, 0)
         interpreter.Invoke()
         answers.append(np.array(interpreter.GetOutputTensor(0)))
-    assert not np.array_equal(*answers)
+    assert not np.array_equal(answers[0], answers[1])
 
 
 def test_01_inspect_compile_and_verify_say_it(file: Path, tmp_path: Path) -> None:
