@@ -26,7 +26,7 @@ LAYER_MACS = 40_000_000  # of a layer's rounds in the reference
 MODEL_MACS = 600_000_000  # of the model's rounds in C
 PIECES = 48  # in which the rounds are drawn, each of another kind than the one before
 FEW = 4  # rounds that are as quick one by one
-BYTES = 32 << 20  # of the inputs, and of what the layers leave, of all rounds
+BYTES = 16 << 20  # of the inputs, and of what the layers leave, of all rounds
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -189,8 +189,8 @@ class HostProcess:
         behind = STATUS.size + len(samples) * gives
         return [
             Left(
-                _cut(answer[STATUS.size + s * gives :][:gives], sizes.outputs),
-                _layers(answer[behind + s * reads.nbytes :][: reads.nbytes], reads),
+                _cut(answer[STATUS.size + s * gives : STATUS.size + (s + 1) * gives], sizes.outputs),
+                _layers(answer[behind + s * reads.nbytes : behind + (s + 1) * reads.nbytes], reads),
             )
             for s in range(len(samples))
         ]
