@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.draws import RUN_SEED
+from tests.support.tallies import summary
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("SANDGRAIN_DATA", "SANDGRAIN_MODELS")  # where files lie; the other variables change what a run covers
@@ -43,6 +44,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:  # a worker has none
         reporter.write_line("random cases: " + " ".join(f"{name}={value}" for name, value in knobs().items()))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What became of the hostile files, a line for each format."""
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, ())]
+    for line in summary(p for report in reports for p in report.user_properties):
+        terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -14,7 +14,7 @@ import numpy as np
 from sandgrain.api import _bring, _int8
 from sandgrain.api._bring import Samples
 from sandgrain.api._verb import verb
-from sandgrain.base import files
+from sandgrain.base import files, together
 from sandgrain.base.errors import ModelError, UnsupportedError, UsageError, printable
 from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import decibels
@@ -108,6 +108,7 @@ def export(
     if kind is not None and kind not in KINDS:
         raise UsageError(f"--as {printable(str(kind))!r} is no kind of numbers; choose {', '.join(KINDS)}")
     files.check_file(target)
+    together.settle(target)
     if kind != "float":
         _int8.check_calibration(model, _name(model), calibration, example_input, ", or --as float")
     name = _name(model)
@@ -120,7 +121,7 @@ def export(
     else:
         ready = MAKERS[wanted](graph, name, calibration)
     made = writer(ready.graph, target, f"{printable(name)}, {wanted}")
-    files.write_all(made)
+    together.write_all(made)
     note = QDQ_NOTE if target.suffix.lower() == ".onnx" and wanted == "int8" else None
     return ExportReport(printable(name), wanted, tuple(made), sum(len(data) for data in made.values()), ready.snr_db, note)
 

@@ -21,16 +21,21 @@ def init(
     board: str = "cortex-m4",
     force: bool = False,
     explain: bool = False,
+    draft: bool = False,
 ) -> Look:
     """Look at data and write a commented project file: its kind, rate and labels, a first feature block, a split.
+
+    Some of the recordings are read as `sandgrain.data` reads them; what it would refuse is not written.
 
     `data`: a folder of recordings or images, or one file.
     `out`: the folder to write it into, made where it is not there, or a .toml file.
     `board`: a board or core that the project is for; `sandgrain.targets()` lists them.
     `force`: replace a file that exists.
-    `explain`: only look; nothing is written.
+    `explain`: only look; nothing is written. What `sandgrain.data` would refuse is `problem` of the result.
+    `draft`: write it even if `sandgrain.data` would refuse it, to be corrected by hand.
 
-    Raises UsageError where there is nothing that can be read, or `out` exists and `force` is not set.
+    Raises UsageError where there is nothing that can be read, `out` exists and `force` is not set, or `sandgrain.data` would
+    refuse what was found.
     """
     require(*PROJECT)
     from sandgrain.device import targets
@@ -41,4 +46,4 @@ def init(
     if targets.is_path(board):  # of a board's own file: the project names it from its own folder
         board = Path(os.path.relpath(board, file.parent)).as_posix()
         board = board if "/" in board else f"./{board}"
-    return project_file.write(Path(data), file, board=board, force=force, dry=explain)
+    return project_file.write(Path(data), file, project_file.How(board, force, explain, draft))

@@ -93,6 +93,9 @@ class Step:
     ram_bytes: int
 
 
+BOARDS = 6  # that are shown
+
+
 @dataclass(frozen=True, slots=True)
 class Fit:
     """A board: what is planned beside what it has. `verdict`: "yes", "tight" where code or stack may not fit, or "no"."""
@@ -131,13 +134,10 @@ class Survey(Shown):
         """The layers."""
         return [layer.to_json() for layer in self.layers]
 
-    def lines(self) -> list[Line]:
+    def lines(self, all_boards: bool = False) -> list[Line]:
+        """A page of text; of the boards that fit the smallest, or `all_boards`."""
         kind = "int8" if self.quantized else "floats, to be quantized with --calibration"
         columns = ["#", "layer", "output", "type", "scale", "MACs", "weights"]
-        boards = [
-            [f.board, f.verdict, size(f.ram_needed), size(f.ram_bytes), size(f.flash_needed), size(f.flash_bytes)]
-            for f in self.fits
-        ]
         return [
             f"{self.model}: {kind}; {len(self.layers)} layers, {count(self.parameters)} parameters, {count(self.macs)} MACs",
             *(f"{'input':6}  {end}" for end in self.inputs),
@@ -149,10 +149,26 @@ class Survey(Shown):
             f"arena {size(self.arena_bytes)}, weights {size(self.weight_bytes)}"
             + ("" if self.quantized else ", once it is int8"),
             "",
-            Table(["board", "fits", "RAM", "of", "flash", "of"], boards, (2, 3, 4, 5), (0, 1)),
-            "Planned: arena and weights alone. tight: stack and code may not fit any more.",
+            *self._boards(all_boards),
             *([] if self.compared is None else ["", *self.compared.lines()]),
             *_doubts.shown(self.warnings),
+        ]
+
+    def _boards(self, every: bool) -> list[Line]:
+        """A table of boards, the smallest that fit first, and how many there are."""
+        order = sorted(self.fits, key=lambda f: (f.verdict == "no", f.ram_bytes + f.flash_bytes, f.board))
+        fitting = [f for f in order if f.verdict != "no"]
+        shown = order if every else fitting[:BOARDS] or order[-BOARDS:]
+        rows = [
+            [f.board, f.verdict, size(f.ram_needed), size(f.ram_bytes), size(f.flash_needed), size(f.flash_bytes)] for f in shown
+        ]
+        told = f"It fits {len(fitting)} of {len(self.fits)} boards"
+        if len(shown) < len(self.fits):
+            told += f"; these are the {len(shown)} {'smallest' if fitting else 'largest'}, --all-boards shows all"
+        return [
+            Table(["board", "fits", "RAM", "of", "flash", "of"], rows, (2, 3, 4, 5), (0, 1)),
+            told,
+            "Planned: arena and weights alone. tight: stack and code may not fit any more.",
         ]
 
 

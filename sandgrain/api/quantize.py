@@ -13,7 +13,7 @@ import numpy as np
 from sandgrain.api import _bring, _doubts, _int8, _quality
 from sandgrain.api._quality import Comparison
 from sandgrain.api._verb import verb
-from sandgrain.base import files
+from sandgrain.base import files, together
 from sandgrain.base.errors import UnsupportedError, UsageError
 from sandgrain.base.progress import Watch, watched
 from sandgrain.base.tables import Line, Row, Shown, Table
@@ -139,7 +139,7 @@ def quantize(
         layers = tuple(layer_errors(trial.made, trial.calibrating.inputs)) if trial.made is not None else ()
         written = writer.write(made)
         warnings = (*trial.calibrating.notes, *_doubts.doubts(trial, compared, step))
-    files.write_all({target: written})
+    together.write_all({target: written})
     return QuantizeReport(
         title, target, options, trial.calibrating.samples, compared.held_out, _weight_bytes(graph), len(written), compared, layers,
         tuple(spoken(text) for text in warnings),

@@ -1,17 +1,22 @@
 """Where things are kept that can be made again: one folder for each user, shared by all projects.
 
-What lies there is believed and, where it is a library, run. A folder that another user may write to is therefore never used.
+What lies there is believed and, where it is a library, run. A folder that another user may write to is therefore never used: one of this
+user's that is empty is closed to others, one that holds something is left alone, which is said once.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import shlex
 import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from sandgrain.base import scratch
+from sandgrain.base.text import plain
 
 
 def folder() -> Path:
@@ -24,11 +29,41 @@ def folder() -> Path:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.mkdir(mode=0o700, exist_ok=True)
-            if is_private(place) and os.access(place, os.W_OK):
+            if _is_closed(place) and os.access(place, os.W_OK):
                 return place
         except OSError:
             continue
     return scratch.folder()
+
+
+def _is_closed(place: Path) -> bool:
+    """Whether a folder is private, or could be made so: what others may have put there already is not believed."""
+    if is_private(place):
+        return True
+    about = place.stat()
+    if not _is_mine(about.st_uid) or not about.st_mode & 0o022:
+        return False
+    if not any(place.iterdir()):
+        place.chmod(about.st_mode & 0o755)
+        return is_private(place)
+    _tell(place, about.st_mode)
+    return False
+
+
+@functools.cache
+def _tell(place: Path, mode: int) -> None:
+    """Once in a process."""
+    shown = plain(place, 200)
+    warnings.warn(
+        f"the cache {shown} is not used, for others may write to it (mode {stat.S_IMODE(mode):o}): what is known there is measured"
+        f" again; if you trust all that is in it, run: chmod -R go-w {shlex.quote(shown)}",
+        CacheWarning,
+        stacklevel=2,
+    )
+
+
+class CacheWarning(UserWarning):
+    """A cache is not used, and each run takes as long as the first one."""
 
 
 def _places() -> Iterator[Path]:

@@ -72,6 +72,14 @@ def is_abandoned(path: Path, prefix: str) -> bool:
     return not _lives(process) or age >= MINUTE
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds it; False where there are no locks, and where it is not there."""
+    try:
+        return _is_locked(path) is True
+    except OSError:
+        return False
+
+
 def remove(path: Path) -> None:
     """Remove a file, a link, or a folder with what is in it; none of them need be there."""
     if path.is_dir() and not path.is_symlink():

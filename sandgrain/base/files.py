@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -24,7 +24,7 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.parent / claims.name(DRAFT)
-        with draft.open("xb") as stream:
+        with draft.open("x+b") as stream:
             lock = claims.hold(draft)
             yield stream
         draft.chmod(0o644)
@@ -52,34 +52,12 @@ def output(path: Path, way_out: str = "") -> Iterator[IO[bytes]]:
         raise UsageError(f"{plain(path, 120)} cannot be written ({reason}){way_out and f'; {way_out}'}") from None
 
 
-def write_all(files: Mapping[Path, bytes]) -> None:
-    """Write each path's bytes: all new files, or the old ones stay. Raises UsageError, in one line, naming the path."""
-    drafts: dict[Path, Path] = {}
-    path = next(iter(files))
-    try:
-        for path in files:
-            claims.remove_abandoned(path.parent, f".{path.name}.")
-            drafts[path] = path.with_name(claims.name(f".{path.name}."))
-        for path, draft in drafts.items():
-            if path.is_dir():
-                raise IsADirectoryError(None, "it is a folder")
-            draft.write_bytes(files[path])
-        for path, draft in drafts.items():
-            draft.replace(path)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "the name is not valid"
-        raise UsageError(f"-o {printable(str(path), 200)}: {reason}; name a file that can be written") from None
-    finally:
-        for draft in drafts.values():
-            with suppress(OSError, ValueError):  # its folder is no folder: then it was never made
-                draft.unlink(missing_ok=True)
-
-
 def check_writable(path: Path) -> None:
     """Make sure that `path` can be made or written: its nearest folder that exists takes a new one. Raises UsageError."""
     shown = printable(str(path), 200)
     try:
         beside = next(p for p in (path.absolute(), *path.absolute().parents) if p.is_dir())
+        remove_drafts(beside)
         trial = beside / claims.name(DRAFT)
         trial.mkdir()
         trial.rmdir()
@@ -93,6 +71,7 @@ def check_file(path: Path) -> None:
     try:
         reason = "it is a folder" if path.is_dir() else "" if path.absolute().parent.is_dir() else "No such file or directory"
         if not reason:
+            remove_drafts(path.absolute().parent)
             trial = path.absolute().parent / claims.name(DRAFT)
             trial.mkdir()
             trial.rmdir()

@@ -20,6 +20,7 @@ Array = npt.NDArray[Any]
 MAX_BYTES = 1 << 30  # of one array, unpacked
 MAX_HEADER = 10_000  # bytes; numpy writes 118
 MAX_DIMS = 32
+LAST_CODE = 0x10FFFF  # of Unicode
 SMALL = 1 << 26  # bytes: what this little unpacks to harms nobody
 MAX_RATIO = 100  # unpacked / packed of more than SMALL bytes; samples reach 10, a bomb made by deflate 1032
 MAGIC = b"\x93NUMPY"
@@ -120,4 +121,10 @@ def read_body(stream: IO[bytes], info: zipfile.ZipInfo, head: Header) -> Array:
     if len(data) != head.size:
         raise ValueError(f"{info.filename} is cut short")
     flat: Array = np.frombuffer(data, head.dtype)
+    if head.dtype.kind == "U":
+        codes = np.frombuffer(data, np.dtype(np.uint32).newbyteorder(head.dtype.byteorder))
+        if ((codes > LAST_CODE) | ((codes >= 0xD800) & (codes < 0xE000))).any():
+            raise ValueError(
+                f"{info.filename} holds text that is none"
+            )  # Python would make no string of it, or one that no file takes
     return flat.reshape(head.shape, order="F" if head.fortran else "C")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeGuard
 
 from sandgrain.base.text import size
 
 MAX_JSON = 1 << 20  # bytes of a file of settings or figures
 
 
-def read_small(path: Path, limit: int) -> bytes:
-    """The bytes of a plain file of at most `limit` bytes. Raises OSError, or ValueError where it is no such file.
+@contextmanager
+def open_plain(path: Path, limit: int) -> Iterator[IO[bytes]]:
+    """A plain file of at most `limit` bytes. Raises OSError, or ValueError where it is no such file.
 
     A pipe or a device is not waited for.
     """
@@ -22,8 +26,16 @@ def read_small(path: Path, limit: int) -> bytes:
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):
             raise ValueError("it is not a file")
-        data = file.read(limit + 1) if about.st_size <= limit else b""
-    if about.st_size > limit or len(data) > limit:
+        if about.st_size > limit:
+            raise ValueError(f"it is larger than {size(limit)}")
+        yield file
+
+
+def read_small(path: Path, limit: int) -> bytes:
+    """The bytes of a plain file of at most `limit` bytes. Raises OSError, or ValueError where it is no such file."""
+    with open_plain(path, limit) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:  # it grew
         raise ValueError(f"it is larger than {size(limit)}")
     return data
 
@@ -31,6 +43,14 @@ def read_small(path: Path, limit: int) -> bytes:
 def read_json(path: Path, limit: int = MAX_JSON) -> Any:
     """The value in a JSON file of at most `limit` bytes. Raises OSError, or ValueError where it cannot be read."""
     return parse_json(read_small(path, limit))
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value of JSON or TOML is a finite number that a float can hold; True and False are none."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number of some hundred digits
+        return False
 
 
 def parse_json(data: bytes | str) -> Any:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from sandgrain.base.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
 WIDTH = 80  # columns of `str`
 
@@ -31,8 +32,8 @@ class Table:
     fixed: Sequence[int] = (0,)
     title: str = ""
 
-    def rich(self) -> RichTable:
-        """As rich prints it: no lines, header in bold."""
+    def rich(self) -> Trimmed:
+        """As rich prints it: no lines, header in bold, nothing but text at the ends of rows."""
         from rich.table import Table as Drawn
 
         shown = Drawn(title=self.title, title_justify="left", box=None, pad_edge=False, header_style="bold")
@@ -41,7 +42,24 @@ class Table:
             shown.add_column(column, justify="right" if k in self.numeric else "left", overflow="fold", no_wrap=kept)
         for row in self.rows:
             shown.add_row(*row)
-        return shown
+        return Trimmed(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What rich prints, without the blanks that it fills lines up with."""
+
+    inner: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        from rich.segment import Segment
+
+        for line in console.render_lines(self.inner, options, pad=False):
+            while line and not line[-1].text.strip():
+                line.pop()
+            if line:
+                line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+            yield from (*line, Segment.line())
 
 
 Line = str | Table  # a line of text, "" for an empty one, or a table
@@ -105,7 +123,7 @@ def drawn(lines: Sequence[Line], width: int = WIDTH) -> str:
             shown = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) if len(line) > width else line
             console.print(shown, markup=False, soft_wrap=True)
         else:
-            console.print(line.rich(), markup=False)
+            console.print(line.rich(), end="")
     return "\n".join(row.rstrip() for row in stream.getvalue().rstrip().split("\n"))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -138,7 +137,7 @@ def _whole(value: object, low: int, high: int) -> int:
 
 
 def _number(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not (math.isfinite(value) and 0 <= value <= MAX_COUNT):
+    if not reading.is_number(value) or not 0 <= value <= MAX_COUNT:
         raise ValueError("not a number of this range")
     return float(value)
 

@@ -14,7 +14,8 @@ import os
 import pkgutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +23,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from sandgrain.base.cache import CacheWarning
 from sandgrain.base.errors import SandgrainError
 from sandgrain.base.version import __version__
 from sandgrain.base.words import command_line
@@ -110,6 +112,19 @@ def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     context.with_resource(command_line())
+    warnings.showwarning = _show(warnings.showwarning)
+
+
+def _show(usual: Callable[..., None]) -> Callable[..., None]:
+    """How warnings are shown: ours as a note."""
+
+    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, CacheWarning):
+            print(f"note: {message}", file=sys.stderr)
+        else:
+            usual(message, category, *where)
+
+    return show
 
 
 def _goes_on() -> bool:

@@ -45,7 +45,7 @@ def lines(page: Sequence[Line]) -> None:
         if isinstance(item, str):
             line(item)
         else:
-            console.print(item.rich(), markup=False)
+            console.print(item.rich(), end="")
 
 
 def verdict(result: Verdict) -> None:

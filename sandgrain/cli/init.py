@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import sandgrain
+from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain
 from sandgrain.cli import _terminal
 
@@ -22,18 +23,31 @@ def command(
     board: Annotated[str, typer.Option("--board", "-b", help="Board or core; see: sandgrain targets.")] = "cortex-m4",
     force: Annotated[bool, typer.Option(help="Replace a file that exists.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say what is seen and why; write nothing.")] = False,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Write it even if sandgrain data would refuse it, to be corrected by hand.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print notes and problems only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a commented sandgrain.toml by looking at the data: kind, rate, labels, names, a first feature block, a split.
 
-    Exit codes: 0 done; 2 there is nothing to read, or the file exists.
+    Some recordings are read as sandgrain data reads them; what it would refuse is not written.
+
+    Exit codes: 0 done; 2 there is nothing to read, the file exists, or sandgrain data would refuse what was found.
     """
-    found = sandgrain.init(data, out=out, board=board, force=force, explain=explain)
+    found = sandgrain.init(data, out=out, board=board, force=force, explain=explain, draft=draft)
     place = out if out.suffix == ".toml" and not out.is_dir() else out / "sandgrain.toml"
     if as_json:
         _terminal.emit_json({"out": None if explain else str(place), **found.to_json()})
+        if found.problem:
+            raise typer.Exit(2)
         return
-    _terminal.lines(found.lines())
+    _terminal.lines(found.remarks() if quiet else found.lines())
+    if found.problem:
+        written = f"{plain(place, 120)} is written all the same, to be corrected" if not explain else "nothing is written"
+        raise _terminal.answered(UsageError(f"sandgrain data would refuse this: {found.problem}; {written}"))
+    if quiet:
+        return
     if explain:
         _terminal.line("Nothing is written. sandgrain init without --explain writes a file in which each guess can be changed")
         return

@@ -24,6 +24,7 @@ def command(
         Path | None, typer.Option("--calibration", "-c", help=".npz with x (and y): say what int8 costs.")
     ] = None,
     method: Annotated[str, typer.Option(help=f"How ranges are found: {', '.join(METHODS)}.")] = "minmax",
+    all_boards: Annotated[bool, typer.Option("--all-boards", help="List every board, not the smallest that fit.")] = False,
     quiet: Quiet = False,
     as_csv: Csv = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -43,4 +44,7 @@ def command(
                 _terminal.line(f"  {fault}")
             raise UnsupportedError(f"{model.name}: {len(error.faults)} pieces cannot be compiled, each is named above") from None
         raise
+    if all_boards and not (as_json or as_csv):
+        _terminal.lines(found.lines(all_boards=True))
+        return
     _csv.show(found, as_json, as_csv)

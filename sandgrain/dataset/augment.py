@@ -20,6 +20,7 @@ import numpy as np
 
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
+from sandgrain.base.reading import is_number
 from sandgrain.base.text import plain
 from sandgrain.dataset.records import Kind
 from sandgrain.dataset.windows import generator
@@ -418,19 +419,15 @@ def _value(step: str, key: str, value: object, known: Mapping[str, Any]) -> Any:
     default = known[key].default
     assert default is not MISSING
     if isinstance(default, tuple):
-        if isinstance(value, (list, tuple)) and len(value) == 2 and all(_is_number(v) for v in value):
+        if isinstance(value, (list, tuple)) and len(value) == 2 and all(is_number(v) for v in value):
             return float(value[0]), float(value[1])
         raise UsageError(f"[[augment]] {step}: {key} is a range such as {list(default)}")
-    if isinstance(default, float) and _is_number(value):
+    if isinstance(default, float) and is_number(value):
         assert isinstance(value, (int, float))
         return float(value)
     if type(value) is not type(default):
         raise UsageError(f"[[augment]] {step}: {key} is a value such as {json.dumps(default)}")
     return value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _nearest(name: object, known: Mapping[str, Any]) -> str:

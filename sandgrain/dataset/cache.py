@@ -19,6 +19,7 @@ from sandgrain.dataset.manifest import layout_json
 from sandgrain.dataset.pool import MAX_REPLY, Reply, parse_reply
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Layout
+from sandgrain.dataset.tracks import TrackOptions, beside
 from sandgrain.dataset.walk import MAX_FILES, Found, open_inside
 
 PIECE = 1 << 20  # bytes that are hashed at a time
@@ -30,6 +31,7 @@ class Cache:
 
     def __init__(self, folder: Path, root: Path, layout: Layout) -> None:
         self._root = root
+        self._tracks = layout.get(TrackOptions).label_tracks
         head = json.dumps([FORMAT, layout_json(layout)], sort_keys=True)
         self._head = head.encode() + b"\n"
         self._path = folder / f"ingest-{hashlib.sha256(self._head).hexdigest()[:24]}.jsonl"
@@ -69,13 +71,14 @@ class Cache:
         self._stream.write(json.dumps([file.path, file.size, file.mtime_ns, sha256, rows]).encode() + b"\n")
 
     def _hash(self, file: Found) -> str:
-        """Of a file's bytes; of a file that cannot be read one that no other has."""
+        """Of a file's bytes, and of its label track's; of a file that cannot be read one that no other has."""
+        whole = hashlib.sha256()
         try:
-            with open_inside(self._root, file.path) as stream:
-                whole = hashlib.sha256()
-                while piece := stream.read(PIECE):
-                    whole.update(piece)
-                return whole.hexdigest()
+            for path in (file.path, *([beside(file.path)] if self._tracks else [])):
+                with open_inside(self._root, path) as stream:
+                    while piece := stream.read(PIECE):
+                        whole.update(piece)
+            return whole.hexdigest()
         except (BadFileError, OSError):
             return f"unread {file.path}"
 

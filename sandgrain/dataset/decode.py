@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandgrain.base.errors import UsageError
-from sandgrain.dataset import kinds
+from sandgrain.dataset import kinds, tracks
 from sandgrain.dataset.dialect import utf16
 from sandgrain.dataset.names import clean, escape
 from sandgrain.dataset.readers import for_suffix, readers
@@ -49,13 +49,16 @@ class Description:
 
 
 def decode(root: Path, path: str, layout: Layout) -> Iterator[Sample]:
-    """The recordings of file `path` below `root`. Raises BadFileError."""
+    """The recordings of file `path` below `root`, or the stretches that its label track names. Raises BadFileError."""
     try:
+        options = layout.get(tracks.TrackOptions)
+        track = tracks.read(root, path) if options.label_tracks else None
         with open_inside(root, path) as stream:
             head = stream.read(HEAD)
             reader = choose(head, posixpath.splitext(path)[1].lower(), layout)
             stream.seek(0)
-            yield from reader.read(stream, os.fstat(stream.fileno()).st_size, layout)
+            for sample in reader.read(stream, os.fstat(stream.fileno()).st_size, layout):
+                yield from [sample] if track is None else tracks.cut(sample, track, options.rest_label)
     except (BadFileError, MemoryError):
         raise
     except OSError as error:
@@ -105,6 +108,11 @@ def choose(head: bytes, suffix: str, layout: Layout) -> Reader:
 
 def _is_text(reader: Reader) -> bool:
     return bool({".csv", ".json"} & set(reader.SUFFIXES))
+
+
+def in_own_code(suffixes: Sequence[str]) -> bool:
+    """Whether files of these suffixes meet no native library."""
+    return all(getattr(for_suffix(suffix), "OWN_CODE", False) for suffix in suffixes)
 
 
 def modules(suffixes: Sequence[str], layout: Layout) -> tuple[str, ...]:

@@ -247,7 +247,12 @@ def _is_comment(line: str) -> bool:
 
 
 def cells(line: str, delimiter: str, number: int) -> list[str]:
-    """The cells of a line, without the blanks around them. Raises BadFileError."""
+    """The cells of a line, without the blanks around them. Raises BadFileError.
+
+    A semicolon that ends a line of commas is no cell's.
+    """
+    if delimiter == "," and line.endswith(";"):
+        line = line.rstrip(";")
     if '"' not in line:
         return line.split() if delimiter == " " else [cell.strip() for cell in line.split(delimiter)]
     try:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import posixpath
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,11 +23,12 @@ from sandgrain.dataset.labels import read_labels
 from sandgrain.dataset.manifest import EMPTY, load_manifest, make_manifest, save
 from sandgrain.dataset.names import Pattern, Place, escape
 from sandgrain.dataset.opening import open_record
-from sandgrain.dataset.pool import Reply, decode_all
+from sandgrain.dataset.pool import Reply, decode_all, decode_here
 from sandgrain.dataset.readers import suffixes
 from sandgrain.dataset.readers.base import BadFileError, RateOptions, check_rate
 from sandgrain.dataset.records import BadFile, Layout, Manifest, Note, Record
 from sandgrain.dataset.tables import Scale, TableOptions
+from sandgrain.dataset.tracks import SUFFIX, TrackOptions, beside
 from sandgrain.dataset.walk import MAX_FILES, Found, walk
 
 __all__ = ["ingest", "load_manifest", "open_record", "save"]
@@ -37,6 +39,25 @@ MEASURED = 0.05  # how far rates that were measured by time columns may lie apar
 EVERY = 64  # files between two reports of progress
 
 
+@dataclass(frozen=True, slots=True)
+class Few:
+    """A part of a data set: at most so many files, from all over the list, and bytes."""
+
+    files: int
+    size: int
+
+    def of(self, found: Sequence[Found]) -> list[Found]:
+        """The files; one too large for the rest of the bytes is passed over, and so may be all of them."""
+        if len(found) > self.files:
+            found = [found[k * (len(found) - 1) // max(1, self.files - 1)] for k in range(self.files)]
+        taken, left = [], self.size
+        for file in sorted(found, key=lambda f: f.size):
+            if file.size <= left:
+                taken.append(file)
+                left -= file.size
+        return sorted(taken, key=lambda f: f.path)
+
+
 def ingest(
     root: Path,
     layout: Layout,
@@ -45,13 +66,15 @@ def ingest(
     workers: int = 2,
     progress: Progress = silent,
     cache: Path | None = None,
+    few: Few | None = None,
 ) -> Manifest:
     """Read every recording below `root` once, and list it with its hash.
 
     `bad`: "skip" lists the files that cannot be used in `Manifest.bad`; "refuse" raises UsageError when there is one.
     `workers`: processes that decode. `progress` is told files done and files there are. `cache`: a folder in which results are
-    kept, so that only files that changed are decoded the next time. Raises UsageError for what concerns the whole data set:
-    no folder, no files, a layout that contradicts itself, a package that is not installed.
+    kept, so that only files that changed are decoded the next time. `few`: read only these many, and in this
+    process where no native library meets them. Raises UsageError for what concerns the whole data set: no folder, no files, a
+    layout that contradicts itself, a package that is not installed.
     """
     root = Path(root)
     pattern = check_layout(layout)
@@ -73,7 +96,10 @@ def ingest(
             wrong.append(BadFile(escape(file.path), str(error)))
     records: list[Record] = []
     notes: list[Note] = []
-    for file, reply in _replies(root, layout, [f for f in files if f.path in places], workers, progress, cache):
+    chosen = [f for f in files if f.path in places]
+    if few:
+        chosen, workers = few.of(chosen), 0
+    for file, reply in _replies(root, layout, chosen, workers, progress, cache):
         if isinstance(reply, str):
             wrong.append(BadFile(escape(file.path), reply))
         else:
@@ -120,7 +146,19 @@ def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile], Coun
         return False
 
     files, bad = walk(root, wanted)
-    return files, bad, others
+    if layout.get(TrackOptions).label_tracks:
+        files = [_with_track(root, file, others) for file in files]
+    return files, bad, +others
+
+
+def _with_track(root: Path, file: Found, others: Counter[tuple[str, str]]) -> Found:
+    """The file with its label track in its size and time, so that a change of either is seen; the track is no other file."""
+    try:
+        about = (root / beside(file.path)).stat()
+    except OSError:
+        return file  # decoding says that it is not there
+    others[SUFFIX, file.path.partition("/")[0] if "/" in file.path else ""] -= 1
+    return replace(file, size=file.size + about.st_size, mtime_ns=file.mtime_ns + about.st_mtime_ns)
 
 
 def _missing(listed: dict[str, Place], files: list[Found], wrong: list[BadFile], layout: Layout) -> Iterator[BadFile]:
@@ -139,7 +177,7 @@ def _replies(
     progress: Progress,
     folder: Path | None,
 ) -> Iterator[tuple[Found, Reply]]:
-    """Each file with what is in it, from the cache or from the processes that decode."""
+    """Each file with what is in it, from the cache or from the processes that decode; no `workers`: in this one where that is safe."""
     done, left = 0, files
     with ExitStack() as stack:
         cache = stack.enter_context(Cache(folder, root, layout)) if folder else None
@@ -155,7 +193,9 @@ def _replies(
         progress("reading", done, len(files))
         found = sorted({posixpath.splitext(f.path)[1].lower() for f in left})
         modules = decode.modules(found, layout)
-        for file, reply, same_again in decode_all(root, layout, left, modules, workers):
+        here = not workers and decode.in_own_code(found)
+        answers = decode_here(root, layout, left) if here else decode_all(root, layout, left, modules, max(1, workers))
+        for file, reply, same_again in answers:
             if cache and same_again:
                 cache.put(file, reply)
             done += 1

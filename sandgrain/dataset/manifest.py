@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
 
 from sandgrain.base import files
 from sandgrain.base.errors import UsageError
+from sandgrain.base.reading import is_number
 from sandgrain.dataset import kinds
 from sandgrain.dataset.names import MAX_LABEL, escape, problem, split_key, unseen
 from sandgrain.dataset.readers import keys_of, make_layout
 from sandgrain.dataset.readers.base import MAX_RATE
 from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Note, Record
+from sandgrain.dataset.tracks import TrackOptions
 
 FORMAT = 1
 MAX_LINE = 1 << 18  # bytes: a path of 4096 characters, each escaped, and again as what placeholders matched
@@ -43,9 +45,16 @@ def make_manifest(
     return Manifest(root, layout, ordered, left_out, manifest_hash(layout, ordered), said, dict(sorted((others or {}).items())))
 
 
+LATER: tuple[type[Any], ...] = (TrackOptions,)  # a data set that does not use them has the hash that it had before they came
+
+
 def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
     """SHA-256 over the layout and, record by record in order, key, label, group, split, rate and sha256."""
-    whole = hashlib.sha256(json.dumps(layout_json(layout), sort_keys=True).encode())
+    keys = layout_json(layout)
+    for options in LATER:
+        if layout.get(options) == options():
+            keys = {k: v for k, v in keys.items() if k not in {f.name for f in fields(options)}}
+    whole = hashlib.sha256(json.dumps(keys, sort_keys=True).encode())
     for r in records:
         whole.update(b"\n" + json.dumps([r.key, r.label, r.group, r.split, r.rate, r.sha256]).encode())
     return whole.hexdigest()
@@ -128,13 +137,12 @@ def layout_of(value: Any) -> Layout:
 
 def _typed(name: str, value: Any, usual: Any) -> Any:
     """`value` when it is of the type of the field's default."""
-    number = (int, float)
     if isinstance(usual, tuple):
-        each = number if name == "full_scale" else str
-        if not isinstance(value, list) or not all(isinstance(v, each) for v in value):
+        fits = is_number if name == "full_scale" else lambda v: isinstance(v, str)
+        if not isinstance(value, list) or not all(map(fits, value)):
             raise ValueError(name)
         return tuple(value)
-    if type(usual) is float and type(value) in number and math.isfinite(value):
+    if type(usual) is float and is_number(value):
         return float(value)
     if type(value) is not type(usual):
         raise ValueError(name)

@@ -6,7 +6,6 @@ data set larger than memory passes through. The numbers are kept by the sample's
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from sandgrain.base import files
+from sandgrain.base import files, sealed
 from sandgrain.base.arrays import Array
 from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import percent, plain
@@ -274,13 +273,13 @@ class _Known:
 def _load(cache: Path | None) -> _Known:
     """What the cache remembers; nothing, where it is missing, damaged or of another version."""
     nothing = _Known({}, np.zeros(0, FACTS), np.zeros((0, fingerprint.SIZE), np.float16))
-    if cache is None or not cache.is_file():
+    stored = None if cache is None else sealed.read_arrays(cache)
+    if stored is None:
         return nothing
     try:
-        with cache.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            keys, rows, prints = stored["keys"], stored["rows"], stored["prints"]
-            fits = int(stored["version"]) == CACHE_VERSION and rows.dtype == FACTS and prints.dtype == np.float16
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        keys, rows, prints = stored["keys"], stored["rows"], stored["prints"]
+        fits = int(stored["version"]) == CACHE_VERSION and rows.dtype == FACTS and prints.dtype == np.float16
+    except (ValueError, KeyError, TypeError):
         return nothing
     if not fits or len(keys) != len(rows) or prints.shape != (len(rows), fingerprint.SIZE):
         return nothing
@@ -290,4 +289,4 @@ def _load(cache: Path | None) -> _Known:
 def _save(cache: Path, records: Sequence[Record], rows: Array, prints: Array) -> None:
     keys = np.asarray([f"{r.kind}{r.rate:g}{r.sha256}" for r in records])
     with files.atomic(cache) as stream:
-        np.savez(stream, keys=keys, rows=rows, prints=prints, version=np.int32(CACHE_VERSION))
+        sealed.write_arrays(stream, {"keys": keys, "rows": rows, "prints": prints, "version": np.array(CACHE_VERSION)})

@@ -252,10 +252,11 @@ def _draw_files(units: Sequence[Unit], shares: Mapping[str, float], seed: int, s
     found: dict[str, str] = {}
     for label, members in sorted(strata.items()):
         if len(members) <= len(shares):
-            what = f"label {plain(label)} has" if stratify else "there are"
+            what = f"label {plain(label)} has" if stratify and label else "there are" if len(members) > 1 else "there is"
+            count = f"{len(members)} different recording{'s' if len(members) > 1 else ''}"
             raise UsageError(
-                f"{what} {len(members)} different recordings, and {' and '.join(shares)} and train need one each; record more"
-                + (", leave the label out, or split with stratify = false" if stratify else "")
+                f"{what} {count}, and {' and '.join(shares)} and train need one each; record more"
+                + (", leave the label out, or split with stratify = false" if stratify and label else "")
             )
         found |= _fill(_order(members, seed), shares)
     return found

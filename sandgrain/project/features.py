@@ -14,6 +14,7 @@ from sandgrain.bundle import features_in_c
 from sandgrain.dataset import ingest, kinds
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.windows import Windowing, count, cut, windows_of
+from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Pipeline
 from sandgrain.frontend.signal import Signal
@@ -50,13 +51,13 @@ def pipeline_of(found: Inspection) -> Pipeline:
     return Pipeline(signal_of(found.records, found.loaded.project.data), found.loaded.blocks)
 
 
-def problem(found: Inspection) -> str:
-    """Why the blocks cannot compute anything from a window, or ""."""
+def problem(records: Sequence[Record], data: Data, blocks: Sequence[Block]) -> str:
+    """Why the blocks cannot compute anything from a window of these recordings, or ""."""
     try:
-        pipeline_of(found)
+        Pipeline(signal_of(records, data), tuple(blocks))
     except SandgrainError as error:
         return str(error)
-    return "" if count(found.records, windowing_of(found.loaded.project.data, found.records[0].rate)) else NO_WINDOW
+    return "" if count(records, windowing_of(data, records[0].rate)) else NO_WINDOW
 
 
 def describe(found: Inspection) -> str:

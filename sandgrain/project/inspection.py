@@ -140,7 +140,7 @@ class Inspection(Shown):
     @property
     def problem(self) -> str:
         """Why a model cannot be built from this data, or ""."""
-        why = features.problem(self)
+        why = features.problem(self.records, self.loaded.project.data, self.loaded.blocks)
         return f"features cannot be computed: {why}" if why else ""
 
     @property

@@ -7,6 +7,7 @@ a killed epoch had done is done again, bit for bit. While one epoch trains, the 
 from __future__ import annotations
 
 import copy
+import io
 import math
 import os
 import random
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sandgrain.base import files
+from sandgrain.base import files, sealed
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
@@ -275,17 +276,16 @@ class _State:
             "best_weights": self.best_weights, "epoch": self.epoch,
         }  # fmt: skip
         with files.atomic(path) as file:
-            torch.save(facts, file)
-            file.flush()
+            sealed.write(file, lambda inner: torch.save(facts, inner))
             os.fsync(file.fileno())
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same training; any other file is left alone."""
-        if not path.is_file():
-            return
         try:
-            facts: dict[str, Any] = torch.load(path, weights_only=True)  # tensors and plain values: nothing is unpickled
-        except Exception:  # damaged in any of many ways: begin anew
+            with sealed.opened(path) as stream:
+                content = io.BytesIO(stream.read())
+            facts: dict[str, Any] = torch.load(content, weights_only=True)  # tensors and plain values: nothing is unpickled
+        except Exception:  # none, or damaged in any of many ways: begin anew
             return
         if facts.get("identity") != self.identity:
             return

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from sandgrain.base import cache, files, text
+from sandgrain.base import cache, files, text, together
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import measured
 from sandgrain.device.toolchain import process
@@ -51,9 +54,9 @@ def test_an_output_that_cannot_be_written_is_one_line_with_the_way_out(tmp_path:
 def test_several_files_are_written_together_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(UsageError, match="it is a folder"):
-        files.write_all({tmp_path / "a": b"1", tmp_path / "b": b"2"})
+        together.write_all({tmp_path / "a": b"1", tmp_path / "b": b"2"})
     assert names(tmp_path) == ["b"]
-    files.write_all({tmp_path / "a": b"1", tmp_path / "c": b"2"})
+    together.write_all({tmp_path / "a": b"1", tmp_path / "c": b"2"})
     assert names(tmp_path) == ["a", "b", "c"]
 
 
@@ -89,6 +92,51 @@ def test_every_cache_lies_in_the_folder_that_the_system_names(
     assert cache.folder() == tmp_path / "cache" / "sandgrain"
     assert measured._folder().is_relative_to(tmp_path / "cache")  # measurements went to ~/.cache on Windows
     assert process.environment()["ZIG_GLOBAL_CACHE_DIR"] == str(cache.folder() / "zig")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("mode", [0o775, 0o777, 0o757])
+def test_a_cache_that_others_may_write_to_is_closed_where_it_is_empty(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `mkdir` leaves it with a umask of 002; it was passed by without a word."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "sandgrain").mkdir()
+    (tmp_path / "sandgrain").chmod(mode)
+    assert cache.folder() == tmp_path / "sandgrain" and cache.is_private(tmp_path / "sandgrain")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_cache_that_others_may_have_filled_is_not_used_which_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "my caches" / "sandgrain"
+    (place / "measured").mkdir(parents=True)
+    place.chmod(0o775)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place.parent))
+    with pytest.warns(cache.CacheWarning) as said:
+        assert cache.folder() != place and cache.folder() != place
+    assert len(said) == 1 and "(mode 775)" in str(said[0].message)
+    way_out = str(said[0].message).partition("run: ")[2]
+    subprocess.run(way_out, shell=True, check=True)
+    assert cache.folder() == place
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_command_says_it_in_one_line(tmp_path: Path) -> None:
+    place = tmp_path / "cache" / "sandgrain"
+    (place / "measured").mkdir(parents=True)
+    place.chmod(0o777)
+    code = "from sandgrain.base import cache; cache.folder()"
+    code = f"import sandgrain.cli as c, warnings; warnings.showwarning = c._show(warnings.showwarning); {code}"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "XDG_CACHE_HOME": str(place.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.startswith("note: the cache ") and done.stderr.count("\n") == 1
 
 
 def test_text_is_cut_and_made_harmless() -> None:

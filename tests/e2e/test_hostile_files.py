@@ -1,57 +1,141 @@
-"""Mutants of .npz, CSV, WAV, JSON, TOML, manifests, cache entries and bundles: each is taken or refused in one line, in time and in
-512 MiB, and nothing is left behind.
+"""Mutants of every format that is no model: each file is taken or refused in one line, in time and in 512 MiB, and nothing is left behind.
 
-SANDGRAIN_MUTANTS sets how many of each format are tried (200 by default, 10,000 in `make test-all`).
+SANDGRAIN_MUTANTS sets how many of each format are tried (100 by default, 10,000 in `make test-all`).
 """
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
+import random
+import signal
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sandgrain.base.errors import SandgrainError, UsageError
-from tests.support.file_mutants import FORMATS, Format, complaint, mutant, tried
+from sandgrain.base.errors import UsageError
+from tests.support import campaign
+from tests.support.campaign import Format, complaint, forked, mutant, tried
+from tests.support.file_mutants import FORMATS, NEVER_REFUSED
+from tests.support.tallies import Tally, summary, to_json
 
-MUTANTS = int(os.environ.get("SANDGRAIN_MUTANTS", "200"))
 names = pytest.mark.parametrize("name", FORMATS)
+Record = Callable[[str, object], None]
 
 
 @names
-def test_a_mutant_is_taken_or_refused_in_one_line(name: str, tmp_path: Path) -> None:
-    found = tried(FORMATS[name], 0, MUTANTS, tmp_path)
-    assert not found, "\n".join(f"{name} {seed}: {said}" for seed, said in found.items())
+def test_a_mutant_is_taken_or_refused_in_one_line(name: str, record_property: Record) -> None:
+    """Of mutants that are all taken, or all refused, nobody learns anything."""
+    tally = campaign.run(name, forked(FORMATS[name], [*FORMATS[name].seeds()]), 100, record_property)
+    assert tally.accepted >= tally.mutants / 100
+    assert tally.refused >= tally.mutants / 10 or name in NEVER_REFUSED
 
 
 @names
-def test_the_files_that_are_mutated_are_legal_and_some_mutants_are_not(name: str, tmp_path: Path) -> None:
-    """A mutant that changes nothing, or a seed that is refused, would test nothing."""
+def test_the_files_that_are_mutated_are_legal(name: str, tmp_path: Path) -> None:
     form = FORMATS[name]
-    seeds, path = [*form.seeds()], tmp_path / form.name
-    for data in seeds[:1]:
+    for k, data in enumerate(form.seeds()):
+        path = tmp_path / str(k) / form.name
+        path.parent.mkdir()
         path.write_bytes(data)
-        if name != "toml":
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
             form.consume(path)
-    damaged = [mutant(form, seeds, k) for k in range(60)]
-    assert damaged == [mutant(form, seeds, k) for k in range(60)] and len({*damaged} - {*seeds}) > 40
-    if name == "cache":  # never refused: it is made again
-        return
-    refused = 0
-    for data in damaged:
-        path.write_bytes(data)
-        try:
-            form.consume(path)
-        except SandgrainError:
-            refused += 1
-    assert refused >= 10
+
+
+@names
+def test_mutants_are_many_and_the_same_on_every_machine(name: str) -> None:
+    form = FORMATS[name]
+    seeds = [*form.seeds()]
+    damaged = [mutant(form, seeds, k) for k in range(40)]
+    assert damaged == [mutant(form, seeds, k) for k in range(40)] and len({*damaged} - {*seeds}) > 25
+
+
+# --- the campaign itself: what breaks the promise is found ---------------------------------------------------------------
+
+
+def form(consume: Callable[[Path], object]) -> Format:
+    """Five mutants; it is the third that does it, not the first one that is tried without limits."""
+    return Format("m", lambda: [b"seed"], lambda data, *_: b"%d" % random.randrange(1 << 60), consume)
+
+
+def once(deed: Callable[[Path], object]) -> tuple[Format, list[int]]:
+    """A format whose third file does something."""
+    count = [0]
+
+    def consume(path: Path) -> None:
+        count[0] += 1
+        if count[0] == 4:  # the first is the valid one
+            deed(path)
+        if count[0] % 2:
+            raise UsageError("one line; mend it")
+
+    return form(consume), count
+
+
+def loop(path: Path) -> None:
+    while True:
+        pass
+
+
+def deaf_loop(path: Path) -> None:
+    """As native code is, which hears no signal of Python's."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPROF})
+    loop(path)
+
+
+def crash(path: Path) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wait(path: Path) -> None:
+    os.mkfifo(path.parent / "pipe")
+    (path.parent / "pipe").read_bytes()
+
+
+def fill(path: Path) -> None:
+    bytes(700 << 20)
+
+
+def stray(path: Path) -> None:
+    other = Path(tempfile.gettempdir()).parents[1] / "x"  # the campaign's own folder is below it
+    other.touch()
+    other.unlink()
+
+
+def unpickle(path: Path) -> None:
+    pickle.loads(pickle.dumps(time.sleep))
+
+
+def litter(path: Path) -> None:
+    (path.parents[1] / "tmp" / "x").touch()
+
+
+@pytest.mark.parametrize(
+    ("deed", "said"),
+    [
+        (loop, "hangs"), (deaf_loop, "hangs in native code"), (wait, "waits for something"), (crash, "ended with -9"), (fill, "MemoryError"),
+        (stray, "touches what is not its own"), (unpickle, "pickle.find_class"), (litter, "leaves x"),
+    ],
+)  # fmt: skip
+def test_the_third_of_five_files_is_blamed(deed: Callable[[Path], object], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, value in (("SECONDS", 0.1), ("LATE", 0.2), ("STUCK", 1.0 if deed is wait else 60.0), ("CHECK", 0.1)):
+        monkeypatch.setattr(campaign, limit, value)
+    tally = tried("x", forked(once(deed)[0], [b"seed"]), 0, 5)
+    assert list(tally.found) == [campaign.new_seed(2)] and said in tally.found[campaign.new_seed(2)]
+    assert tally.mutants == 5 and tally.refused + tally.accepted == 4
 
 
 def fails(error: BaseException) -> Format:
     def consume(path: Path) -> object:
         raise error
 
-    return Format("x", lambda: [b"x"], lambda *_: b"y", consume)
+    return form(consume)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +144,28 @@ def fails(error: BaseException) -> Format:
 def test_what_breaks_the_promise_is_told(error: BaseException, tmp_path: Path) -> None:
     assert complaint(fails(error), tmp_path / "x")
     assert not complaint(fails(UsageError("one line; mend it")), tmp_path / "x")
+
+
+def test_parts_of_a_campaign_are_one_line_of_the_summary() -> None:
+    """As pytest's workers send them: through JSON."""
+    parts = [Tally("npz", 10, 4, 6, 1.5, 0.25, 3.0), Tally("csv", 1, 1, 0, 0.5, 0.5, 1.0), Tally("npz", 5, 5, 0, 2.0, 0.75, 2.0)]
+    sent = json.loads(json.dumps([("campaign", to_json(t)) for t in parts] + [("other", 1)]))
+    npz, csv = summary(sent)
+    assert npz.split() == [
+        "npz",
+        "15",
+        "mutants",
+        "4",
+        "s",
+        "9",
+        "refused",
+        "cleanly",
+        "6",
+        "accepted",
+        "worst",
+        "0.75",
+        "s",
+        "3",
+        "MiB",
+    ]
+    assert csv.startswith("csv ")

@@ -18,14 +18,15 @@ import pytest
 from sandgrain.base.errors import SandgrainError
 from sandgrain.formats import sources
 from sandgrain.formats.keras.hdf5 import Hdf5
+from tests.support import campaign
 from tests.support.command import sandgrain
-from tests.support.hostile_archives import SECONDS, Trap, complaint, members, packed, tried
+from tests.support.hostile_archives import SECONDS, Trap, complaint
 from tests.support.hostile_keras import made, mutant
 from tests.support.keras_models import keras, kl, saved
+from tests.support.mutators import members, packed
 from tests.support.tflite_mutants import MUTATIONS
 
-MUTANTS = int(os.environ.get("SANDGRAIN_MUTANTS", "150"))
-MIB = 512
+USUAL = 100  # mutants in `make test`
 Change = Callable[[Any], Any]
 
 
@@ -34,14 +35,12 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, ...]:
     return made(tmp_path_factory.mktemp("seeds"))
 
 
-def test_a_mutant_gives_a_model_or_one_line(seeds: tuple[bytes, ...], tmp_path: Path) -> None:
-    tried("tests.support.hostile_keras", seeds, 0, MUTANTS, tmp_path, MIB)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("group", range(4))
-def test_thousands_of_mutants(seeds: tuple[bytes, ...], group: int, tmp_path: Path) -> None:
-    tried("tests.support.hostile_keras", seeds, 10_000 + 1250 * group, 1250, tmp_path, MIB)
+@pytest.mark.parametrize("part", campaign.PARTS)
+def test_a_mutant_gives_a_model_or_one_line(
+    seeds: tuple[bytes, ...], part: int, record_property: Callable[[str, object], None], tmp_path: Path
+) -> None:
+    tally = campaign.run("keras", campaign.spawned("tests.support.hostile_keras", seeds, tmp_path), USUAL, record_property, part)
+    assert tally.accepted and tally.refused
 
 
 def test_the_files_that_are_mutated_are_legal(seeds: tuple[bytes, ...], tmp_path: Path) -> None:

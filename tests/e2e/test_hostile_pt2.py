@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -15,24 +14,21 @@ import pytest
 pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
 
 from sandgrain.base.errors import SandgrainError
+from tests.support import campaign
 from tests.support.command import sandgrain
-from tests.support.hostile_archives import SECONDS, Trap, complaint, members, packed, tried
+from tests.support.hostile_archives import SECONDS, Trap, complaint
 from tests.support.hostile_pt2 import mutant, seeds
 from tests.support.models import graph_of
+from tests.support.mutators import members, packed
 
-MUTANTS = int(os.environ.get("SANDGRAIN_MUTANTS", "150"))
-MIB = 512  # resident; PyTorch alone takes some 280 of them
+USUAL = 100  # mutants in `make test`
 Parts = dict[str, bytes]
 
 
-def test_a_mutant_gives_a_model_or_one_line(tmp_path: Path) -> None:
-    tried("tests.support.hostile_pt2", seeds(), 0, MUTANTS, tmp_path, MIB)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("group", range(4))
-def test_thousands_of_mutants(group: int, tmp_path: Path) -> None:
-    tried("tests.support.hostile_pt2", seeds(), 10_000 + 1250 * group, 1250, tmp_path, MIB)
+@pytest.mark.parametrize("part", campaign.PARTS)
+def test_a_mutant_gives_a_model_or_one_line(part: int, record_property: Callable[[str, object], None], tmp_path: Path) -> None:
+    tally = campaign.run("pt2", campaign.spawned("tests.support.hostile_pt2", seeds(), tmp_path), USUAL, record_property, part)
+    assert tally.accepted and tally.refused
 
 
 def test_the_files_that_are_mutated_are_legal(tmp_path: Path) -> None:

@@ -1,30 +1,29 @@
 """Mutated model files: each gives a graph or exactly one line, in time, and nothing else happens.
 
-SANDGRAIN_MUTANTS sets how many mutants are tried (400 by default, 10000 on demand).
+SANDGRAIN_MUTANTS sets how many mutants are tried (300 by default).
 """
 
 from __future__ import annotations
 
-import os
-import time
-import warnings
+from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sandgrain.base.errors import SandgrainError, UnsupportedError
+from sandgrain.base.errors import ModelError, SandgrainError, UnsupportedError
 from sandgrain.compiler import pipeline
 from sandgrain.compiler.emit import bundle
 from sandgrain.compiler.emit.model import Options
 from sandgrain.device import targets
 from sandgrain.formats.tflite import read
 from sandgrain.graph import interpret
+from tests.support import campaign
+from tests.support.campaign import Format
 from tests.support.tflite_mutants import MODELS, mutant, seeds
 
-MUTANTS = int(os.environ.get("SANDGRAIN_MUTANTS", "400"))
-GROUPS = 8  # so that the work spreads over test processes
-SECONDS = 10.0
+USUAL = 300  # mutants in `make test`
 BOARDS = ("cortex-m0plus", "cortex-m4")  # with and without the kernels of a core that has more
 SMALL = 50_000  # elements of a model that is also run: what is accepted must have a meaning
 
@@ -54,28 +53,25 @@ def consume(data: bytes) -> str:
     return ""
 
 
-def complaint(data: bytes) -> str:
+def _consume(path: Path) -> None:
+    message = consume(path.read_bytes())
+    if message:
+        raise ModelError(message)
+
+
+FORM = Format("mutant.tflite", models, lambda data, rng, seeds: mutant(seeds, rng.getrandbits(40)), _consume)
+
+
+def complaint(data: bytes, path: Path) -> str:
     """What breaks the promise about hostile files, "" when it is kept."""
-    begin = time.process_time()  # wall time would blame the file for a busy machine
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            message = consume(data)
-    except Exception as error:  # whatever it is, it is a finding
-        return f"{type(error).__name__}: {error}"
-    if time.process_time() - begin > SECONDS:
-        return "took too long"
-    if "please report" in message:
-        return f"an op slipped: {message}"
-    if message and (len(message.splitlines()) != 1 or not message.isprintable() or len(message) > 2000):
-        return f"not one line: {message!r}"
-    return ""
+    path.write_bytes(data)
+    return campaign.complaint(FORM, path)
 
 
-@pytest.mark.parametrize("group", range(GROUPS))
-def test_a_mutant_gives_a_graph_or_one_line(group: int) -> None:
-    found = {seed: c for seed in range(group, MUTANTS, GROUPS) if (c := complaint(mutant(models(), seed)))}
-    assert not found, f"{len(found)} of {MUTANTS // GROUPS}: {dict(list(found.items())[:5])}"
+@pytest.mark.parametrize("part", campaign.PARTS)
+def test_a_mutant_gives_a_graph_or_one_line(part: int, record_property: Callable[[str, object], None]) -> None:
+    tally = campaign.run("tflite", campaign.forked(FORM, models()), USUAL, record_property, part)
+    assert tally.accepted and tally.refused
 
 
 def test_the_models_that_are_mutated_are_legal() -> None:
@@ -95,6 +91,6 @@ def test_mutants_are_the_same_on_every_run() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 4, 7, 8, 12])
-def test_a_stub_of_a_file_gives_one_line(size: int) -> None:
-    assert complaint(models()[0][:size]) == ""
+def test_a_stub_of_a_file_gives_one_line(size: int, tmp_path: Path) -> None:
+    assert complaint(models()[0][:size], tmp_path / "m.tflite") == ""
     assert consume(models()[0][:size])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
+from sandgrain.base import files, sealed
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import store
 from sandgrain.graph.decisions import Rule
@@ -57,14 +58,15 @@ def test_board_and_numpy_hear_the_same_events(chirps: Built[Classes]) -> None:
 def test_a_stream_that_differs_is_noticed(chirps: Built[Classes]) -> None:
     made = next(chirps.samples.store.folder.glob("spotted-*.npz"))
     whole = made.read_bytes()
-    with np.load(made) as found:
-        arrays = dict(found)
+    arrays = sealed.read_arrays(made)
+    assert arrays is not None
 
     bundle = firmware.Firmware(chirps.folder, store.load_bundle(chirps.folder), chirps.report)
     for name in ("board_scores", "board_decisions", "decisions"):
         changed = {**arrays, name: arrays[name].copy()}
         changed[name].reshape(-1)[3] += 1
-        np.savez(made, **changed)
+        with files.atomic(made) as file:
+            sealed.write_arrays(file, changed)
         again = spotting.spotted(Run(chirps.samples, chirps.folder), bundle)
         assert again is not None and not again.identical and "NOT the same" in again.compared, name
     made.write_bytes(whole)

@@ -1,162 +1,58 @@
-"""Hostile files of every format that is no model: mutants of valid ones, the same for a seed on every machine, and what becomes of them.
+"""Formats of hostile files that are no models: valid files of each, how they are damaged, and what the package does with one.
 
-A format names its valid files (`seeds`), how its text or bytes are damaged (`mutate`), and what the package does with a file (`consume`).
-`tried` does it in a forked process whose memory and time are limited.
+A format whose file is one of several puts the file's name in front: `proof/build.json`, a zero byte, the content.
 """
 
 from __future__ import annotations
 
-import copy
 import io
 import json
-import os
 import random
-import re
-import resource
-import signal
 import struct
 import tempfile
-import time
-import traceback
-import warnings
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sandgrain.api import compile as compiling
+from sandgrain.base import sealed, swap
 from sandgrain.base.errors import SandgrainError
 from sandgrain.bundle import measured, samples, store
 from sandgrain.bundle.measure import Build
 from sandgrain.bundle.measured import Frame, Part, Program, Step
 from sandgrain.compiler import pipeline
 from sandgrain.compiler.emit.model import Options
-from sandgrain.dataset import decode
+from sandgrain.dataset import decode, quality
 from sandgrain.dataset.cache import Cache
+from sandgrain.dataset.labels import read_labels
 from sandgrain.dataset.manifest import load_manifest
+from sandgrain.dataset.readers.json import JsonOptions
 from sandgrain.dataset.records import Layout
+from sandgrain.dataset.tables import Scale, TableOptions
 from sandgrain.dataset.walk import Found
 from sandgrain.device import targets
-from sandgrain.formats import text
+from sandgrain.formats import text as graph_text
+from sandgrain.frontend.blocks import parse
+from sandgrain.frontend.frontend import FrontEnd
+from sandgrain.frontend.pipeline import Normalization, Pipeline
+from sandgrain.frontend.signal import Signal
+from sandgrain.graph import interpret
 from sandgrain.graph.ir import attrs
 from sandgrain.project.build.store import Store
 from sandgrain.project.file import load as project_file
+from sandgrain.project.file.look import look
 from tests.bundle.test_costs import dense
 from tests.conftest import ROOT
+from tests.support.campaign import Format, Mutate
 from tests.support.command import tree
-from tests.support.hostile_archives import _leaves, members, packed
-from tests.support.tflite_mutants import INTERESTING, MUTATIONS
+from tests.support.mutators import arrays, binary, chunks, lines, text, values
 
-SECONDS = 10.0  # that a mutant may take
-MIB = 512  # that it may take beyond what the process has
-OURS = (
-    "TypeError",
-    "KeyError",
-    "IndexError",
-    "AttributeError",
-    "AssertionError",
-    "ZeroDivisionError",
-    "RecursionError",
-    "NameError",
-)
-VALUES: tuple[Any, ...] = (
-    None, True, False, [], {}, "", "x", "x" * 5000, "\x1b[31m", "\0", "../../etc/passwd", -1, 0, 1, 1.5, -0.0, 1e308, 1e-308, float("nan"),
-    float("inf"), 2**31, 2**63, -(2**63) - 1, 10**40, [[[[]]]], {"a": {"b": 1}}, [1, 2], "1", "é", "\ud800",
-)  # fmt: skip
-WORDS = (
-    b"", b"\0", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b",", b";", b"\t", b"\n", b"\r", b'"', b"'", b"[", b"{", b"]", b"}", b"(", b"=", b"#",
-    b"nan", b"inf", b"-", b"1e999", b"1e-999", b"9" * 400, b"0x10", b"1_000", b"true", b"null", b"[" * 3000, b'{"a":' * 3000, b"\\u0000",
-    b"1,5", b"2020-01-01T00:00:00Z", b"x" * 70_000, "ä".encode("latin-1"), "𝛼".encode(), b"[[a]]\n", b"[a.b]\n",
-)  # fmt: skip
-
-Mutate = Callable[[bytes, random.Random, Sequence[bytes]], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """`consume`: takes the file at a path; raises SandgrainError where it refuses. `name`: of the file."""
-
-    name: str
-    seeds: Callable[[], Sequence[bytes]]
-    mutate: Mutate
-    consume: Callable[[Path], object]
-
-
-def mutant(form: Format, seeds: Sequence[bytes], seed: int) -> bytes:
-    """One mutant, damaged one to four times."""
-    rng = random.Random(seed)
-    data = seeds[seed % len(seeds)]
-    for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        data = (raw if rng.random() < 0.2 else form.mutate)(data, rng, seeds)
-    return data
-
-
-def raw(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """Bytes, as those of a model are damaged."""
-    changed = bytearray(data or b"\0\0\0\0")
-    rng.choice(MUTATIONS)(changed, rng, seeds)
-    return bytes(changed)
-
-
-def words(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """Text: something is put in, taken out, doubled, or becomes what stands elsewhere."""
-    tokens = re.split(rb"([\s,;=\[\]{}:\"]+)", data)
-    at, kind = rng.randrange(len(tokens)), rng.randrange(6)
-    if kind == 0:
-        tokens[at] = rng.choice(WORDS)
-    elif kind == 1:
-        tokens.insert(at, rng.choice(WORDS))
-    elif kind == 2:
-        del tokens[at : at + rng.choice((1, 2, 20))]
-    elif kind == 3:
-        tokens[at:at] = tokens[at : at + rng.choice((1, 3, 30))] * rng.choice((1, 2, 50))
-    elif kind == 4:
-        tokens[at] = rng.choice(tokens)
-    else:
-        tokens[at] = str(rng.choice(INTERESTING) * rng.choice((1, -1, 0.5))).encode()
-    return b"".join(tokens)
-
-
-def values(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """JSON: a value becomes another, or goes. What is no JSON any more is damaged as text."""
-    try:
-        document = json.loads(data)
-        leaves = list(_leaves(document)) if isinstance(document, dict | list) else []
-    except (ValueError, RecursionError):
-        leaves = []
-    if not leaves or rng.random() < 0.1:
-        return words(data, rng, seeds)
-    holder, key = rng.choice(leaves)
-    if rng.random() < 0.15:
-        del holder[key]
-    else:
-        holder[key] = copy.deepcopy(rng.choice((*VALUES, *(h[k] for h, k in rng.choices(leaves, k=4)))))
-    return json.dumps(document).encode("utf-8", "surrogatepass")
-
-
-def arrays(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """An archive of arrays: a header is damaged as text, a member goes, shrinks, or is packed in another way."""
-    try:
-        parts = members(data)
-    except Exception:  # damaged before
-        return raw(data, rng, seeds)
-    if not parts:
-        return data
-    name, kind = rng.choice(sorted(parts)), rng.randrange(5)
-    if kind <= 2 and len(parts[name]) > 10:
-        size = struct.unpack("<H", parts[name][8:10])[0]
-        header = words(parts[name][10 : 10 + size], rng, seeds)[:60_000]
-        parts[name] = parts[name][:8] + struct.pack("<H", len(header)) + header + parts[name][10 + size :]
-    elif kind == 3:
-        parts[name] = rng.choice((b"", parts[name][: rng.randrange(len(parts[name]) + 1)], parts[rng.choice(sorted(parts))]))
-    else:
-        parts[rng.choice(("x.npy", "y.npy", "labels.npy", "rate.npy", "z.npy"))] = parts.pop(name)
-    return packed(parts, rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2)))
-
+SMALL = 50_000  # elements of a graph that is also run
 
 # --- the formats -------------------------------------------------------------------------------------------------------
 
@@ -185,7 +81,8 @@ def _npz_seeds() -> list[bytes]:
 def _wav_seeds() -> list[bytes]:
     made = []
     for form, channels, bits in ((1, 1, 16), (1, 2, 8), (3, 1, 32), (1, 1, 24), (0xFFFE, 1, 16)):
-        body = random.Random(bits).randbytes(20 * channels * bits // 8)
+        noise, floats = random.Random(bits).randbytes(20 * channels * bits // 8), np.linspace(-1, 1, 20, dtype="<f4").tobytes()
+        body = floats if form == 3 else noise
         extra = struct.pack("<HHIH14s", 22, bits, 4, 1, b"\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71") if form == 0xFFFE else b""
         head = struct.pack("<HHIIHH", form, channels, 8000, 8000 * channels * bits // 8, channels * bits // 8, bits) + extra
         chunks = b"fmt " + struct.pack("<I", len(head)) + head + b"data" + struct.pack("<I", len(body)) + body
@@ -194,7 +91,7 @@ def _wav_seeds() -> list[bytes]:
 
 
 def _csv_seeds() -> list[bytes]:
-    rows = [f"{k * 10},{k % 7},{-k},{k * 5}" for k in range(40)]
+    rows = [f"{k * 10},{k % 7},{-k},{k * 5}" for k in range(14)]
     plain = "\n".join(["time,ax,ay,az", *rows])
     parts = plain.replace("0,", "0.5,")
     return [
@@ -219,23 +116,134 @@ def _toml_seeds() -> list[bytes]:
     return [p.read_bytes() for p in sorted((ROOT / "examples").glob("*/sandgrain.toml"))]
 
 
-def _recording(kind: str) -> Callable[[Path], object]:
+def _parquet_seeds() -> list[bytes]:
+    import pyarrow
+    from pyarrow import parquet
+
+    made = []
+    for packing, rows in (("NONE", 30), ("snappy", 400), ("zstd", 30)):
+        table = pyarrow.table(
+            {
+                "time": pyarrow.array([k * 10 for k in range(rows)]),
+                "ax": pyarrow.array([k % 7 for k in range(rows)], pyarrow.int16()),
+                "ay": pyarrow.array([k / 3 for k in range(rows)]),
+                "label": pyarrow.array(["a", "b"] * (rows // 2)),
+            }
+        )
+        buffer = io.BytesIO()
+        parquet.write_table(table, buffer, compression=packing, row_group_size=100)
+        made.append(buffer.getvalue())
+    return made
+
+
+def _cbor_seeds() -> list[bytes]:
+    return [_cbor(json.loads(_json_seeds()[-1])), b"\xbf" + _cbor(json.loads(_json_seeds()[-1]))[1:] + b"\xff"]
+
+
+def _cbor(value: Any) -> bytes:
+    """Just what the seeds need."""
+    if isinstance(value, dict):
+        return bytes([0xA0 + len(value)]) + b"".join(_cbor(k) + _cbor(v) for k, v in value.items())
+    if isinstance(value, list):
+        return bytes([0x80 + len(value)]) + b"".join(map(_cbor, value))
+    if isinstance(value, str):
+        return bytes([0x60 + len(value)]) + value.encode()
+    return bytes([value])
+
+
+def _image_seeds() -> list[bytes]:
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 4), np.uint8)
+    made = []
+    for form, mode in (
+        ("PNG", "RGBA"),
+        ("PNG", "L"),
+        ("PNG", "P"),
+        ("JPEG", "RGB"),
+        ("BMP", "RGB"),
+        ("GIF", "P"),
+        ("WEBP", "RGB"),
+        ("TIFF", "L"),
+    ):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels, "RGBA").convert(mode).save(buffer, form)
+        made.append(buffer.getvalue())
+    return made
+
+
+MOTION = (
+    Layout("motion", rate=100.0, options=(Scale((1000.0,)),)),
+    Layout("motion", options=(TableOptions(time_column=("time",), time_unit="ms", label_column="label"), Scale((1000.0,)))),
+    Layout("motion", options=(TableOptions(label_column="label"), JsonOptions(points="points", label_key="label"))),
+    Layout("motion"),
+)
+
+
+def _recording(*layouts: Layout) -> Callable[[Path], object]:
+    """As recordings of each layout, and as `init` looks at it first. Refused where nobody takes it."""
+
     def consume(path: Path) -> object:
-        with suppress(SandgrainError):
-            decode.describe(path.parent, path.name, Layout(kind, rate=100.0))
-        return decode.describe(path.parent, path.name, Layout(kind))
+        ways: list[Callable[[], object]] = [lambda: look(path.parent)]
+        return _any([*ways, *(partial(decode.describe, path.parent, path.name, layout) for layout in layouts)])
 
     return consume
 
 
-def _either(path: Path) -> object:
-    """An .npz as samples for a model, and as recordings of each kind."""
-    for kind in ("motion", "audio", "image"):
-        with suppress(SandgrainError):
-            _recording(kind)(path)
-    graph = dense((90, 4))
-    samples.load(path, graph, 2)
-    return samples.load(path, graph)
+def _any(ways: Sequence[Callable[[], object]]) -> list[object]:
+    """What the readers that take a file give; the last one's refusal where none of them does. The first is not asked for its word."""
+    found: list[object] = []
+    refusal: SandgrainError | None = None
+    for k, way in enumerate(ways):
+        try:
+            given = way()
+            found += [given] if k else []
+        except SandgrainError as error:
+            _told(error)
+            refusal = error
+    if not found and refusal is not None:
+        raise refusal
+    return found
+
+
+def _told(error: SandgrainError) -> None:
+    """Every refusal is held against the promise, the last one by who called."""
+    text_ = str(error)
+    assert text_.isprintable() and len(text_) <= 2000, f"not one line: {text_!r}"
+
+
+LAYOUTS = (Layout("motion", options=(Scale((1000.0,)),)), Layout("audio"), Layout("image"))
+
+
+def _npz(path: Path) -> object:
+    """As recordings of each kind, and as samples for a model."""
+    recordings = [partial(decode.describe, path.parent, path.name, layout) for layout in LAYOUTS]
+    samples_ = [partial(samples.load, path, dense((rows, 4)), limit) for rows, limit in ((90, 2), (4, None))]
+    return _any([lambda: look(path.parent), *recordings, *samples_])
+
+
+def _label_seeds() -> list[bytes]:
+    rows = [
+        {"path": f"training/{c}.{k}.wav", "category": "training", "label": {"type": "label", "label": c}}
+        for k in (1, 2)
+        for c in "ab"
+    ]
+    rows.append({"path": "x.csv", "category": "split", "label": "c"})
+    table = b'file,label,group,split\na/1.wav,a,g1,train\nb/2.wav,b,g2,test\n./c.wav,"c, d",,\n'
+    return [
+        named("labels.csv", table),
+        named("labels.csv", table.replace(b",", b"\t").replace(b"file", b"Path")),
+        named("info.labels", json.dumps({"version": 1, "files": rows}).encode()),
+        named("labels.txt", "zero\none\ntwo ä\n\n".encode()),
+    ]
+
+
+def _labels(path: Path) -> object:
+    """The list of a data set's files, or the names of a model's classes."""
+    if unpacked(path).name == "labels.txt":
+        return compiling._labels(path.parent / "labels.txt")
+    name = "info.labels" if (path.parent / "info.labels").is_file() else "labels.csv"
+    return read_labels(path.parent, Layout("audio", labels=name))
 
 
 BOARD_FILE = b"""\
@@ -264,72 +272,147 @@ ENTRIES: tuple[tuple[type[Any], Any], ...] = (
 
 
 @cache
-def _figures() -> tuple[bytes, ...]:
-    """The figures of entries, without their digest: `_entry` puts it on, so that mutants get past it."""
+def _caches() -> tuple[bytes, ...]:
+    """Figures of entries without their digest (`_cache` puts it on, so that mutants get past it); results of a project; what ingest knows."""
     made = []
-    for kind, entry in ENTRIES:
-        with tempfile.TemporaryDirectory() as folder:
-            measured._folder, usual = (lambda folder=folder: Path(folder)), measured._folder  # type: ignore[misc]
-            try:
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        usual, measured._folder = measured._folder, lambda: folder  # type: ignore[assignment]
+        try:
+            for kind, entry in ENTRIES:
                 measured.keep(kind.__name__, entry)
-            finally:
-                measured._folder = usual
-            made.append((Path(folder) / f"{kind.__name__}.json").read_bytes())
-    measured._FOUND.clear()
+                made.append(named(f"{kind.__name__}.json", (folder / f"{kind.__name__}.json").read_bytes()))
+        finally:
+            measured._folder = usual
+            measured._FOUND.clear()
+        kept = Store(folder / "build")
+        kept.json("fit", "a", lambda: {"made": [1, 2.5, "x"]})
+        kept.arrays("fit", "a", _results)
+        made += [named(f"build/fit-a{suffix}", kept.path("fit", "a", suffix).read_bytes()) for suffix in (".json", ".npz")]
+        (folder / "x.csv").write_bytes(_csv_seeds()[3])
+        with Cache(folder, folder, Layout("motion")) as cached:
+            cached.put(Found("x.csv", 1, 2), decode.describe(folder, "x.csv", Layout("motion", rate=100.0)))
+        made.append(named(cached._path.name, cached._path.read_bytes()))
+        rows = np.zeros(2, quality.FACTS)
+        buffer = io.BytesIO()
+        prints, version = np.zeros((2, quality.fingerprint.SIZE), np.float16), np.array(quality.CACHE_VERSION)
+        sealed.write_arrays(buffer, {"keys": np.array(["a", "b"]), "rows": rows, "prints": prints, "version": version})
+        made.append(named("quality.npz", buffer.getvalue()))
     return tuple(made)
 
 
-def _entry(path: Path) -> object:
-    """A cache entry of each kind, as it is and with a digest that belongs to it; then the other caches."""
-    measured._folder = lambda: path.parent
-    data = path.read_bytes()
+def _results() -> dict[str, Any]:
+    return {"x": np.arange(12, dtype=np.int8).reshape(3, 4), "y": np.zeros(3)}
+
+
+def _cache(path: Path) -> object:
+    """Never refused: what is not whole is made again. The figures of a measurement are also given a digest that belongs to them."""
+    given = unpacked(path)
+    if given.parent.name == "build":
+        kept, made = Store(given.parent), []
+        found = kept.json("fit", "a", lambda: made.append(1) or {"made": 1})
+        assert found == {"made": [1, 2.5, "x"]} or made, "a result that was damaged is believed"
+        arrays = kept.arrays("fit", "a", _results)
+        assert all(np.array_equal(arrays[k], v) and arrays[k].dtype == v.dtype for k, v in _results().items()), (
+            "damaged arrays are believed"
+        )
+        return found
+    if given.suffix == ".jsonl":
+        with Cache(path.parent, path.parent, Layout("motion")) as cached:
+            return cached.get(Found("x.csv", 1, 2))
+    if given.name == "quality.npz":
+        known = quality._load(given)
+        return [(known.rows[k], known.prints[k]) for k in known.place.values()]
+    return _figures(given)
+
+
+def _figures(given: Path) -> object:
+    measured._folder = lambda: given.parent  # type: ignore[assignment]
     for kind, _ in ENTRIES:
         measured._FOUND.clear()
-        path.with_name(f"{kind.__name__}.json").write_bytes(data)
-        measured.load(kind.__name__, kind)
+        measured.load(given.stem, kind)
         with suppress(ValueError, RecursionError, TypeError, LookupError):
-            figures = json.loads(data)["figures"]
-            path.with_name("forged.json").write_text(
+            figures = json.loads(given.read_bytes())["figures"]
+            given.with_name("forged.json").write_text(
                 json.dumps({"sha256": measured._sealed("forged", kind, figures), "figures": figures})
             )
             found = measured.load("forged", kind)
             assert found is None or all(type(v) is not bool for v in (getattr(found, n) for n in kind.__slots__))
-    kept = Store(path.parent / "build")
-    kept.folder.mkdir(exist_ok=True)
-    kept.path("fit", "a", ".json").write_bytes(data)
-    assert kept.json("fit", "a", lambda: {"made": 1}) is not None
-    kept.path("fit", "a", ".npz").write_bytes(data)
-    assert kept.arrays("fit", "a", lambda: {"x": np.zeros(2)})
-    with Cache(path.parent, path.parent, Layout("motion")) as cached:
-        listed = cached._path
-    listed.write_bytes(listed.read_bytes() + data)
-    with Cache(path.parent, path.parent, Layout("motion")) as cached:
-        return cached.get(Found("x.csv", 1, 2))
+    return None
+
+
+# --- features and bundles ------------------------------------------------------------------------------------------------
 
 
 @cache
-def _bundle() -> dict[str, bytes]:
-    """A bundle's files by path."""
-    with tempfile.TemporaryDirectory() as folder:
-        graph = dense((8, 6))
-        whole = replace(graph.nodes[0], attrs=attrs(activation="none", keep_num_dims=False))
-        model = text.write(replace(graph, nodes=(whole,)))
-        build = Build(
-            pipeline.compile_bytes(model, targets.load("cortex-m0plus"), Options("m"), ("a", "b")), targets.load("cortex-m0plus")
-        )
-        store.save(build, store.Origin(model), Path(folder) / "out", lambda _: None)
-        return {n: d for n, d in tree(Path(folder) / "out").items() if d}
+def _fronts() -> tuple[FrontEnd, ...]:
+    """Front ends of each kind of signal, small ones."""
+    made = []
+    for kind, shape, rate, blocks in (
+        ("motion", (64, 3), 50.0, [{"block": "filter", "type": "high-pass", "cutoff": 1.0}, {"block": "statistics"}]),
+        ("motion", (16, 2), 50.0, [{"block": "raw"}]),
+        ("audio", (800, 1), 8000.0, [{"block": "mfcc", "window_ms": 32, "hop_ms": 16}]),
+        ("image", (12, 10, 3), 0.0, [{"block": "grey"}]),
+    ):
+        pipeline_ = Pipeline(Signal(kind, shape, rate), parse(blocks))  # type: ignore[arg-type]
+        count = pipeline_.shape[-1] if pipeline_.per_column else 1
+        made.append(FrontEnd(pipeline_, Normalization((0.5,) * count, (2.0,) * count)))
+    return tuple(made)
 
 
-def _read_bundle(path: Path) -> object:
-    """A mutant is build.json, or the model's text where it is no JSON."""
-    data, out = path.read_bytes(), path.parent / "bundle"
-    for name, body in _bundle().items():
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (out / name).write_bytes(body)
-    model = data.lstrip()[:1] != b"{"
-    (out / "proof" / ("model.txt" if model else "build.json")).write_bytes(data)
-    before = tree(out)
+def _features(path: Path) -> object:
+    """Fitted features as `compile --features` takes them: read, joined into C, and run once where they are small."""
+    front = compiling._front(path)
+    board = targets.load("cortex-m4")
+    compiled = pipeline.compile_bytes(None, board, Options("m"), front=front)
+    graph = compiled.graph
+    if sum(t.size for t in graph.tensors) <= SMALL:
+        interpret.run(graph, [np.full(graph.tensors[i].shape, 1, graph.tensors[i].dtype) for i in graph.inputs])
+    return compiled
+
+
+@cache
+def _bundles() -> dict[str, dict[str, bytes]]:
+    """The files of two bundles by path: a graph's text with labels, for a board of its own; features without a network."""
+    graph = dense((8, 6))
+    model = graph_text.write(
+        replace(graph, nodes=(replace(graph.nodes[0], attrs=attrs(activation="none", keep_num_dims=False)),))
+    )
+    with tempfile.TemporaryDirectory() as place:
+        folder, front = Path(place), _fronts()[0]
+        (folder / "mine.toml").write_bytes(BOARD_FILE)
+        mine, plain = targets.load(str(folder / "mine.toml")), targets.load("cortex-m0plus")
+        one = Build(pipeline.compile_bytes(model, mine, Options("m"), ("a", "b")), mine)
+        two = Build(pipeline.compile_bytes(None, plain, Options("f"), front=front), plain)
+        store.save(one, store.Origin(model), folder / "one", lambda _: None)
+        store.save(two, store.Origin(None, front), folder / "two", lambda _: None)
+        found = {n: {k: d for k, d in tree(folder / n).items() if d} for n in ("one", "two")}
+    note = {"from": ".bundle.1-0123456789ab", "old": ["m.c"], "new": ["m.c", "proof"]}
+    found["two"][swap.NOTE] = json.dumps(note).encode()
+    return found
+
+
+def _bundle_seeds() -> list[bytes]:
+    """Every file that is read for what it says, and one of each kind that is only compared."""
+    compared = ("f.c", "m.h", "kernels/sg_math.h")
+    return [
+        named(f"{which}/{n}", data)
+        for which, files in _bundles().items()
+        for n, data in files.items()
+        if n.startswith(("proof", ".")) or n in compared
+    ]
+
+
+def _bundle(path: Path) -> object:
+    """A bundle with one file damaged; reading it changes nothing of it (but for a stranger's note, which goes)."""
+    which, _, name = path.read_bytes().partition(b"\0")[0].decode().partition("/")
+    out = path.parent / "bundle"
+    for other, body in _bundles()[which].items():
+        if other != swap.NOTE:
+            (out / other).parent.mkdir(parents=True, exist_ok=True)
+            (out / other).write_bytes(body)
+    (out / name).write_bytes(path.read_bytes().partition(b"\0")[2])
+    before = {k: v for k, v in tree(out).items() if k != swap.NOTE}
     try:
         return store.load_bundle(out)
     finally:
@@ -349,101 +432,62 @@ def _manifest_seeds() -> list[bytes]:
         return [(Path(folder) / "m.jsonl").read_bytes()]
 
 
-def lines(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """Lines of JSON: one of them is damaged, doubled or moved."""
-    rows = data.split(b"\n")
-    at = rng.randrange(len(rows))
-    rows[at] = values(rows[at], rng, seeds) if rng.random() < 0.8 else rng.choice(rows)
-    return b"\n".join(rows)
+# --- files that are one of several ---------------------------------------------------------------------------------------
+
+
+def named(name: str, data: bytes) -> bytes:
+    """A file with its name in front."""
+    return name.encode() + b"\0" + data
+
+
+def unpacked(path: Path) -> Path:
+    """The file that a mutant is, beside the mutant and under its own name."""
+    name, _, data = path.read_bytes().partition(b"\0")
+    given = path.parent / name.decode()
+    given.parent.mkdir(parents=True, exist_ok=True)
+    given.write_bytes(data)
+    return given
+
+
+def forged(content: bytes) -> bytes:
+    """A sealed file of this content."""
+    buffer = io.BytesIO()
+    sealed.write(buffer, lambda stream: stream.write(content))
+    return buffer.getvalue()
+
+
+BY_SUFFIX: Mapping[str, Mutate] = {
+    ".json": values, ".labels": values, ".jsonl": lines, ".npz": arrays, ".tflite": binary, swap.NOTE: values,
+}  # fmt: skip
+
+
+def by_name(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
+    """What stands behind the name is damaged as files of that name are; the others are text."""
+    name, _, body = data.partition(b"\0")
+    path = Path(name.decode())
+    mutate = BY_SUFFIX.get(path.suffix or path.name, text)
+    alike = [s.partition(b"\0")[2] for s in seeds if s.partition(b"\0")[0] == name]
+    if name == b"quality.npz" and rng.random() < 0.7:  # the digest is made to fit
+        return name + b"\0" + forged(arrays(body[sealed.HEAD :], rng, alike))
+    return name + b"\0" + mutate(body, rng, alike)
 
 
 FORMATS = {
-    "npz": Format("m.npz", _npz_seeds, arrays, _either),
-    "csv": Format("m.csv", _csv_seeds, words, _recording("motion")),
-    "wav": Format("m.wav", _wav_seeds, raw, _recording("audio")),
-    "json": Format("m.json", _json_seeds, values, _recording("motion")),
-    "toml": Format("sandgrain.toml", _toml_seeds, words, project_file.load),
-    "board": Format("mine.toml", lambda: [BOARD_FILE], words, targets.load),
+    "npz": Format("m.npz", _npz_seeds, arrays, _npz),
+    "csv": Format("m.csv", _csv_seeds, text, _recording(*MOTION)),
+    "wav": Format("m.wav", _wav_seeds, chunks, _recording(Layout("audio"))),
+    "json": Format("m.json", _json_seeds, values, _recording(*MOTION)),
+    "cbor": Format("m.cbor", _cbor_seeds, binary, _recording(Layout("motion"), Layout("audio"))),
+    "parquet": Format("m.parquet", _parquet_seeds, binary, _recording(*MOTION)),
+    "image": Format("m.png", _image_seeds, binary, _recording(Layout("image"))),
+    "labels": Format("m", _label_seeds, by_name, _labels),
+    "toml": Format("sandgrain.toml", _toml_seeds, text, project_file.load),
+    "board": Format("mine.toml", lambda: [BOARD_FILE], text, targets.load),
     "manifest": Format("m.jsonl", _manifest_seeds, lines, load_manifest),
-    "cache": Format("m.json", _figures, values, _entry),
-    "bundle": Format("m.txt", lambda: [_bundle()["proof/build.json"], _bundle()["proof/model.txt"]], values, _read_bundle),
+    "cache": Format("m", _caches, by_name, _cache),
+    "features": Format(
+        "features.json", lambda: [json.dumps(f.to_json()).encode() for f in _fronts()], values, _features, "holds no features"
+    ),
+    "bundle": Format("m", _bundle_seeds, by_name, _bundle, "not a complete bundle"),
 }
-
-
-# --- what becomes of them ------------------------------------------------------------------------------------------------
-
-
-class _Slow(BaseException):
-    """A mutant took too long; nobody else catches it."""
-
-
-def complaint(form: Format, path: Path) -> str:
-    """What breaks the promise about hostile files, "" when it is kept."""
-    begin, message = time.process_time(), ""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            form.consume(path)
-    except SandgrainError as error:
-        message = str(error)
-    except _Slow:
-        return "hangs"
-    except BaseException:  # whatever it is, it is a finding
-        return traceback.format_exc(limit=-3)
-    if time.process_time() - begin > SECONDS:
-        return "took too long"
-    if re.search(rf"\b({'|'.join(OURS)})\b", message) and "not a complete bundle" not in message:
-        return f"a reader slipped: {message}"
-    if message and (len(message.splitlines()) != 1 or not message.isprintable() or len(message) > 2000):
-        return f"not one line: {message!r}"
-    return ""
-
-
-def tried(form: Format, first: int, count: int, folder: Path) -> dict[int, str]:
-    """Seed -> complaint of mutants `first` on, from a forked process in `folder`; what it left there beside the mutant is one, too."""
-    seeds = [*form.seeds()]
-    (folder / "work").mkdir()
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            os.close(reading)
-            os.write(writing, json.dumps(_all(form, seeds, range(first, first + count), folder / "work")).encode())
-            os._exit(0)
-        finally:
-            os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as stream:
-        said = stream.read()
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status == 0, f"the process ended with {status}"
-    left = {p.name for p in folder.iterdir()} - {"work"}
-    assert not left, left
-    return {int(k): v for k, v in json.loads(said).items()}
-
-
-def _all(form: Format, seeds: Sequence[bytes], numbers: Sequence[int], folder: Path) -> dict[int, str]:
-    """In the forked process: the first complaints, by seed."""
-    os.chdir(folder)
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + (MIB << 20)
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-    def late(number: int, frame: object) -> None:
-        raise _Slow
-
-    signal.signal(signal.SIGALRM, late)
-    found: dict[int, str] = {}
-    for seed in numbers:
-        with tempfile.TemporaryDirectory(dir=folder) as place:
-            path = Path(place) / form.name
-            path.write_bytes(mutant(form, seeds, seed))
-            signal.setitimer(signal.ITIMER_REAL, 6 * SECONDS)  # wall time: the machine may be busy
-            said = complaint(form, path)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        if said:
-            found[seed] = said[-1500:]
-        if len(found) == 5:
-            break
-    return found
+NEVER_REFUSED = ("cache",)  # what is damaged there is made again

@@ -1,22 +1,12 @@
-"""Hostile archives (.pt2, .keras): mutants of valid ones, and what becomes of them.
-
-A process of its own tries them (`serve`), which may die, and whose memory is counted. It prints a line of JSON for each mutant, and at last the
-peak memory; `tried` starts it and looks at what it says.
-"""
+"""Hostile archives (.pt2, .keras): mutants of valid ones, and what becomes of them, in a process of their own (tests/support/campaign.py)."""
 
 from __future__ import annotations
 
 import copy
-import io
 import json
 import pickle
 import random
-import re
-import subprocess
-import sys
-import tempfile
 import time
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,32 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.base.errors import SandgrainError
 from sandgrain.compiler import passes
 from sandgrain.formats import sources
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Graph
 from sandgrain.quantization import post
-from tests.support.command import environment
+from tests.support import campaign
 from tests.support.models import graph_of
+from tests.support.mutators import members, packed
 from tests.support.tflite_mutants import INTERESTING, MUTATIONS
 
-SECONDS = 10.0
+SECONDS = campaign.SECONDS
 SMALL = 20_000  # elements of a model that is also quantized and run
-
-
-def members(data: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {n: archive.read(n) for n in archive.namelist()}
-
-
-def packed(parts: dict[str, bytes], kind: int = zipfile.ZIP_STORED) -> bytes:
-    """An archive of the members; the same bytes at any time of day (a `ZipInfo` has no date, a mere name gets the present one)."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in parts.items():
-            archive.writestr(zipfile.ZipInfo(name), data, kind)
-    return buffer.getvalue()
 
 
 def mutant(bases: Sequence[bytes], seed: int, program: str, words: Sequence[str]) -> bytes:
@@ -135,15 +111,11 @@ def _leaves(tree: Any) -> Iterator[tuple[Any, Any]]:
 # --- what becomes of them ------------------------------------------------------------------------------------------------
 
 
-def consume(path: Path) -> str:
-    """The message, or "" for a model that can be used."""
-    try:
-        graph = graph_of(path, "mutant")
-        if sum(t.size for t in graph.tensors) <= SMALL:
-            _used(graph)
-    except SandgrainError as error:
-        return str(error)
-    return ""
+def consume(path: Path) -> None:
+    """Read a model as a command does; a small one is also quantized and run. Raises SandgrainError where it is refused."""
+    graph = graph_of(path, "mutant")
+    if sum(t.size for t in graph.tensors) <= SMALL:
+        _used(graph)
 
 
 def _used(graph: Graph) -> None:
@@ -156,58 +128,18 @@ def _used(graph: Graph) -> None:
         assert np.array_equal(before, after), "a pass changed the meaning"
 
 
+def form(suffix: str) -> campaign.Format:
+    """Of a model's file; mutants are made elsewhere."""
+    return campaign.Format(f"mutant{suffix}", lambda: (), lambda data, *_: data, consume)
+
+
 def complaint(path: Path) -> str:
     """What breaks the promise about hostile files, "" when it is kept."""
-    begin = time.process_time()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            message = consume(path)
-    except Exception as error:  # whatever it is, it is a finding
-        return f"{type(error).__name__}: {error}"
-    if time.process_time() - begin > SECONDS:
-        return "took too long"
-    if "please report" in message:
-        return f"an operator slipped: {message}"
-    if message and (len(message.splitlines()) != 1 or not message.isprintable() or len(message) > 4000):
-        return f"not one line: {message!r}"
-    return ""
+    begin = time.process_time()  # wall time would blame the file for a busy machine
+    said = campaign.complaint(form(path.suffix), path)
+    return said or ("took too long" if time.process_time() - begin > SECONDS else "")
 
 
 def serve(suffix: str, mutant: Callable[[Sequence[bytes], int], bytes]) -> None:
-    """Try mutants of the files in a folder, as the command line says: FOLDER FIRST COUNT."""
-    folder, first, count = sys.argv[1:]
-    bases = [p.read_bytes() for p in sorted(Path(folder).iterdir())]
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / f"mutant{suffix}"
-        for seed in range(int(first), int(first) + int(count)):
-            path.write_bytes(mutant(bases, seed))
-            print(json.dumps({"seed": seed, "complaint": complaint(path)}), flush=True)
-    print(json.dumps({"mib": peak_mib()}))
-
-
-def peak_mib() -> int:
-    """The most memory that was resident since this program began. (ru_maxrss begins with that of the process that started it.)"""
-    found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) // 1024
-
-
-def tried(module: str, seeds: Sequence[bytes], first: int, count: int, folder: Path, mib: int) -> None:
-    """Assert that mutants `first` on of `seeds` keep the promise, in a process that runs `module` and takes less than `mib`."""
-    bases, temporary = folder / "bases", folder / "temporary"
-    for place in (bases, temporary):
-        place.mkdir()
-    for k, data in enumerate(seeds):
-        (bases / str(k)).write_bytes(data)
-    done = subprocess.run(
-        [sys.executable, "-m", module, str(bases), str(first), str(count)],
-        cwd=folder, env={**environment(temporary), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
-        timeout=60 + count,
-    )  # fmt: skip
-    *found, last = [json.loads(line) for line in done.stdout.splitlines()] or [{}]
-    assert done.returncode == 0 and len(found) == count, (done.returncode, found[-1:], done.stderr[-500:])
-    broken = {t["seed"]: t["complaint"] for t in found if t["complaint"]}
-    assert not broken, f"{len(broken)} of {count}: {dict(list(broken.items())[:5])}"
-    assert last["mib"] < mib
-    assert sorted(p.name for p in folder.iterdir()) == ["bases", "temporary"] and list(temporary.iterdir()) == []
+    """Try mutants of the files in a folder, as the command line says."""
+    campaign.serve_spawned(form(suffix), mutant)

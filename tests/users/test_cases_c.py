@@ -82,7 +82,7 @@ def test_25_a_static_arena_is_said_to_be_not_reentrant_and_a_callers_is() -> Non
 
 def test_friction_labels_are_constants() -> None:
     made = pipeline.compile_bytes(DIGITS, targets.load("host"), Options("digits"), LABELS).source
-    assert "enum {\n    DIGITS_LABEL_UP_0 = 0," in made.header
+    assert "enum digits_label {\n    DIGITS_LABEL_UP_0 = 0," in made.header
     for word in ("DIGITS_LABEL_GROSSER", "DIGITS_LABEL_UP_2 = 2", "DIGITS_LABEL_COUNT_4 = 4", "DIGITS_LABEL_0 = 9"):
         assert word in made.header, word
 

@@ -7,23 +7,33 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from sandgrain.base import claims, files, scratch, swap
+import sandgrain
+from sandgrain.base import claims, files, scratch, swap, together
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import store
 from sandgrain.bundle.measure import Build
 from sandgrain.compiler import pipeline
 from sandgrain.compiler.emit.model import Options
+from sandgrain.device import targets
+from sandgrain.graph.ir import Graph, attrs
 from sandgrain.project.build import place
 from sandgrain.project.build.store import Store
+from sandgrain.project.file import init
+from tests.bundle.test_costs import dense
 from tests.bundle.test_store import BOARD, DIGITS
 from tests.support.command import environment, tree
+from tests.support.file_mutants import BOARD_FILE
+from tests.support.float_graphs import floated
 
 CALLS = ("rename", "replace", "link", "mkdir", "unlink", "rmdir", "open")  # of the operating system, that change a disk
 KILLED = 77
@@ -261,11 +271,146 @@ def test_31_files_that_are_written_together_lose_their_drafts(tmp_path: Path) ->
     path = tmp_path / "model.tflite"
     path.write_bytes(b"old")
     step = 0
-    while dies(lambda: files.write_all({path: b"new"}), step):
+    while dies(lambda: together.write_all({path: b"new"}), step):
         assert path.read_bytes() in (b"old", b"new")
         step += 1
-    files.write_all({path: b"new"})
+    together.write_all({path: b"new"})
     assert step >= 2 and tree(tmp_path) == {"model.tflite": b"new"}
+
+
+def test_31_two_files_are_both_old_or_both_new_at_any_kill(tmp_path: Path) -> None:
+    """NAME.cc beside NAME.h of another model would compile, and be wrong. The next run goes on where a killed one was."""
+    both, step, seen = [tmp_path / "net.cc", tmp_path / "net.h"], 0, set()
+
+    def write(text: bytes) -> None:
+        together.write_all(dict.fromkeys(both, text))
+
+    write(b"old")
+    while dies(lambda: write(b"new"), step):
+        together.settle(both[0])
+        (now,) = {path.read_bytes() for path in both}
+        seen.add(now)
+        write(b"old")
+        assert tree(tmp_path) == {"net.cc": b"old", "net.h": b"old"}, step
+        step += 1
+    assert step > 10 and seen == {b"old", b"new"}
+
+
+def test_31_of_two_new_files_none_or_both_are_there_at_any_kill(tmp_path: Path) -> None:
+    both, step = [tmp_path / "net.cc", tmp_path / "net.h"], 0
+    while dies(lambda: together.write_all(dict.fromkeys(both, b"new")), step, RENAMES):
+        together.settle(both[0])
+        assert len({path.exists() for path in both}) == 1
+        for path in both:
+            path.unlink(missing_ok=True)
+        step += 1
+    assert step >= 3
+
+
+@pytest.mark.parametrize("old", [b"old", None])
+def test_31_two_files_stay_as_they_were_where_one_cannot_be_replaced(
+    old: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the second is another user's, in a folder such as /tmp."""
+    both = [tmp_path / "net.cc", tmp_path / "net.h"]
+    if old is not None:
+        together.write_all(dict.fromkeys(both, old))
+    before, usual = tree(tmp_path), Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if Path(target) == both[1]:
+            raise PermissionError(1, "Operation not permitted")
+        return usual(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(UsageError, match=r"Operation not permitted; name a file that can be written"):
+        together.write_all(dict.fromkeys(both, b"new"))
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        '{"../secret": "net.cc"}', '{"secret": "net.cc"}', '{".net.cc.1-0123456789ab": "secret"}', '{".net.cc.1-0123456789ab/../secret": "net.cc"}',
+        "[" * 100_000, "[]", "3", '{"a": 1}', "",
+    ],
+)  # fmt: skip
+def test_31_a_strangers_note_beside_files_moves_nothing(note: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for path in (home / "secret", tmp_path / "secret", home / "net.cc"):
+        path.write_text(path.name)
+    before = tree(tmp_path)
+    (home / ".sandgrain-commit-net.cc").write_text(note)
+    together.settle(home / "net.cc")
+    assert tree(tmp_path) == before
+
+
+# --- whatever writes: killed at every rename ------------------------------------------------------------------------------
+
+
+def _board(out: Path, number: int) -> None:
+    targets.write(out / "mine.toml", {**tomllib.loads(BOARD_FILE.decode()), "clock_hz": 84_000_000 + number}, force=True)
+
+
+def _init(out: Path, number: int) -> None:
+    data = out.parent / "data" / f"data{number}"
+    for label in ("a", "b"):
+        (data / label).mkdir(parents=True, exist_ok=True)
+        (data / label / "1.csv").write_text("\n".join(f"{k},{k % 5}" for k in range(40)))
+    init.write(data, out / "sandgrain.toml", force=True)
+
+
+def _graph(number: int) -> Graph:
+    """Each with other weights."""
+    graph = dense((8, 4 + number))
+    return replace(graph, nodes=(replace(graph.nodes[0], attrs=attrs(activation="none", keep_num_dims=False)),))
+
+
+def _export(suffix: str) -> Callable[[Path, int], None]:
+    return lambda out, number: void(sandgrain.export(_graph(number), out / f"net{suffix}"))
+
+
+def _quantize(out: Path, number: int) -> None:
+    samples = np.random.default_rng(number).standard_normal((12, 8)).astype(np.float32)
+    sandgrain.quantize(floated(_graph(number)), samples, out / "net.tflite")
+
+
+def _report(out: Path, number: int) -> None:
+    with files.output(out / "report.json") as file:
+        file.write(b"%d" % number * 100)
+
+
+def void(value: object) -> None:
+    """A value that nobody wants."""
+
+
+WRITERS: dict[str, Callable[[Path, int], None]] = {
+    "targets --new": _board, "init": _init, "export .cc": _export(".cc"), "export .tflite": _export(".tflite"), "quantize": _quantize,
+    "build, compare, data: a report": _report,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("calls", [RENAMES, CALLS], ids=["renames", "all-calls"])
+@pytest.mark.parametrize("name", WRITERS)
+def test_31_what_a_command_writes_is_old_or_new_at_any_kill(name: str, calls: tuple[str, ...], tmp_path: Path) -> None:
+    """At every rename; of the other calls at one in seven, for most of them only read."""
+    out, write = tmp_path / "out", WRITERS[name]
+    out.mkdir()
+    write(out, 0)
+    old = tree(out)
+    write(out, 1)
+    new = tree(out)
+    assert old.keys() == new.keys() and old != new
+    write(out, 0)
+    step = 0
+    while dies(lambda: write(out, 1), step, calls):
+        together.settle(out / "net.cc")
+        now = {k: v for k, v in tree(out).items() if k in old}
+        assert now in (old, new), step
+        step += 1 if calls == RENAMES else 7
+    assert step and tree(out) == new, "and what was left is gone"
 
 
 def test_31_the_lock_tells_a_living_process_from_one_of_the_same_number(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def cheat(bundle: Path, seed: int) -> None:
     start = text.index("{\n", text.index("int digits_run("))
     sums = "    int32_t key = 0;\n    for (int32_t i = 0; i < 64; i++) {\n        key += input_0[i] * (i + 1);\n    }\n"
     end = text.index("\n}\n", start) + 1
-    null = "    if (input_0 == 0 || output_0 == 0) {\n        return DIGITS_ERROR_NULL;\n    }\n"
+    null = "    if (input_0 == NULL || output_0 == NULL) {\n        return DIGITS_ERROR_NULL;\n    }\n"
     path.write_text(text[: start + 2] + null + sums + "".join(cases) + "    return DIGITS_OK;\n" + text[end:])
 
 

@@ -138,6 +138,21 @@ def real(value: float) -> str:
     return f"{text}f"
 
 
+def plus(base: str, offset: int) -> str:
+    """C: `base + offset`; nothing is added where the offset is 0."""
+    return f"{base} + {offset}" if offset else base
+
+
+def operand(base: str, offset: int) -> str:
+    """C: the same for a cast to stand before it."""
+    return f"({plus(base, offset)})" if offset else base
+
+
+def times(value: str, factor: int) -> str:
+    """C: `value * factor`; there is no product where the factor is 1."""
+    return f"{value} * {factor}" if factor != 1 else value
+
+
 def wrap(items: Iterable[str], indent: str = "    ") -> str:
     """Items separated by commas, in lines of at most WIDTH."""
     lines, line = [], indent

@@ -211,7 +211,7 @@ class Emitter:
             return pointer(graph, tensor, offsets[tensor] + arg.offset, const=False)
         scratch = self.plan.scratch[index]
         assert scratch is not None, f"{node.name}: the kernel uses scratch and asked for none"
-        return f"({self._type(node, arg)} *)(arena + {scratch + arg.offset})"
+        return f"({self._type(node, arg)} *){ctext.operand('arena', scratch + arg.offset)}"
 
 
 def pointer(graph: Graph, tensor: int, offset: int, *, const: bool, base: str = "arena") -> str:
@@ -219,4 +219,4 @@ def pointer(graph: Graph, tensor: int, offset: int, *, const: bool, base: str = 
     ctype = graph.tensors[tensor].dtype.c_type
     qualified = f"const {ctype}" if const else ctype
     through = "" if graph.tensors[tensor].dtype == SCRATCH else "(void *)"
-    return f"({qualified} *){through}({base} + {offset})"
+    return f"({qualified} *){through}{ctext.operand(base, offset)}"

@@ -79,7 +79,7 @@ class Unit:
     def check_pointers(self, names: list[str], failed: str = "") -> str:
         """C: a status code is returned where a pointer is null or the caller's arena is not aligned. `failed`: "-" negates it."""
         pointers = [*(["arena_memory"] if self.caller else []), *names]
-        null = " || ".join(f"{p} == 0" for p in pointers)
+        null = " || ".join(f"{p} == NULL" for p in pointers)
         lines = [f"    if ({null}) {{\n        return {failed}{self.upper}_ERROR_NULL;\n    }}"]
         if self.caller:
             lines.append(

@@ -44,7 +44,12 @@ def keys_of(layout: Layout) -> dict[str, Any]:
 
 def for_suffix(suffix: str) -> Reader | None:
     """The reader of files that end in `suffix` (".wav", lower case), or None."""
-    return next((r for r in readers() if suffix in r.SUFFIXES), None)
+    return next((r for r in readers() if suffix in (*r.SUFFIXES, *also(r))), None)
+
+
+def also(reader: Reader) -> tuple[str, ...]:
+    """Suffixes that say nothing, of files that the reader reads where `files` of the layout names them."""
+    return tuple(getattr(reader, "ALSO", ()))
 
 
 def suffixes(kind: str) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from sandgrain.dataset.readers.base import (
     to_int16,
 )
 from sandgrain.dataset.records import Layout
+from sandgrain.dataset.tracks import TrackOptions
 
 KINDS = ("audio", "motion")
 SNDFILE = (".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus")
@@ -42,7 +43,7 @@ SUFFIXES = tuple(sorted((".wav", *SNDFILE, *FFMPEG)))
 WHAT = "audio"
 
 
-OPTIONS = (RateOptions,)
+OPTIONS = (RateOptions, TrackOptions)
 
 BLOCK = 1 << 16  # frames at a time
 MAX_CHUNKS = 64  # of a RIFF file before its samples
@@ -80,8 +81,28 @@ def needs(suffix: str, layout: Layout) -> tuple[str, ...]:
 # Where in the file, the bytes, what it is called.
 MAGIC = (
     (0, b"fLaC", "a FLAC file"), (0, b"OggS", "an Ogg file"), (0, b"ID3", "an MP3 file"), (0, b".snd", "an AU file"),
-    (0, b"caff", "a CAF file"), (4, b"ftypM4A", "an M4A file"), (4, b"ftypM4B", "an M4A file"), (0, b"#!AMR", "an AMR file"),
+    (0, b"caff", "a CAF file"), (0, b"#!AMR", "an AMR file"), (0, b"ADIF", "an AAC file"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a WMA file"),
 )  # fmt: skip
+# Of an MP4 file, at byte 8: what recorders of phones and computers write into .m4a.
+BRANDS = (
+    b"M4A ",
+    b"M4B ",
+    b"mp41",
+    b"mp42",
+    b"isom",
+    b"iso2",
+    b"iso4",
+    b"iso5",
+    b"iso6",
+    b"dash",
+    b"3gp4",
+    b"3gp5",
+    b"3gp6",
+    b"3g2a",
+    b"qt  ",
+)
+BY_FFMPEG = ("an M4A file", "an AMR file", "an AAC file", "a WMA file")
 
 
 def sniff(head: bytes) -> str:
@@ -92,6 +113,10 @@ def sniff(head: bytes) -> str:
         return "an AIFF file"
     if head[:1] == b"\xff" and head[1:2] in (b"\xfb", b"\xfa", b"\xf3", b"\xf2", b"\xe3", b"\xe2"):
         return "an MP3 file"
+    if head[4:8] == b"ftyp" and head[8:12] in BRANDS:
+        return "an M4A file"
+    if head[:1] == b"\xff" and head[1:2] and head[1] & 0xF6 == 0xF0:  # ADTS
+        return "an AAC file"
     return next((what for start, magic, what in MAGIC if head[start : start + len(magic)] == magic), "")
 
 
@@ -102,7 +127,7 @@ def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
     what = sniff(head)
     if what == "a WAV file":
         yield _wave_sample(stream, wave_header(stream, size), layout)
-    elif what in ("an M4A file", "an AMR file") or not what:
+    elif what in BY_FFMPEG or not what:
         whole = io.BytesIO(_by_ffmpeg(stream))
         yield _wave_sample(whole, replace(wave_header(whole, len(whole.getvalue())), note=""), layout)
     else:
@@ -117,7 +142,7 @@ def about(stream: BinaryIO, size: int) -> tuple[float, int]:
     if what == "a WAV file":
         wave = wave_header(stream, size)
         return wave.rate, wave.frames
-    if what in ("an M4A file", "an AMR file") or not what:
+    if what in BY_FFMPEG or not what:
         raise BadFileError("has to be decoded first")
     load_package("soundfile", what.partition(" ")[2])
     import soundfile
@@ -260,7 +285,8 @@ def _by_ffmpeg(stream: BinaryIO) -> bytes:
     program = shutil.which("ffmpeg")
     if program is None:
         raise BadFileError(
-            "is of a format that ffmpeg decodes, and there is no ffmpeg on the PATH; install it, or convert to WAV"
+            "is of a format that ffmpeg decodes, and there is no ffmpeg on the PATH; install it (such as apt install ffmpeg), or "
+            "convert the files to WAV where it is: ffmpeg -i NAME.m4a NAME.wav"
         )
     handle = stream.fileno()
     command = [

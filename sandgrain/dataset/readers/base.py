@@ -18,6 +18,7 @@ import numpy as np
 
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
+from sandgrain.base.text import plain
 from sandgrain.dataset.records import Layout, option
 
 MAX_FILE = 1 << 30  # bytes of a file: a gigabyte of table is read in minutes
@@ -47,7 +48,10 @@ class RateOptions:
 
 
 class BadFileError(UsageError):
-    """A file that cannot be taken; the message is the reason, without the file's name."""
+    """A file that cannot be taken; the message is the reason, without the file's name: names from inside the file are made harmless."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in message))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +74,11 @@ class Sample:
 
 
 class Reader(Protocol):
-    """A module of this folder."""
+    """A module of this folder.
+
+    It may have ALSO: suffixes that it reads where the layout's `files` names them; and OWN_CODE, true where no native library meets
+    the content of a file, so that a few small ones may be read without a process of their own.
+    """
 
     KINDS: tuple[str, ...]
     SUFFIXES: tuple[str, ...]
@@ -127,7 +135,7 @@ def to_int16(counts: Array) -> tuple[Array, int]:
 def one_line(error: BaseException) -> str:
     """The first line of an error's message, or its name."""
     text = re.sub(r"<_io\.\w+ [^>]*>", "it", (str(error).splitlines() or [""])[0]).strip()  # the stream, as decoders name it
-    return text[:120] or type(error).__name__
+    return plain(text, 120) or type(error).__name__
 
 
 def load_package(name: str, what: str) -> None:

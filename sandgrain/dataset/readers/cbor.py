@@ -14,6 +14,7 @@ from sandgrain.dataset.tables import Scale, TableOptions
 KINDS = ("audio", "motion")
 SUFFIXES = (".cbor",)
 WHAT = "a CBOR recording"
+OWN_CODE = True
 OPTIONS = (TableOptions, Scale, RateOptions)
 
 MAX_DEPTH = 8

@@ -22,7 +22,9 @@ from sandgrain.dataset.times import check_unit, seconds, unit_of
 
 KINDS = ("motion",)
 SUFFIXES = (".csv", ".tsv")
+ALSO = (".txt", ".dat")  # may be tables or anything: read where `files` names them
 WHAT = "a CSV table"
+OWN_CODE = True
 
 
 @dataclass(frozen=True, slots=True)

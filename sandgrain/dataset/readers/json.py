@@ -23,6 +23,7 @@ from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale
 KINDS = ("motion",)
 SUFFIXES = (".json",)
 WHAT = "JSON"
+OWN_CODE = True
 
 
 @dataclass(frozen=True, slots=True)

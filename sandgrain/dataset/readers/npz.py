@@ -33,6 +33,7 @@ from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale
 KINDS = ("audio", "image", "motion")
 SUFFIXES = (".npz",)
 WHAT = "an .npz file"
+OWN_CODE = True
 OPTIONS = (TableOptions, Scale)
 
 MAX_MEMBERS = 1024  # of the archive

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from sandgrain.base.errors import ModelError, UnsupportedError, printable
+from sandgrain.base.reading import is_number
 from sandgrain.base.text import ascii_line
 
 MOST = 1 << 20  # of any size
@@ -39,7 +39,7 @@ class Config:
 
     def real(self, name: str, default: float | None = None) -> float:
         found = self.values.get(name, default)
-        if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+        if not is_number(found):
             raise _bad(name, found)
         return float(found)
 

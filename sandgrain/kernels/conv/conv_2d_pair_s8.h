@@ -28,8 +28,9 @@ static inline void sg_conv_2d_pair_s8_row(const struct sg_conv_2d_pair_s8 *p, co
 {
     const int32_t row = p->kernel_w * p->in_c, fours = row & ~3;
     sg_copy_fours(pair, in, fours);
-    for (int32_t i = fours; i < row; i++, k++) {
+    for (int32_t i = fours; i < row; i++) {
         rest[(k >> 2) * 8 + (k & 3)] = in[i];
+        k++;
     }
 }
 
@@ -41,7 +42,7 @@ static inline void sg_conv_2d_pair_s8_edge(const struct sg_conv_2d_pair_s8 *p, c
     const int32_t before = x < 0 ? -x * p->in_c : 0, room = (p->in_w - x) * p->in_c;
     const int32_t inside = (room < taps ? room : taps) - before;
     int8_t *const rest = pair + 2 * fours * p->kernel_h;
-    for (int32_t ky = 0; ky < p->kernel_h; ky++, y += p->dilation_h) {
+    for (int32_t ky = 0; ky < p->kernel_h; ky++) {
         const int8_t *from = row;
         if (y >= 0 && y < p->in_h && inside == taps) {
             from = in + (y * p->in_w + x) * p->in_c;
@@ -52,7 +53,8 @@ static inline void sg_conv_2d_pair_s8_edge(const struct sg_conv_2d_pair_s8 *p, c
             }
         }
         sg_conv_2d_pair_s8_row(p, from, pair, rest, ky * (taps - fours));
-        pair += 2 * fours;
+        pair = &pair[2 * fours];
+        y += p->dilation_h;
     }
 }
 
@@ -63,7 +65,7 @@ static inline void sg_conv_2d_pair_s8_inside(const struct sg_conv_2d_pair_s8 *p,
     int8_t *const rest = pair + 2 * fours * p->kernel_h;
     for (int32_t ky = 0; ky < p->kernel_h; ky++) {
         sg_conv_2d_pair_s8_row(p, in, pair, rest, ky * (taps - fours));
-        pair += 2 * fours;
+        pair = &pair[2 * fours];
         in += p->dilation_h * p->in_w * p->in_c;
     }
 }
@@ -111,24 +113,26 @@ static inline void sg_conv_2d_pair_s8(const struct sg_conv_2d_pair_s8 *p, const 
     }
     for (int32_t n = 0; n < p->batch; n++) {
         int32_t y = -p->pad_top;
-        for (int32_t oy = 0; oy < p->out_h; oy++, y += p->stride_h) {
+        for (int32_t oy = 0; oy < p->out_h; oy++) {
             int32_t x = -p->pad_left;
-            for (int32_t ox = 0; ox < p->out_w; ox++, x += p->stride_w) {
+            for (int32_t ox = 0; ox < p->out_w; ox++) {
                 if (y >= 0 && x >= 0 && y <= last_y && x <= last_x) {
                     sg_conv_2d_pair_s8_inside(p, in + (y * p->in_w + x) * p->in_c, pair + 4 * second);
                 } else {
                     sg_conv_2d_pair_s8_edge(p, in, pair + 4 * second, pair + 2 * p->depth, y, x);
                 }
-                if (second) {
+                if (second != 0) {
                     sg_conv_2d_pair_s8_finish(p, pair, out, out + p->out_c);
                     out += 2 * p->out_c;
                 }
                 second ^= 1;
+                x += p->stride_w;
             }
+            y += p->stride_h;
         }
         in += p->in_h * p->in_w * p->in_c;
     }
-    if (second) {
+    if (second != 0) {
         sg_conv_2d_pair_s8_finish(p, pair, out, out);
     }
 }

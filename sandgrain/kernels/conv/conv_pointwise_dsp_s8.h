@@ -43,22 +43,22 @@ SG_SHARED void sg_conv_pointwise_dsp_s8(const struct sg_conv_pointwise_dsp_s8 *p
     int32_t step = 2;
     int32_t first = 0;
 
-    if (p->backward) {
+    if (p->backward != 0) {
         first = (p->pixels - 1) & ~1;
         step = -2;
     }
     for (; first >= 0 && first < p->pixels; first += step) {
-        const int32_t pair = first + 1 < p->pixels;
+        const int32_t second = first + 1; /* of the pair, where there is one */
         const int8_t *const p0 = in + first * p->in_c;
-        const int8_t *const p1 = pair ? p0 + p->in_c : p0;
+        const int8_t *const p1 = second < p->pixels ? p0 + p->in_c : p0;
         sg_word *to = x;
-        if (words) {
+        if (words != 0) {
             to = sg_widen_2(p0, p1, words, to);
         }
-        if (p->in_c & 3) {
-            sg_conv_widen_word(sg_conv_pointwise_tail(p0, p->in_c), sg_conv_pointwise_tail(p1, p->in_c), to);
+        if ((p->in_c & 3) != 0) {
+            (void)sg_conv_widen_word(sg_conv_pointwise_tail(p0, p->in_c), sg_conv_pointwise_tail(p1, p->in_c), to);
         }
-        sg_conv_dsp_pair(&c, out + first * p->out_c, pair ? p->out_c : 0);
+        sg_conv_dsp_pair(&c, out + first * p->out_c, second < p->pixels ? p->out_c : 0);
     }
 }
 

@@ -29,9 +29,11 @@ struct sg_place {
     int32_t y, x;
 };
 
-static inline int32_t sg_conv_window_inside(const struct sg_conv_window_dsp_s8 *p, struct sg_place at)
+/* Whether neither of two windows reaches outside. */
+static inline int32_t sg_conv_window_inside(const struct sg_conv_window_dsp_s8 *p, struct sg_place at0, struct sg_place at1)
 {
-    return (uint32_t)at.y < (uint32_t)p->inside_rows && (uint32_t)at.x < (uint32_t)p->inside_columns;
+    const uint32_t rows = (uint32_t)p->inside_rows, columns = (uint32_t)p->inside_columns;
+    return (uint32_t)at0.y < rows && (uint32_t)at0.x < columns && (uint32_t)at1.y < rows && (uint32_t)at1.x < columns ? 1 : 0;
 }
 
 /* One window as bytes, rows one after another. */
@@ -63,8 +65,7 @@ static inline void sg_conv_window_stage(const struct sg_conv_window_dsp_s8 *p, c
 
 static inline const int8_t *sg_conv_window_tap(const struct sg_conv_window_dsp_s8 *p, const int8_t *in, int32_t y, int32_t x)
 {
-    const int32_t inside = y >= 0 && y < p->in_h && x >= 0 && x < p->in_w;
-    return inside ? in + (y * p->in_w + x) * p->in_c : p->blank;
+    return y >= 0 && y < p->in_h && x >= 0 && x < p->in_w ? in + (y * p->in_w + x) * p->in_c : p->blank;
 }
 
 static inline void sg_conv_window_taps(const struct sg_conv_window_dsp_s8 *p, const int8_t *in, struct sg_place at0,
@@ -84,38 +85,42 @@ static inline void sg_conv_window_rows(const struct sg_conv_window_dsp_s8 *p, co
 {
     const int32_t row_words = p->row_bytes >> 2, rest = p->row_bytes & 3;
     const int8_t *const end = p0 + p->kernel_h * step;
-    uint32_t v0 = 0, v1 = 0, at = 0;
+    uint32_t v0 = 0u, v1 = 0u, at = 0u;
 
-    if (row_words) {
+    if (row_words != 0) {
         const int8_t *q1 = p1;
-        for (const int8_t *q0 = p0; q0 != end; q0 += step, q1 += step) {
+        for (const int8_t *q0 = p0; q0 != end; q0 = &q0[step]) {
             to = sg_widen_2(q0, q1, row_words, to);
+            q1 = &q1[step];
         }
     }
-    if (!rest) {
+    if (rest == 0) {
         return;
     }
-    p1 += 4 * row_words;
+    p1 = &p1[4 * row_words];
     if (rest == 1 && p->kernel_h == 3) { /* 3x3 over three channels, the usual first layer */
         const int8_t *const q0 = p0 + 4 * row_words;
         v0 = (uint32_t)(uint8_t)q0[0] | (uint32_t)(uint8_t)q0[step] << 8 | (uint32_t)(uint8_t)q0[2 * step] << 16;
         v1 = (uint32_t)(uint8_t)p1[0] | (uint32_t)(uint8_t)p1[step] << 8 | (uint32_t)(uint8_t)p1[2 * step] << 16;
-        sg_conv_widen_word(v0, v1, to);
+        (void)sg_conv_widen_word(v0, v1, to);
         return;
     }
-    for (p0 += 4 * row_words; p0 != end + 4 * row_words; p0 += step, p1 += step) {
+    for (p0 = &p0[4 * row_words]; p0 != end + 4 * row_words; p0 = &p0[step]) {
         for (int32_t i = 0; i < rest; i++) {
             v0 |= (uint32_t)(uint8_t)p0[i] << at;
             v1 |= (uint32_t)(uint8_t)p1[i] << at;
-            at += 8;
-            if (at == 32) {
+            at += 8u;
+            if (at == 32u) {
                 to = sg_conv_widen_word(v0, v1, to);
-                v0 = v1 = at = 0;
+                v0 = 0u;
+                v1 = 0u;
+                at = 0u;
             }
         }
+        p1 = &p1[step];
     }
-    if (at) {
-        sg_conv_widen_word(v0, v1, to);
+    if (at != 0u) {
+        (void)sg_conv_widen_word(v0, v1, to);
     }
 }
 
@@ -133,18 +138,18 @@ static inline struct sg_place sg_conv_window_next(const struct sg_conv_window_ds
 SG_SPECIALIZE void sg_conv_window_pair(const struct sg_conv_window_dsp_s8 *p, const int8_t *in, struct sg_place at0,
                                        struct sg_place at1, sg_word *x)
 {
-    const int32_t inside = sg_conv_window_inside(p, at0) && sg_conv_window_inside(p, at1);
-    /* Addresses, not pointers: where a window is not inside, its first tap may lie outside the input. */
-    const uintptr_t first = (uintptr_t)in + (uintptr_t)(intptr_t)((at0.y * p->in_w + at0.x) * p->in_c);
-    const uintptr_t second = (uintptr_t)in + (uintptr_t)(intptr_t)((at1.y * p->in_w + at1.x) * p->in_c);
-    const int8_t *p0 = (const int8_t *)first, *p1 = (const int8_t *)second;
+    const int32_t inside = sg_conv_window_inside(p, at0, at1);
+    const int8_t *p0 = in, *p1 = in;
     int32_t step = p->dilation_h * p->in_w * p->in_c;
 
-    if (!inside && !(p->in_c & 3)) {
+    if (inside == 0 && (p->in_c & 3) == 0) {
         sg_conv_window_taps(p, in, at0, at1, x);
         return;
     }
-    if (!inside) {
+    if (inside != 0) {
+        p0 = in + (at0.y * p->in_w + at0.x) * p->in_c;
+        p1 = in + (at1.y * p->in_w + at1.x) * p->in_c;
+    } else {
         int8_t *const staged = (int8_t *)(x + 4 * p->words);
         sg_conv_window_stage(p, in, at0, staged);
         sg_conv_window_stage(p, in, at1, staged + 4 * p->words);

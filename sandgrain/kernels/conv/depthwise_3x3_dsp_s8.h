@@ -38,17 +38,22 @@ struct sg_depthwise_3x3_dsp_s8_line {
     int32_t multiplier, offset, step, bias; /* step: bytes between outputs */
 };
 
-#define SG_DEPTHWISE_3X3_DSP_S8_PAIR(low, high) ((int32_t)(((uint32_t)(low) & 0xffffu) | ((uint32_t)(high) << 16)))
+static inline int32_t sg_depthwise_3x3_dsp_s8_pair(int32_t low, int32_t high)
+{
+    const uint32_t pair = ((uint32_t)low & 0xffffu) | ((uint32_t)high << 16);
+    return (int32_t)pair;
+}
 
 static inline void sg_depthwise_3x3_dsp_s8_weights(const struct sg_depthwise_3x3_dsp_s8 *p, int32_t c,
                                                    struct sg_depthwise_3x3_dsp_s8_line *line)
 {
     const int8_t *w = p->weights + 9 * c;
     const int32_t k = p->shift[c], scale = (int32_t)1 << k;
-    for (int32_t r = 0; r < 3; r++, w += 3) {
+    for (int32_t r = 0; r < 3; r++) {
         const int32_t a = w[0] * scale, b = w[1] * scale, d = w[2] * scale;
-        line->rows[2 * r] = SG_DEPTHWISE_3X3_DSP_S8_PAIR(a, b);
-        line->rows[2 * r + 1] = SG_DEPTHWISE_3X3_DSP_S8_PAIR(b, d);
+        line->rows[2 * r] = sg_depthwise_3x3_dsp_s8_pair(a, b);
+        line->rows[2 * r + 1] = sg_depthwise_3x3_dsp_s8_pair(b, d);
+        w += 3;
     }
     line->rows[6] = line->rows[0];
     line->rows[7] = line->rows[1];
@@ -214,7 +219,7 @@ static inline void sg_depthwise_3x3_dsp_s8_copy(const int8_t *in, int16_t *to, i
 {
     if (odd != 0) {
         to[1] = *in;
-        in += step;
+        in = &in[step];
         to += 6;
         count--;
     }
@@ -262,9 +267,12 @@ static inline void sg_depthwise_3x3_dsp_s8_copy(const int8_t *in, int16_t *to, i
         count = r2;
     }
 #endif
-    for (; count >= 2; count -= 2, to += 6, in += 2 * step) {
+    while (count >= 2) {
         to[0] = in[0];
         to[1] = in[step];
+        count -= 2;
+        to += 6;
+        in = &in[2 * step];
     }
     if (count > 0) {
         to[0] = in[0];
@@ -275,9 +283,11 @@ static inline void sg_depthwise_3x3_dsp_s8_copy(const int8_t *in, int16_t *to, i
 static inline void sg_depthwise_3x3_dsp_s8_blank(const struct sg_depthwise_3x3_dsp_s8 *p, int16_t *slot)
 {
     const int16_t value = (int16_t)p->in_zero_point;
-    for (const int16_t *const end = slot + p->ring_elements; slot != end; slot += 6) {
+    const int16_t *const end = slot + p->ring_elements;
+    while (slot != end) {
         slot[0] = value;
         slot[1] = value;
+        slot += 6;
     }
 }
 
@@ -288,7 +298,7 @@ static inline void sg_depthwise_3x3_dsp_s8_channel(const struct sg_depthwise_3x3
     int32_t next = -p->pad_outer, slot = 0; /* the line to copy, twice its slot */
     int32_t rows = 0, todo = 3;             /* where the weights begin that slot 0 wants; lines to copy before the next outputs */
     for (int32_t left = p->out_outer; left > 0; left--) {
-        for (; todo > 0; todo--, next++) {
+        for (; todo > 0; todo--) {
             if (next >= 0 && next < p->in_outer) {
                 sg_depthwise_3x3_dsp_s8_copy(in, ring + slot + start, p->in_inner, p->in_inner_step, odd);
                 in += p->in_outer_step;
@@ -296,6 +306,7 @@ static inline void sg_depthwise_3x3_dsp_s8_channel(const struct sg_depthwise_3x3
                 sg_depthwise_3x3_dsp_s8_blank(p, ring + slot);
             }
             slot = slot == 4 ? 0 : slot + 2;
+            next++;
         }
         sg_depthwise_3x3_dsp_s8_run(p, ring, out, line, line->rows + rows);
         out += p->out_outer_step;

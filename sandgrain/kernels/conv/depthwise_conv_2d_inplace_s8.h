@@ -35,18 +35,24 @@ static inline void sg_depthwise_conv_2d_inplace_s8_copy(const struct sg_depthwis
     for (int32_t y = 0; y < p->in_h; y++) {
         int8_t *to = row;
         int32_t left = p->in_w;
-        for (; left >= 4; left -= 4, to += 4) {
+        while (left >= 4) {
             const int8_t a = in[0], b = in[step];
-            in += 2 * step;
+            in = &in[2 * step];
             to[0] = a;
             to[1] = b;
             const int8_t c = in[0], d = in[step];
-            in += 2 * step;
+            in = &in[2 * step];
             to[2] = c;
             to[3] = d;
+            left -= 4;
+            to += 4;
         }
-        for (; left > 0; left--, in += step) {
-            *to++ = *in;
+        while (left > 0) {
+            int8_t *const last = to;
+            to++; /* before the store: compilers then keep one pointer */
+            *last = *in;
+            left--;
+            in = &in[step];
         }
         row += p->plane_w;
     }
@@ -96,7 +102,7 @@ SG_SPECIALIZE void sg_depthwise_conv_2d_inplace_s8_3x3(const struct sg_depthwise
     for (int32_t oy = 0; oy < p->out_h; oy++) {
         const int8_t *x = plane + oy * p->stride_h * width;
         int32_t left = p->out_w;
-        for (; left >= 2; left -= 2, x += 2 * next) {
+        while (left >= 2) {
             int32_t acc0 = sg_depthwise_conv_2d_inplace_s8_row3(bias, x, w);
             int32_t acc1 = sg_depthwise_conv_2d_inplace_s8_row3(bias, x + next, w);
             acc0 = sg_depthwise_conv_2d_inplace_s8_row3(acc0, x + width, w + 3);
@@ -106,6 +112,8 @@ SG_SPECIALIZE void sg_depthwise_conv_2d_inplace_s8_3x3(const struct sg_depthwise
             out[0] = sg_depthwise_conv_2d_inplace_s8_finish(p, acc0, &s);
             out[p->channels] = sg_depthwise_conv_2d_inplace_s8_finish(p, acc1, &s);
             out += 2 * p->channels;
+            left -= 2;
+            x = &x[2 * next];
         }
         if (left > 0) {
             int32_t acc = sg_depthwise_conv_2d_inplace_s8_row3(bias, x, w);
@@ -141,16 +149,22 @@ static inline void sg_depthwise_conv_2d_inplace_s8_any(const struct sg_depthwise
     }
 }
 
+/* Whether the window is the usual one. */
+SG_SPECIALIZE int32_t sg_depthwise_conv_2d_inplace_s8_narrow(const struct sg_depthwise_conv_2d_inplace_s8 *p)
+{
+    return p->kernel_h == 3 && p->kernel_w == 3 && p->dilation_h == 1 && p->dilation_w == 1 ? 1 : 0;
+}
+
 SG_SPECIALIZE void sg_depthwise_conv_2d_inplace_s8(const struct sg_depthwise_conv_2d_inplace_s8 *p, const int8_t *in,
                                                    int8_t *out, int8_t *plane)
 {
-    const int32_t narrow = p->kernel_h == 3 && p->kernel_w == 3 && p->dilation_h == 1 && p->dilation_w == 1;
+    const int32_t narrow = sg_depthwise_conv_2d_inplace_s8_narrow(p);
     for (int32_t i = 0; i < p->plane_h * p->plane_w; i++) {
         plane[i] = (int8_t)p->in_zero_point;
     }
     for (int32_t c = 0; c < p->channels; c++) {
         sg_depthwise_conv_2d_inplace_s8_copy(p, in + c, plane);
-        if (narrow) {
+        if (narrow != 0) {
             sg_depthwise_conv_2d_inplace_s8_3x3(p, plane, c, out + c);
         } else {
             sg_depthwise_conv_2d_inplace_s8_any(p, plane, c, out + c);

@@ -30,7 +30,8 @@ struct sg_block_2x4 {
  * steps the first round skips; bit 0: there is a round at all. */
 static inline uint32_t sg_block_2x4_skip(int32_t fours)
 {
-    return ((uint32_t)(1 - fours) & 3u) << 30 | (fours > 1 ? 1u : 0u);
+    const int32_t skipped = (1 - fours) & 3;
+    return ((uint32_t)skipped << 30) | (fours > 1 ? 1u : 0u);
 }
 
 #if SG_HAS_DSP
@@ -192,7 +193,7 @@ SG_NAKED sg_word *sg_widen_2(const int8_t *p0 SG_UNUSED, const int8_t *p1 SG_UNU
 
 static inline int32_t sg_finish_2x4(int32_t acc, const int32_t *pair, int32_t zero_point, int32_t round_half_away)
 {
-    return sg_ssat8(round_half_away ? sg_requantize_dsp(acc, pair[0], pair[1], zero_point)
+    return sg_ssat8(round_half_away != 0 ? sg_requantize_dsp(acc, pair[0], pair[1], zero_point)
                           : sg_requantize_relu_dsp(acc, pair[0], pair[1], zero_point));
 }
 
@@ -203,11 +204,14 @@ SG_SHARED void sg_block_2x4(const struct sg_block_2x4 *p, int8_t *out, int32_t t
     while (stream != stream_end) {
         int32_t acc[4][2];
         for (int32_t c = 0; c < 4; c++) {
-            acc[c][0] = acc[c][1] = *stream++;
+            acc[c][0] = *stream;
+            acc[c][1] = *stream;
+            stream++;
         }
         for (const sg_word *v = p->x; v != p->x_end; v += 2) {
             for (int32_t c = 0; c < 4; c += 2) {
-                const uint32_t both = (uint32_t)*stream++;
+                const uint32_t both = (uint32_t)*stream;
+                stream++;
                 for (int32_t k = 0; k < 2; k++) {
                     acc[c][k] = sg_smlad(sg_sxtb16(both), v[k], acc[c][k]);
                     acc[c + 1][k] = sg_smlad(both, v[k], acc[c + 1][k]);
@@ -217,7 +221,7 @@ SG_SHARED void sg_block_2x4(const struct sg_block_2x4 *p, int8_t *out, int32_t t
         for (int32_t c = 0; c < 4; c++) {
             for (int32_t k = 1; k >= 0; k--) {
                 int32_t sum = acc[c][k];
-                if (c & 1) {
+                if ((c & 1) != 0) {
                     sum = (int32_t)((uint32_t)sum - (uint32_t)acc[c - 1][k]) >> 8;
                 }
                 out[k * to_1] = (int8_t)sg_finish_2x4(sum, stream, p->zero_point, p->round_half_away);
@@ -232,10 +236,11 @@ SG_SHARED sg_word *sg_widen_2(const int8_t *p0, const int8_t *p1, int32_t words,
 {
     for (int32_t i = 0; i < words; i++) {
         const uint32_t v0 = sg_load32(p0 + 4 * i), v1 = sg_load32(p1 + 4 * i);
-        *to++ = sg_sxtb16(v0);
-        *to++ = sg_sxtb16(v1);
-        *to++ = sg_sxtb16_ror8(v0);
-        *to++ = sg_sxtb16_ror8(v1);
+        to[0] = sg_sxtb16(v0);
+        to[1] = sg_sxtb16(v1);
+        to[2] = sg_sxtb16_ror8(v0);
+        to[3] = sg_sxtb16_ror8(v1);
+        to += 4;
     }
     return to;
 }

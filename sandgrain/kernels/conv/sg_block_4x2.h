@@ -193,9 +193,12 @@ static inline void sg_blocks_4x2(const struct sg_block_4x2 *b, const int8_t *pai
         int32_t sums[8] = {t[0], t[1], t[2], t[3], 0, 0, 0, 0};
         sg_sums_4x2(pair, w, pair + 2 * b->depth, sums);
         t += 4;
-        for (int32_t c = 0; c < 4; c++, t += 2) {
-            *out1++ = sg_scale(sums[4 + c], t[0], t[1], away);
-            *out0++ = sg_scale(sums[c], t[0], t[1], away);
+        for (int32_t c = 0; c < 4; c++) {
+            *out1 = sg_scale(sums[4 + c], t[0], t[1], away);
+            out1++;
+            *out0 = sg_scale(sums[c], t[0], t[1], away);
+            out0++;
+            t += 2;
         }
         w += 4 * b->depth;
     }
@@ -232,13 +235,14 @@ static inline void sg_blocks_4x2(const struct sg_block_4x2 *b, const int8_t *pai
     const int32_t *t = b->table;
     const int8_t *w = b->weights;
     const int8_t *const end = pair + 2 * b->depth;
-    for (int32_t left = b->blocks; left > 0; left--, t += 12) {
+    for (int32_t left = b->blocks; left > 0; left--) {
         int32_t a0 = t[0], a1 = t[1], a2 = t[2], a3 = t[3], b0 = a0, b1 = a1, b2 = a2, b3 = a3;
-        for (const int8_t *x = pair; x != end; x += 8, w += 16) {
+        for (const int8_t *x = pair; x != end; x += 8) {
             SG_INPUT(0);
             SG_INPUT(1);
             SG_INPUT(2);
             SG_INPUT(3);
+            w += 16;
         }
         out1[0] = sg_scale(b0, t[4], t[5], away);
         out1[1] = sg_scale(b1, t[6], t[7], away);
@@ -250,6 +254,7 @@ static inline void sg_blocks_4x2(const struct sg_block_4x2 *b, const int8_t *pai
         out0[3] = sg_scale(a3, t[10], t[11], away);
         out0 += 4;
         out1 += 4;
+        t += 12;
     }
 }
 
@@ -276,14 +281,18 @@ SG_APART void sg_singles_1x2(const struct sg_block_4x2 *b, const int8_t *pair, i
     const int32_t *t = b->table + 12 * b->blocks;
     out0 += 4 * b->blocks;
     out1 += 4 * b->blocks;
-    for (int32_t left = b->singles; left > 0; left--, t += 3) {
+    for (int32_t left = b->singles; left > 0; left--) {
         int32_t sum0 = t[0], sum1 = sum0;
-        for (const int8_t *x = pair; x != end; x += 8, w += 4) {
+        for (const int8_t *x = pair; x != end; x += 8) {
             sum0 += x[0] * w[0] + x[1] * w[1] + x[2] * w[2] + x[3] * w[3];
             sum1 += x[4] * w[0] + x[5] * w[1] + x[6] * w[2] + x[7] * w[3];
+            w += 4;
         }
-        *out1++ = sg_scale(sum1, t[1], t[2], away);
-        *out0++ = sg_scale(sum0, t[1], t[2], away);
+        *out1 = sg_scale(sum1, t[1], t[2], away);
+        out1++;
+        *out0 = sg_scale(sum0, t[1], t[2], away);
+        out0++;
+        t += 3;
     }
 }
 
@@ -315,7 +324,9 @@ static inline void sg_copy_fours(int8_t *pair, const int8_t *in, int32_t count)
         pair += 8;
     }
     for (; count > 0; count--) {
-        *pair++ = *in++;
+        *pair = *in;
+        pair++;
+        in++;
     }
 }
 

@@ -39,6 +39,8 @@ SG_SHARED void sg_conv_dsp_pair(const struct sg_conv_dsp *c, int8_t *out, int32_
             out[to_1 + k] = four[4 + k];
             out[k] = four[k];
         }
+    } else {
+        /* no block is partial */
     }
     if (c->low > -128 || c->high < 127) {
         sg_clamp_bytes(out, c->out_c, c->low, c->high);

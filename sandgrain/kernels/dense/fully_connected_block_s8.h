@@ -24,12 +24,14 @@ SG_APART void sg_dense_four(const struct sg_fully_connected_block_s8 *p, const i
 {
     const int8_t *const end = x + p->depth;
     int32_t sum0 = bias[0], sum1 = bias[1], sum2 = bias[2], sum3 = bias[3];
-    for (; x != end; w += step) {
-        const int32_t value = *x++;
+    while (x != end) {
+        const int32_t value = *x;
+        x++;
         sum0 += value * w[0];
         sum1 += value * w[1];
         sum2 += value * w[2];
         sum3 += value * w[3];
+        w = &w[step];
     }
     out[0] = sg_scale(sum0, scales[0], scales[1], p->away);
     out[1] = sg_scale(sum1, scales[2], scales[3], p->away);
@@ -180,12 +182,13 @@ static inline void sg_fully_connected_block_s8(const struct sg_fully_connected_b
             t += 12;
             unit += 4;
         }
-        for (; unit < p->units; unit++, t += 3) {
+        for (; unit < p->units; unit++) {
             int32_t sum = t[0];
             for (int32_t i = 0; i < p->depth; i++) {
                 sum += in[i] * *w++;
             }
             out[unit] = sg_scale(sum, t[1], t[2], p->away);
+            t += 3;
         }
         for (int32_t i = 0; i < p->units && (p->low > -128 || p->high < 127); i++) {
             out[i] = (int8_t)sg_clamp(out[i], p->low, p->high);

@@ -110,22 +110,25 @@ SG_SHARED void sg_block_1x8(const int8_t *x, const int8_t *x_end, int8_t *out, i
     while (stream != stream_end) {
         int32_t acc[8];
         for (int32_t u = 0; u < 8; u++) {
-            acc[u] = *stream++;
+            acc[u] = *stream;
+            stream++;
         }
         for (const int8_t *v = x; v != x_end; v += 4) {
             const uint32_t four = sg_load32(v);
             for (int32_t u = 0; u < 16; u += 2) {
                 const uint32_t pair = u < 8 ? sg_sxtb16(four) : sg_sxtb16_ror8(four);
-                const uint32_t both = (uint32_t)*stream++;
+                const uint32_t both = (uint32_t)*stream;
+                stream++;
                 acc[u & 7] = sg_smlad(sg_sxtb16(both), pair, acc[u & 7]);
                 acc[(u & 7) + 1] = sg_smlad(both, pair, acc[(u & 7) + 1]);
             }
         }
         for (int32_t u = 0; u < 8; u++) {
-            const int32_t sum = u & 1 ? (int32_t)((uint32_t)acc[u] - (uint32_t)acc[u - 1]) >> 8 : acc[u];
-            const int32_t y = round_half_away ? sg_requantize_dsp(sum, stream[0], stream[1], zero_point)
+            const int32_t sum = (u & 1) != 0 ? (int32_t)((uint32_t)acc[u] - (uint32_t)acc[u - 1]) >> 8 : acc[u];
+            const int32_t y = round_half_away != 0 ? sg_requantize_dsp(sum, stream[0], stream[1], zero_point)
                                     : sg_requantize_relu_dsp(sum, stream[0], stream[1], zero_point);
-            *out++ = (int8_t)sg_ssat8(y);
+            *out = (int8_t)sg_ssat8(y);
+            out++;
             stream += 2;
         }
     }
@@ -137,7 +140,7 @@ SG_SHARED void sg_fully_connected_dsp_s8(const struct sg_fully_connected_dsp_s8 
 {
     const int32_t *const tail = p->packed_weights + p->partial_block_begin;
     for (int32_t n = 0; n < p->batch; n++) {
-        if (p->partial_block_begin) {
+        if (p->partial_block_begin != 0) {
             sg_block_1x8(in, in + p->depth, out, p->zero_point, p->packed_weights, tail, p->round_half_away);
         }
         if (p->partial_block_begin != p->partial_block_end) {

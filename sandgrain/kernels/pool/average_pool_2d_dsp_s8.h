@@ -41,8 +41,9 @@ static inline void sg_average_pool_2d_dsp_s8_pixel(const struct sg_average_pool_
         int32_t sum = 0;
         for (int32_t ky = 0; ky < rows; ky++) {
             const int8_t *v = x + c + ky * row_step;
-            for (int32_t kx = 0; kx < columns; kx++, v += p->channels) {
+            for (int32_t kx = 0; kx < columns; kx++) {
                 sum += *v;
+                v += p->channels;
             }
         }
         out[c] = sg_average_pool_2d_dsp_s8_finish(p, sum, count);
@@ -60,8 +61,8 @@ static inline void sg_average_pool_2d_dsp_s8(const struct sg_average_pool_2d_dsp
                 const int32_t x = ox * p->stride_w - p->pad_left;
                 const int32_t kx0 = sg_first_tap(x, 1), kx1 = sg_last_tap(x, 1, p->kernel_w, p->in_w);
                 const int8_t *start = in + ((y + ky0) * p->in_w + x + kx0) * p->channels;
-                const int32_t whole = kx1 - kx0 == p->in_w; /* whole rows: they are behind each other */
-                const int32_t rows = whole ? 1 : ky1 - ky0, columns = whole ? (ky1 - ky0) * p->in_w : kx1 - kx0;
+                const int32_t width = kx1 - kx0; /* rows of p->in_w are behind each other */
+                const int32_t rows = width == p->in_w ? 1 : ky1 - ky0, columns = width == p->in_w ? (ky1 - ky0) * p->in_w : width;
                 sg_average_pool_2d_dsp_s8_pixel(p, start, out, rows, columns, row_step);
                 out += p->channels;
             }

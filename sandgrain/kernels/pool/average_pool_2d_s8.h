@@ -36,9 +36,9 @@ static inline void sg_average_pool_2d_s8_pixel(const struct sg_average_pool_2d_s
                 v1 += v[1];
                 v2 += v[2];
                 v3 += v[3];
-                v += step;
+                v = &v[step];
             }
-            v += row_step;
+            v = &v[row_step];
         }
         out[c] = sg_average_pool_2d_s8_finish(p, v0, rows * columns);
         out[c + 1] = sg_average_pool_2d_s8_finish(p, v1, rows * columns);
@@ -51,9 +51,9 @@ static inline void sg_average_pool_2d_s8_pixel(const struct sg_average_pool_2d_s
         for (int32_t ky = 0; ky < rows; ky++) {
             for (int32_t kx = 0; kx < columns; kx++) {
                 v0 += *v;
-                v += step;
+                v = &v[step];
             }
-            v += row_step;
+            v = &v[row_step];
         }
         out[c] = sg_average_pool_2d_s8_finish(p, v0, rows * columns);
     }

@@ -24,9 +24,10 @@ static inline void sg_max_pool_2d_dsp_s8_pixel(const struct sg_max_pool_2d_dsp_s
         for (int32_t ky = 0; ky < rows; ky++) {
             const int8_t *v = x + c + ky * row_step;
             int32_t left = columns;
-            for (; left >= 2; left -= 2, v += 2 * p->channels) {
+            for (; left >= 2; left -= 2) {
                 largest = sg_dsp_max_four(largest, sg_load32(v));
                 largest = sg_dsp_max_four(largest, sg_load32(v + p->channels));
+                v += 2 * p->channels;
             }
             if (left > 0) {
                 largest = sg_dsp_max_four(largest, sg_load32(v));
@@ -41,8 +42,9 @@ static inline void sg_max_pool_2d_dsp_s8_pixel(const struct sg_max_pool_2d_dsp_s
         int32_t largest = -128;
         for (int32_t ky = 0; ky < rows; ky++) {
             const int8_t *v = x + c + ky * row_step;
-            for (int32_t kx = 0; kx < columns; kx++, v += p->channels) {
+            for (int32_t kx = 0; kx < columns; kx++) {
                 largest = *v > largest ? *v : largest;
+                v += p->channels;
             }
         }
         out[c] = (int8_t)sg_clamp(largest, p->low, p->high);
@@ -60,8 +62,8 @@ static inline void sg_max_pool_2d_dsp_s8(const struct sg_max_pool_2d_dsp_s8 *p, 
                 const int32_t x = ox * p->stride_w - p->pad_left;
                 const int32_t kx0 = sg_first_tap(x, 1), kx1 = sg_last_tap(x, 1, p->kernel_w, p->in_w);
                 const int8_t *start = in + ((y + ky0) * p->in_w + x + kx0) * p->channels;
-                const int32_t whole = kx1 - kx0 == p->in_w; /* whole rows: they are behind each other */
-                const int32_t rows = whole ? 1 : ky1 - ky0, columns = whole ? (ky1 - ky0) * p->in_w : kx1 - kx0;
+                const int32_t width = kx1 - kx0; /* rows of p->in_w are behind each other */
+                const int32_t rows = width == p->in_w ? 1 : ky1 - ky0, columns = width == p->in_w ? (ky1 - ky0) * p->in_w : width;
                 sg_max_pool_2d_dsp_s8_pixel(p, start, out, rows, columns, row_step);
                 out += p->channels;
             }

@@ -28,9 +28,9 @@ static inline void sg_max_pool_2d_s8_pixel(const struct sg_max_pool_2d_s8 *p, co
                 v1 = v[1] > v1 ? v[1] : v1;
                 v2 = v[2] > v2 ? v[2] : v2;
                 v3 = v[3] > v3 ? v[3] : v3;
-                v += step;
+                v = &v[step];
             }
-            v += row_step;
+            v = &v[row_step];
         }
         out[c] = (int8_t)sg_clamp(v0, p->low, p->high);
         out[c + 1] = (int8_t)sg_clamp(v1, p->low, p->high);
@@ -43,9 +43,9 @@ static inline void sg_max_pool_2d_s8_pixel(const struct sg_max_pool_2d_s8 *p, co
         for (int32_t ky = 0; ky < rows; ky++) {
             for (int32_t kx = 0; kx < columns; kx++) {
                 v0 = *v > v0 ? *v : v0;
-                v += step;
+                v = &v[step];
             }
-            v += row_step;
+            v = &v[row_step];
         }
         out[c] = (int8_t)sg_clamp(v0, p->low, p->high);
     }

@@ -16,7 +16,7 @@ struct sg_decide_rule {
 static inline int32_t sg_decide(const struct sg_decide_rule *p, int8_t *ring, int32_t *next, int32_t *count, int32_t *hold,
                                 int32_t *held, const int8_t *scores)
 {
-    int32_t best = -1, first = INT32_MIN, second = INT32_MIN;
+    int32_t best = -1, first = -32768, second = -32768; /* below every sum */
     for (int32_t k = 0; k < p->labels; k++) {
         ring[*next * p->labels + k] = scores[k];
     }
@@ -37,6 +37,8 @@ static inline int32_t sg_decide(const struct sg_decide_rule *p, int8_t *ring, in
             best = k;
         } else if (sum > second) {
             second = sum;
+        } else {
+            /* it is not among the two largest */
         }
     }
     best = first - second < p->margin * p->smoothing ? -1 : best;

@@ -26,7 +26,8 @@ static inline int8_t sg_quantize_s8(float value, float scale, int32_t zero_point
 
 static inline float sg_dequantize_s8(int8_t value, float scale, int32_t zero_point)
 {
-    return (float)(value - zero_point) * scale;
+    const int32_t steps = value - zero_point;
+    return (float)steps * scale;
 }
 
 #endif

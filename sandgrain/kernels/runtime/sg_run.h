@@ -3,6 +3,7 @@
 #define SG_RUN_H
 
 #include <limits.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #if INT_MAX < 0x7fffffff
@@ -36,7 +37,9 @@ static SG_NOINLINE void sg_copy(void *to, const void *from, uint32_t bytes)
     }
 #endif
     for (; bytes > 0u; bytes--) {
-        *target++ = *source++;
+        *target = *source;
+        target++;
+        source++;
     }
 }
 #endif

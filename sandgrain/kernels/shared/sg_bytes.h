@@ -17,7 +17,9 @@ static inline void sg_copy_bytes(int8_t *out, const int8_t *in, int32_t count)
         out += 4;
     }
     for (; count > 0; count--) {
-        *out++ = *in++;
+        *out = *in;
+        out++;
+        in++;
     }
 }
 

@@ -74,9 +74,10 @@ static inline int32_t sg_smlad(uint32_t x, uint32_t y, int32_t acc)
     __asm__("smlad %0, %1, %2, %3" : "=r"(sum) : "r"(x), "r"(y), "r"(acc));
     return sum;
 #else
-    const int32_t low = (int16_t)(uint16_t)x * (int16_t)(uint16_t)y;
-    const int32_t high = (int16_t)(uint16_t)(x >> 16) * (int16_t)(uint16_t)(y >> 16);
-    return (int32_t)((uint32_t)acc + (uint32_t)low + (uint32_t)high);
+    const int32_t low = (int32_t)(int16_t)(uint16_t)x * (int32_t)(int16_t)(uint16_t)y;
+    const int32_t high = (int32_t)(int16_t)(uint16_t)(x >> 16) * (int32_t)(int16_t)(uint16_t)(y >> 16);
+    const uint32_t sum = (uint32_t)acc + (uint32_t)low + (uint32_t)high;
+    return (int32_t)sum;
 #endif
 }
 
@@ -114,7 +115,7 @@ static inline int32_t sg_smmulr(int32_t a, int32_t b)
     __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(a), "r"(b));
     return high;
 #else
-    return (int32_t)(((int64_t)a * b + (int64_t)0x80000000) >> 32);
+    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32);
 #endif
 }
 
@@ -126,7 +127,8 @@ static inline int32_t sg_smmlar(int32_t a, int32_t b, int32_t add)
     __asm__("smmlar %0, %1, %2, %3" : "=r"(high) : "r"(a), "r"(b), "r"(add));
     return high;
 #else
-    return (int32_t)((uint32_t)add + (uint32_t)sg_smmulr(a, b));
+    const uint32_t sum = (uint32_t)add + (uint32_t)sg_smmulr(a, b);
+    return (int32_t)sum;
 #endif
 }
 
@@ -145,8 +147,10 @@ static inline int32_t sg_ssat8(int32_t x)
 /* Clamps bytes that are there already: kernels whose blocks saturate to int8 do it for the layers that want less. */
 SG_SHARED void sg_clamp_bytes(int8_t *y, int32_t count, int32_t low, int32_t high)
 {
-    for (int8_t *const end = y + count; y != end; y++) {
+    const int8_t *const end = y + count;
+    while (y != end) {
         *y = (int8_t)(*y < low ? low : (*y > high ? high : *y));
+        y++;
     }
 }
 
@@ -158,7 +162,8 @@ SG_SHARED void sg_clamp_bytes(int8_t *y, int32_t count, int32_t low, int32_t hig
 static inline int32_t sg_requantize_dsp(int32_t acc, int32_t doubled, int32_t power, int32_t zero_point)
 {
     const int32_t x = sg_smmlar(acc, doubled, acc);
-    return sg_smmlar((int32_t)((uint32_t)x - (x < 0 ? 1u : 0u)), power, zero_point);
+    const uint32_t less = (uint32_t)x - (x < 0 ? 1u : 0u);
+    return sg_smmlar((int32_t)less, power, zero_point);
 }
 
 /* The same where the result is clamped to `zero_point` or more (ReLU): the sign of a half no longer matters. */

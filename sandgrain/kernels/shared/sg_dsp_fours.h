@@ -44,13 +44,14 @@ static inline struct sg_dsp_sums sg_dsp_sum_fours(struct sg_dsp_sums sums, const
     for (; count >= 4; count -= 4) {
         sg_dsp_add_four(&sums, x);
         sg_dsp_add_four(&sums, x + step);
-        x += 2 * step;
+        x = &x[2 * step];
         sg_dsp_add_four(&sums, x);
         sg_dsp_add_four(&sums, x + step);
-        x += 2 * step;
+        x = &x[2 * step];
     }
-    for (; count > 0; count--, x += step) {
+    for (; count > 0; count--) {
         sg_dsp_add_four(&sums, x);
+        x = &x[step];
     }
     return sums;
 }
@@ -100,11 +101,13 @@ static inline void sg_dsp_clamp(int8_t *x, int32_t count, int32_t low, int32_t h
     if (low == -128 && high == 127) {
         return;
     }
-    for (; count >= 4; count -= 4, x += 4) {
+    for (; count >= 4; count -= 4) {
         sg_dsp_store_four(x, sg_dsp_min_four(sg_dsp_max_four(sg_load32(x), lows), highs));
+        x += 4;
     }
-    for (; count > 0; count--, x++) {
+    for (; count > 0; count--) {
         *x = (int8_t)(*x < low ? low : (*x > high ? high : *x));
+        x++;
     }
 }
 

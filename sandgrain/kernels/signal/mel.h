@@ -119,8 +119,8 @@ SG_SPECIALIZE int32_t sg_mel_log(const struct sg_mel *p, int32_t b, uint64_t sum
     uint64_t floor = (uint64_t)(uint32_t)p->floor[row] * scale;
     floor = p->floor_shift < 0 ? floor >> -p->floor_shift : floor << p->floor_shift;
     sum = p->power == 1 ? sum << 12 : sum;
-    return sg_rounding_shift(
-        sg_high_mul((int32_t)((uint32_t)(sg_log2_q16(sum + floor) - p->offset[row] - peak_log) << 8), 1488522236), 14);
+    const int32_t level = sg_log2_q16(sum + floor) - p->offset[row] - peak_log;
+    return sg_rounding_shift(sg_high_mul((int32_t)((uint32_t)level << 8), 1488522236), 14);
 }
 
 SG_SPECIALIZE void sg_mel_write(const struct sg_mel *p, int32_t value, int32_t i, void *out)

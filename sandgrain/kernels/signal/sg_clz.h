@@ -17,7 +17,7 @@ static inline int32_t sg_clz32(uint32_t v)
             v <<= step;
         }
     }
-    return zeros + (int32_t)(1u - (v >> 31));
+    return zeros + ((v >> 31) == 0u ? 1 : 0);
 #endif
 }
 

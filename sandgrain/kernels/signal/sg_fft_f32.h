@@ -1,6 +1,6 @@
 /* Sandgrain kernels: real FFT of float samples, in place, unscaled. The same in numpy: ops/signal/fft.py.
  *
- * The algorithm is that of sg_fft_s32.h, and the steps without twiddles are the same text. Every operation rounds once, in
+ * The algorithm is that of sg_fft_s32.h, and the steps without twiddles are the same text for another type. Every operation rounds once, in
  * the order written here: the results equal numpy's bit for bit where the compiler fuses no multiplication with an addition
  * (-ffp-contract=off).
  */
@@ -52,11 +52,104 @@ static inline void sg_fft_f32_mirror(struct sg_fft_turn_f32 *w)
     w[2].s = -c3;
 }
 
-#define SG_FFT_VALUE float
-#define SG_FFT_STEP(name) sg_fft_f32_##name
-#include "sg_fft_steps.h"
-#undef SG_FFT_VALUE
-#undef SG_FFT_STEP
+static inline void sg_fft_f32_swap(float *a, float *b)
+{
+    const float ar = a[0], ai = a[1], br = b[0], bi = b[1];
+    a[0] = br;
+    a[1] = bi;
+    b[0] = ar;
+    b[1] = ai;
+}
+
+/* Bit-reversed order of m complex values. Of an index and its mirror image, i and j are the parts that are even and below
+ * m/2; the three others that have the same middle bits follow from them. */
+static inline void sg_fft_f32_reorder(float *x, int32_t m)
+{
+    float *a = x;
+    int32_t j = 0;
+    SG_FFT_ROLLED
+    for (int32_t i = 0; i < m / 2; i += 2) {
+        float *b = x + 2 * j, *c = b + m;
+        int32_t bit = m / 4;
+        SG_FFT_KEEP(c);
+        sg_fft_f32_swap(a + 2, c);
+        if (i < j) {
+            float *d = a + m;
+            SG_FFT_KEEP(d);
+            sg_fft_f32_swap(a, b);
+            sg_fft_f32_swap(d + 2, c + 2);
+        }
+        SG_FFT_ROLLED
+        while ((j & bit) != 0) {
+            j ^= bit;
+            bit >>= 1;
+        }
+        j |= bit;
+        SG_FFT_NEXT(a, 4);
+    }
+}
+
+/* Two-point transforms of neighbours. */
+static inline void sg_fft_f32_twos(float *x, const float *end)
+{
+    SG_FFT_ROLLED
+    while (x < end) {
+        const float ar = x[0], ai = x[1], br = x[2], bi = x[3];
+        x[0] = ar + br;
+        x[1] = ai + bi;
+        x[2] = ar - br;
+        x[3] = ai - bi;
+        SG_FFT_NEXT(x, 4);
+    }
+}
+
+/* Four-point transforms of neighbours, which are in bit-reversed order. */
+static inline void sg_fft_f32_fours(float *x, const float *end)
+{
+    SG_FFT_ROLLED
+    while (x < end) {
+        const float s0r = x[0] + x[2], s0i = x[1] + x[3], s1r = x[0] - x[2], s1i = x[1] - x[3];
+        const float s2r = x[4] + x[6], s2i = x[5] + x[7], s3r = x[4] - x[6], s3i = x[5] - x[7];
+        x[0] = s0r + s2r;
+        x[1] = s0i + s2i;
+        x[2] = s1r + s3i;
+        x[3] = s1i - s3r;
+        x[4] = s0r - s2r;
+        x[5] = s0i - s2i;
+        x[6] = s1r - s3i;
+        x[7] = s1i + s3r;
+        SG_FFT_NEXT(x, 8);
+    }
+}
+
+/* Four-point transforms of elements `step` words apart, whose twiddles are 1; blocks of four steps. */
+static inline void sg_fft_f32_plain(float *x, const float *end, int32_t step)
+{
+    SG_FFT_ROLLED
+    while (x < end) {
+        const float ar = x[0], ai = x[1];
+        SG_FFT_KEEP(step);
+        SG_FFT_NEXT(x, step);
+        const float br = x[0], bi = x[1];
+        SG_FFT_NEXT(x, step);
+        const float cr = x[0], ci = x[1];
+        SG_FFT_NEXT(x, step);
+        const float s0r = ar + br, s0i = ai + bi, s1r = ar - br, s1i = ai - bi;
+        const float s2r = cr + x[0], s2i = ci + x[1], s3r = cr - x[0], s3i = ci - x[1];
+        x[0] = s1r - s3i;
+        x[1] = s1i + s3r;
+        SG_FFT_NEXT(x, -step);
+        x[0] = s0r - s2r;
+        x[1] = s0i - s2i;
+        SG_FFT_NEXT(x, -step);
+        x[0] = s1r + s3i;
+        x[1] = s1i - s3r;
+        SG_FFT_NEXT(x, -step);
+        x[0] = s0r + s2r;
+        x[1] = s0i + s2i;
+        SG_FFT_NEXT(x, 4 * step);
+    }
+}
 
 /* sg_fft_f32_plain with twiddles: w[0] for the third element, w[1] for the second, w[2] for the fourth. */
 static inline void sg_fft_f32_turned(float *x, const float *end, int32_t step, const struct sg_fft_turn_f32 *w)

@@ -179,7 +179,7 @@ static inline void sg_fft_s16_swap(uint32_t *a, uint32_t *b)
     *b = v;
 }
 
-/* Bit-reversed order of m words: `reorder` in sg_fft_steps.h says how. Returns the bits for `top`. */
+/* Bit-reversed order of m words: sg_fft_s32_reorder says how. Returns the bits for `top`. */
 static inline uint32_t sg_fft_s16_reorder(uint32_t *x, int32_t m)
 {
     uint32_t seen = 0;

@@ -10,11 +10,104 @@
 
 #include "sg_fft.h"
 
-#define SG_FFT_VALUE int32_t
-#define SG_FFT_STEP(name) sg_fft_s32_##name
-#include "sg_fft_steps.h"
-#undef SG_FFT_VALUE
-#undef SG_FFT_STEP
+static inline void sg_fft_s32_swap(int32_t *a, int32_t *b)
+{
+    const int32_t ar = a[0], ai = a[1], br = b[0], bi = b[1];
+    a[0] = br;
+    a[1] = bi;
+    b[0] = ar;
+    b[1] = ai;
+}
+
+/* Bit-reversed order of m complex values. Of an index and its mirror image, i and j are the parts that are even and below
+ * m/2; the three others that have the same middle bits follow from them. */
+static inline void sg_fft_s32_reorder(int32_t *x, int32_t m)
+{
+    int32_t *a = x;
+    int32_t j = 0;
+    SG_FFT_ROLLED
+    for (int32_t i = 0; i < m / 2; i += 2) {
+        int32_t *b = x + 2 * j, *c = b + m;
+        int32_t bit = m / 4;
+        SG_FFT_KEEP(c);
+        sg_fft_s32_swap(a + 2, c);
+        if (i < j) {
+            int32_t *d = a + m;
+            SG_FFT_KEEP(d);
+            sg_fft_s32_swap(a, b);
+            sg_fft_s32_swap(d + 2, c + 2);
+        }
+        SG_FFT_ROLLED
+        while ((j & bit) != 0) {
+            j ^= bit;
+            bit >>= 1;
+        }
+        j |= bit;
+        SG_FFT_NEXT(a, 4);
+    }
+}
+
+/* Two-point transforms of neighbours. */
+static inline void sg_fft_s32_twos(int32_t *x, const int32_t *end)
+{
+    SG_FFT_ROLLED
+    while (x < end) {
+        const int32_t ar = x[0], ai = x[1], br = x[2], bi = x[3];
+        x[0] = ar + br;
+        x[1] = ai + bi;
+        x[2] = ar - br;
+        x[3] = ai - bi;
+        SG_FFT_NEXT(x, 4);
+    }
+}
+
+/* Four-point transforms of neighbours, which are in bit-reversed order. */
+static inline void sg_fft_s32_fours(int32_t *x, const int32_t *end)
+{
+    SG_FFT_ROLLED
+    while (x < end) {
+        const int32_t s0r = x[0] + x[2], s0i = x[1] + x[3], s1r = x[0] - x[2], s1i = x[1] - x[3];
+        const int32_t s2r = x[4] + x[6], s2i = x[5] + x[7], s3r = x[4] - x[6], s3i = x[5] - x[7];
+        x[0] = s0r + s2r;
+        x[1] = s0i + s2i;
+        x[2] = s1r + s3i;
+        x[3] = s1i - s3r;
+        x[4] = s0r - s2r;
+        x[5] = s0i - s2i;
+        x[6] = s1r - s3i;
+        x[7] = s1i + s3r;
+        SG_FFT_NEXT(x, 8);
+    }
+}
+
+/* Four-point transforms of elements `step` words apart, whose twiddles are 1; blocks of four steps. */
+static inline void sg_fft_s32_plain(int32_t *x, const int32_t *end, int32_t step)
+{
+    SG_FFT_ROLLED
+    while (x < end) {
+        const int32_t ar = x[0], ai = x[1];
+        SG_FFT_KEEP(step);
+        SG_FFT_NEXT(x, step);
+        const int32_t br = x[0], bi = x[1];
+        SG_FFT_NEXT(x, step);
+        const int32_t cr = x[0], ci = x[1];
+        SG_FFT_NEXT(x, step);
+        const int32_t s0r = ar + br, s0i = ai + bi, s1r = ar - br, s1i = ai - bi;
+        const int32_t s2r = cr + x[0], s2i = ci + x[1], s3r = cr - x[0], s3i = ci - x[1];
+        x[0] = s1r - s3i;
+        x[1] = s1i + s3r;
+        SG_FFT_NEXT(x, -step);
+        x[0] = s0r - s2r;
+        x[1] = s0i - s2i;
+        SG_FFT_NEXT(x, -step);
+        x[0] = s1r + s3i;
+        x[1] = s1i - s3r;
+        SG_FFT_NEXT(x, -step);
+        x[0] = s0r + s2r;
+        x[1] = s0i + s2i;
+        SG_FFT_NEXT(x, 4 * step);
+    }
+}
 
 /* sg_fft_s32_plain with twiddles: w[0] for the third element, w[1] for the second, w[2] for the fourth. */
 static inline void sg_fft_s32_turned(int32_t *x, const int32_t *end, int32_t step, const uint32_t *w)

@@ -13,7 +13,7 @@ SG_SPECIALIZE void sg_window_s32(const int16_t *in, int32_t stride, const int16_
     int32_t i = 0;
     for (; i < window; i++) {
         out[i] = (*in * taper[i] + (int32_t)(1u << (shift - 1))) >> shift;
-        in += stride;
+        in = &in[stride];
     }
     for (; i < fft; i++) {
         out[i] = 0;
@@ -26,7 +26,7 @@ SG_SPECIALIZE int32_t sg_lift(const int16_t *in, int32_t stride, int32_t window)
     int32_t spread = 0, lift = 0;
     for (int32_t i = 0; i < window; i++) {
         spread |= *in ^ (*in >> 15);
-        in += stride;
+        in = &in[stride];
     }
     lift = sg_clz32((uint32_t)spread) - 18;
     return lift < 14 ? lift : 14;
@@ -41,7 +41,7 @@ SG_SPECIALIZE void sg_window_s16(const int16_t *in, int32_t stride, const int16_
     for (; i + 1 < window; i += 2) {
         const int32_t low = (in[0] * taper[i] + nudge) >> shift, high = (in[stride] * taper[i + 1] + nudge) >> shift;
         out[i >> 1] = sg_fft_pair(low, high);
-        in += 2 * stride;
+        in = &in[2 * stride];
     }
     if ((window & 1) != 0) {
         out[i >> 1] = sg_fft_pair((in[0] * taper[i] + nudge) >> shift, 0);
@@ -58,8 +58,9 @@ SG_SPECIALIZE void sg_window_f32(const int16_t *in, int32_t stride, const int16_
 {
     int32_t i = 0;
     for (; i < window; i++) {
-        out[i] = (float)(*in * taper[i]);
-        in += stride;
+        const int32_t product = *in * taper[i];
+        out[i] = (float)product;
+        in = &in[stride];
     }
     for (; i < fft; i++) {
         out[i] = 0.0f;
@@ -72,7 +73,8 @@ static inline uint64_t sg_square(int32_t x)
     const int32_t high = x >> 16, low = x & 0xffff; /* |high * low| < 2^31 */
     return ((uint64_t)(uint32_t)(high * high) << 32) + ((uint64_t)(int64_t)(high * low) << 17) + (uint32_t)low * (uint32_t)low;
 #else
-    return (uint64_t)((int64_t)x * x);
+    const int64_t square = (int64_t)x * x;
+    return (uint64_t)square;
 #endif
 }
 
@@ -103,7 +105,8 @@ static inline uint64_t sg_power_s16(const uint32_t *x, int32_t n, int32_t k, int
     const uint32_t v = x[k == n / 2 ? 0 : k];
     const int32_t low = (int16_t)(uint16_t)v, high = (int16_t)(uint16_t)(v >> 16);
     const int32_t re = k == n / 2 ? high : low, im = k == 0 || k == n / 2 ? 0 : high;
-    return sg_scale_u64((uint32_t)(re * re) + (uint32_t)(im * im), by); /* the sum is 2^31 at most */
+    const int32_t re2 = re * re, im2 = im * im;
+    return sg_scale_u64((uint32_t)re2 + (uint32_t)im2, by); /* the sum is 2^31 at most */
 }
 
 /* The same of sg_rfft_f32's spectrum: the float's 24 bits, shifted by its exponent. Below 2^-63 it is 0. */

@@ -28,7 +28,8 @@ static inline uint32_t sg_magnitude_s32(int32_t re, int32_t im)
     {
         const int32_t a = down >= 0 ? re >> down : (int32_t)((uint32_t)re << -down);
         const int32_t b = down >= 0 ? im >> down : (int32_t)((uint32_t)im << -down);
-        const uint32_t square = (uint32_t)(a * a) + (uint32_t)(b * b);
+        const int32_t a2 = a * a, b2 = b * b;
+        const uint32_t square = (uint32_t)a2 + (uint32_t)b2;
         const uint16_t *root = sg_magnitude_roots + ((square >> 24) - 16u);
         const uint32_t whole = root[0] + ((((uint32_t)root[1] - root[0]) * ((square >> 9) & 0x7fffu)) >> 15);
         return down >= 0 ? whole << down : whole >> -down;

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from sandgrain.base.progress import Progress, silent
 from sandgrain.bundle.make import CompileRequest, Made, make
+from sandgrain.compiler.emit.ctext import identifier
 from sandgrain.compiler.emit.model import Options
 from sandgrain.project import inspection
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.store import Store
 from sandgrain.project.file import load
 
-NAME = "features"  # the prefix in C
+NAME = identifier("features")  # the prefix in C: features.h is a header of the C library
 
 
 def make_features(
@@ -30,7 +31,7 @@ def make_features(
     found = inspection.inspect(loaded, progress=progress)
     target = loaded.project.target
     request = CompileRequest(
-        title=NAME,
+        title="features",
         out=Path(out),
         board=loaded.board,
         options=Options(NAME, target.arena),

@@ -71,7 +71,7 @@ def build(
     with run.stage("verify"):
         verdict = firmware.verified(run, task, made, samples.spread("test", verified))
     outcome = Outcome(made, verdict, task.judge(run, fitted, made, verdict))
-    built = _finished(run, task, request, outcome, (*notes, *fitted.notes))
+    built = _finished(run, task, request, outcome, (*outcome.judged.notes, *notes, *fitted.notes))
     with files.output(out / "report.json") as file:
         file.write(json.dumps(built.to_json(), indent=1).encode() + b"\n")
     return built

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.base import files, reading
+from sandgrain.base import files, reading, sealed
 from sandgrain.base.arrays import Array
 from sandgrain.base.version import __version__
 
@@ -61,14 +61,13 @@ class Store:
     def arrays(self, stage: str, key: str, make: Callable[[], Mapping[str, Array]]) -> dict[str, Array]:
         """Named arrays."""
         path = self.path(stage, key, ".npz")
-        try:
-            with np.load(path, allow_pickle=False) as found:
-                return {name: found[name] for name in found.files}
-        except Exception:  # it is not there, or damaged in any of many ways
-            made = dict(make())
-            self.made.append(stage)
+        known = sealed.read_arrays(path)
+        if known is not None:
+            return known
+        made = dict(make())
+        self.made.append(stage)
         with self._new(path) as file:
-            np.savez(file, **made)  # type: ignore[arg-type]
+            sealed.write_arrays(file, made)
         return made
 
     def json(self, stage: str, key: str, make: Callable[[], Any]) -> Any:

@@ -9,147 +9,30 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 
 from sandgrain.base.arrays import Array
 from sandgrain.dataset import dialect, times
 from sandgrain.dataset.tables import uneven
-
-Role = Literal["time", "index", "label", "group", "channel", "unused"]
-KEYS: dict[Role, str] = {
-    "time": "time_column, time_unit", "index": "columns", "label": "label_column", "group": "group_column",
-    "channel": "columns", "unused": "columns",
-}  # fmt: skip
-
-TIME_WORDS = "time timestamp datetime date t ts clock elapsed epoch utc zeit temps tempo tiempo"
-UNIT_WORDS = {
-    "s": "s sec secs second seconds sekunden", "ms": "ms msec millis milli millisecond milliseconds msecs",
-    "us": "us \u00b5s \u03bcs usec micros micro microsecond microseconds usecs", "ns": "ns nsec nanos nanosecond nanoseconds",
-    "min": "min minute minutes", "h": "hour hours",
-}  # fmt: skip
-LABEL_WORDS = (
-    "label labels class classes target gesture activity category y state status species anomaly fault event condition outcome "
-    "occupancy detection word command digit"
+from sandgrain.project.file.column import (
+    EVEN,
+    FEW,
+    GROUP_WORDS,
+    LABEL_WORDS,
+    LONG_RUN,
+    MOST,
+    NAMES,
+    NUMBERS,
+    RUN,
+    TIME_WORDS,
+    UNIT_WORDS,
+    Clock,
+    Column,
+    Table,
 )
-GROUP_WORDS = "group speaker subject user person participant patient player device machine session experiment trial run id"
-
-EVEN = 0.2  # of the usual step: how far off a step still counts as even
-MOST = 0.98  # share that stands for all but a few
-NUMBERS = 0.9  # share of numbers from which a column is a channel; the rows of the other cells are left out
-FEW = 50  # values that a label or group of numbers takes at most
-NAMES = 500  # that one of text takes at most
-RUN = 4  # rows with the same label in a row, on average, at least
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a column is taken for, and why."""
-
-    column: str
-    role: Role
-    why: str
-
-    @property
-    def key(self) -> str:
-        """The keys of [data] that override it."""
-        return KEYS[self.role]
-
-    @property
-    def text(self) -> str:
-        """One line for people."""
-        what = "left out" if self.role in ("index", "unused") else self.role
-        return f"{self.column}: {what}, {self.why}"
-
-
-@dataclass(frozen=True)
-class Column:
-    """The cells of one column: a list for each stretch of rows that follow each other, in one file or another."""
-
-    name: str
-    stretches: Sequence[Sequence[str]]
-    decimal: str = "."
-    unit: str = ""  # what the row below the header says
-
-    @cached_property
-    def cells(self) -> list[str]:
-        return [cell for stretch in self.stretches for cell in stretch]
-
-    @cached_property
-    def filled(self) -> list[str]:
-        return [cell for cell in self.cells if cell]
-
-    @cached_property
-    def numbers(self) -> list[Array]:
-        """float64 of each stretch, NaN where a cell is no number."""
-        return [np.array([_number(c, self.decimal) for c in stretch], np.float64) for stretch in self.stretches]
-
-    @cached_property
-    def flat(self) -> Array:
-        """Every number."""
-        whole = np.concatenate([*self.numbers, np.zeros(0)])
-        return np.asarray(whole[np.isfinite(whole)])
-
-    @property
-    def share(self) -> float:
-        """How many of the cells are numbers."""
-        return len(self.flat) / max(1, len(self.cells))
-
-    @cached_property
-    def distinct(self) -> int:
-        return len(set(self.filled))
-
-    @cached_property
-    def words(self) -> list[str]:
-        """Its name in pieces: TimeStamp_ms is time, stamp, ms and timestamp."""
-        camel = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", self.name)
-        pieces = [w for w in re.split(r"[^a-z\u00b5\u03bc]+", camel.lower()) if w]
-        return [*pieces, *[w for w in re.split(r"[^a-z\u00b5\u03bc]+", self.name.lower()) if w and w not in pieces]]
-
-    @property
-    def run(self) -> float:
-        """Rows with the same cell in a row, on average."""
-        changes = sum(sum(a != b for a, b in pairwise(s)) + 1 for s in self.stretches if s)
-        return len(self.cells) / max(1, changes)
-
-    def hint(self, words: str) -> int | None:
-        """The place of the first of `words` that is in the name; a word of one letter must be all of it."""
-        whole = self.name.strip().lower()
-        return next((k for k, word in enumerate(words.split()) if (word in self.words if len(word) > 1 else word == whole)), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """A column, or two, that hold the time. `rate`: Hz. `even`: no gap, no jitter to speak of. `usable`: its times tell rows apart."""
-
-    columns: tuple[str, ...]
-    unit: str
-    rate: float
-    even: bool
-    usable: bool
-    why: str
-
-
-@dataclass(slots=True)
-class Table:
-    """The columns of a table, judged. `left`: columns without a verdict yet."""
-
-    left: dict[str, Column]
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    clock: Clock | None = None
-    bad_share: float = 0.0  # of rows with a cell that is no number, where a channel has a number
-
-    def give(self, name: str, role: Role, why: str) -> Column:
-        self.verdicts[name] = Verdict(name, role, why)
-        return self.left.pop(name)
-
-    def of(self, role: Role) -> tuple[str, ...]:
-        """The columns of a role, in the order of the table."""
-        return tuple(v.column for v in self.verdicts.values() if v.role == role)
 
 
 def judge(columns: Sequence[Column]) -> Table:
@@ -162,11 +45,6 @@ def judge(columns: Sequence[Column]) -> Table:
     _rest(table)
     table.verdicts = {c.name: table.verdicts[c.name] for c in columns}
     return table
-
-
-def _number(cell: str, decimal: str) -> float:
-    value = dialect.number(cell, decimal)
-    return math.nan if value is None else value
 
 
 def _empty(table: Table) -> None:
@@ -189,14 +67,15 @@ def _label(table: Table) -> None:
     if texts:
         table.give(texts[-1].name, "label", f"text that takes {texts[-1].distinct} values, in runs of {texts[-1].run:.0f} rows")
         return
-    if len(table.left) > 1:
-        last = list(table.left.values())[-1]
-        others = [c for c in table.left.values() if c is not last]
+    ends = list(table.left.values())[-1:] + list(table.left.values())[:1] if len(table.left) > 1 else []
+    for where, column in zip(("last", "first"), ends, strict=False):
+        others = [c for c in table.left.values() if c is not column]
         many = sum(c.distinct > 30 for c in others) * 2 >= len(others)
-        if many and last.distinct <= 12 and _is_label(last) and last.run >= RUN:
-            table.give(
-                last.name, "label", f"the last column, and it takes {last.distinct} whole values in runs of {last.run:.0f} rows"
-            )
+        few = column.distinct <= 12 and column.hint(GROUP_WORDS) is None and _is_label(column)
+        if many and few and column.run >= (RUN if where == "last" else LONG_RUN):
+            why = f"the {where} column, and it takes {column.distinct} whole values in runs of {column.run:.0f} rows"
+            table.give(column.name, "label", why)
+            return
 
 
 def _is_label(column: Column) -> bool:
@@ -284,12 +163,14 @@ def _time(table: Table, marks: Sequence[Column]) -> None:
         table.clock = clock
         for name in clock.columns:
             table.give(name, "time" if clock.usable else "unused", clock.why)
+        if clock.doubt:
+            table.doubts.append(clock.doubt)
     for column in columns:
         rise = _Rise.of(column.numbers, breaks) if column.share >= NUMBERS else None
         if column.name not in table.left or rise is None:
             continue
         if _counts(rise, column) and (len(table.left) > 1):
-            table.give(column.name, "index", f"it counts the rows, by {rise.usual:g}")
+            table.give(column.name, "index", _count_or_time(table, rise, column))
         elif table.clock and rise.rises and rise.even >= MOST and _hints_time(column) and len(table.left) > 1:
             table.give(column.name, "unused", f"a second clock, beside {' '.join(table.clock.columns)}")
     for column in columns:
@@ -298,9 +179,22 @@ def _time(table: Table, marks: Sequence[Column]) -> None:
 
 
 def _counts(rise: _Rise, column: Column) -> bool:
-    """Whether it is the number of the row: whole numbers that grow by one."""
+    """Whether it is the number of the row, or of the second: whole numbers that never fall, and grow by one as a rule."""
     ones = float((rise.steps == 1).mean())
-    return ones >= MOST and bool((column.flat % 1 == 0).all()) and len(rise.steps) >= 10
+    return ones >= NUMBERS and rise.rises and bool((column.flat % 1 == 0).all()) and len(rise.steps) >= 10
+
+
+def _count_or_time(table: Table, rise: _Rise, column: Column) -> str:
+    """Why a column that counts is left out, and what it may be all the same."""
+    gaps = "" if (rise.steps == 1).all() else ", with gaps"
+    why = f"it counts the rows, by 1{gaps}"
+    if table.clock is not None:
+        return why
+    table.doubts.append(
+        f"column {column.name} rises by 1{gaps} and does not say what it counts, rows or seconds: it is taken for the number of the row; "
+        f'if it is a time, time_column = "{column.name}" with time_unit = "s" makes 1 Hz of it, "ms" 1000 Hz'
+    )
+    return why
 
 
 def _hints_time(column: Column) -> bool:
@@ -320,9 +214,9 @@ def _numbered(columns: Sequence[Column], breaks: Sequence[Array]) -> Iterator[tu
         if rise is None or not rise.rises:
             continue
         named = _hints_time(column)
-        if _counts(rise, column) and not named:
-            continue
         whole = bool((column.flat % 1 == 0).all())
+        if whole and rise.usual == 1 and not named and not _said_unit(column):
+            continue  # the numbers of rows, or seconds: `_time` says so
         steady = rise.even >= NUMBERS and rise.zero <= 0.02 and (place == 0 or whole) and len(rise.steps) >= 10
         if not steady and not (named and rise.up + rise.zero >= MOST and (rise.up >= 0.5 or rise.zero < MOST)):
             continue
@@ -333,7 +227,15 @@ def _numbered(columns: Sequence[Column], breaks: Sequence[Array]) -> Iterator[tu
             if rise.even >= NUMBERS and rise.zero <= 0.02
             else f"rising, by {rise.usual:g} as a rule"
         )
-        yield _clock((column.name,), unit, rise, seconds, f"{how}; {why}"), column, named
+        clock = _clock((column.name,), unit, rise, seconds, f"{how}; {why}")
+        if 1 <= rise.usual < 2 and not why.endswith(("as it says", "by its size")):
+            other = "s" if unit != "s" else "ms"
+            told = f'time_unit = "{other}" makes {1 / (rise.usual * times.UNITS[other]):.4g} Hz of it'
+            clock = replace(
+                clock,
+                doubt=f"column {column.name} rises by {rise.usual:g} and does not say its unit: {clock.rate:g} Hz is a guess; {told}",
+            )
+        yield clock, column, named
 
 
 def _unit(column: Column, rise: _Rise, whole: bool) -> tuple[str, str]:
@@ -345,7 +247,7 @@ def _unit(column: Column, rise: _Rise, whole: bool) -> tuple[str, str]:
     for unit, scale in (("s", 1.0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9)):
         if 9e8 * scale < first < 4e9 * scale and 1e-4 * scale <= step <= 7200 * scale:
             return unit, f"in {unit} since 1970, by its size"
-    if not whole and step < 1:
+    if not whole and step < 2:
         return "s", f"in s, for {1 / step:.4g} Hz are likelier than {1000 / step:.4g}"
     unit = next((u for u, most in (("ms", 2e3), ("us", 2e6)) if step <= most), "ns")
     rate = 1 / (step * times.UNITS[unit])

@@ -6,7 +6,7 @@ import json
 import os
 import tomllib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandgrain.base import files
@@ -14,33 +14,45 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain
 from sandgrain.dataset import kinds
 from sandgrain.dataset.augment import from_tables
+from sandgrain.project import trial
 from sandgrain.project.file.load import parse, parse_blocks
 from sandgrain.project.file.look import GUESSED_RATE, Look, look
+from sandgrain.project.file.schema import Split
 
 MAX_SAID = 60  # columns that the file's comments speak of
 LEAST = 16  # samples of a window of slow sensors
 LONG_S = 3.0  # recordings longer than this are cut into windows
 
 
-def write(root: Path, out: Path, *, board: str = "cortex-m4", force: bool = False, dry: bool = False) -> Look:
-    """Look at `root` and write the project file `out`; `dry`: write nothing, but check that it could be.
+@dataclass(frozen=True, slots=True)
+class How:
+    """What is done with a look. `dry`: nothing is written. `draft`: written even if `sandgrain data` would refuse it."""
 
-    Raises UsageError where there is nothing to read, or `out` exists.
+    board: str = "cortex-m4"
+    force: bool = False
+    dry: bool = False
+    draft: bool = False
+
+
+def write(root: Path, out: Path, how: How = How()) -> Look:
+    """Look at `root`, try what was found with the readers of `sandgrain data`, and write the project file `out`.
+
+    Raises UsageError where there is nothing to read, `out` exists, or `data` would refuse what was found; where nothing is
+    written, that is the look's `problem`.
     """
     if not root.exists():
         raise UsageError(f"there is no {plain(root, 120)}; name the folder with the data")
-    if out.exists() and not force and not dry:
+    if out.exists() and not how.force and not how.dry:
         raise UsageError(f"{plain(out, 120)} exists already; give --force to replace it, or another --out")
     found = look(root)
     folder = root
     if root.is_file():
         found, folder = replace(found, files=(root.name,)), root.parent
-    text = render(found, _relative(folder, out.parent), board)
-    project = parse(tomllib.loads(text))  # what is written can be read
-    parse_blocks(project.features)
-    from_tables(project.augment, project.data.kind)
-    if dry:
+    found, text = _tried(found, folder, out.parent, how.board)
+    if how.dry:
         return found
+    if found.problem and not how.draft:
+        raise UsageError(f"{_REFUSED}: {found.problem}; --explain shows what was seen, --draft writes it all the same")
     try:
         out.parent.mkdir(exist_ok=True)
     except OSError as error:
@@ -48,6 +60,27 @@ def write(root: Path, out: Path, *, board: str = "cortex-m4", force: bool = Fals
     with files.output(out, "give another --out") as file:
         file.write(text.encode())
     return found
+
+
+_REFUSED = "nothing is written, for sandgrain data would refuse it"
+
+
+def _tried(found: Look, folder: Path, place: Path, board: str) -> tuple[Look, str]:
+    """The look with what a trial of it says, and the file's text; the split is one that the recordings allow."""
+    text = render(found, _relative(folder, place), board)
+    project = parse(tomllib.loads(text))  # what is written can be read
+    from_tables(project.augment, project.data.kind)
+    came = trial.run(folder, project, parse_blocks(project.features), found.count)
+    notes, labels = [*found.notes, *came.notes], found.labels or came.labels
+    if len(labels) < 2 and not came.problem:
+        seen = "one label is seen" if labels else "no label is seen"
+        notes.append(f"{seen}: a classifier needs two (name, label_column or labels say them), a detector of anomalies needs one")
+    if came.split:
+        none = not came.split.test and came.split.by != "given"
+        how = "left out, and there is nothing to test with" if none else "written otherwise"
+        notes.append(f"split: {came.why}; so it is {how}, see [data.split]")
+    tried = replace(found, notes=tuple(notes), labels=labels, problem=came.problem, split=came.split)
+    return tried, text if tried == found else render(tried, _relative(folder, place), board)
 
 
 def place_of(out: Path) -> Path:
@@ -119,6 +152,8 @@ _SAYS = {
     "background": '  # no samples, but what [[augment]] kind = "background" mixes in',
     "labels": "  # file,label[,group[,split]]",
     "bad_rows": "  # share of rows that may hold a cell that is no number",
+    "label_tracks": "  # NAME.txt beside NAME.wav: start, end and label between tabs, as Audacity exports them",
+    "rest_label": '  # of what no stretch covers, such as "background"; empty: it is left out',
     "time_unit": "  # s, ms, us, ns, min, h, day, iso, dmy or mdy",
 }
 
@@ -164,6 +199,8 @@ def _nice(seconds: float) -> float:
 
 
 def _split(found: Look) -> list[str]:
+    if found.split:
+        return _other_split(found.split, found.lists)
     if found.has_split:
         return [
             "[data.split]",
@@ -190,6 +227,28 @@ def _split(found: Look) -> list[str]:
         "validation = 0.15",
         "test = 0.2",
         "seed = 0",
+    ]
+
+
+def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
+    """What the recordings allow where they do not allow what is usual."""
+    if split.by == "given":
+        listed = [f"lists = {{ {', '.join(f'{side} = {quoted(name)}' for side, name in lists)} }}"] if lists else []
+        why = "too few recordings to draw any"
+        return ["[data.split]", 'by = "given"  # as it came with the data', *listed, f"validation = 0  # {why}", "test = 0"]
+    nothing = not split.validation + split.test
+    said = (
+        "too few recordings to keep any back: nothing says how good a model is until there are more"
+        if nothing
+        else "the same speaker, subject or device may be on both sides, and figures better than with a new one"
+    )
+    return [
+        "[data.split]",
+        f'by = "file"  # {said}',
+        *([] if split.stratify else ["stratify = false  # a label has too few recordings to be on every side"]),
+        f"validation = {split.validation:g}",
+        f"test = {split.test:g}",
+        f"seed = {split.seed}",
     ]
 
 
@@ -233,6 +292,8 @@ def quoted_list(items: Sequence[str]) -> str:
 def _value(value: object) -> str:
     if isinstance(value, str):
         return quoted(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return "[" + ", ".join(_value(item) for item in value) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value)

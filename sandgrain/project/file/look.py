@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,22 +17,25 @@ from typing import Any
 from sandgrain.base.errors import UsageError
 from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import plain
-from sandgrain.dataset import kinds, readers
+from sandgrain.dataset import kinds, readers, tracks
 from sandgrain.dataset.labels import read_labels
 from sandgrain.dataset.names import PROJECT_FILE
 from sandgrain.dataset.readers import audio
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Kind, Layout
-from sandgrain.project.file.columns import Verdict
+from sandgrain.project.file.column import Verdict
 from sandgrain.project.file.naming import naming
-from sandgrain.project.file.tables import is_labels, look_json, look_npz, look_parquet, look_table, spread
+from sandgrain.project.file.schema import Split
+from sandgrain.project.file.tables import is_labels, is_table, look_json, look_npz, look_parquet, look_table, spread
 
 FORMATS = {".csv": "table", ".tsv": "table", ".parquet": "parquet", ".json": "json", ".cbor": "json", ".npz": "npz"}
 SUFFIXES: dict[str, str] = {
     **{suffix: kind for kind in ("audio", "image") for suffix in readers.suffixes(kind)},
     **FORMATS,
 }  # suffix -> what such a file is looked into as
+TEXTS = (".txt", ".dat")  # may be tables: looked into
 MAX_NAMES = 50_000
+MAX_PATTERNS = 200  # of files
 SHOWN, MANY = 12, 60  # labels, and columns, that are shown
 OPENED = 40  # files that are looked into
 INSIDE = {"table": look_table, "parquet": look_parquet, "json": look_json, "npz": look_npz}
@@ -60,6 +64,8 @@ class Look(Shown):
     columns: tuple[Verdict, ...] = ()  # of tables: what each is taken for
     background: tuple[str, ...] = ()  # labels that are no keywords, by their names
     others: tuple[tuple[str, str, int], ...] = ()  # suffix, first folder, files that are not read
+    problem: str = ""  # why `sandgrain data` would refuse what was found
+    split: Split | None = None  # a split that works, where the usual one does not
 
     def lines(self) -> list[Line]:
         rate = f" at {self.rate:g} Hz" if self.rate else ""
@@ -79,13 +85,19 @@ class Look(Shown):
             made.append(f"rate: the files do not say; {GUESSED_RATE:g} Hz is a guess, so set it right (rate)")
         if self.resample:
             made.append("rates or times differ: resample = true brings them to one rate")
-        return [*made, *(f"note: {plain(note, 300)}" for note in self.notes)]
+        return [*made, *self.remarks()]
+
+    def remarks(self) -> list[Line]:
+        """What somebody should know who wants to read nothing else."""
+        return [f"note: {plain(note, 300)}" for note in self.notes]
 
     def _source(self) -> str:
         """Where the labels come from, and the key that overrides it."""
         table = dict(self.table)
         if "labels" in table:
             return f"from {plain(table['labels'], 80)} (labels)"
+        if "label_tracks" in table:
+            return "from label tracks beside the recordings (label_tracks)"
         if "label_column" in table:
             return f"from column {plain(table['label_column'], 40)} (label_column)"
         return f"from the files' names, {plain(self.name, 80)} (name)" if self.name else "(name)"
@@ -103,6 +115,7 @@ class Look(Shown):
             "columns": [{"column": v.column, "role": v.role, "why": v.why} for v in self.columns],
             "others": [{"suffix": suffix, "folder": folder, "files": count} for suffix, folder, count in self.others],
             "notes": list(self.notes),
+            "problem": self.problem,
         }
 
 
@@ -118,28 +131,30 @@ def look(root: Path) -> Look:
     """What lies in `root`, a folder or a file. Raises UsageError where there is nothing that could be read."""
     base = root if root.is_dir() else root.parent
     names = list(_names(root)) if root.is_dir() else [root.name]
-    tables = {n for n in names if Path(n).suffix.lower() == ".csv"}
+    tables = {n for n in names if Path(n).suffix.lower() in (".csv", ".tsv")}
     labels = next((n for n in sorted(tables, key=lambda n: (n.count("/"), n)) if n.count("/") < 2 and is_labels(base / n)), "")
     labels = labels or next((n for n in names if n.rsplit("/", 1)[-1] == "info.labels"), "")
-    counts = Counter(SUFFIXES[s] for n in names if n != labels and (s := Path(n).suffix.lower()) in SUFFIXES)
+    texts = _texts(base, names)
+    kind_of = {n: "table" if n in texts else SUFFIXES.get(Path(n).suffix.lower(), "") for n in names if n != labels}
+    counts = Counter(kind for kind in kind_of.values() if kind)
     media = [k for k in ("audio", "image") if counts[k]]
     if not counts:
         seen = Counter(Path(n).suffix.lower() or "no suffix" for n in names)
         there = ", ".join(f"{count} {plain(suffix, 20)}" for suffix, count in seen.most_common(5))
         raise UsageError(
-            f"{plain(root, 120)} has no file that is read here{f' (it has {there})' if there else ''}; "
-            f"name the folder with the data, or rename tables to .csv; what is read: {', '.join(SUFFIXES)}"
+            f"{plain(root, 120)} has no file that is read here{f' (it has {there})' if there else ''}; {_way_out(seen)}; "
+            f"what is read: {', '.join((*SUFFIXES, *TEXTS))}"
         )
     kind = max(media, key=lambda k: counts[k]) if media else counts.most_common(1)[0][0]
-    chosen = sorted(n for n in names if n != labels and SUFFIXES.get(Path(n).suffix.lower()) == kind)
+    chosen = sorted(n for n, found in kind_of.items() if found == kind)
     suffixes = sorted({Path(n).suffix for n in chosen})
     aside = (
         sorted({n.split("/")[0] for n in chosen if n.startswith("_") and "/" in n}) if kind == "audio" else []
     )  # _background_noise_
-    others = _others(n for n in names if n not in (labels, PROJECT_FILE) and SUFFIXES.get(Path(n).suffix.lower()) != kind)
+    others = _others(n for n in names if n not in (labels, PROJECT_FILE) and kind_of[n] != kind)
     chosen = [n for n in chosen if n.split("/")[0] not in aside] or chosen
     common: dict[str, Any] = {
-        "files": tuple(f"{'[!_]*/' if aside else ''}**/*{s}" for s in suffixes), "count": len(chosen), "others": others
+        "files": _patterns(chosen, names, suffixes, bool(aside)), "count": len(chosen), "others": others
     }  # fmt: skip
     table: list[tuple[str, Any]] = [("labels", labels)] if labels else []
     if kind in INSIDE:
@@ -151,7 +166,81 @@ def look(root: Path) -> Look:
     table += [("background", tuple(f"{a}/*{s}" for a in aside for s in suffixes))] if aside else []
     lists = tuple((side, n) for side, n in LISTS if (base / n).is_file())
     inside = _audio(base, chosen) if kind == "audio" else _image(base, chosen)
+    if kind == "audio" and not labels and (tracked := _tracked(base, chosen, names)):
+        beside = {tracks.beside(n) for n in chosen}
+        common["others"] = _others(n for n in names if n not in beside and kind_of.get(n) != kind and n != PROJECT_FILE)
+        table += [("label_tracks", True), ("rest_label", "")]
+        named, inside, common["files"] = {}, inside | tracked, tuple(f"**/*{s}" for s in suffixes)
     return _finished({**common, "kind": kind, "table": tuple(table), **named, **inside, "lists": lists})
+
+
+def _texts(base: Path, names: Sequence[str]) -> set[str]:
+    """Files whose suffix may be that of a table, and which are one. Where there are many, those in a folder are alike."""
+    found: set[str] = set()
+    folders: dict[str, list[str]] = {}
+    for name in names:
+        if Path(name).suffix.lower() in TEXTS:
+            folders.setdefault(name.rpartition("/")[0], []).append(name)
+    for inside in folders.values():
+        some = spread(inside, OPENED)
+        good = [n for n in some if is_table(base / n)]
+        found.update(good if len(some) == len(inside) else inside if len(good) > 0.9 * len(some) else ())
+    return found
+
+
+def _tracked(base: Path, chosen: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    """What label tracks beside recordings say, where most recordings have one; nothing where they do not."""
+    there = set(names)
+    with_track = [n for n in chosen if tracks.beside(n) in there]
+    if 2 * len(with_track) < len(chosen):
+        return {}
+    labels, lengths = Counter[str](), list[float]()
+    for name in spread(with_track, OPENED):
+        try:
+            track = tracks.read(base, name)
+        except BadFileError:
+            return {}
+        labels.update(s.label for s in track.stretches)
+        lengths += [s.end - s.start for s in track.stretches]
+    if not labels:
+        return {}
+    depths = {n.count("/") for n in chosen}
+    folders = [f"{{folder{k}}}" if k else "{folder}" for k in range(min(depths))]
+    note = (
+        f"label tracks beside {len(with_track)} of {len(chosen)} recordings: each of {len(lengths)} stretches ({sum(lengths):.4g} s) is a recording "
+        "of its own, and a recording is a group; what has no label is left out, unless rest_label names it (label_tracks)"
+    )
+    grouped = {"name": "/".join([*folders, "{group}"]), "groups": len(chosen)} if len(depths) == 1 else {}
+    return {"labels": tuple(sorted(labels)), "notes": (note,), "seconds": tuple(sorted(lengths)), **grouped}
+
+
+def _patterns(chosen: Sequence[str], names: Sequence[str], suffixes: Sequence[str], aside: bool) -> tuple[str, ...]:
+    """What `files` says: a pattern a suffix; where other files have it as well, a pattern a folder, or the names."""
+    mine = set(chosen)
+    others = [n for n in names if n not in mine]
+    ambiguous = {s for s in suffixes if s.lower() in TEXTS and any(n.endswith(s) for n in others)}
+    usual = [f"{'[!_]*/' if aside else ''}**/*{s}" for s in suffixes if s not in ambiguous]
+    foreign = {(n.rpartition("/")[0], Path(n).suffix) for n in others}
+    own = sorted({(n.rpartition("/")[0], Path(n).suffix) for n in chosen if Path(n).suffix in ambiguous})
+    for folder, suffix in own:
+        if (folder, suffix) not in foreign:
+            usual.append(f"{_literal(folder)}/*{suffix}" if folder else f"*{suffix}")
+        else:
+            usual += [_literal(n) for n in chosen if n.rpartition("/")[0] == folder and Path(n).suffix == suffix]
+    return tuple(usual) if len(usual) <= MAX_PATTERNS else tuple(f"**/*{s}" for s in suffixes)
+
+
+def _literal(path: str) -> str:
+    """A path as a pattern that nothing else fits."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
+
+
+def _way_out(seen: Counter[str]) -> str:
+    """What to do where no file is read."""
+    packed = sorted({".gz", ".zip", ".bz2", ".xz", ".7z", ".tar", ".tgz", ".rar"} & set(seen))
+    if packed:
+        return f"unpack the {', '.join(packed)} files, and name their folder"
+    return "name the folder with the data, or rename tables to .csv"
 
 
 def _finished(fields: dict[str, Any]) -> Look:
@@ -163,10 +252,6 @@ def _finished(fields: dict[str, Any]) -> Look:
         notes.append(f"background by its name: {shown}; nothing is ever decided for it, see [decide] background")
     else:
         background = ()
-    if len(fields.get("labels", ())) == 1:
-        notes.append(
-            "one label is seen: a classifier needs two (name, label_column or labels say them), a detector of anomalies needs one"
-        )
     if fields["others"]:
         count = sum(n for _, _, n in fields["others"])
         shown = ", ".join(f"{n} {suffix}{f' in {folder}' if folder else ''}" for suffix, folder, n in fields["others"][:6])
@@ -236,7 +321,10 @@ def _image(base: Path, names: Sequence[str]) -> dict[str, Any]:
 
     for name in spread(names, OPENED):
         try:
-            with Image.open(base / name) as picture:  # reads the header, decodes nothing
+            with (
+                warnings.catch_warnings(action="ignore", category=UserWarning),
+                Image.open(base / name) as picture,
+            ):  # reads the header, decodes nothing
                 width, height = picture.size
                 return {"shape": (height, width, 1 if picture.mode in ("1", "L", "I;16") else 3)}
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):

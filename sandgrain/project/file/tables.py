@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from collections import Counter
@@ -12,27 +13,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 
 from sandgrain.base.errors import UsageError
+from sandgrain.base.npy import READ_ERRORS, open_member, read_header
+from sandgrain.base.reading import is_number
 from sandgrain.base.text import plain
 from sandgrain.dataset import acquisition
-from sandgrain.dataset.dialect import COMMENTS, Dialect, cells, find
+from sandgrain.dataset.dialect import COMMENTS, Dialect, cells, find, is_value
 from sandgrain.dataset.labels import known_columns
 from sandgrain.dataset.names import ALIASES
 from sandgrain.dataset.readers import cbor
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.tables import TableOptions
-from sandgrain.project.file.columns import Column, judge
-from sandgrain.project.file.naming import naming, speaking
+from sandgrain.project.file.column import Column
+from sandgrain.project.file.columns import judge
+from sandgrain.project.file.naming import GROUP, naming, speaking
 
 MAX_JSON = 16 << 20  # bytes of a document, as ingest reads it
 MAX_HEAD = 1 << 20  # bytes of a table that are looked at
 MAX_TAIL = 1 << 15  # bytes at the end of a longer one
 LABELS_HEAD = 1 << 14  # bytes that show whether a table lists files
 MAX_FILES = 20
+MIN_GROUPS = 3  # files named after subjects, of a split by them
+LEAST_ROWS, MOST_ROWS = 4, 0.9  # rows of a table, and their share of its lines, where its suffix does not say that it is one
 MAX_ROWS = 20_000  # of all tables together
 PARQUET_ROWS, MAX_COLUMNS = 4000, 1000
+MAX_SCALE = 1e300  # of a full scale that is proposed; nothing that is measured comes near
 LABEL_WORDS = ("label", "class", "target", "gesture", "activity", "category", "y")
 GROUP_WORDS = ("group", "speaker", "subject", "user", "person", "device", "session", "id")
 
@@ -91,6 +97,21 @@ def is_labels(path: Path) -> bool:
     return known_columns(names) >= {"file", "label"}
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file without a telling suffix is a table beyond doubt: rows of as many cells, numbers or times in all of them."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(LABELS_HEAD)
+        form = find(head, len(head) < LABELS_HEAD)
+        lines = head.decode(form.encoding, "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        body = [line for line in lines[form.first - 1 : -1 if len(head) == LABELS_HEAD else None] if line.strip()]
+        rows = list(_rows(body, form))
+    except (OSError, BadFileError):
+        return False
+    good = [row for row in rows if any(is_value(cell, form.decimal) for cell in row)]
+    return len(good) >= LEAST_ROWS and len(good) >= MOST_ROWS * len(body) and form.first - 1 <= len(body)
+
+
 def look_table(base: Path, names: Sequence[str]) -> dict[str, Any]:
     """CSV files; those that have the columns of most of them tell what the columns are. Raises UsageError."""
     seen: dict[str, Glance] = {}
@@ -140,7 +161,7 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
     if not columns or len(columns[0].cells) < 2:
         raise UsageError(f"{plain(names[0])} has no rows of numbers; name the file with the recordings")
     judged = judge(columns)
-    channels, notes = judged.of("channel"), list(notes)
+    channels, notes = judged.of("channel"), [*notes, *judged.doubts]
     if not channels:
         why = "; ".join(v.text for v in list(judged.verdicts.values())[:6])
         raise UsageError(f"{plain(names[0])} has no column of numbers ({plain(why, 300)}); name the file with the recordings")
@@ -164,6 +185,10 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
         table.append(("full_scale", _scales({c: float(np.abs(by_name[c].flat).max()) for c in channels})))
     if judged.of("label"):
         named: dict[str, Any] = {"labels": tuple(sorted(set(by_name[judged.of("label")[0]].filled)))}
+        if not judged.of("group") and (whose := persons(names)):
+            note = f"groups: each of {len(names)} files is one (such as {plain(whose[0], 20)}), by their names; else take {{group}} out of name"
+            named |= {"name": "{group}", "groups": len(names)}
+            notes.append(note)
     else:
         named = of_files(names)
     groups = {"groups": by_name[judged.of("group")[0]].distinct} if judged.of("group") else {}
@@ -171,6 +196,12 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
         "kind": "motion", "rate": rate, "table": tuple(table), "notes": tuple(notes), "columns": tuple(judged.verdicts.values()),
         "resample": bool(clock and clock.usable and not clock.even), **named, **groups,
     }  # fmt: skip
+
+
+def persons(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of files without their suffix, where each says that it is a subject's, a machine's or a session's: S01, user_7."""
+    stems = tuple(n.rsplit(".", 1)[0] for n in names)
+    return stems if len(stems) >= MIN_GROUPS and all(GROUP.fullmatch(s) for s in stems) else ()
 
 
 def of_files(names: Sequence[str]) -> dict[str, Any]:
@@ -203,10 +234,10 @@ def _scales(largest: Mapping[str, float]) -> tuple[float, ...]:
 
 def _round_up(value: float) -> float:
     """1, 2, 4 or 5 times a power of ten, a little above `value` at least: 0.54 -> 1, 3.7 -> 4, 1870 -> 2000."""
-    value *= 1.05
+    value = min(1.05 * float(value), MAX_SCALE)
     if not value > 0:
         return 1.0
-    power = 10 ** np.floor(np.log10(value))
+    power = 10.0 ** math.floor(math.log10(value))
     return float(next(m * power for m in (1, 2, 4, 5, 10) if m * power >= value * (1 - 1e-9)))
 
 
@@ -227,7 +258,7 @@ def look_acquisitions(base: Path, names: Sequence[str]) -> dict[str, Any]:
             sensors = sensors or own
             rates[acquisition.rate_of(document)] += 1
             values = np.asarray(document["payload"]["values"], np.float64).reshape(-1, len(own))
-        except (BadFileError, OSError, ValueError, TypeError, RecursionError) as error:
+        except (BadFileError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
             if not sensors and not name.lower().endswith(".cbor"):
                 return {}
             raise UsageError(f"{plain(name)} cannot be read as an acquisition ({plain(str(error), 100)})") from None
@@ -303,20 +334,22 @@ def _recordings(path: Path) -> tuple[list[dict[str, Any]], str]:
 
 def _has_number(point: Any, key: Any) -> bool:
     try:
-        return isinstance(point[key], int | float) and bool(np.isfinite(point[key]))
-    except (KeyError, IndexError, OverflowError):
+        return is_number(point[key])
+    except (KeyError, IndexError):
         return False
 
 
 def look_npz(base: Path, names: Sequence[str]) -> dict[str, Any]:
     """By the header of its array `x`, [n, ...]."""
     try:
-        with zipfile.ZipFile(base / names[0]) as archive, archive.open("x.npy") as stream:
-            version = npy.read_magic(stream)
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, _, dtype = read(stream)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{plain(names[0])} holds no array x ({type(error).__name__}); save x [n, ...] and y [n]") from None
+        with zipfile.ZipFile(base / names[0]) as archive:
+            info = archive.getinfo("x.npy")
+            with open_member(archive, info) as stream:
+                head = read_header(stream, info)
+    except (*READ_ERRORS, KeyError) as error:
+        fact = "there is none" if isinstance(error, KeyError) else plain(str(error) or type(error).__name__, 100)
+        raise UsageError(f"{plain(names[0])} holds no array x ({fact}); save x [n, ...] and y [n]") from None
+    shape, dtype = head.shape, head.dtype
     if dtype == np.uint8 and len(shape) in (3, 4):
         return {"kind": "image", "shape": tuple(shape[1:]) if len(shape) == 4 else (*shape[1:], 1)}
     table = () if dtype.kind in "iu" else (("full_scale", (1.0,)),)

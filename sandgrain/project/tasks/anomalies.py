@@ -15,7 +15,7 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
-from sandgrain.project.build import limits, network, page, plots
+from sandgrain.project.build import doubts, limits, network, page, plots
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.limits import Variant
 from sandgrain.project.build.rates import Rates, rates
@@ -167,7 +167,7 @@ class AnomaliesTask(Task[Anomalies]):
         )
         budget = run.project.budget
         checks = (*limits.accuracy(budget, figures.board.accuracy), *limits.auc(budget, figures.board.auc))
-        return Judged(figures, checks, int(scores.argmax()))
+        return Judged(figures, checks, int(scores.argmax()), doubts.too_good(run.found, figures.board.auc, len(scores), "an AUC"))
 
     # --- what would keep the limits
 

@@ -46,6 +46,7 @@ class Judged(Generic[F]):
     figures: F
     checks: tuple[Check, ...]  # limits of quality in [budget] beside the figures
     example: int  # the place, among the test windows, of the one in example/main.c
+    notes: tuple[str, ...] = ()
 
 
 class Task(ABC, Generic[F]):

@@ -16,7 +16,7 @@ from sandgrain.compiler import passes
 from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.quantization import dequantize
-from sandgrain.project.build import limits, metrics, network, page, plots, spotting
+from sandgrain.project.build import doubts, limits, metrics, network, page, plots, spotting
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.limits import Variant
 from sandgrain.project.build.result import Built
@@ -130,7 +130,8 @@ class ClassesTask(Task[Classes]):
             spotted=spotted,
         )
         checks = limits.accuracy(run.project.budget, figures.accuracy)
-        return Judged(figures, checks, int(metrics.losses(chances, y).argmin()))
+        notes = doubts.too_good(run.found, int8, len(y), "an accuracy")
+        return Judged(figures, checks, int(metrics.losses(chances, y).argmin()), notes)
 
     def difference(self, figures: Classes) -> str:
         """Whether the stream over a long recording is the reference's."""

@@ -49,7 +49,7 @@ def definition(name: str, scores: Tensor) -> str:
         f"    .labels = {labels}, .smoothing = {upper}_SMOOTHING, .margin = {upper}_MARGIN,\n}};\n\n"
         f"int32_t {name}_decide(struct {name}_decider *d, const {ctype} scores[{labels}])\n{{\n"
         "    int32_t label;\n"
-        "    if (d == 0 || scores == 0) {\n        return -1;\n    }\n"
+        "    if (d == NULL || scores == NULL) {\n        return -1;\n    }\n"
         f"    label = sg_decide(&{name}_decision, ({ctype} *)d->scores, &d->next, &d->count, &d->hold, &d->held,\n        scores);\n"
         f"    if (label < 0 || {upper}_IS_BACKGROUND(label)) {{\n        return -1;\n    }}\n"
         f"    d->hold = {upper}_HOLD;\n    d->held = label + 1;\n"

@@ -26,7 +26,7 @@ class Labels(Part):
         names = ctext.wrap(
             f"{upper}_LABEL_{word} = {k}" for k, word in enumerate(ctext.constants(self.unit.graph.labels, ("COUNT",)))
         )
-        return f"{count}\nenum {{\n{names}\n}};\nextern const char *const {self.unit.name}_labels[{upper}_LABEL_COUNT];\n"
+        return f"{count}\nenum {self.unit.name}_label {{\n{names}\n}};\nextern const char *const {self.unit.name}_labels[{upper}_LABEL_COUNT];\n"
 
     def definition(self) -> str:
         words = ctext.wrap(ctext.string(label) for label in self.unit.graph.labels)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from sandgrain.compiler.emit import ctext
 from sandgrain.compiler.emit.part import Check, Part, put_all
 from sandgrain.compiler.emit.unit import Unit
 
@@ -38,7 +39,7 @@ class Run(Part):
         kept = {port.index: port.name for port in unit.ports if not port.slot}  # by the caller
         lines = [signature(unit), "{", unit.arena_pointer, unit.check_pointers([port.name for port in unit.ports])]
         lines += [
-            f"    sg_copy(arena + {offset[port.index]}, {port.name}, {port.tensor.nbytes});"
+            f"    sg_copy({ctext.plus('arena', offset[port.index])}, {port.name}, {port.tensor.nbytes});"
             for port in unit.ports
             if port.is_input and port.slot
         ]
@@ -46,7 +47,7 @@ class Run(Part):
             arguments = ", ".join(["arena", *(kept[i] for i in layer.callers)])
             lines.append(f"    {unit.name}_layer_{layer.index}({arguments});\n    SG_TRACE({layer.index});")
         lines += [
-            f"    sg_copy({port.name}, arena + {offset[port.index]}, {port.tensor.nbytes});"
+            f"    sg_copy({port.name}, {ctext.plus('arena', offset[port.index])}, {port.tensor.nbytes});"
             for port in unit.ports
             if not port.is_input
         ]

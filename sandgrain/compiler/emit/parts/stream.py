@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from sandgrain.compiler.emit import ctext
 from sandgrain.compiler.emit.part import Check, Part, put_all
 from sandgrain.compiler.emit.unit import Unit
 from sandgrain.compiler.plan.program import Entry
@@ -118,7 +119,7 @@ class Stream(Part):
             *self._take(),
             f"        if (s->held < {self.stream.window}) {{\n            continue;\n        }}",
             *(self._window() if self.stream.frame is None else self._row()),
-            f"        sg_copy(output, arena + {plan.offsets[graph.outputs[0]]}, {out.nbytes});",
+            f"        sg_copy(output, {ctext.plus('arena', plan.offsets[graph.outputs[0]])}, {out.nbytes});",
             "        results++;",
             "    }",
             "    return results;",
@@ -136,12 +137,12 @@ class Stream(Part):
     def _take(self) -> list[str]:
         """As many samples as the ring has room for go through the filters and into it."""
         unit, stream, c = self.unit, self.stream, self.stream.channels
-        place = f"s->samples + s->held * {c}"
+        place = f"s->samples + {ctext.times('s->held', c)}"
         if not stream.filters:
             return [
                 f"        const int32_t n = sg_stream_take(count, {stream.window} - s->held, INT32_MAX);",
                 f"        sg_copy({place}, samples, (uint32_t)n * {2 * c}u);",
-                f"        samples += n * {c};\n        count -= n;\n        s->held += n;",
+                f"        samples = &samples[{ctext.times('n', c)}];\n        count -= n;\n        s->held += n;",
             ]
         factor, lines, source = 1, list[str](), "samples"
         for k, node in enumerate(stream.filters):
@@ -157,7 +158,7 @@ class Stream(Part):
             f"        const int32_t n = sg_stream_take(count, ({stream.window} - s->held) * {factor}, {CHUNK});",
             "        int32_t m = n;",
             *lines,
-            f"        samples += n * {c};\n        count -= n;\n        s->held += m;",
+            f"        samples = &samples[{ctext.times('n', c)}];\n        count -= n;\n        s->held += m;",
         ]
 
     def _slide(self) -> list[str]:
@@ -170,7 +171,7 @@ class Stream(Part):
         """The frame in the ring becomes a row; the window of rows, where a result is due, goes through the layers behind."""
         unit, stream = self.unit, self.stream
         assert stream.frame is not None
-        target = f"s->features + s->next * {self._rows.units // stream.count}"
+        target = f"s->features + {ctext.times('s->next', self._rows.units // stream.count)}"
         offset = unit.plan.offsets[stream.held]
         return [
             f"        {unit.name}_layer_{stream.frame}({', '.join(self._arguments(stream.frame, 's->samples', target))});",
@@ -178,7 +179,7 @@ class Stream(Part):
             f"        sg_stream_row(&{unit.name}_rows, &s->rows, &s->next, &s->wait);",
             f"        if (s->rows < {stream.count} || s->wait > 0) {{\n            continue;\n        }}",
             f"        s->wait = {unit.upper}_STREAM_STRIDE;",
-            f"        sg_stream_unroll(&{unit.name}_rows, arena + {offset}, s->features, s->next);",
+            f"        sg_stream_unroll(&{unit.name}_rows, {ctext.plus('arena', offset)}, s->features, s->next);",
             *self._rest(stream.frame),
         ]
 
@@ -191,7 +192,7 @@ class Stream(Part):
         for arg in call.args:
             if isinstance(arg, Scratch):
                 assert scratch is not None
-                found.append(f"({SCRATCH.c_type} *)(arena + {scratch + arg.offset})")
+                found.append(f"({SCRATCH.c_type} *){ctext.operand('arena', scratch + arg.offset)}")
             else:
                 found.append(source if isinstance(arg, In) else target)
         return found
@@ -199,7 +200,7 @@ class Stream(Part):
     def _window(self) -> list[str]:
         """The window in the ring goes through the layers."""
         place = self.unit.plan.offsets.get(self.stream.held)
-        copy = [] if place is None else [f"        sg_copy(arena + {place}, s->samples, {self._rows.nbytes});"]
+        copy = [] if place is None else [f"        sg_copy({ctext.plus('arena', place)}, s->samples, {self._rows.nbytes});"]
         return [*copy, *self._rest(max(self.stream.filters, default=-1)), *self._slide()]
 
     def _rest(self, last: int) -> list[str]:
@@ -228,7 +229,7 @@ class Stream(Part):
             self._classify,
             "{",
             "    int32_t results;",
-            f"    if (s == 0) {{\n        return {upper}_ERROR_NULL;\n    }}",
+            f"    if (s == NULL) {{\n        return {upper}_ERROR_NULL;\n    }}",
             f"    {name}_start(s);",
             f"    results = {name}_push({passed}s, window, {samples}, output);",
             f"    return results < 0 ? (int)-results : {upper}_OK;",
