@@ -25,6 +25,7 @@ from sandgrain.graph import rules
 from sandgrain.graph.dtypes import FLOAT32, WEIGHTS
 from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops import OPS
+from sandgrain.graph.states import state_note
 from sandgrain.quantization import Method
 from sandgrain.quantization import Options as Options8
 
@@ -235,7 +236,7 @@ def inspect(
         weight_bytes=first.weight_bytes,
         fits=tuple(_fit(b, compiled(b)) for b in boards),
         compared=compared,
-        warnings=warnings,
+        warnings=(*warnings, *([state] if (state := state_note(graph)) else [])),
     )
 
 

@@ -36,7 +36,7 @@ def fresh(imported: Graph, graph: Graph, count: int, seed: int, macs: int = 0, p
     drawn = count if macs > HEAVY else DRAWN * count
     pool, values = [], []
     for k in range(drawn):
-        pool.append([_draw(imported, index, k, rng) for index in imported.inputs])
+        pool.append([draw(imported, index, k, rng) for index in imported.inputs])
         values.append(interpret.trace(graph, pool[-1]))
         progress("choosing samples", k + 1, drawn)
     kept = choose([outputs(graph, v) for v in values], count)
@@ -79,12 +79,17 @@ def still(graph: Graph, values: Sequence[Values]) -> list[int]:
     return [k for k in range(len(graph.nodes)) if all(np.array_equal(rows[0][k], row[k], equal_nan=True) for row in rows[1:])]
 
 
-def _draw(graph: Graph, index: int, kind: int, rng: np.random.Generator) -> Array:
+def draw(graph: Graph, index: int, kind: int, rng: np.random.Generator) -> Array:
     """One sample of an input, of its shape without a batch of samples."""
     tensor = graph.tensors[index]
     rows = choices(graph, index)
     if rows is not None:
         return rng.integers(0, rows - 1, size=tensor.shape, dtype=tensor.dtype.numpy, endpoint=True)
+    return values_of(tensor, kind, rng)
+
+
+def values_of(tensor: Tensor, kind: int, rng: np.random.Generator) -> Array:
+    """Values of a tensor, of its shape, of one of the kinds, whatever it means."""
     drawn = KINDS[kind % len(KINDS)](tensor, rng)  # of -1 to 1
     if tensor.dtype == "float32":
         return np.asarray(drawn * 10.0 ** rng.uniform(-1, 1), np.float32)

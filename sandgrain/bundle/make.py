@@ -21,6 +21,7 @@ from sandgrain.device.toolchain import check_compiler
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph
+from sandgrain.graph.states import state_note
 
 AMPLE = 8192  # bytes: no model needs more RAM than this beside its arena
 
@@ -105,7 +106,8 @@ def make(request: CompileRequest, graph: Graph | None, kept: bytes | None) -> Ma
         return _figures(written, reports[0], store.command(written, origin, request.optimize))
 
     store.save(build, origin, request.out, accept)
-    report = replace(reports[0], notes=(*reports[0].notes, cost)) if cost else reports[0]
+    more = [note for note in (cost, state_note(imported)) if note]
+    report = replace(reports[0], notes=(*reports[0].notes, *more))
     return Made(request.out, report, build.compiled.graph)
 
 

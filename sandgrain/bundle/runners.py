@@ -25,12 +25,23 @@ MACS = 5_000_000
 Packed = Sequence[list[bytes]]  # samples, each the bytes of its inputs
 
 
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """Bytes that can be written to the arena before a layer: `after` which layer, -1 for none; the tensor there, its offset and size."""
+
+    after: int
+    tensor: int
+    offset: int
+    nbytes: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """What is run: a build, whose folder holds the C where it was edited, and the checks of what it offers beside an inference."""
 
     build: Build
     checks: list[Check]
+    feeds: tuple[Fed, ...] = ()
 
     @property
     def layers(self) -> list[Layer]:
@@ -63,6 +74,7 @@ class Host:
     """The C compiled for this computer, each run in a child process with limits."""
 
     name = "host"
+    process = HostProcess
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -73,13 +85,14 @@ class Host:
         compiled, graph = job.build.compiled, job.build.compiled.graph
         ins, outs = ([graph.tensors[i].nbytes for i in ports] for ports in (graph.inputs, graph.outputs))
         sizes = Sizes((*ins, WORD), (*outs, checked_bytes(job.checks)))
-        reads = Reads(tuple((layer.index, o, n) for layer in job.layers for _, o, n in layer.reads), job.output_offset)
+        places = tuple((layer.index, o, n) for layer in job.layers for _, o, n in layer.reads)
+        reads = Reads(places, job.output_offset, tuple((f.after, f.offset, f.nbytes) for f in job.feeds))
         seconds = SECONDS + compiled.source.macs / MACS
         with scratch() as work:
             folder = job.build.folder or work
             if job.build.folder is None:
                 emitted.write(compiled.source, folder)
-            return HostProcess(folder / compiled.source.options.c_file, job.text, sizes, reads, seconds)
+            return self.process(folder / compiled.source.options.c_file, job.text, sizes, reads, seconds)
 
     def run(self, samples: Packed, way: int, progress: Progress = silent) -> list[Left]:
         """Every sample, entered by one way. Raises RunError or ToolchainError."""
@@ -87,6 +100,11 @@ class Host:
         left = self._process.run([[*sample, word(way)] for sample in samples])
         progress("running the host build", len(samples), len(samples))
         return left
+
+    def fed(self, samples: Packed, feeds: Sequence[bytes]) -> list[list[bytes | None]]:
+        """What each layer left, of each sample, which brings what is written to the arena on the way (`Job.feeds`)."""
+        asked = [[*sample, word(WHOLE)] for sample in samples]
+        return [left.layers for left in self._process.run(asked, feeds)]
 
     def layers(self, samples: Packed) -> list[list[bytes | None]]:
         """What each layer left, of each sample."""

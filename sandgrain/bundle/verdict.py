@@ -56,8 +56,10 @@ class Verdict(Shown):
     `compared`: runner -> samples that agree with the reference in every byte. `accuracy`: share of samples whose label the last
     runner found, None without labels; of a detector, whose threshold tells label 0 from the others. `scores`: of a detector, what
     the last runner gave. `seed`: of the samples, None where they were given. `edited`: what of the bundle is not what its proof
-    makes. `layers`: whose outputs were compared. `checks`: of macros, helpers, labels and status codes. `oracle`: what else gave
-    the reference's outputs, or why nothing did. `conclusion`: one sentence: what was proven against what.
+    makes. `layers`: whose outputs were compared. `alone`: how many of them were
+    given inputs of their own as well. `checks`: of macros, helpers, labels and status codes. `oracle`: what else gave
+    the reference's outputs, or why nothing did. `state`: what the C does with a state that the model's file keeps between calls, ""
+    where it keeps none. `conclusion`: one sentence: what was proven against what.
     """
 
     model: str
@@ -73,8 +75,10 @@ class Verdict(Shown):
     seed: int | None = None
     edited: tuple[str, ...] = ()
     layers: int = 0
+    alone: int = 0
     checks: int = 0
     oracle: str = ""
+    state: str = ""
     conclusion: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -134,6 +138,7 @@ def conclusion(verdict: Verdict, core: str) -> str:
     runners = [name for name in ("host", "emulator") if name in verdict.compared]
     ran = " and ".join(RAN[name].format(core=core) for name in runners)
     stream = ", whole and pushed in pieces" if "stream" in verdict.compared else ""
+    alone = f", of {verdict.alone} layers on inputs of their own" if verdict.alone else ""
     made = (
         f"the C as it was edited ({', '.join(verdict.edited[:3])})"
         if verdict.edited
@@ -146,6 +151,6 @@ def conclusion(verdict: Verdict, core: str) -> str:
     )
     return (
         f"Proven: {made} gives every byte of the reference interpreter's outputs and of its {verdict.layers} layers on "
-        f"{verdict.samples} samples{stream}, and {verdict.checks} helpers, macros and status codes as Python has them, in {ran}; "
-        f"{oracle}."
+        f"{verdict.samples} samples{stream}{alone}, and {verdict.checks} helpers, macros and status codes as Python has them, in {ran}; "
+        f"{oracle}{f'; {verdict.state}' if verdict.state else ''}."
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +18,18 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import printable
 from sandgrain.bundle import oracle as oracles
+from sandgrain.bundle.alone import Drawn, compared, drawn, layers_alone
 from sandgrain.bundle.fresh import Values, fresh, still
 from sandgrain.bundle.runners import Board, Host, Job
 from sandgrain.bundle.samples import DataSet
 from sandgrain.bundle.store import Bundle
 from sandgrain.bundle.verdict import Difference, Place, Verdict, check_place, conclusion
+from sandgrain.compiler.emit.layers import Layer
 from sandgrain.compiler.emit.proving import APART, PIECES, WHOLE, ways
 from sandgrain.device.run.host_process import Left
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
+from sandgrain.graph.states import STATE
 
 LAYERED = 64  # samples at most whose layers are compared here
 EMULATED = 4  # samples at most whose layers are compared on the core, where the host compares them all
@@ -48,7 +52,7 @@ class How:
 
 
 @dataclass(slots=True, eq=False)
-class _Found:
+class Found:
     """What the runners gave, against the reference."""
 
     compared: dict[str, int] = field(default_factory=dict)
@@ -70,7 +74,7 @@ def compare_with_reference(bundle: Bundle, data: DataSet | int, how: How | None 
     seed = secrets.randbelow(SEEDS) if how.seed is None else how.seed
     if bundle.edited and not how.edited:
         return _refused(bundle, data, how.on, seed)
-    return _Comparison(bundle, how, seed, progress).verdict(data)
+    return Comparison(bundle, how, seed, progress).verdict(data)
 
 
 def _refused(bundle: Bundle, data: DataSet | int, on: str, seed: int) -> Verdict:
@@ -80,14 +84,16 @@ def _refused(bundle: Bundle, data: DataSet | int, on: str, seed: int) -> Verdict
     return replace(verdict, conclusion=conclusion(verdict, bundle.board.core.name))
 
 
-class _Comparison:
+class Comparison:
     """One run of `verify`."""
 
     def __init__(self, bundle: Bundle, how: How, seed: int, progress: Progress) -> None:
         self.bundle, self.how, self.seed, self.progress = bundle, how, seed, progress
         self.graph, self.imported = bundle.compiled.graph, bundle.compiled.imported
         build = bundle.build if bundle.edited else replace(bundle.build, folder=None)
-        self.job = Job(build, bundle.compiled.source.checks(seed))
+        job = Job(build, bundle.compiled.source.checks(seed))
+        self.alone = layers_alone(job) if how.on != "emulator" else []
+        self.job = replace(job, feeds=tuple(fed for one in self.alone for fed in one.feeds))
 
     def verdict(self, data: DataSet | int) -> Verdict:
         source, notes = self.bundle.compiled.source, list[str]()
@@ -98,7 +104,7 @@ class _Comparison:
             samples = data
             values = [interpret.trace(self.graph, [x[s] for x in data.inputs]) for s in range(min(data.samples, LAYERED))]
         reference = _reference(self.imported, samples, self.progress)
-        found = _Found(last=reference)
+        found = Found(last=reference)
         view = (
             oracles.opinion(self.bundle.origin, self.imported, samples)
             if self.how.oracle
@@ -108,7 +114,7 @@ class _Comparison:
         if self.how.oracle and not view.asked and self.bundle.origin.model is not None:
             notes.append(f"not compared with TensorFlow Lite Micro: {view.says.removeprefix('none: ')}")
         for runner in self._runners():
-            self._ran(runner, samples, reference, values, found)
+            self.ran(runner, samples, reference, values, found)
         notes += self._still(values)
         threshold = source.options.threshold
         verdict = Verdict(
@@ -127,6 +133,8 @@ class _Comparison:
             layers=len(self.job.layers),
             checks=len(self.job.checks),
             oracle=view.says,
+            alone=len(self.alone),
+            state=STATE if self.imported.restarts else "",
         )
         return replace(verdict, conclusion=conclusion(verdict, self.bundle.board.core.name))
 
@@ -138,7 +146,7 @@ class _Comparison:
         boards = [Board(self.job)] if self.how.on != "host" and firmware else []
         return [*boards, *([Host(self.job)] if self.how.on != "emulator" else [])]
 
-    def _opinion(self, view: oracles.Opinion, reference: list[Array], found: _Found) -> None:
+    def _opinion(self, view: oracles.Opinion, reference: list[Array], found: Found) -> None:
         if view.outputs is not None:
             agree = _agree(reference, view.outputs)
             found.take("tflm", agree, self._output_difference("tflm", reference, view.outputs, agree))
@@ -148,7 +156,7 @@ class _Comparison:
 
     # --- one runner ------------------------------------------------------------------------------------------------------------
 
-    def _ran(self, runner: Host | Board, data: DataSet, reference: list[Array], values: list[Values], found: _Found) -> None:
+    def ran(self, runner: Host | Board, data: DataSet, reference: list[Array], values: list[Values], found: Found) -> None:
         """Everything that a runner can be asked."""
         packed = [self.graph.packed([x[s] for x in data.inputs]) for s in range(data.samples)]
         whole = runner.run(packed, WHOLE, self.progress)
@@ -162,6 +170,8 @@ class _Comparison:
             wrong = wrong or self._output_difference(runner.name, reference, given, agree)
         found.take(runner.name, agree, wrong)
         found.last = given
+        if isinstance(runner, Host) and self.alone and found.difference is None:
+            self._own_inputs(runner, agree, found)
         self._apart(runner, packed[:CHECKED], reference, found)
         if PIECES in ways(self.bundle.compiled.source):
             pieces = self._outputs(runner.run(packed, PIECES, self.progress))
@@ -173,7 +183,7 @@ class _Comparison:
         tensors = [self.graph.tensors[i] for i in self.graph.outputs]
         return [np.stack([t.dtype.unpack(one.outputs[k], t.shape) for one in left]) for k, t in enumerate(tensors)]
 
-    def _apart(self, runner: Host | Board, packed: list[list[bytes]], reference: list[Array], found: _Found) -> None:
+    def _apart(self, runner: Host | Board, packed: list[list[bytes]], reference: list[Array], found: Found) -> None:
         """Buffers of the caller's, and the checks."""
         first = [y[: len(packed)] for y in reference]
         left = runner.run(packed, APART, self.progress)
@@ -185,6 +195,27 @@ class _Comparison:
             wrong = wrong or self._check_difference(runner.name, s, one.outputs[-1])
         agree[0] &= wrong is None
         found.take(runner.name, agree, wrong)
+
+    def _own_inputs(self, runner: Host, agree: npt.NDArray[np.bool_], found: Found) -> None:
+        """Each layer on inputs of its own."""
+        wrong = self._alone_difference(runner)
+        agree[0] &= wrong is None
+        found.take(runner.name, agree, wrong)
+
+    def _alone_difference(self, runner: Host) -> Difference | None:
+        given = self._drawn
+        left = runner.fed(given.inputs, given.feeds)
+        places = {(layer.index, tensor): k for k, (layer, tensor) in enumerate(self.job.tensors)}
+        for r, layer, tensor, expected in compared(self.alone, given):
+            piece = left[r][places[layer.index, tensor]]
+            wrong = self._piece_difference(runner.name, r, (layer, tensor), piece, expected)
+            if wrong is not None:
+                return replace(wrong, name=f"{wrong.name}, given inputs of its own")
+        return None
+
+    @cached_property
+    def _drawn(self) -> Drawn:
+        return drawn(self.job, self.alone, self.seed)
 
     def _check_difference(self, runner: str, sample: int, answers: bytes) -> Difference | None:
         place = 0
@@ -208,16 +239,26 @@ class _Comparison:
         return first
 
     def _sample_difference(self, runner: str, sample: int, pieces: Sequence[bytes | None], values: Values) -> Difference | None:
-        for (layer, tensor), piece in zip(self.job.tensors, pieces, strict=True):
-            expected = values[tensor]
+        for place, piece in zip(self.job.tensors, pieces, strict=True):
+            expected = values[place[1]]
             assert expected is not None
-            at: tuple[int, float, float] | None = (0, float(expected.reshape(-1)[0]), float("nan"))
-            if piece is not None:
-                actual = self.graph.tensors[tensor].dtype.unpack(piece, expected.shape)
-                at = _first(expected.reshape(-1), actual.reshape(-1))
-            if at is not None:
-                return Difference(runner, sample, layer.index, layer.op, printable(layer.name), *at)
+            wrong = self._piece_difference(runner, sample, place, piece, expected)
+            if wrong is not None:
+                return wrong
         return None
+
+    def _piece_difference(
+        self, runner: str, sample: int, place: tuple[Layer, int], piece: bytes | None, expected: Array
+    ) -> Difference | None:
+        """What a layer left in one tensor, None where it did not run."""
+        layer, tensor = place
+        if piece == self.graph.tensors[tensor].dtype.pack(expected):
+            return None
+        at: tuple[int, float, float] | None = (0, float(expected.reshape(-1)[0]), float("nan"))
+        if piece is not None:
+            actual = self.graph.tensors[tensor].dtype.unpack(piece, expected.shape)
+            at = _first(expected.reshape(-1), actual.reshape(-1))
+        return None if at is None else Difference(runner, sample, layer.index, layer.op, printable(layer.name), *at)
 
     def _traced_difference(
         self, runner: Host | Board, data: DataSet, packed: list[list[bytes]], agree: npt.NDArray[np.bool_]

@@ -11,6 +11,7 @@ from sandgrain.base.errors import ModelError, UnsupportedError, printable
 from sandgrain.base.text import plain
 from sandgrain.formats.tflite import read as tflite
 from sandgrain.formats.tflite import write as exporter
+from sandgrain.formats.tflite.says import CHANNELS_FIRST, DESCRIPTION, RESTARTS
 from sandgrain.formats.tflite.tensors import MAX_ELEMENTS
 from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph, Node, Tensor
@@ -74,8 +75,8 @@ def _bounded(graph: Graph) -> None:
     held = sum(t.data.nbytes for t in graph.tensors if t.data is not None)
     if held > MAX_CONSTANTS:
         raise UnsupportedError(f"{held} bytes of constants; the limit is {MAX_CONSTANTS}")
-    if not all(isinstance(label, str) for label in graph.labels):
-        raise ModelError("a label is not text; make the graph's text again")
+    if not all(isinstance(word, str) for word in (*graph.labels, *graph.restarts)):
+        raise ModelError("a label or a layer's name is not text; make the graph's text again")
 
 
 def _typed(index: int, tensor: Tensor) -> None:
@@ -106,7 +107,8 @@ def _plain(index: int, node: Node) -> None:
 def write_any(graph: Graph) -> bytes:
     """The whole of an int8 graph: a .tflite where the format has every layer, otherwise the graph's text. `read_any` takes both."""
     try:
-        return exporter.write(graph, tflite.CHANNELS_FIRST) if graph.channels_first else exporter.write(graph)
+        description = CHANNELS_FIRST if graph.channels_first else DESCRIPTION
+        return exporter.write(graph, description, "" if graph.restarts else RESTARTS)
     except UnsupportedError:
         return write(graph)
 

@@ -78,4 +78,5 @@ def join(front: Graph, model: Graph) -> Graph:
     for node in model.nodes:
         ins, outs = (tuple(index[i] if i >= 0 else i for i in ends) for ends in (node.inputs, node.outputs))
         nodes.append(replace(node, inputs=ins, outputs=outs))
-    return Graph(model.name, tuple(tensors), tuple(nodes), front.inputs, tuple(index[i] for i in model.outputs), model.labels)
+    outputs = tuple(index[i] for i in model.outputs)
+    return Graph(model.name, tuple(tensors), tuple(nodes), front.inputs, outputs, model.labels, restarts=model.restarts)

@@ -112,6 +112,7 @@ class Graph:
 
     `channels_first`: where the model comes from, its inputs of three and more axes have their channels at axis 1, and so have its
     outputs of as many axes as an input; here they are last. Other outputs (a list of boxes) are as they are there.
+    `restarts`: the layers whose state the model's file keeps from one call to the next; here it starts from zero at each.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Graph:
     outputs: tuple[int, ...]
     labels: tuple[str, ...] = ()
     channels_first: bool = False
+    restarts: tuple[str, ...] = ()
 
     def view(self, node: Node) -> View:
         """`node` with its tensors at hand."""

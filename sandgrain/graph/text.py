@@ -39,6 +39,8 @@ def _lines(graph: Graph, data: bool) -> Iterator[str]:
     yield f"graph {_json(graph.name)}"
     if graph.channels_first:
         yield CHANNELS_FIRST
+    for layer in graph.restarts:
+        yield f"restarts {_json(layer)}"
     for label in graph.labels:
         yield f"label {_json(label)}"
     for index in graph.inputs:
@@ -112,7 +114,7 @@ def parse(text: str) -> Graph:
     """The graph that `dump(graph, data=True)` printed. Raises ModelError, naming the line."""
     name, tensors, nodes = "", list[Tensor](), list[Node]()
     turned = False
-    labels, ends = list[str](), {"input": list[int](), "output": list[int]()}
+    labels, restarts, ends = list[str](), list[str](), {"input": list[int](), "output": list[int]()}
     for number, line in enumerate(text.splitlines(), 1):
         try:
             word = line.split(" ", 1)[0]
@@ -122,6 +124,8 @@ def parse(text: str) -> Graph:
                 turned = True
             elif word == "label":
                 labels.append(json.loads(line[6:]))
+            elif word == "restarts":
+                restarts.append(json.loads(line[9:]))
             elif match := _END.fullmatch(line):
                 ends[match[1]].append(int(match[2]))
             elif match := _TENSOR.fullmatch(line):
@@ -133,7 +137,8 @@ def parse(text: str) -> Graph:
                 raise ModelError("is neither tensor nor node")
         except (ModelError, ValueError, LookupError, TypeError) as error:
             raise ModelError(f"line {number}: {error}; use text that dump(graph, data=True) has printed") from error
-    return Graph(name, tuple(tensors), tuple(nodes), tuple(ends["input"]), tuple(ends["output"]), tuple(labels), turned)
+    ports = (tuple(ends["input"]), tuple(ends["output"]))
+    return Graph(name, tuple(tensors), tuple(nodes), *ports, tuple(labels), turned, tuple(restarts))
 
 
 def _parse_tensor(dtype: str, rest: str) -> Tensor:

@@ -38,7 +38,7 @@ def with_scales_kept(graph: Graph) -> Graph:
     weights = {i for i in scales if graph.tensors[i].data is not None}
     values = {i: quant for i, quant in scales.items() if i not in weights}
     made = keep(floats, values, {i: np.array(scales[i].scale, np.float32) for i in sorted(weights)})
-    return replace(made.graph, channels_first=graph.channels_first)
+    return replace(made.graph, channels_first=graph.channels_first, restarts=graph.restarts)
 
 
 def keep(graph: Graph, given: Scales, weight_scales: Mapping[int, Array] | None = None) -> Quantized:

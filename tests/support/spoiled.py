@@ -1,21 +1,14 @@
-"""Bundles that were spoiled on purpose, one small change each, and whether the samples of `verify` notice."""
+"""Bundles that are spoiled on purpose, one small change each: single bits of tables, and bugs in kernels."""
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-from sandgrain.base.errors import SandgrainError
-from sandgrain.bundle.fresh import Values, fresh
-from sandgrain.bundle.runners import Board, Host, Job
-from sandgrain.bundle.store import Bundle, load_bundle
-from sandgrain.compiler.emit.proving import APART, WHOLE
 
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?![\w.])")
 TABLE = re.compile(
@@ -85,8 +78,10 @@ SWAPS = (
 COMMENT = re.compile(r"/\*.*?\*/|^[ \t]*#.*?$|^struct.*?^\};", re.M | re.S)
 
 
-def bugs(bundle: Path, count: int, seed: int) -> list[Spoil]:
-    """Operators and constants in the kernels' C: rounding, clamps, offsets, bounds of loops, shifts, padding."""
+def bugs(bundle: Path, seed: int, reached: Mapping[str, set[int]]) -> list[Spoil]:
+    """Operators and constants in the kernels' C: rounding, clamps, offsets, bounds of loops, shifts, padding, in an order that the
+    seed draws. `reached`: by file, the lines that count.
+    """
     rng, places = np.random.default_rng(seed), list[Spoil]()
     for path in sorted((bundle / "kernels").glob("*.h")):
         text = path.read_text()
@@ -94,62 +89,8 @@ def bugs(bundle: Path, count: int, seed: int) -> list[Spoil]:
         for pattern, instead in SWAPS:
             for m in re.finditer(pattern, code):
                 line = text.count("\n", 0, m.start()) + 1
+                if line not in reached.get(path.name, ()):
+                    continue
                 says = f"{path.name}:{line}: {m[0].strip()} is {instead.strip()}"
                 places.append(Spoil(f"kernels/{path.name}", m.start(), m.end(), instead, says))
-    return [places[k] for k in sorted(rng.choice(len(places), min(count, len(places)), replace=False))]
-
-
-# --- do the samples notice? -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(eq=False)
-class Samples:
-    """What `verify` runs by default, from one seed, with everything that must come out of it."""
-
-    made: Path
-    count: int
-    seed: int
-
-    @cached_property
-    def bundle(self) -> Bundle:
-        return load_bundle(self.made)
-
-    @cached_property
-    def values(self) -> list[Values]:
-        return self._fresh[1]
-
-    @cached_property
-    def packed(self) -> list[list[bytes]]:
-        return self._fresh[0]
-
-    @cached_property
-    def _fresh(self) -> tuple[list[list[bytes]], list[Values]]:
-        compiled = self.bundle.compiled
-        found = fresh(compiled.imported, compiled.graph, self.count, self.seed, compiled.source.macs)
-        return [compiled.graph.packed([x[s] for x in found.data.inputs]) for s in range(self.count)], found.values
-
-    def job(self, folder: Path) -> Job:
-        """The C in `folder`, with the checks of this seed."""
-        return Job(replace(self.bundle.build, folder=folder), self.bundle.compiled.source.checks(self.seed))
-
-    def notice(self, job: Job, places: Sequence[type[Host] | type[Board]]) -> bool:
-        """Whether a layer, an output or a check differs; a crash, an endless loop and C that does not compile are differences, too."""
-        try:
-            return any(self._differs(place(job)) for place in places)
-        except SandgrainError:
-            return True
-
-    def _differs(self, runner: Host | Board) -> bool:
-        return any(self._wrong(runner))
-
-    def _wrong(self, runner: Host | Board) -> Iterator[bool]:
-        graph = self.bundle.compiled.graph
-        whole = runner.run(self.packed, WHOLE)
-        for left, values in zip(whole, self.values, strict=True):
-            yield any(graph.tensors[i].dtype.pack(values[i]) != y for i, y in zip(graph.outputs, left.outputs, strict=False))  # type: ignore[arg-type]
-        layers = [left.layers for left in whole] if isinstance(runner, Host) else runner.layers(self.packed)
-        for pieces, values in zip(layers, self.values, strict=True):
-            for (_, tensor), piece in zip(runner.job.tensors, pieces, strict=True):
-                yield graph.tensors[tensor].dtype.pack(values[tensor]) != piece  # type: ignore[arg-type]
-        answers = runner.run(self.packed[:1], APART)[0].outputs[-1]
-        yield b"".join(check.expected.tobytes() for check in runner.job.checks) != answers
+    return [places[k] for k in rng.permutation(len(places))]

@@ -11,7 +11,8 @@ import os
 import struct
 import sys
 
-HEAD = struct.Struct("<4Q")  # samples; bytes of one sample's inputs, of its outputs, of what its layers left
+# Samples; bytes of one sample's inputs, of its outputs, of what its layers left; whether it brings feeds.
+HEAD = struct.Struct("<5Q")
 STATUS = struct.Struct("<q")  # what the model returned
 KILL, DEATH = 9, 1  # SIGKILL; prctl's PR_SET_PDEATHSIG
 
@@ -39,7 +40,7 @@ def _limit(memory: int, seconds: int, answer: int) -> None:
 def main() -> None:
     library, memory, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     request = sys.stdin.buffer
-    samples, given, gives, leaves = HEAD.unpack(request.read(HEAD.size))
+    samples, given, gives, leaves, feeding = HEAD.unpack(request.read(HEAD.size))
     inputs = request.read(samples * given)
     replies = os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -48,7 +49,7 @@ def main() -> None:
     outputs, left = ctypes.create_string_buffer(samples * gives), ctypes.create_string_buffer(samples * leaves)
     _limit(memory, seconds, STATUS.size + samples * (gives + leaves))
     run = ctypes.CDLL(library).sg_run_all
-    status = run(ctypes.c_char_p(inputs), outputs, left, ctypes.c_int64(samples))
+    status = run(ctypes.c_char_p(inputs), outputs, left, ctypes.c_int64(samples), ctypes.c_int64(feeding))
     for piece in (STATUS.pack(status), outputs.raw[: samples * gives], left.raw[: samples * leaves]):
         replies.write(piece)
     replies.flush()

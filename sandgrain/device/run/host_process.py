@@ -25,7 +25,8 @@ MEMORY = 1 << 30  # bytes of address space beside the samples: an interpreter ta
 BASE = 10  # seconds of computing that a run may take beside its samples
 PATIENCE = 8  # seconds of the clock that a second of computing may take, on a machine that is busy
 
-# Loops over samples; after each layer that is looked at, what it left in the arena is kept, with a mark that it ran.
+# Loops over samples; after each layer that is looked at, what it left in the arena is kept, with a mark that it ran. Where samples bring
+# feeds, each is then written to the arena: inputs of the layer that runs next.
 DRIVER = """\
 #include <stdint.h>
 #include <string.h>
@@ -38,11 +39,26 @@ static const struct {{
     uint32_t offset, bytes;
 }} reads[] = {{
 {reads}
-    {{-1, 0, 0}},
+    {{-2, 0, 0}},
+}}, feeds[] = {{
+{feeds}
+    {{-2, 0, 0}},
 }};
 static uint8_t *left; /* of this sample: a mark for each read, then the bytes */
+static const uint8_t *fed; /* of this sample, 0 for none */
 void sg_trace(int layer);
-int64_t sg_run_all(const uint8_t *in, uint8_t *out, uint8_t *kept, int64_t samples);
+int64_t sg_run_all(const uint8_t *in, uint8_t *out, uint8_t *kept, int64_t samples, int64_t feeding);
+static void sg_feed(int layer)
+{{
+    uint8_t *const arena = (uint8_t *)sg_outputs[0] - {output_offset};
+    const uint8_t *from = fed;
+    for (uint32_t k = 0; from != 0 && k < {feed_count}u; k++) {{
+        if (feeds[k].layer == layer) {{
+            memcpy(arena + feeds[k].offset, from, feeds[k].bytes);
+        }}
+        from += feeds[k].bytes;
+    }}
+}}
 void sg_trace(int layer)
 {{
     const uint8_t *const arena = (const uint8_t *)sg_outputs[0] - {output_offset};
@@ -54,8 +70,9 @@ void sg_trace(int layer)
         }}
         place += reads[k].bytes;
     }}
+    sg_feed(layer);
 }}
-int64_t sg_run_all(const uint8_t *in, uint8_t *out, uint8_t *kept, int64_t samples)
+int64_t sg_run_all(const uint8_t *in, uint8_t *out, uint8_t *kept, int64_t samples, int64_t feeding)
 {{
     for (int64_t s = 0; s < samples; s++) {{
         for (uint32_t k = 0; k < sg_input_count; k++) {{
@@ -63,8 +80,12 @@ int64_t sg_run_all(const uint8_t *in, uint8_t *out, uint8_t *kept, int64_t sampl
             in += sg_input_bytes[k];
         }}
         left = kept + s * {leaves};
+        fed = feeding ? in : 0;
+        in += feeding ? {fed_bytes} : 0;
+        sg_feed(-1);
         const int status = sg_infer();
         left = 0;
+        fed = 0;
         if (status != 0) {{
             return status;
         }}
@@ -88,16 +109,23 @@ extern void sg_trace(int layer);
 class Reads:
     """What layers leave in the arena: (layer, arena offset, bytes) in the order in which they run.
 
-    `output_offset`: the arena offset of output 0, from which the arena's address follows.
+    `output_offset`: the arena offset of output 0, from which the arena's address follows. `feeds`: what can be written to it, likewise,
+    after a layer; -1 is before the first one.
     """
 
     places: tuple[tuple[int, int, int], ...] = ()
     output_offset: int = 0
+    feeds: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def nbytes(self) -> int:
         """Of one sample: the marks and the bytes."""
         return len(self.places) + sum(size for _, _, size in self.places)
+
+    @property
+    def fed_bytes(self) -> int:
+        """Of one sample that brings feeds."""
+        return sum(size for _, _, size in self.feeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,41 +151,53 @@ class HostProcess:
     """
 
     def __init__(self, code: Path, harness_text: str, sizes: Sizes, reads: Reads, seconds: float = 1.0) -> None:
-        self.code, self.sizes, self.reads, self.seconds = code, sizes, reads, seconds
+        self.code, self.sizes, self.reads, self.seconds, self.base = code, sizes, reads, seconds, BASE
         self._work = work = temporary_folder()
         weakref.finalize(self, shutil.rmtree, work, ignore_errors=True)
-        lines = "\n".join(f"    {{{layer}, {offset}u, {size}u}}," for layer, offset, size in reads.places)
         driver = DRIVER.format(
-            reads=lines, count=len(reads.places), leaves=reads.nbytes, output_offset=reads.output_offset if reads.places else 0
+            reads=_table(reads.places),
+            feeds=_table(reads.feeds),
+            count=len(reads.places),
+            feed_count=len(reads.feeds),
+            leaves=reads.nbytes,
+            fed_bytes=reads.fed_bytes,
+            output_offset=reads.output_offset if reads.places else 0,
         )
         for name, text in (("harness.c", harness_text), ("driver.c", driver), ("trace.h", TRACE)):
             (work / name).write_text(text, "ascii")
         self._library = work / "model.so"
-        sources = [code, work / "harness.c", work / "driver.c"]
-        build_shared(sources, self._library, ["-include", str(work / "trace.h")], include_dirs=[code.parent])
+        self._build([code, work / "harness.c", work / "driver.c"], work / "trace.h")
 
-    def run(self, samples: Sequence[Sequence[bytes]]) -> list[Left]:
-        """Each sample is the bytes of each input. Raises RunError where the C crashes, does not end or returns a status."""
+    def _build(self, sources: Sequence[Path], trace: Path) -> None:
+        """Compile the library. `trace`: what stands before every source."""
+        build_shared(sources, self._library, ["-include", str(trace)], include_dirs=[self.code.parent])
+
+    def run(self, samples: Sequence[Sequence[bytes]], feeds: Sequence[bytes] = ()) -> list[Left]:
+        """Each sample is the bytes of each input. `feeds`: of each sample, the bytes of all feeds. Raises RunError where the C crashes, does not end or returns a status."""
         sizes, reads = self.sizes, self.reads
         given, gives = sum(sizes.inputs), sum(sizes.outputs)
-        body = b"".join(b"".join(sample) for sample in samples)
+        given += reads.fed_bytes if feeds else 0
+        pieces = ([*sample, fed] for sample, fed in zip(samples, feeds, strict=True)) if feeds else samples
+        body = b"".join(b"".join(sample) for sample in pieces)
         assert len(body) == len(samples) * given
-        answer = self._ask(HEAD.pack(len(samples), given, gives, reads.nbytes) + body, len(samples), gives + reads.nbytes)
+        answer = self._ask(
+            HEAD.pack(len(samples), given, gives, reads.nbytes, bool(feeds)) + body, len(samples), gives + reads.nbytes
+        )
         (status,) = STATUS.unpack_from(answer)
         if status:
             raise RunError(f"the model returned status {status} on the host")
         behind = STATUS.size + len(samples) * gives
         return [
             Left(
-                _cut(answer[STATUS.size + s * gives :][:gives], sizes.outputs),
-                _layers(answer[behind + s * reads.nbytes :][: reads.nbytes], reads),
+                _cut(answer[STATUS.size + s * gives : STATUS.size + (s + 1) * gives], sizes.outputs),
+                _layers(answer[behind + s * reads.nbytes : behind + (s + 1) * reads.nbytes], reads),
             )
             for s in range(len(samples))
         ]
 
     def _ask(self, request: bytes, samples: int, each: int) -> bytes:
         """The child's answer, of a known length."""
-        seconds, whole = int(BASE + samples * self.seconds) + 1, STATUS.size + samples * each
+        seconds, whole = int(self.base + samples * self.seconds) + 1, STATUS.size + samples * each
         memory = MEMORY + 4 * (len(request) + whole)
         asked, answered = self._work / "request", self._work / "answer"
         asked.write_bytes(request)
@@ -192,6 +232,10 @@ class HostProcess:
 def _environment() -> dict[str, str]:
     """Nothing of ours that the C could read, but what Windows needs to start a process."""
     return {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+
+
+def _table(places: Sequence[tuple[int, int, int]]) -> str:
+    return "\n".join(f"    {{{layer}, {offset}u, {size}u}}," for layer, offset, size in places)
 
 
 def _cut(row: bytes, sizes: Sequence[int]) -> list[bytes]:

@@ -19,6 +19,7 @@ from sandgrain.base.errors import ModelError, UnsupportedError, UsageError, unsu
 from sandgrain.base.text import ascii_line
 from sandgrain.formats.tflite.flatbuffer import Table, root
 from sandgrain.formats.tflite.names import CUSTOM, operator_name
+from sandgrain.formats.tflite.says import CHANNELS_FIRST, JOINT, RESTARTS
 from sandgrain.formats.tflite.tensors import FLOAT16, FLOAT32, INT8, MAX_ELEMENTS, UINT8, RawTensor, decode_tensor, raw_tensors
 from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph, Node, Tensor, with_nodes
@@ -29,9 +30,6 @@ SCHEMA_VERSION = 3
 MAX_FILE = 16 << 20  # bytes: the largest flash of a microcontroller board, and what 512 MiB of memory can check
 MAX_CHECKED = 64 << 20  # bytes of constants that all layers together may name, a shared one counted each time
 MAX_NAMED = 5  # layers that one message names
-
-# The format has no place for `Graph.channels_first`: a file that a bundle keeps says it in its description.
-CHANNELS_FIRST = "Sandgrain: the model that this was made from has its channels first"
 
 STATEFUL = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"})  # operators of variables
 STATELESS = "make the state an input and an output of the model, and hand it back with each call"
@@ -69,7 +67,8 @@ def load(path: str | Path) -> Graph:
 def read(data: bytes, name: str) -> Graph:
     """The graph of .tflite `data`, legal by `spec.check`. Raises ModelError or UnsupportedError: one line, naming the layer."""
     graph = _subgraph(data).graph(name)
-    return replace(graph, channels_first=root(data, IDENTIFIER).string(3) == CHANNELS_FIRST)
+    said = root(data, IDENTIFIER).string(3).split(JOINT)
+    return replace(graph, channels_first=CHANNELS_FIRST in said, restarts=() if RESTARTS in said else graph.restarts)
 
 
 def read_float(data: bytes, name: str) -> Graph:
@@ -216,7 +215,8 @@ class _Subgraph:
             tensors = [None if t is None else _as_float(t) for t in tensors]
         nodes = self._nodes(tensors)
         place_holders = tuple(t if t is not None else Tensor("unused", (), "int8") for t in tensors)
-        graph = with_nodes(Graph(ascii_line(name), place_holders, (), self.inputs, self.outputs), nodes)
+        restarts = tuple(layer.name for layer in self.layers if any(t.variable for t in self._tensors_of(layer.inputs)))
+        graph = with_nodes(Graph(ascii_line(name), place_holders, (), self.inputs, self.outputs, restarts=restarts), nodes)
         rules.check(graph, stage)
         return graph
 

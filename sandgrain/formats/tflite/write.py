@@ -14,6 +14,7 @@ import numpy as np
 
 from sandgrain.base.errors import UnsupportedError, printable, unsupported
 from sandgrain.formats.tflite.padding import spelled_out
+from sandgrain.formats.tflite.says import DESCRIPTION, JOINT
 from sandgrain.graph.ir import Array, Graph, Tensor
 from sandgrain.graph.ops import OPS, Foreign
 from sandgrain.graph.ops.base import Encoded, Option
@@ -25,12 +26,13 @@ ALIGNMENT = 16  # of constant data, as the schema asks
 MAX_OLD_CODE = 127  # operator codes above it live in `builtin_code` alone
 
 
-def write(graph: Graph, description: str = "Sandgrain") -> bytes:
-    """The .tflite file of `graph`: of int8, of floats, or 16x8. `description`: text that the file holds for readers.
+def write(graph: Graph, description: str = DESCRIPTION, stateless: str = "") -> bytes:
+    """The .tflite file of `graph`: of int8, of floats, or 16x8. `description`: text that the file holds for readers. `stateless`: text
+    behind it where the format has a layer keep a state from call to call.
 
     Raises UnsupportedError, which names every layer that the format cannot express (its op, a padding, an option).
     """
-    return _Writer(spelled_out(graph)).finish(description)
+    return _Writer(spelled_out(graph)).finish(description, stateless)
 
 
 def _encodings(graph: Graph) -> list[tuple[Foreign, Encoded]]:
@@ -62,7 +64,7 @@ class _Writer:
         self.variables: set[int] = set()  # tensors that an operator keeps between runs
         self.extra: dict[tuple[str, tuple[int, ...], bytes], int] = {}
 
-    def finish(self, text: str) -> bytes:
+    def finish(self, text: str, stateless: str) -> bytes:
         b = self.builder
         operators = self._offsets([self._operator(n) for n in range(len(self.graph.nodes))])
         tensors = self._offsets([self._tensor(t, k in self.variables) for k, t in enumerate(self.tensors)])
@@ -74,7 +76,7 @@ class _Writer:
         ])  # fmt: skip
         codes = self._offsets([self._operator_code(code, version) for code, version in self.codes])
         subgraphs, buffers = self._offsets([subgraph]), self._offsets(self.buffers)
-        description = b.CreateString(text)
+        description = b.CreateString(JOINT.join([text, *([stateless] if self.variables and stateless else [])]))
         root = self._table(5, lambda b: [
             b.PrependUint32Slot(0, SCHEMA_VERSION, 0),
             *(
