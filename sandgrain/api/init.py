@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandgrain.api._extras import PROJECT, require
 from sandgrain.api._verb import verb
+from sandgrain.base.progress import Watch, watched
 
 if TYPE_CHECKING:
     from sandgrain.project.file.look import Look
@@ -22,6 +23,7 @@ def init(
     force: bool = False,
     explain: bool = False,
     draft: bool = False,
+    progress: Watch = None,
 ) -> Look:
     """Look at data and write a commented project file: its kind, rate and labels, a first feature block, a split.
 
@@ -33,6 +35,7 @@ def init(
     `force`: replace a file that exists.
     `explain`: only look; nothing is written. What `sandgrain.data` would refuse is `problem` of the result.
     `draft`: write it even if `sandgrain.data` would refuse it, to be corrected by hand.
+    `progress`: called with (what, done, total); True: a bar.
 
     Raises UsageError where there is nothing that can be read, `out` exists and `force` is not set, or `sandgrain.data` would
     refuse what was found.
@@ -46,4 +49,5 @@ def init(
     if targets.is_path(board):  # of a board's own file: the project names it from its own folder
         board = Path(os.path.relpath(board, file.parent)).as_posix()
         board = board if "/" in board else f"./{board}"
-    return project_file.write(Path(data), file, project_file.How(board, force, explain, draft))
+    with watched(progress) as tell:
+        return project_file.write(Path(data), file, project_file.How(board, force, explain, draft), tell)

@@ -35,14 +35,22 @@ def command(
 
     Exit codes: 0 done; 2 there is nothing to read, the file exists, or sandgrain data would refuse what was found.
     """
-    found = sandgrain.init(data, out=out, board=board, force=force, explain=explain, draft=draft)
+    early = list[str]()
+
+    def seen(summary: str, done: int, total: int) -> None:
+        """The first line is printed before the trial, which takes a while."""
+        if not early and not quiet and not as_json:
+            early.append(summary)
+            _terminal.line(summary)
+
+    found = sandgrain.init(data, out=out, board=board, force=force, explain=explain, draft=draft, progress=seen)
     place = out if out.suffix == ".toml" and not out.is_dir() else out / "sandgrain.toml"
     if as_json:
         _terminal.emit_json({"out": None if explain else str(place), **found.to_json()})
         if found.problem:
             raise typer.Exit(2)
         return
-    _terminal.lines(found.remarks() if quiet else found.lines())
+    _terminal.lines(found.remarks() if quiet else found.lines()[found.summary in early :])
     if found.problem:
         written = f"{plain(place, 120)} is written all the same, to be corrected" if not explain else "nothing is written"
         raise _terminal.answered(UsageError(f"sandgrain data would refuse this: {found.problem}; {written}"))

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from sandgrain.base import files
 from sandgrain.base.errors import UsageError
+from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import plain
 from sandgrain.dataset import kinds
 from sandgrain.dataset.augment import from_tables
-from sandgrain.project import trial
-from sandgrain.project.file.load import parse, parse_blocks
 from sandgrain.project.file.look import GUESSED_RATE, Look, look
 from sandgrain.project.file.schema import Split
 
@@ -34,10 +33,10 @@ class How:
     draft: bool = False
 
 
-def write(root: Path, out: Path, how: How = How()) -> Look:
+def write(root: Path, out: Path, how: How = How(), progress: Progress = silent) -> Look:
     """Look at `root`, try what was found with the readers of `sandgrain data`, and write the project file `out`.
 
-    Raises UsageError where there is nothing to read, `out` exists, or `data` would refuse what was found; where nothing is
+    `progress` is told the look's summary before the trial. Raises UsageError where there is nothing to read, `out` exists, or `data` would refuse what was found; where nothing is
     written, that is the look's `problem`.
     """
     if not root.exists():
@@ -48,7 +47,9 @@ def write(root: Path, out: Path, how: How = How()) -> Look:
     folder = root
     if root.is_file():
         found, folder = replace(found, files=(root.name,)), root.parent
+    progress(found.summary, 0, found.count)
     found, text = _tried(found, folder, out.parent, how.board)
+    progress(found.summary, found.count, found.count)
     if how.dry:
         return found
     if found.problem and not how.draft:
@@ -67,6 +68,11 @@ _REFUSED = "nothing is written, for sandgrain data would refuse it"
 
 def _tried(found: Look, folder: Path, place: Path, board: str) -> tuple[Look, str]:
     """The look with what a trial of it says, and the file's text; the split is one that the recordings allow."""
+    from sandgrain.project import (
+        trial,  # here, as the features' room takes a second to import, which the first line shall not wait for
+    )
+    from sandgrain.project.file.load import parse, parse_blocks
+
     text = render(found, _relative(folder, place), board)
     project = parse(tomllib.loads(text))  # what is written can be read
     from_tables(project.augment, project.data.kind)

@@ -67,11 +67,14 @@ class Look(Shown):
     problem: str = ""  # why `sandgrain data` would refuse what was found
     split: Split | None = None  # a split that works, where the usual one does not
 
-    def lines(self) -> list[Line]:
+    @property
+    def summary(self) -> str:
+        """The first line: how many files of what kind, and how many labels."""
         rate = f" at {self.rate:g} Hz" if self.rate else ""
-        made: list[Line] = [
-            f"{self.count:,} {'file' if self.count == 1 else 'files'}, {self.kind}{rate}, {len(self.labels)} labels seen"
-        ]
+        return f"{self.count:,} {'file' if self.count == 1 else 'files'}, {self.kind}{rate}, {len(self.labels)} labels seen"
+
+    def lines(self) -> list[Line]:
+        made: list[Line] = [self.summary]
         if self.labels:
             more = f" and {len(self.labels) - SHOWN} more" if len(self.labels) > SHOWN else ""
             made.append(f"labels: {plain(', '.join(self.labels[:SHOWN]), 200)}{more}; {self._source()}")
