@@ -77,6 +77,11 @@ def _in_files(op: Op) -> str:
 
 def traits(op: Op) -> Iterator[str]:
     """What an op says of itself, as sentences."""
+    from sandgrain.graph.ops.attributes import said
+
+    if op.attributes or op.optional:
+        may = {f"{name} (optional)": kind for name, kind in op.optional.items()}
+        yield "Attributes: " + "; ".join(f"{n}: {said(k)}" for n, k in {**op.attributes, **may}.items()) + "."
     for weight in op.weights:
         yield _weight(weight)
     if op.normalizes:
