@@ -54,7 +54,7 @@ class Trimmed:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         from rich.segment import Segment
 
-        for line in console.render_lines(self.inner, options, pad=False):
+        for line in console.render_lines(self.inner, options.update(markup=False), pad=False):  # "[budget]" is text
             while line and not line[-1].text.strip():
                 line.pop()
             if line:

@@ -17,6 +17,7 @@ from sandgrain.base.errors import SandgrainError
 from sandgrain.bundle.fresh import draw, values_of
 from sandgrain.bundle.runners import Fed, Job
 from sandgrain.compiler.emit.layers import Layer
+from sandgrain.graph.dtypes import ACTIVATIONS
 from sandgrain.graph.ir import Array, Graph, Node, Tensor, View
 from sandgrain.graph.ops import OPS
 
@@ -55,7 +56,13 @@ def layers_alone(job: Job) -> list[Alone]:
     reachable = source.plan.stream is None
     for layer in source.layers:
         given = _given(graph, layer)
-        if layer.reads and reachable and not layer.callers and given and all(graph.tensors[i].dtype == "int8" for i in given):
+        if (
+            layer.reads
+            and reachable
+            and not layer.callers
+            and given
+            and all(graph.tensors[i].dtype in ACTIVATIONS for i in given)
+        ):
             feeds = tuple(Fed(before, i, source.plan.offsets[i], graph.tensors[i].nbytes) for i in given)
             if not any(_overlap(a, b) for a, b in combinations(feeds, 2)):
                 found.append(Alone(layer, feeds, _rounds(graph, layer)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,10 @@ from sandgrain.frontend.blocks import parse
 from sandgrain.frontend.pipeline import Normalization, Pipeline
 from sandgrain.frontend.signal import Signal
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
+
+MAX_AXES = 4
+MAX_VALUES = 1 << 28  # of one window, and
+MAX_RATE = 1e9  # Hz: more than any microcontroller takes
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,18 @@ class FrontEnd:
         raw = facts["signal"]
         if raw["kind"] not in ("audio", "motion", "image"):
             raise ValueError("an unknown kind of signal")
-        signal = Signal(raw["kind"], tuple(int(d) for d in raw["shape"]), float(raw["rate"]))
-        return cls(
-            Pipeline(signal, parse(facts["blocks"])), Normalization.from_json(facts["normalization"]), int(facts["stride"])
-        )
+        if len(raw["shape"]) > MAX_AXES:
+            raise ValueError("a signal of more axes than there are")
+        try:
+            signal = Signal(raw["kind"], tuple(int(d) for d in raw["shape"]), float(raw["rate"]))
+            stride = int(facts["stride"])
+        except OverflowError:  # infinity, or a whole number that no float holds
+            raise ValueError("a signal beyond all numbers") from None
+        if not (0 < math.prod(signal.shape) <= MAX_VALUES and all(d > 0 for d in signal.shape) and 0 <= signal.rate <= MAX_RATE):
+            raise ValueError("a signal that no sensor gives")
+        if not 0 <= stride <= MAX_VALUES:
+            raise ValueError("a stride that is none")
+        return cls(Pipeline(signal, parse(facts["blocks"])), Normalization.from_json(facts["normalization"]), stride)
 
 
 def join(front: Graph, model: Graph) -> Graph:

@@ -24,6 +24,9 @@ from sandgrain.graph.quantization import Quantization, per_tensor
 ORDER = ("samples", "image", "frames", "window")  # of the stages in a list of blocks
 
 
+LARGEST = 1e30  # of a feature, a deviation, and 1 over a deviation: floats of what comes after have room for their products
+
+
 @dataclass(frozen=True, slots=True)
 class Normalization:
     """(value - mean) / std of real feature values, and how far int8 reaches: from -`clip` to +`clip` deviations.
@@ -46,8 +49,12 @@ class Normalization:
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Normalization:
         """The inverse of `to_json`. Raises KeyError, TypeError or ValueError for anything else."""
-        made = cls(tuple(float(v) for v in facts["mean"]), tuple(float(v) for v in facts["std"]), float(facts["clip"]))
-        if len(made.mean) != len(made.std) or not made.mean or not all(v > 0 for v in made.std) or not made.clip > 0:
+        try:
+            made = cls(tuple(float(v) for v in facts["mean"]), tuple(float(v) for v in facts["std"]), float(facts["clip"]))
+        except OverflowError:  # a whole number that no float holds
+            raise ValueError("a normalization beyond floats") from None
+        scales_fit = all(1 / LARGEST < v < LARGEST for v in (*made.std, made.clip))
+        if len(made.mean) != len(made.std) or not made.mean or not scales_fit or not all(abs(v) < LARGEST for v in made.mean):
             raise ValueError("a normalization whose lists do not fit")
         return made
 

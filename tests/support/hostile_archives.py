@@ -130,7 +130,8 @@ def _used(graph: Graph) -> None:
 
 def form(suffix: str) -> campaign.Format:
     """Of a model's file; mutants are made elsewhere."""
-    return campaign.Format(f"mutant{suffix}", lambda: (), lambda data, *_: data, consume)
+    known = {".pt2": "as torch.export writes it"}  # the reader believes no part of the program's JSON, and says what stopped it
+    return campaign.Format(f"mutant{suffix}", lambda: (), lambda data, *_: data, consume, known.get(suffix, "\0"))
 
 
 def complaint(path: Path) -> str:

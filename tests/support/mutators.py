@@ -138,7 +138,14 @@ def values(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
         holder[key:key] = holder[:: rng.choice((1, -1))] * rng.choice((1, 2, 40))
     elif kind < 0.45 and isinstance(holder[key], int | float) and not isinstance(holder[key], bool):
         holder[key] = rng.choice(
-            (-holder[key], holder[key] + 1, holder[key] * 2, holder[key] * 1000, float(holder[key]) + 0.5, str(holder[key]))
+            (
+                -holder[key],
+                holder[key] + 1,
+                holder[key] * 2,
+                holder[key] * 1000,
+                min(float(abs(holder[key]) % (1 << 60)), 1e30) + 0.5,
+                str(holder[key]),
+            )
         )
     else:
         holder[key] = copy.deepcopy(rng.choice((*VALUES, *(h[k] for h, k in rng.choices(leaves, k=4)))))

@@ -20,6 +20,7 @@ from sandgrain.compiler.emit.ctext import check_identifier
 from sandgrain.dataset import augment, decode, quality
 from sandgrain.dataset.readers.base import BadFileError, one_line
 from sandgrain.dataset.records import Layout
+from sandgrain.frontend.pipeline import Normalization
 from sandgrain.project.build import features
 from sandgrain.project.build.store import Store
 from sandgrain.project.file.look import look
@@ -182,3 +183,15 @@ def test_32_an_older_file_of_facts_is_no_error(tmp_path: Path) -> None:
 def test_features_have_a_prefix_that_c_allows() -> None:
     """`features.h` is a header of the C library: `sandgrain features` refused its own name."""
     assert check_identifier(features.NAME) == features.NAME
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"clip": 1e-320}, {"std": [1e-310]}, {"mean": [1e308]}, {"clip": float("inf")}, {"std": [0.0]}, {"mean": [10**400]}],
+)
+def test_a_normalization_that_no_float_can_compute_with_is_none(damage: dict[str, Any]) -> None:
+    """`features.json` with a clip of 1e-320 was a ZeroDivisionError."""
+    facts: dict[str, Any] = {"mean": [0.0], "std": [1.0], "clip": 4.0}
+    assert Normalization.from_json(facts) is not None
+    with pytest.raises(ValueError, match="normalization"):
+        Normalization.from_json({**facts, **damage})

@@ -47,7 +47,7 @@ def refused(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("key", "limit", "told"),
     [
-        ("latency", '"0.1ms"', "latency 0.79"),
+        ("latency", '"0.1ms"', "latency 0.7"),
         ("flash", '"2K"', "flash "),
         pytest.param("ram", '"600"', "RAM ", marks=pytest.mark.slow),  # other kernels and strips are tried before it is told
     ],

@@ -192,8 +192,8 @@ def test_the_shell_completes_commands_and_options(words: str, wanted: str, unwan
     assert wanted in done.stdout.split() and unwanted not in done.stdout.split(), done
 
 
-def test_the_script_for_a_shell_is_shown() -> None:
-    assert "--install-completion" in sandgrain("--help", cwd=Path.cwd()).out
+def test_the_script_for_a_shell_is_shown(tmp_path: Path) -> None:
+    assert "--install-completion" in sandgrain("--help", cwd=tmp_path).out
 
 
 # --- names and columns -----------------------------------------------------------------------------------------------------

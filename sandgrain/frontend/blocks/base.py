@@ -41,9 +41,15 @@ class Block(BaseModel, ABC):
         """Append this block's nodes. Raises UsageError where its options do not fit the signal."""
 
 
+MOST = 1 << 24  # samples of a frame
+
+
 def samples_of(milliseconds: float, builder: Builder, what: str) -> int:
     """A duration in samples at the builder's rate, rounded. Raises UsageError when it is none."""
-    count = round(milliseconds * builder.rate / 1000)
+    exact = milliseconds * builder.rate / 1000
+    if not exact < MOST:
+        raise UsageError(f"{what} of {milliseconds:g} ms is more than {MOST} samples at {builder.rate:g} Hz; make it shorter")
+    count = round(exact)
     if count < 1:
         raise UsageError(f"{what} of {milliseconds:g} ms is less than one sample at {builder.rate:g} Hz; make it longer")
     return count
