@@ -323,11 +323,19 @@ def _cache(path: Path) -> object:
     if given.name == "quality.npz":
         known = quality._load(given)
         return [(known.rows[k], known.prints[k]) for k in known.place.values()]
-    return _figures(given)
+    _figures(given)
+    return None
 
 
-def _figures(given: Path) -> object:
-    measured._folder = lambda: given.parent  # type: ignore[assignment]
+def _figures(given: Path) -> None:
+    usual, measured._folder = measured._folder, lambda: given.parent  # type: ignore[assignment]
+    try:
+        _believed(given)
+    finally:
+        measured._folder = usual
+
+
+def _believed(given: Path) -> None:
     for kind, _ in ENTRIES:
         measured._FOUND.clear()
         measured.load(given.stem, kind)
