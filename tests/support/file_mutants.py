@@ -346,7 +346,7 @@ def _believed(given: Path) -> None:
             )
             found = measured.load("forged", kind)
             assert found is None or all(type(v) is not bool for v in (getattr(found, n) for n in kind.__slots__))
-    return None
+    return
 
 
 # --- features and bundles ------------------------------------------------------------------------------------------------
