@@ -112,7 +112,7 @@ static inline int16_t sg_vibration_frequency(const int32_t *power, int32_t k)
 
 static inline int16_t *sg_vibration_peaks(const struct sg_vibration_s16 *p, const int32_t *power, int32_t offset, int16_t *out)
 {
-    int32_t bins[SG_VIBRATION_PEAKS];
+    int32_t bins[SG_VIBRATION_PEAKS] = {0}; /* a compiler that does not see that each is set before it is read warns */
     const int32_t found = p->peaks == 0 ? 0 : sg_vibration_maxima(p, power, bins);
     for (int32_t k = 0; k < p->peaks; k++) {
         out[0] = k < found ? sg_vibration_frequency(power, bins[k]) : 0;
