@@ -22,7 +22,7 @@ from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.quantization import Quantization, per_tensor
 from tests.support import effort
-from tests.support.draws import SeededDraw, random_inputs
+from tests.support.draws import SeededDraw, random_inputs, rare
 from tests.support.tflite_mutants import MODELS
 
 Q = per_tensor(0.05, -128)  # a relu's output
@@ -416,6 +416,7 @@ def random_graph(seed: int) -> Graph:
         return random_graph(seed + 10**6)
 
 
+@rare
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_random_nets_answer_the_same(block: int) -> None:
     smaller = 0

@@ -29,6 +29,7 @@ from sandgrain.project.file.schema import Budget
 from sandgrain.project.tasks.classes import TASK, Classes
 from sandgrain.train import loop
 from tests.support.command import tree
+from tests.support.draws import rare
 from tests.support.sensor_project import project
 
 
@@ -65,12 +66,14 @@ def test_a_second_build_makes_nothing_and_gives_the_same_files(waves: Built[Clas
     assert second.to_json() == waves.to_json()
 
 
+@rare
 def test_another_folder_gets_the_same_bytes_without_training(waves: Built[Classes], tmp_path: Path) -> None:
     other = again(waves, tmp_path / "out")
     assert {s.name for s in other.stages if not s.kept} == {"data", "compile and measure"}
     assert tree(tmp_path / "out") == tree(waves.folder)
 
 
+@rare
 def test_c_that_was_edited_is_made_again(waves: Built[Classes], tmp_path: Path) -> None:
     again(waves, tmp_path / "out")
     path = tmp_path / "out" / "waves.c"
@@ -88,6 +91,7 @@ def test_another_seed_is_another_network(waves: Built[Classes], tmp_path: Path) 
     assert other.seed == 1 and other.report.build_id != waves.report.build_id and other.verdict.samples == 3
 
 
+@rare
 def test_a_build_that_is_stopped_goes_on_and_ends_the_same(waves: Built[Classes], tmp_path: Path) -> None:
     """At three moments: in the first training, in the int8 one, when the kernels are measured."""
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from tests.support.draws import rare
+
 pytest.importorskip("sklearn", reason="needs scikit-learn: pip install 'sandgrain[train]'")
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import store
@@ -162,6 +164,7 @@ def test_the_command_prints_the_page_and_json_and_fails_over_budget(hums: Built[
         assert found[key] is not None, key
 
 
+@rare
 def test_an_autoencoder_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     class Killed(BaseException):
         pass
@@ -190,6 +193,7 @@ def test_an_autoencoder_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path
         assert fitted("killed") == alone and ran == [0, 1, -1, 2]
 
 
+@rare
 def test_over_a_limit_of_cost_something_smaller_is_measured(hums: Built[Anomalies], tmp_path: Path) -> None:
     flash = hums.report.flash_bytes
     made = build(project(tmp_path / "hums", options="components = 6", budget=f"flash = {flash - 10}"))
