@@ -20,6 +20,7 @@ from sandgrain.device.toolchain import gcc, zig
 from sandgrain.project import inspection
 from sandgrain.project.build import page as pages
 from sandgrain.project.build import run
+from sandgrain.project.build.detection import Anomalies
 from sandgrain.project.build.rates import rates
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.samples import Samples
@@ -27,7 +28,6 @@ from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import load
 from sandgrain.project.tasks import anomalies
-from sandgrain.project.tasks.anomalies import Anomalies
 from sandgrain.train import loop
 from tests.support.anomaly_project import project
 from tests.support.command import sandgrain, tree
