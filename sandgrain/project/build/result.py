@@ -19,7 +19,6 @@ from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.stages import Stage
 from sandgrain.project.tasks.base import F, Task
 
-
 LONGEST_WHOSE = 20  # characters of a limit's owner that the page of text has room for
 
 
