@@ -113,11 +113,11 @@ def best(
         mixes.append(tried(table.choice(picks)))
         table.learn(picks, mixes[-1])
 
-    def price(one: Tried) -> tuple[float, int]:
-        return one.instructions + table.price_of_code(one.flash), one.flash + one.ram
-
-    chosen = min([*mixes, *uniform], key=price).choice
-    return replace(chosen, shared=chosen.shared & sharing(chosen))
+    chosen = mixes[0]
+    for one in (*mixes[1:], *uniform):
+        if table.prefers(one, chosen):
+            chosen = one
+    return replace(chosen.choice, shared=chosen.choice.shared & sharing(chosen.choice))
 
 
 def check_goal(goal: str) -> None:
@@ -165,6 +165,17 @@ class _Table:
     def price_of_code(self, code: float) -> float:
         """Instructions that bytes of code are worth."""
         return self._worth * self.total * code / KIB
+
+    def prefers(self, one: Tried, other: Tried) -> bool:
+        """Whether `one` is the better program: fewer instructions, code at its price, and of equal ones the smaller.
+
+        Where code has a price, a saving below SLIGHT is not enough: it comes from linking, and `other`, a mix, says which layers share code
+        whatever compiler builds it.
+        """
+        gain = other.instructions - one.instructions + self.price_of_code(other.flash - one.flash)
+        if self._worth:
+            return gain > SLIGHT * self.total or (gain >= 0 and one.ram < other.ram)
+        return gain > 0 or (gain == 0 and one.flash + one.ram < other.flash + other.ram)
 
     def price(self, layer: int, variant: int) -> float:
         """In instructions. A copy that layers share costs a further one of them nothing."""
