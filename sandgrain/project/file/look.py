@@ -198,8 +198,10 @@ def _stretches(base: Path, tables: Sequence[str], names: Sequence[str]) -> list[
 
 
 def _of_stretches(stretches: Sequence[str]) -> str:
-    more = f" and {len(stretches) - 1} more" if len(stretches) > 1 else ""
-    return f"{plain(stretches[0], 60)}{more} says where stretches of a longer recording begin and end, and holds no signal (left alone)"
+    if len(stretches) == 1:
+        return f"{plain(stretches[0], 60)} says where stretches of a longer recording begin and end, and holds no signal (left alone)"
+    more = f"{plain(stretches[0], 60)} and {len(stretches) - 1} more"
+    return f"{more} say where stretches of longer recordings begin and end, and hold no signal (left alone)"
 
 
 def _texts(base: Path, names: Sequence[str]) -> set[str]:
