@@ -242,6 +242,10 @@ def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
         listed = [f"lists = {{ {', '.join(f'{side} = {quoted(name)}' for side, name in lists)} }}"] if lists else []
         why = "too few recordings to draw any"
         return ["[data.split]", 'by = "given"  # as it came with the data', *listed, f"validation = 0  # {why}", "test = 0"]
+    if split.by == "time":
+        how = "too few recordings to keep whole ones back: the first part of each trains, the last one tests"
+        shares = [f"validation = {split.validation:g}", f"test = {split.test:g}"]
+        return ["[data.split]", f'by = "time"  # {how}', *shares, "# gap_s = 1  # left out between two parts"]
     nothing = not split.validation + split.test
     said = (
         "too few recordings to keep any back: nothing says how good a model is until there are more"

@@ -57,16 +57,17 @@ class Split(Section):
     """How recordings are given to training, validation and test. A group (speaker, subject, device) is never in two splits
     when `by = "group"`."""
 
-    by: Literal["file", "group", "given"] = Field(
+    by: Literal["file", "group", "time", "given"] = Field(
         "file",
         description="What is drawn as one: `file` (every recording by itself), `group` (all recordings of a speaker, subject or "
-        "device) or `given` (the data says it: a {split} in `name`, a split column in `labels`, or `choose`).",
+        "device), `time` (each recording is cut: its first part trains, the next one validates, the last one tests) or `given` (the data says it: a {split} in `name`, a split column in `labels`, or `choose`).",
     )
     stratify: bool = Field(True, description="Draw so that each split has the same mix of labels, when drawn by file.")
     validation: float = Field(
-        0.15, ge=0, lt=1, description="Share of the recordings that training is monitored with, 0 to 1. 0: none."
+        0.15, ge=0, lt=1, description="Share of the windows that training is monitored with, 0 to 1. 0: none."
     )
-    test: float = Field(0.2, ge=0, lt=1, description="Share of the recordings that only the final figures use, 0 to 1. 0: none.")
+    test: float = Field(0.2, ge=0, lt=1, description="Share of the windows that only the final figures use, 0 to 1. 0: none.")
+    gap_s: float = Field(0.0, ge=0, le=1e8, description="Seconds of a recording that are left out between two sides, by `time`.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the draw.")
     lists: dict[Literal["validation", "test"], str] = Field(
         default_factory=dict,
