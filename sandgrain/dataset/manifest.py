@@ -21,6 +21,7 @@ from sandgrain.dataset import kinds
 from sandgrain.dataset.names import MAX_LABEL, escape, problem, split_key, unseen
 from sandgrain.dataset.readers import keys_of, make_layout
 from sandgrain.dataset.readers.base import MAX_RATE
+from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Note, Record
 from sandgrain.dataset.tracks import TrackOptions
 
@@ -45,7 +46,10 @@ def make_manifest(
     return Manifest(root, layout, ordered, left_out, manifest_hash(layout, ordered), said, dict(sorted((others or {}).items())))
 
 
-LATER: tuple[type[Any], ...] = (TrackOptions,)  # a data set that does not use them has the hash that it had before they came
+LATER: tuple[type[Any], ...] = (
+    TrackOptions,
+    NpzOptions,
+)  # a data set that does not use them has the hash that it had before they came
 
 
 def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:

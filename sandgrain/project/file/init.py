@@ -154,6 +154,7 @@ def _data(found: Look, path: str) -> list[str]:
 
 _SAYS = {
     "full_scale": "  # the sensor's range; seen in the data, so look into its data sheet",
+    "stream": "  # x is one stream, a row a sample; false: each row is a recording",
     "segment": "  # rows a recording; empty lines lie between them",
     "background": '  # no samples, but what [[augment]] kind = "background" mixes in',
     "labels": "  # file,label[,group[,split]]",

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.compiler.emit import ctext
+from sandgrain.compiler.emit import ctext, long_stream
 from sandgrain.compiler.emit.part import Check, Part, put_all
 from sandgrain.compiler.emit.unit import Unit
 from sandgrain.compiler.plan.program import Entry
@@ -258,7 +258,7 @@ class Stream(Part):
         )
 
     def checks(self, memory: str, rng: np.random.Generator) -> Iterator[Check]:
-        """The stride, the size of the state, and the status codes of null pointers."""
+        """The stride, the size of the state, the status codes of null pointers, and a stream that goes on."""
         unit, name, upper = self.unit, self.unit.name, self.unit.upper
         samples, out = (f"({port.ctype} *)(void *)apart_{port.name}.bytes" for port in unit.ports)
         facts = [f"{upper}_STREAM_STRIDE", f"sizeof(struct {name}_stream)"]
@@ -274,3 +274,4 @@ class Stream(Part):
         calls = [f"0, {samples}, {out}", f"&stream, 0, {out}", f"&stream, {samples}, 0"]
         code = put_all("int32_t", [f"{name}_classify({memory}{call})" for call in calls])
         yield Check(f"the status of {name}_classify", code, np.array([1, 1, 1], np.int32))
+        yield long_stream.check(unit, self.stream, memory, rng)
