@@ -1,8 +1,8 @@
 """Quantization-aware training: the forward pass is the firmware's own arithmetic, the backward pass is that of real numbers.
 
 A float graph becomes a module whose parameters are its weights and biases. In each step the current weights are quantized
-just as the conversion to int8 will do it, accumulators are rescaled by the ops' own numpy references, and what comes out of a
-layer is the real value of the int8 that the board would have there. Gradients pass rounding unchanged and stop where an output
+just as the conversion to int8 will do it, and what comes out of a layer is the real value of the int8 that the board would have
+there: by the ops' own numpy references, but that sums are rescaled in float32 while it trains. Gradients pass rounding unchanged and stop where an output
 saturates (the straight-through estimator; Jacob et al. 2017, Bengio et al. 2013). After training, the int8 graph that
 `finish` gives has the outputs that the module had, byte for byte.
 """
@@ -23,7 +23,7 @@ from sandgrain.graph import ir
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, View
 from sandgrain.graph.ops import OPS
-from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, finish
+from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, clamp_of, finish
 from sandgrain.graph.ops.layout.resize_bilinear import real_weights
 from sandgrain.graph.ops.layout.resizing import per_side
 from sandgrain.graph.quantization import ACTIVATIONS, Quantization, quantize
@@ -123,10 +123,23 @@ class Twin(nn.Module):
         if large and not self.training:
             x, steps = x.double(), steps.double()  # exact; in training a last bit does not matter
         sums = LINEAR[view.node.op](view, x, steps)
+        real = ((sums.float() + bias) * unit.float()).reshape(view.out.shape)
+        if self.training:
+            return _leave(real, _nearest_steps(sums.detach(), bias.detach(), unit, view), view, device)
         acc = np.rint(sums.detach().cpu().numpy().astype(np.float64)).astype(np.int64) + bias_of(view, channels)
         result = finish(view, acc, *channel_multipliers(view, channels)).reshape(view.out.shape)
-        real = (sums.float() + bias) * unit.float()
-        return _leave(real.reshape(view.out.shape), result, view, device)
+        return _leave(real, result, view, device)
+
+
+def _nearest_steps(sums: Tensor, bias: Tensor, unit: Tensor, view: View) -> Array:
+    """What the layer's rescaling gives, in training: int8, the nearest step by float32 instead of the firmware's fixed point.
+
+    Rounding in fixed point is exact and slow here, and differs for sums next to a half, by one step. Outside training it is exact.
+    """
+    low, high = clamp_of(view)
+    scaled = (sums.float() + bias) * (unit / view.out.scale).float()
+    steps = (scaled + view.out.zero_point).round_().clamp_(low, high)
+    return steps.to(torch.int8).reshape(view.out.shape).cpu().numpy()
 
 
 def _through(value: Tensor, exact: Tensor) -> Tensor:

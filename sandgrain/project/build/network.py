@@ -82,14 +82,17 @@ def _make(samples: Samples, seed: int, key: str, progress: Progress) -> dict[str
 
 def recipe(samples: Samples, seed: int, front: FrontEnd | None = None, width: int | None = None) -> Recipe:
     """What is trained; `front` and `width`: other features or another width than the project's."""
+    from sandgrain.train import length
     from sandgrain.train.loop import Options
     from sandgrain.train.network import Recipe
 
     loaded = samples.found.loaded
     m, t = loaded.project.model, loaded.project.train
+    windows = samples.count("train")
+    batch = t.batch or length.batch_of(windows)
     options = Options(
-        epochs=t.epochs, batch=t.batch, lr=t.lr, schedule=t.schedule, weight_decay=t.weight_decay, patience=t.patience,
-        label_smoothing=t.label_smoothing, class_weights=t.class_weights, seed=seed,
+        epochs=t.epochs or length.epochs_of(windows, batch), batch=batch, lr=t.lr, schedule=t.schedule, weight_decay=t.weight_decay, patience=t.patience,
+        label_smoothing=t.label_smoothing, class_weights=t.class_weights, threads=t.threads, seed=seed,
     )  # fmt: skip
     shape = (front or samples.front).pipeline.shape
     return Recipe(
