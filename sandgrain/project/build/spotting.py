@@ -191,8 +191,11 @@ def _heard(run: Run, recording: Recording, firmware: Firmware) -> Heard:
     board = _on_board(driver, bundle, _start(pieces(recording, samples), first))
     made = _results(driver, []) if board is None else board
     return {
-        **host, "board_scores": made["scores"], "board_decisions": made["decisions"], "emulated": np.array([board is not None])
-    }  # fmt: skip
+        **host,
+        "board_scores": made["scores"],
+        "board_decisions": made["decisions"],
+        "emulated": np.array([board is not None]),
+    }
 
 
 def _driver(bundle: store.Bundle, piece: int, channels: int) -> _Driver:
@@ -204,9 +207,11 @@ def _driver(bundle: store.Bundle, piece: int, channels: int) -> _Driver:
         name=options.name, upper=options.name.upper(), caller=options.arena == "caller", piece=piece, channels=channels
     )
     ports = (
-        Tensor("samples", (piece, channels), "int16"), Tensor("count", (1,), "int32"),
-        Tensor("scores", (labels,), ACTIVATION), Tensor("found", (2,), "int32"),
-    )  # fmt: skip
+        Tensor("samples", (piece, channels), "int16"),
+        Tensor("count", (1,), "int32"),
+        Tensor("scores", (labels,), ACTIVATION),
+        Tensor("found", (2,), "int32"),
+    )
     return _Driver(text, Graph("spotting", ports, (), (0, 1), (2, 3)), piece, channels)
 
 
