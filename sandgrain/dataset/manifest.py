@@ -79,9 +79,13 @@ def save(manifest: Manifest, path: str | os.PathLike[str]) -> None:
 
 def _lines(manifest: Manifest) -> Iterator[Any]:
     yield {
-        "sandgrain_manifest": FORMAT, "root": os.fspath(manifest.root), "layout": layout_json(manifest.layout),
-        "records": len(manifest.records), "bad": len(manifest.bad), "sha256": manifest.sha256,
-    }  # fmt: skip
+        "sandgrain_manifest": FORMAT,
+        "root": os.fspath(manifest.root),
+        "layout": layout_json(manifest.layout),
+        "records": len(manifest.records),
+        "bad": len(manifest.bad),
+        "sha256": manifest.sha256,
+    }
     for r in manifest.records:
         yield [r.key, r.label, r.group, list(r.shape), r.rate, r.sha256, r.split, dict(r.fields), r.clipped]
     for b in manifest.bad:

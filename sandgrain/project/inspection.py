@@ -178,21 +178,33 @@ class Inspection(Shown):
             "kind": self.kind,
             "dataset_hash": self.manifest.sha256,
             "records": len(self.records),
-            "labels": {c.label: {**dict(zip(SPLITS, c.sides, strict=True)), "total": c.total, "seconds": round(c.seconds, 3)} for c in self.counts},
+            "labels": {
+                c.label: {**dict(zip(SPLITS, c.sides, strict=True)), "total": c.total, "seconds": round(c.seconds, 3)}
+                for c in self.counts
+            },
             "windows": self.windows,
             "window_balance": None if self.window_balance is None else round(self.window_balance, 3),
             "groups": self.groups,
             "groups_of": {side: list(names[:LISTED]) for side, names in self.groups_of.items()},
             "rates_hz": list(self.rates),
-            "seconds": None if not self.about.sampled or not len(seconds) else {
-                "total": round(float(seconds.sum()), 3), "smallest": round(float(seconds.min()), 4),
-                "median": round(float(np.median(seconds)), 4), "largest": round(float(seconds.max()), 4),
+            "seconds": None
+            if not self.about.sampled or not len(seconds)
+            else {
+                "total": round(float(seconds.sum()), 3),
+                "smallest": round(float(seconds.min()), 4),
+                "median": round(float(np.median(seconds)), 4),
+                "largest": round(float(seconds.max()), 4),
             },
             "shapes": {"x".join(map(str, shape)): n for shape, n in shapes.most_common(10)} if not self.about.sampled else {},
             "balance": None if self.balance is None else round(self.balance, 3),
             "checks": [
-                {"topic": f.topic, "count": f.count, "dropped": f.dropped, "rule": f.rule,
-                 "examples": [{"keys": list(e.keys), "detail": e.detail} for e in f.examples]}
+                {
+                    "topic": f.topic,
+                    "count": f.count,
+                    "dropped": f.dropped,
+                    "rule": f.rule,
+                    "examples": [{"keys": list(e.keys), "detail": e.detail} for e in f.examples],
+                }
                 for f in self.judgement.findings
             ],
             "bad": [{"path": b.path, "reason": b.reason} for b in self.manifest.bad],
@@ -204,7 +216,7 @@ class Inspection(Shown):
             "leaks": list(self.leaks[:LISTED]),
             "remarks": list(self.remarks),
             "split": self.loaded.project.data.split.model_dump(mode="json"),
-        }  # fmt: skip
+        }
 
 
 def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = silent) -> Inspection:
@@ -216,8 +228,8 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
     data, root = loaded.project.data, loaded.root  # a project without data leaves nothing behind
     work = prepare(loaded.work)
     manifest = ingest.ingest(
-        root, data.layout, bad=data.bad, workers=workers or os.cpu_count() or 1, cache=work / "ingest", progress=progress,
-    )  # fmt: skip
+        root, data.layout, bad=data.bad, workers=workers or os.cpu_count() or 1, cache=work / "ingest", progress=progress
+    )
     if not manifest.records:
         first = (
             f"; the first of {len(manifest.bad)} bad files: {manifest.bad[0].path} {manifest.bad[0].reason}"

@@ -155,9 +155,14 @@ def predict(module: nn.Module, inputs: Array, batch: int = 256) -> Array:
 
 
 def _epoch(
-    module: nn.Module, state: _State, samples: tuple[Array, Array], options: Options, weights: Tensor | None, device: torch.device,
+    module: nn.Module,
+    state: _State,
+    samples: tuple[Array, Array],
+    options: Options,
+    weights: Tensor | None,
+    device: torch.device,
     teacher: nn.Module | None,
-) -> float:  # fmt: skip
+) -> float:
     inputs, targets = (torch.from_numpy(np.ascontiguousarray(a)) for a in samples)
     order = torch.randperm(len(inputs))
     steps = math.ceil(len(inputs) / options.batch)
@@ -282,10 +287,15 @@ class _State:
     def save(self, path: Path) -> None:
         """Write the checkpoint beside its place and move it there: a kill leaves the old one or the new one."""
         facts = {
-            "identity": self.identity, "module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(), "history": asdict(self.history), "best": self.best,
-            "best_weights": self.best_weights, "epoch": self.epoch,
-        }  # fmt: skip
+            "identity": self.identity,
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "history": asdict(self.history),
+            "best": self.best,
+            "best_weights": self.best_weights,
+            "epoch": self.epoch,
+        }
         with files.atomic(path) as file:
             sealed.write(file, lambda inner: torch.save(facts, inner))
             os.fsync(file.fileno())

@@ -218,8 +218,11 @@ def _dense(view: View, x: Tensor, w: Tensor) -> Tensor:
 
 
 LINEAR: dict[str, Callable[[View, Tensor, Tensor], Tensor]] = {
-    "conv_2d": _conv, "depthwise_conv_2d": _depthwise, "transpose_conv": _transposed, "fully_connected": _dense,
-}  # fmt: skip
+    "conv_2d": _conv,
+    "depthwise_conv_2d": _depthwise,
+    "transpose_conv": _transposed,
+    "fully_connected": _dense,
+}
 
 
 def _average(view: View, x: Tensor) -> Tensor:
@@ -289,27 +292,42 @@ def _recurrent(view: View, x: Tensor, weights: list[Tensor], layer: Callable[...
 
 GRADIENTS: dict[str, Gradient] = {
     **dict.fromkeys(LINEAR, lambda v, x: x[0]),
-    "add": lambda v, x: x[0] + x[1], "sub": lambda v, x: x[0] - x[1], "mul": lambda v, x: x[0] * x[1],
-    "maximum": lambda v, x: torch.maximum(x[0], x[1]), "minimum": lambda v, x: torch.minimum(x[0], x[1]),
-    "prelu": lambda v, x: torch.where(x[0] >= 0, x[0], x[0] * x[1]), "abs": lambda v, x: x[0].abs(),
-    "relu": lambda v, x: fn.relu(x[0]), "relu6": lambda v, x: fn.relu6(x[0]),
-    "leaky_relu": lambda v, x: fn.leaky_relu(x[0], v.attrs["alpha"]), "hard_swish": lambda v, x: fn.hardswish(x[0]),
-    "logistic": lambda v, x: torch.sigmoid(x[0]), "tanh": lambda v, x: torch.tanh(x[0]),
+    "add": lambda v, x: x[0] + x[1],
+    "sub": lambda v, x: x[0] - x[1],
+    "mul": lambda v, x: x[0] * x[1],
+    "maximum": lambda v, x: torch.maximum(x[0], x[1]),
+    "minimum": lambda v, x: torch.minimum(x[0], x[1]),
+    "prelu": lambda v, x: torch.where(x[0] >= 0, x[0], x[0] * x[1]),
+    "abs": lambda v, x: x[0].abs(),
+    "relu": lambda v, x: fn.relu(x[0]),
+    "relu6": lambda v, x: fn.relu6(x[0]),
+    "leaky_relu": lambda v, x: fn.leaky_relu(x[0], v.attrs["alpha"]),
+    "hard_swish": lambda v, x: fn.hardswish(x[0]),
+    "logistic": lambda v, x: torch.sigmoid(x[0]),
+    "tanh": lambda v, x: torch.tanh(x[0]),
     "softmax": lambda v, x: torch.softmax(x[0] * v.attrs["beta"], -1),
     "mean": lambda v, x: x[0].mean(tuple(v.attrs["axes"]), keepdim=v.attrs["keep_dims"]),
     "sum": lambda v, x: x[0].sum(tuple(v.attrs["axes"]), keepdim=v.attrs["keep_dims"]),
     "reduce_max": lambda v, x: x[0].amax(tuple(v.attrs["axes"]), keepdim=v.attrs["keep_dims"]),
-    "average_pool_2d": lambda v, x: _average(v, x[0]), "max_pool_2d": lambda v, x: _maximum(v, x[0]),
-    "reshape": lambda v, x: x[0].reshape(v.out.shape), "quantize": lambda v, x: x[0],
-    "concatenation": lambda v, x: torch.cat(x, v.attrs["axis"]), "pad": lambda v, x: _pad(v, x[0]),
+    "average_pool_2d": lambda v, x: _average(v, x[0]),
+    "max_pool_2d": lambda v, x: _maximum(v, x[0]),
+    "reshape": lambda v, x: x[0].reshape(v.out.shape),
+    "quantize": lambda v, x: x[0],
+    "concatenation": lambda v, x: torch.cat(x, v.attrs["axis"]),
+    "pad": lambda v, x: _pad(v, x[0]),
     "transpose": lambda v, x: x[0].permute(tuple(v.attrs["perm"])),
     "batch_matmul": lambda v, x: (x[0].mT if v.attrs["adj_x"] else x[0]) @ (x[1].mT if v.attrs["adj_y"] else x[1]),
-    "resize_nearest_neighbor": lambda v, x: _nearest(v, x[0]), "resize_bilinear": lambda v, x: _bilinear(v, x[0]),
-    "gru": _gru, "lstm": _lstm,
+    "resize_nearest_neighbor": lambda v, x: _nearest(v, x[0]),
+    "resize_bilinear": lambda v, x: _bilinear(v, x[0]),
+    "gru": _gru,
+    "lstm": _lstm,
     "strided_slice": lambda v, x: _slice(v, x[0]),
     "layer_norm": lambda v, x: fn.layer_norm(x[0], x[0].shape[-1:], x[1], x[2], v.attrs["eps"]),
     "gelu": lambda v, x: fn.gelu(x[0], approximate="tanh" if v.attrs["approximate"] else "none"),
-    "silu": lambda v, x: fn.silu(x[0]), "elu": lambda v, x: fn.elu(x[0]), "softplus": lambda v, x: fn.softplus(x[0]),
-    "mish": lambda v, x: fn.mish(x[0]), "exp": lambda v, x: torch.exp(x[0]),
+    "silu": lambda v, x: fn.silu(x[0]),
+    "elu": lambda v, x: fn.elu(x[0]),
+    "softplus": lambda v, x: fn.softplus(x[0]),
+    "mish": lambda v, x: fn.mish(x[0]),
+    "exp": lambda v, x: torch.exp(x[0]),
     "scaled_elu": lambda v, x: torch.ops.aten.elu(x[0], v.attrs["alpha"], v.attrs["scale"], v.attrs["input_scale"]),
-}  # fmt: skip
+}

@@ -77,7 +77,9 @@ def _floats(place: Path, number: int) -> None:
 
 SCENES = {
     "build": Scene(_project, ("waves", "-o", "out", "--html", "page.html"), ("out", "page.html")),
-    "compare": Scene(_floats, ("net.tflite", "-c", "net.npz", "--targets", "cortex-m0plus,host", "--plot", "rows.svg"), ("rows.svg",)),
+    "compare": Scene(
+        _floats, ("net.tflite", "-c", "net.npz", "--targets", "cortex-m0plus,host", "--plot", "rows.svg"), ("rows.svg",)
+    ),
     "compile": Scene(_digits, (str(DIGITS), "--labels", "labels.txt", "-o", "out"), ("out",)),
     "data": Scene(_project, ("waves", "--html", "page.html"), ("page.html",)),
     "demo": Scene(_nothing, ("-o", "shown"), ("shown/out", "shown/build.html")),
@@ -86,9 +88,11 @@ SCENES = {
     "init": Scene(_recordings, ("recordings", "-o", "project.toml", "--force"), ("project.toml",)),
     "quantize": Scene(_floats, ("net.tflite", "-c", "net.npz", "-o", "int8.tflite"), ("int8.tflite",)),
     "targets": Scene(
-        _nothing, ("--new", "mine.toml", "--core", "cortex-m4", "--ram", "64K", "--flash", "256K", "--clock", "80MHz"), ("mine.toml",)
+        _nothing,
+        ("--new", "mine.toml", "--core", "cortex-m4", "--ram", "64K", "--flash", "256K", "--clock", "80MHz"),
+        ("mine.toml",),
     ),
-}  # fmt: skip
+}
 QUICK = ("compile", "data", "export", "init", "quantize", "targets")  # without a training, or many firmwares
 
 

@@ -73,9 +73,11 @@ def _make(samples: Samples, seed: int, key: str, progress: Progress) -> dict[str
     }
     text = json.dumps(facts).encode()
     return {
-        "model": np.frombuffer(net.model, np.uint8), "after_training": np.frombuffer(net.after_training, np.uint8),
-        "scores": net.floats(samples.features("test")[0]), "facts": np.frombuffer(text, np.uint8),
-    }  # fmt: skip
+        "model": np.frombuffer(net.model, np.uint8),
+        "after_training": np.frombuffer(net.after_training, np.uint8),
+        "scores": net.floats(samples.features("test")[0]),
+        "facts": np.frombuffer(text, np.uint8),
+    }
 
 
 def recipe(samples: Samples, seed: int, front: FrontEnd | None = None, width: int | None = None) -> Recipe:
@@ -94,9 +96,15 @@ def recipe(samples: Samples, seed: int, front: FrontEnd | None = None, width: in
     )  # fmt: skip
     shape = (front or samples.front).pipeline.shape
     return Recipe(
-        m.name, shape, len(samples.found.labels), channels(m.name, m.width) if width is None else width, m.options, options,
-        t.qat, loaded.folder,
-    )  # fmt: skip
+        m.name,
+        shape,
+        len(samples.found.labels),
+        channels(m.name, m.width) if width is None else width,
+        m.options,
+        options,
+        t.qat,
+        loaded.folder,
+    )
 
 
 def channels(name: str, width: int) -> int | None:

@@ -176,8 +176,11 @@ def _heard(run: Run, recording: Recording, firmware: Firmware) -> Heard:
     board = _on_board(driver, bundle, _start(pieces(recording, samples), first))
     made = listening.results(driver, []) if board is None else board
     return {
-        **host, "board_scores": made["scores"], "board_decisions": made["decisions"], "emulated": np.array([board is not None])
-    }  # fmt: skip
+        **host,
+        "board_scores": made["scores"],
+        "board_decisions": made["decisions"],
+        "emulated": np.array([board is not None]),
+    }
 
 
 def _start(parts: Iterable[Array], length: int) -> Array:

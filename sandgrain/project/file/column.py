@@ -17,16 +17,23 @@ from sandgrain.dataset import dialect
 
 Role = Literal["time", "index", "label", "group", "channel", "unused"]
 KEYS: dict[Role, str] = {
-    "time": "time_column, time_unit", "index": "columns", "label": "label_column", "group": "group_column",
-    "channel": "columns", "unused": "columns",
-}  # fmt: skip
+    "time": "time_column, time_unit",
+    "index": "columns",
+    "label": "label_column",
+    "group": "group_column",
+    "channel": "columns",
+    "unused": "columns",
+}
 
 TIME_WORDS = "time timestamp datetime date t ts clock elapsed epoch utc zeit temps tempo tiempo"
 UNIT_WORDS = {
-    "s": "s sec secs second seconds sekunden", "ms": "ms msec millis milli millisecond milliseconds msecs",
-    "us": "us \u00b5s \u03bcs usec micros micro microsecond microseconds usecs", "ns": "ns nsec nanos nanosecond nanoseconds",
-    "min": "min minute minutes", "h": "hour hours",
-}  # fmt: skip
+    "s": "s sec secs second seconds sekunden",
+    "ms": "ms msec millis milli millisecond milliseconds msecs",
+    "us": "us \u00b5s \u03bcs usec micros micro microsecond microseconds usecs",
+    "ns": "ns nsec nanos nanosecond nanoseconds",
+    "min": "min minute minutes",
+    "h": "hour hours",
+}
 LABEL_WORDS = (
     "label labels class classes target gesture activity category y state status species anomaly fault event condition outcome "
     "occupancy detection word command digit"

@@ -315,7 +315,12 @@ def _rest(table: Table) -> None:
         if column.share >= NUMBERS:
             why = "numbers"
             if missing:
-                first = next(cell for stretch, values in zip(column.stretches, column.numbers, strict=True) for cell, v in zip(stretch, values, strict=True) if not math.isfinite(v))  # fmt: skip
+                first = next(
+                    cell
+                    for stretch, values in zip(column.stretches, column.numbers, strict=True)
+                    for cell, v in zip(stretch, values, strict=True)
+                    if not math.isfinite(v)
+                )
                 shown = repr(first[:20]) if first else "an empty one"
                 why = f"numbers, but for {missing} of {len(column.cells)} cells (such as {shown}), whose rows are left out"
                 gaps = ~np.isfinite(np.concatenate(column.numbers))

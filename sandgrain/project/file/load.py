@@ -159,10 +159,16 @@ def _sentence(error: ValidationError) -> str:
 
 # pydantic's finding -> what a reader of TOML expects.
 _TYPES = {
-    "string_type": "should be text in quotes", "tuple_type": "should be a list", "dict_type": "should be a table",
-    "model_type": "should be a table", "model_attributes_type": "should be a table", "bool_type": "should be true or false",
-    "int_type": "should be a whole number", "int_from_float": "should be a whole number", "float_type": "should be a number",
-}  # fmt: skip
+    "string_type": "should be text in quotes",
+    "tuple_type": "should be a list",
+    "dict_type": "should be a table",
+    "model_type": "should be a table",
+    "model_attributes_type": "should be a table",
+    "bool_type": "should be true or false",
+    "int_type": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+}
 
 
 def _fact(kind: str, loc: tuple[int | str, ...], message: str) -> str:

@@ -164,9 +164,7 @@ def look(root: Path) -> Look:
     )  # _background_noise_
     others = _others(n for n in names if n not in (labels, PROJECT_FILE) and kind_of.get(n) != kind)
     chosen = [n for n in chosen if n.split("/")[0] not in aside] or chosen
-    common: dict[str, Any] = {
-        "files": _patterns(chosen, names, suffixes, bool(aside)), "count": len(chosen), "others": others
-    }  # fmt: skip
+    common: dict[str, Any] = {"files": _patterns(chosen, names, suffixes, bool(aside)), "count": len(chosen), "others": others}
     table: list[tuple[str, Any]] = [("labels", labels)] if labels else []
     if kind in INSIDE:
         found = INSIDE[kind](base, chosen)

@@ -221,9 +221,15 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
         named = of_files(names)
     groups = {"groups": by_name[judged.of("group")[0]].distinct} if judged.of("group") else {}
     return {
-        "kind": "motion", "rate": rate, "table": tuple(table), "notes": tuple(notes), "columns": tuple(judged.verdicts.values()),
-        "resample": bool(clock and clock.usable and not clock.even), **named, **groups,
-    }  # fmt: skip
+        "kind": "motion",
+        "rate": rate,
+        "table": tuple(table),
+        "notes": tuple(notes),
+        "columns": tuple(judged.verdicts.values()),
+        "resample": bool(clock and clock.usable and not clock.even),
+        **named,
+        **groups,
+    }
 
 
 def persons(names: Sequence[str]) -> tuple[str, ...]:
@@ -307,8 +313,13 @@ def look_acquisitions(base: Path, names: Sequence[str]) -> dict[str, Any]:
         }
     notes = (f"Edge Impulse's acquisition format: sensors {plain(', '.join(sensors), 100)}",)
     return {
-        "kind": "motion", "rate": rates.most_common(1)[0][0], "table": tuple(table), "points": tuple(sorted(lengths)), "notes": notes, **named,
-    }  # fmt: skip
+        "kind": "motion",
+        "rate": rates.most_common(1)[0][0],
+        "table": tuple(table),
+        "points": tuple(sorted(lengths)),
+        "notes": notes,
+        **named,
+    }
 
 
 def look_json(base: Path, names: Sequence[str]) -> dict[str, Any]:

@@ -85,20 +85,22 @@ class Stream(Part):
     def declaration(self) -> str:
         unit, upper = self.unit, self.unit.upper
         samples = unit.graph.tensors[unit.graph.inputs[0]].shape[1]
-        return "\n".join([
-            f"/* A stream: the caller owns it. {self.entry.state_bytes} bytes. A result comes after the first",
-            f" * window and then every {upper}_STREAM_STRIDE {'windows' if self.stream.frame is None else 'rows'}. */",
-            f"#define {upper}_STREAM_STRIDE {self.stream.stride}",
-            f"struct {unit.name}_stream {{\n" + "\n".join(map(_member, self.entry.state)) + "\n};\n",
-            "/* Take `count` samples of every channel, in any chunks. `output` receives the newest result. Returns how many results",
-            " * there were, or a negative status code. */",
-            f"{self._push};\n",
-            "/* Forget what came before. A stream must be started before its first push. */",
-            f"{self._start};\n",
-            f"/* One whole window of {samples} samples: starts the stream, takes the window, leaves the result in `output`. Returns a",
-            " * status code. */",
-            f"{self._classify};\n",
-        ])  # fmt: skip
+        return "\n".join(
+            [
+                f"/* A stream: the caller owns it. {self.entry.state_bytes} bytes. A result comes after the first",
+                f" * window and then every {upper}_STREAM_STRIDE {'windows' if self.stream.frame is None else 'rows'}. */",
+                f"#define {upper}_STREAM_STRIDE {self.stream.stride}",
+                f"struct {unit.name}_stream {{\n" + "\n".join(map(_member, self.entry.state)) + "\n};\n",
+                "/* Take `count` samples of every channel, in any chunks. `output` receives the newest result. Returns how many results",
+                " * there were, or a negative status code. */",
+                f"{self._push};\n",
+                "/* Forget what came before. A stream must be started before its first push. */",
+                f"{self._start};\n",
+                f"/* One whole window of {samples} samples: starts the stream, takes the window, leaves the result in `output`. Returns a",
+                " * status code. */",
+                f"{self._classify};\n",
+            ]
+        )
 
     def facts(self) -> Mapping[str, Any]:
         return {"state_bytes": self.entry.state_bytes, "stride": self.stream.stride}
