@@ -29,7 +29,7 @@ from sandgrain.project.build.text import Line, Table
 from sandgrain.project.file.schema import Project
 from sandgrain.project.inspection import Inspection
 from sandgrain.project.score import Scored
-from sandgrain.project.streams import with_changes
+from sandgrain.project.streams import Stream, with_changes
 from sandgrain.project.tasks.base import Fitted, Judged, Task
 
 WORST = 12  # test windows that are shown
@@ -121,7 +121,7 @@ class ClassesTask(Task[Classes]):
             with run.stage("a long recording"):
                 spotted = spotting.spotted(run, firmware)
         streams = None
-        if verdict.identical and (whole := with_changes(run.samples.records("test"), run.samples.opened)):
+        if verdict.identical and (whole := _whole_streams(run)):
             with run.stage("whole recordings"):
                 streams = score.scored(firmware.bundle, whole, score.ears_of(firmware.bundle), Listener(firmware.bundle))
         y = run.samples.features("test")[1]
@@ -286,6 +286,11 @@ def _quality(f: Classes) -> limits.Quality:
     o, accepts = f.found.overall, None if f.spotted is None else f.spotted.rates.false_accepts_per_hour
     recalls = {x.label: x.recall for x in f.found.labels}
     return limits.Quality(o.accuracy, o.balanced, o.macro_f1, f.auc, recalls, accepts)
+
+
+def _whole_streams(run: Run) -> list[Stream]:
+    """Test recordings as they were before they were cut at each change of label."""
+    return with_changes(run.samples.records("test"), run.found.manifest.layout, run.samples.opened)
 
 
 def _apart(f: Classes) -> tuple[str, ...]:
