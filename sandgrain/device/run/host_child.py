@@ -49,6 +49,7 @@ def main() -> None:
     outputs, left = ctypes.create_string_buffer(samples * gives), ctypes.create_string_buffer(samples * leaves)
     _limit(memory, seconds, STATUS.size + samples * (gives + leaves))
     run = ctypes.CDLL(library).sg_run_all
+    run.restype = ctypes.c_int64
     status = run(ctypes.c_char_p(inputs), outputs, left, ctypes.c_int64(samples), ctypes.c_int64(feeding))
     for piece in (STATUS.pack(status), outputs.raw[: samples * gives], left.raw[: samples * leaves]):
         replies.write(piece)
