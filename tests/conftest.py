@@ -11,7 +11,7 @@ import hypothesis.core
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.draws import RUN_SEED
+from tests.support.draws import RUN_SEED, has_its_turn
 from tests.support.tallies import summary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +26,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Hypothesis draws from the run's seed, in every worker, unless --hypothesis-seed says otherwise."""
     if config.getoption("--hypothesis-seed", None) is None:
         hypothesis.core.global_force_seed = RUN_SEED
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A rare test whose turn it is not counts as slow in this run. Before `-m` picks."""
+    for item in items:
+        if item.get_closest_marker("rare") and not has_its_turn(item.nodeid):
+            item.add_marker("slow")
 
 
 def knobs() -> dict[str, str]:

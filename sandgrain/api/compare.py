@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandgrain.api import _bring, _int8, _intervals
+from sandgrain.api import _bring, _int8
 from sandgrain.api._extras import TRAIN, require
 from sandgrain.api._quality import Comparison
 from sandgrain.api._verb import verb
-from sandgrain.base import files, scratch
+from sandgrain.base import files, intervals, scratch
 from sandgrain.base.errors import SandgrainError, UsageError
 from sandgrain.base.progress import Progress, Watch, watched
 from sandgrain.base.tables import Line, Row, Shown, Table
@@ -275,7 +275,7 @@ def _quality(compared: Comparison | None) -> dict[str, Any]:
         return {}
     low, high = (None, None)
     if compared.measure == "accuracy":
-        low, high = _intervals.of_share(compared.int8_value, compared.samples)
+        low, high = intervals.of_share(compared.int8_value, compared.samples)
     return {
         "measure": compared.measure,
         "value": compared.int8_value,
@@ -328,9 +328,9 @@ def _trained(made: Sequence[Built[Any]]) -> dict[str, Any]:
     mean, windows = sum(values) / len(values), int(facts[0]["windows"]["test"])
     low, high = (None, None)
     if len(values) > 1:
-        low, high = _intervals.of_mean(values)
+        low, high = intervals.of_mean(values)
     elif measure == "accuracy":
-        low, high = _intervals.of_share(mean, windows)
+        low, high = intervals.of_share(mean, windows)
     floats = [float(f["accuracy_float"]) for f in facts if "accuracy_float" in f]
     whole = sum(floats) / len(floats) if floats else None
     return {"measure": measure, "value": mean, "low": low, "high": high, "float_value": whole, "samples": windows}

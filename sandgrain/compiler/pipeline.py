@@ -95,5 +95,7 @@ def compile_bytes(
 
 
 def at_rate(options: Options, front: FrontEnd | None) -> Options:
-    """The options with the rate of the front end's signal."""
-    return options if front is None else replace(options, rate=front.pipeline.signal.rate)
+    """The options with the rate and the channels of the front end's signal."""
+    if front is None:
+        return options
+    return replace(options, rate=front.pipeline.signal.rate, channels=front.pipeline.signal.channels)

@@ -53,7 +53,9 @@ class Scale:
     full_scale: tuple[float, ...] = option(
         (), "Value, in `units`, that the largest int16 stands for: one per channel, or one for all. Empty: integers as they are."
     )
-    units: tuple[str, ...] = option((), 'Units of the channels, such as `["g", "deg/s"]`; for the report only.')
+    units: tuple[str, ...] = option(
+        (), 'Units of the channels, such as `["g", "deg/s"]`; for the report, NAME.h and report.json.'
+    )
 
 
 JITTER = 0.2  # of a step: beyond it, samples were lost or doubled

@@ -10,7 +10,7 @@ from typing import Any
 from sandgrain.base.errors import ModelError
 from sandgrain.frontend.blocks import parse
 from sandgrain.frontend.pipeline import Normalization, Pipeline
-from sandgrain.frontend.signal import Signal
+from sandgrain.frontend.signal import Channel, Signal
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 
 MAX_AXES = 4
@@ -33,8 +33,9 @@ class FrontEnd:
     def to_json(self) -> dict[str, Any]:
         """A plain object that `from_json` takes back."""
         signal = self.pipeline.signal
+        channels = {"channels": [c.to_json() for c in signal.channels]} if signal.channels else {}
         return {
-            "signal": {"kind": signal.kind, "shape": list(signal.shape), "rate": signal.rate},
+            "signal": {"kind": signal.kind, "shape": list(signal.shape), "rate": signal.rate, **channels},
             "blocks": [block.model_dump(mode="json") for block in self.pipeline.blocks],
             "normalization": self.normalization.to_json(),
             "stride": self.stride,
@@ -49,7 +50,10 @@ class FrontEnd:
         if len(raw["shape"]) > MAX_AXES:
             raise ValueError("a signal of more axes than there are")
         try:
-            signal = Signal(raw["kind"], tuple(int(d) for d in raw["shape"]), float(raw["rate"]))
+            shape, channels = tuple(int(d) for d in raw["shape"]), raw.get("channels", [])
+            if not isinstance(channels, list) or len(channels) not in (0, *shape[-1:]):
+                raise ValueError("a description of other channels than the signal has")
+            signal = Signal(raw["kind"], shape, float(raw["rate"]), tuple(map(Channel.from_json, channels)))
             stride = int(facts["stride"])
         except OverflowError:  # infinity, or a whole number that no float holds
             raise ValueError("a signal beyond all numbers") from None

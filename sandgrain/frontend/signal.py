@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from sandgrain.base.errors import UsageError
 from sandgrain.graph.ir import Tensor
@@ -11,7 +12,37 @@ from sandgrain.graph.quantization import per_tensor
 
 FULL_SCALE = 2.0**-15  # real value of one count: full scale is 1
 
+MAX_WORD = 256  # characters of a channel's name or unit
+MAX_SCALE = 1e30  # of a channel: far from where float32 ends
+
 Kind = Literal["audio", "motion", "image"]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What a channel of a sensor is, for whoever fills the window; nothing is computed from it.
+
+    `name`, `unit`: "" where they are not known. `full_scale`: the reading, in `unit`, that 32768 stands for; 0: a sample is the
+    sensor's own integer.
+    """
+
+    name: str = ""
+    unit: str = ""
+    full_scale: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Channel:
+        """Raises KeyError, TypeError or ValueError for JSON that is no channel."""
+        name, unit, scale = facts["name"], facts["unit"], facts["full_scale"]
+        if not (isinstance(name, str) and isinstance(unit, str) and max(len(name), len(unit)) <= MAX_WORD):
+            raise ValueError("a channel with a name or unit that is no short text")
+        if type(scale) not in (int, float) or not 0 <= scale <= MAX_SCALE or 0 < scale < 1 / MAX_SCALE:
+            raise ValueError("a channel with a full scale that no sensor has")
+        return cls(name, unit, float(scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +50,13 @@ class Signal:
     """One window as the sensor gives it.
 
     `kind`: "audio" and "motion" are int16 [samples, channels], "image" is uint8 [height, width, channels]. `rate`: Hz, 0
-    for images.
+    for images. `channels`: what each is, () where nothing is known.
     """
 
     kind: Kind
     shape: tuple[int, ...]
     rate: float = 0.0
+    channels: tuple[Channel, ...] = ()
 
     def __post_init__(self) -> None:
         rank = 3 if self.kind == "image" else 2
@@ -32,6 +64,8 @@ class Signal:
             raise UsageError(f"{self.kind} of shape {list(self.shape)}; a window has {rank} dimensions, none of them empty")
         if self.kind != "image" and not self.rate > 0:
             raise UsageError(f"{self.kind} without a sampling rate; give `rate` in Hz")
+        if len(self.channels) not in (0, self.shape[-1]):
+            raise UsageError(f"{len(self.channels)} channels are described and a window has {self.shape[-1]}; describe each")
 
     @property
     def dtype(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,11 +13,12 @@ from sandgrain.base.errors import SandgrainError, UsageError
 from sandgrain.bundle import features_in_c
 from sandgrain.dataset import ingest, kinds
 from sandgrain.dataset.records import Record
+from sandgrain.dataset.tables import Scale, TableOptions
 from sandgrain.dataset.windows import Windowing, count, cut, windows_of
 from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Pipeline
-from sandgrain.frontend.signal import Signal
+from sandgrain.frontend.signal import MAX_WORD, Channel, Signal
 from sandgrain.project.file.schema import Data
 
 if TYPE_CHECKING:
@@ -42,8 +43,26 @@ def signal_of(records: Sequence[Record], data: Data) -> Signal:
     windowing = windowing_of(data, rate)
     shapes = {r.shape for r in records} if windowing is None else {(windowing.length, *records[0].shape[1:])}
     if len(shapes) == 1:
-        return Signal(data.kind, shapes.pop(), rate)
+        shape = shapes.pop()
+        return Signal(data.kind, shape, rate, channels_of(data, shape[-1]))
     raise UsageError(f"[data]: {kinds.of(data.kind).unlike_advice}")
+
+
+def channels_of(data: Data, count: int) -> tuple[Channel, ...]:
+    """What the project says of each of `count` channels of a sensor; () where it says nothing."""
+    table, scale = data.layout.get(TableOptions), data.layout.get(Scale)
+    if (
+        not (table.columns or scale.full_scale or scale.units)
+        or kinds.of(data.kind).silence_between
+        or not kinds.of(data.kind).sampled
+    ):
+        return ()
+
+    def each(values: tuple[Any, ...], nothing: Any) -> tuple[Any, ...]:
+        return values if len(values) == count else values * count if len(values) == 1 else (nothing,) * count
+
+    rows = zip(each(table.columns, ""), each(scale.units, ""), each(scale.full_scale, 0.0), strict=True)
+    return tuple(Channel(name[:MAX_WORD], unit[:MAX_WORD], full) for name, unit, full in rows)
 
 
 def pipeline_of(found: Inspection) -> Pipeline:

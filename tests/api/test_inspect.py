@@ -16,6 +16,7 @@ from sandgrain.compiler.pipeline import compile_bytes
 from sandgrain.device import targets
 from sandgrain.formats.tflite import read
 from tests.support.command import sandgrain as command
+from tests.support.draws import rare
 from tests.support.shared_files import shared_model
 
 DIGITS = Path(sandgrain.__file__).parent / "demo" / "digits.tflite"
@@ -103,6 +104,7 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
+@rare
 def test_compiled_outputs_come_in_the_layout_of_the_framework(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
     nn = torch.nn

@@ -24,6 +24,7 @@ from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 from sandgrain.graph.quantization import Quantization, per_tensor
 from sandgrain.kernels import Kernel
 from tests.conftest import ROOT
+from tests.support.draws import rare
 
 BOARD = targets.load("nucleo-l4r5zi")
 
@@ -81,6 +82,7 @@ def full(graph: Graph, choice: Choice | None = None) -> measure.Report:
     )
 
 
+@rare
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_second_call_builds_and_runs_nothing_and_equals_a_full_build(shared: bool, built: list[str]) -> None:
     graph = digits()
@@ -105,6 +107,7 @@ def test_other_weights_in_the_same_form_are_known() -> None:
         assert getattr(other.report, figure) == getattr(first.report, figure)
 
 
+@rare
 def test_known_layers_in_a_new_order_are_put_together_within_the_stated_error(built: list[str]) -> None:
     for widths in ((16, 24, 24, 8), (16, 8, 8, 8)):
         costs.cost(dense(widths), BOARD)
@@ -141,6 +144,7 @@ def other_weights(graph: Graph, seed: int = 0) -> Graph:
     return replace(graph, tensors=shuffled)
 
 
+@rare
 def test_a_new_graph_of_known_layers_is_neither_proved_nor_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read anew from its file: other objects and arrays, the same content."""
     known = costs.cost(digits(), BOARD)

@@ -24,7 +24,7 @@ from sandgrain.graph.ir import Graph
 from sandgrain.graph.quantization import dequantize, per_tensor
 from tests.conftest import ROOT
 from tests.support.c_programs import STRICT, driver, flat, host_compilers, mixed_graph, run_compiler, run_program, unary, write
-from tests.support.draws import random_inputs
+from tests.support.draws import random_inputs, rare
 from tests.support.integers import to_int8
 
 DIGITS = (ROOT / "sandgrain" / "demo" / "digits.tflite").read_bytes()
@@ -151,6 +151,7 @@ def test_the_tables_lie_in_the_section_that_the_user_names(target: str, tmp_path
     assert not section["sh_flags"] & 1  # not writable
 
 
+@rare
 def test_tables_in_a_section_count_as_flash_and_not_as_ram(tmp_path: Path) -> None:
     plain, kept = (
         compile.compile(

@@ -14,6 +14,7 @@ from sandgrain.device import targets
 from sandgrain.device.toolchain import zig
 from sandgrain.kernels import headers
 from tests.support.c_programs import run_compiler
+from tests.support.draws import rare
 
 CORES = {"mve": "cortex-m55"}  # by a part of the layout's name; else:
 CORE = "cortex-m4"
@@ -78,6 +79,7 @@ def test_the_layout_is_the_one_that_the_assembly_reads(header: str, tmp_path: Pa
     assert compiled(header, headers()[header].read_text(), tmp_path) == ""
 
 
+@rare
 @pytest.mark.parametrize(("header", "struct", "first", "second"), swaps())
 def test_a_member_that_moves_stops_the_build(header: str, struct: str, first: str, second: str, tmp_path: Path) -> None:
     said = compiled(header, swapped(headers()[header].read_text(), struct, first, second), tmp_path)

@@ -17,7 +17,7 @@ from sandgrain.graph import interpret
 from tests.conftest import ROOT
 from tests.support.c_bundles import digits, kinds, main_text
 from tests.support.c_programs import ANY_CORE, STRICT, driver, flat, host_compilers, run_compiler, run_program
-from tests.support.draws import random_inputs
+from tests.support.draws import random_inputs, rare
 
 STANDARD = """
 assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool stddef stdint stdio stdlib string
@@ -49,6 +49,7 @@ def objects(place: Path) -> list[str]:
     return [f"{name}.o" for name in names]
 
 
+@rare
 @pytest.mark.parametrize("kind", kinds())
 def test_a_cpp_program_compiles_and_links_with_every_kind_of_bundle(kind: str, tmp_path: Path) -> None:
     made = kinds()[kind]
@@ -106,6 +107,7 @@ def test_no_model_hides_a_header_of_the_c_library(name: str) -> None:
     assert ctext.identifier(name) == f"model_{name.lower()}"
 
 
+@rare
 @pytest.mark.parametrize("name", ["harness", "driver", "kernels", "main_", "startup_thumb"])
 def test_a_model_may_be_called_as_a_file_of_the_harness(name: str) -> None:
     source = digits(Options(name))

@@ -22,6 +22,7 @@ from sandgrain.formats.tflite import read as reader
 from sandgrain.graph.ir import Graph
 from tests.conftest import ROOT
 from tests.support.c_programs import STRICT, as_file, host_compilers, mixed_graph, run_compiler, run_program
+from tests.support.draws import rare
 
 DIGITS = (ROOT / "sandgrain" / "demo" / "digits.tflite").read_bytes()
 HOSTILE = (
@@ -74,6 +75,7 @@ def test_a_hostile_name_changes_nothing_but_comments(name: str) -> None:
     assert max(map(len, made["model.c"].splitlines())) < 400
 
 
+@rare
 @given(name=st.text(max_size=80))
 def test_no_text_changes_the_code(name: str) -> None:
     made = files(as_file(renamed(mixed_graph(), name.encode("utf-8", "replace").decode())))
@@ -126,6 +128,7 @@ def test_two_runs_give_the_same_bytes() -> None:
     assert files(DIGITS, HOSTILE) == files(DIGITS, HOSTILE)
 
 
+@rare
 def test_another_process_with_another_hash_seed_gives_the_same_bytes() -> None:
     script = (
         "import hashlib, sys; from sandgrain.compiler import pipeline; from sandgrain.device import targets; from sandgrain.compiler.emit import bundle; "

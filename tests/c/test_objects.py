@@ -17,6 +17,7 @@ from sandgrain.device.cost import Image, stack_bound
 from sandgrain.device.toolchain import build_firmware
 from sandgrain.device.toolchain.build import build_object
 from tests.support.c_programs import mixed_graph, sources, write
+from tests.support.draws import rare
 
 # What a compiler may call on its own: memory functions, and arithmetic that a core has no instruction for.
 HELPERS = re.compile(
@@ -31,6 +32,7 @@ SLOW = pytest.mark.slow  # the same fact for another instruction set
 TARGETS = ("cortex-m4", pytest.param("cortex-m0plus", marks=SLOW), pytest.param("rv32imc", marks=SLOW))
 
 
+@rare
 @pytest.mark.parametrize("target", TARGETS)
 def test_an_object_holds_code_constants_and_the_arena_alone(target: str, tmp_path: Path) -> None:
     board = targets.load(target)
@@ -44,6 +46,7 @@ def test_an_object_holds_code_constants_and_the_arena_alone(target: str, tmp_pat
     assert not [s.name for s in file.iter_sections() if s.name.startswith((".init_array", ".ctors", ".preinit", ".fini"))]
 
 
+@rare
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_function_recurses_or_calls_through_a_pointer(target: str, tmp_path: Path) -> None:
     """The stack bound refuses both, by name; it is taken for every op's code in one firmware."""

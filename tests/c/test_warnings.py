@@ -13,7 +13,7 @@ from sandgrain.device import targets
 from sandgrain.device.toolchain import available_compilers
 from sandgrain.device.toolchain.build import COMPILERS
 from tests.support.c_programs import ANY_CORE, STRICT, host_compilers, run_compiler, sources, write
-from tests.support.draws import turns
+from tests.support.draws import rare, turns
 from tests.support.toy_firmware import COMPILED
 
 HOST = ("gcc", "clang", "zig")
@@ -43,6 +43,7 @@ def test_no_compiler_of_this_computer_has_a_warning(compiler: str, opt: str, tmp
     assert run_compiler([*command, *STRICT, opt, "-c", "all.c", "-o", str(tmp_path / "all.o")], place) == ""
 
 
+@rare
 @pytest.mark.parametrize(("compiler", "features"), turns([(c, f) for c in HOST for f in ("", "dsp", "mve")]))
 def test_no_cast_breaks_the_rules_on_aliasing_and_alignment(compiler: str, features: str, tmp_path: Path) -> None:
     """The kernels for cores with DSP and Helium have a plain C form, which any computer compiles."""
@@ -60,6 +61,7 @@ def test_a_cast_that_breaks_the_rules_would_be_seen(tmp_path: Path) -> None:
     assert "strict-aliasing" in run_compiler(["gcc", *STRICT, *ALIASING, "-c", "bad.c"], tmp_path)
 
 
+@rare
 @pytest.mark.parametrize(("target", "compiler"), turns([(t, c) for t in COMPILED for c in COMPILERS], same=lambda pair: pair[1]))
 def test_no_cross_compiler_has_a_warning(target: str, compiler: str, tmp_path: Path) -> None:
     board = targets.load(target)

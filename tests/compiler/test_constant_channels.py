@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,7 +21,8 @@ from sandgrain.graph.ir import Array, Graph, Node, Tensor, attrs
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.conv import windows as win
 from sandgrain.graph.quantization import Quantization, per_tensor
-from tests.support.draws import SeededDraw, random_inputs
+from tests.support import effort
+from tests.support.draws import SeededDraw, random_inputs, rare
 from tests.support.tflite_mutants import MODELS
 
 Q = per_tensor(0.05, -128)  # a relu's output
@@ -416,6 +416,7 @@ def random_graph(seed: int) -> Graph:
         return random_graph(seed + 10**6)
 
 
+@rare
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_random_nets_answer_the_same(block: int) -> None:
     smaller = 0
@@ -453,9 +454,8 @@ def test_visual_wake_words_loses_half_its_work() -> None:
     graph = read.read(path.read_bytes(), "vww")
     for step in PIPELINE[: PIPELINE.index(remove_constant_channels)]:
         graph = step(graph)
-    start = time.process_time()
     after = remove_constant_channels(graph)
-    assert time.process_time() - start < 1
+    assert effort.seconds(lambda: remove_constant_channels(graph), enough=1) < 1
     same_answers(graph, after, samples=4)
     layers = [after.view(n) for n in after.nodes if "conv_2d" in n.op]
     assert sum(OPS[v.node.op].macs(v) for v in layers) <= 3_780_000

@@ -15,6 +15,7 @@ from sandgrain.compiler.plan.storage import Sharing, Storage, align, shared_inpu
 from sandgrain.compiler.select import Selected
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 from sandgrain.kernels.base import Kernel, Lowered, Refused, Share, before
+from tests.support.draws import rare
 
 
 @dataclass
@@ -99,6 +100,7 @@ def execute(plan: Plan) -> None:
         assert intact(o), "an output was written over"
 
 
+@rare
 @settings(max_examples=300)
 @given(drawn_graphs())
 def test_no_two_live_tensors_overlap(drawn: Drawn) -> None:

@@ -13,6 +13,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.dataset import augment
 from sandgrain.dataset.augment import STEPS, Augmentation, Step, from_tables, power
+from tests.support.draws import rare
 
 RNG = np.random.default_rng
 
@@ -38,6 +39,7 @@ def example(step: Step, seed: int = 0) -> Array:
     return loud((49, 10), "int8", seed) if step.domain == "features" else loud((64, 7), "int16", seed)
 
 
+@rare
 @pytest.mark.parametrize("name", STEPS)
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32))

@@ -21,6 +21,7 @@ from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.readers.base import digest
 from sandgrain.dataset.records import Layout, Manifest
 from tests.conftest import ROOT
+from tests.support.draws import rare
 from tests.support.shared_files import DATA
 
 AUDIO = Layout("audio")
@@ -117,6 +118,7 @@ def test_records_without_label_are_bad_only_beside_others(words: Path, tmp_path:
     assert [r.label for r in found.records] == [""] and not found.bad
 
 
+@rare
 def test_mixed_rates_are_bad_unless_they_are_resampled(words: Path) -> None:
     write(words / "no" / "odd.wav", np.zeros(100), 16000)
     why = reasons(ingest(words, AUDIO))
@@ -212,6 +214,7 @@ def test_only_changed_files_are_decoded_again(words: Path, tmp_path: Path, decod
     assert len(decoded) == 7  # another layout reads otherwise
 
 
+@rare
 @pytest.mark.parametrize("damage", ["cut", "nonsense", "types", "other", "binary"])
 def test_a_damaged_cache_is_an_empty_one(damage: str, words: Path, tmp_path: Path, decoded: list[str]) -> None:
     first = ingest(words, AUDIO, cache=tmp_path / "cache")
@@ -233,6 +236,7 @@ def test_a_damaged_cache_is_an_empty_one(damage: str, words: Path, tmp_path: Pat
 # --- a decoder that dies -----------------------------------------------------------------------------------------------
 
 
+@rare
 def test_a_decoder_that_dies_costs_one_file(words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "MODULE", "tests.support.bad_worker")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -356,6 +360,7 @@ def test_recordings_of_one_file_open_in_any_order(tmp_path: Path) -> None:
 # --- real data --------------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize(
     ("folder", "layout", "count", "labels"),
     [

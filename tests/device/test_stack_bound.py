@@ -10,11 +10,12 @@ from sandgrain.device import targets
 from sandgrain.device.cost import Decoder, Image, stack_bound
 from sandgrain.device.run.unicorn_core import Emulator
 from tests.support import toy_firmware
-from tests.support.draws import turns
+from tests.support.draws import rare, turns
 
 EVERY_BUILD = [(core, compiler) for core in toy_firmware.EMULATED for compiler in toy_firmware.compilers(core)]
 
 
+@rare
 @pytest.mark.parametrize(
     ("core", "compiler", "opt"), turns([(*b, opt) for b in EVERY_BUILD for opt in ("-O2", "-Os", "-O0")], same=lambda o: o[:2])
 )
@@ -27,6 +28,7 @@ def test_the_bound_is_never_below_the_painted_stack(core: str, compiler: str, op
     assert bound.chain[0][0] == "sg_infer"
 
 
+@rare
 @pytest.mark.parametrize("core", toy_firmware.COMPILED)
 def test_a_large_frame_is_followed(core: str) -> None:
     before = (
@@ -75,6 +77,7 @@ def test_an_aligned_array_costs_its_alignment() -> None:
     assert used is not None and used <= stack_bound(Image(path)).bytes <= 64 + 3 * 64
 
 
+@rare
 def test_a_far_jump_inside_a_function_is_no_call() -> None:
     """On Armv6-M, compilers reach beyond 2 KiB inside a function with BL."""
     lines = "volatile_sink += x * volatile_sink; volatile_sink ^= x << 3;\n" * 200

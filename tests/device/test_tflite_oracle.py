@@ -8,7 +8,7 @@ import pytest
 from sandgrain.device.run.tflm import OracleError, TflmOracle
 from sandgrain.formats.tflite import write
 from sandgrain.graph.ops import OPS
-from tests.support.draws import SeededDraw, random_inputs
+from tests.support.draws import SeededDraw, random_inputs, rare
 from tests.support.tflm_oracle import needs_tflm, tflm_run
 
 pytestmark = needs_tflm
@@ -19,6 +19,7 @@ def relu_model() -> tuple[bytes, list[np.ndarray]]:
     return write.write(graph), random_inputs(graph, 1, 1)
 
 
+@rare
 def test_a_crash_is_an_error_and_the_next_model_runs() -> None:
     model, sample = relu_model()
     with pytest.raises(OracleError, match="crashed: signal"):

@@ -15,6 +15,7 @@ from sandgrain.device.run import elf
 from sandgrain.device.toolchain import build
 from sandgrain.device.toolchain.process import compile_in, explain
 from tests.support import toy_firmware
+from tests.support.draws import rare
 
 
 def test_zig_is_always_there() -> None:
@@ -34,6 +35,7 @@ def test_two_builds_give_the_same_bytes(board: str, tmp_path: Path) -> None:
     assert str(tmp_path).encode() not in again.read_bytes()
 
 
+@rare
 @pytest.mark.parametrize("core", toy_firmware.COMPILED)
 def test_firmware_lies_in_the_boards_memory(core: str) -> None:
     board = targets.load(core)

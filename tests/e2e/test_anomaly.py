@@ -26,7 +26,7 @@ from sandgrain.graph.ir import Array, Graph
 from sandgrain.graph.quantization import Quantization
 from sandgrain.train import scores
 from tests.conftest import ROOT
-from tests.support.draws import turns
+from tests.support.draws import rare, turns
 from tests.support.feature_windows import check_everywhere, emulated
 
 pytest.importorskip("sklearn", reason="needs scikit-learn: pip install 'sandgrain[train]'")
@@ -99,6 +99,7 @@ def detector(kind: str) -> Detector:
     return fit(kind, sound().normal, sound().quant, **DETECTORS[kind])
 
 
+@rare
 @pytest.mark.parametrize("kind", turns(list(DETECTORS), 2))
 def test_the_core_ranks_windows_as_the_fitted_model_does(kind: str) -> None:
     """240 windows of log-mel features on an emulated Cortex-M4: AUC to 3 decimals, and every score that of the host."""
@@ -118,6 +119,7 @@ def test_the_core_ranks_windows_as_the_fitted_model_does(kind: str) -> None:
     assert abs(scores.pauc(low, high) - scores.pauc(*real)) < 4 * limit
 
 
+@rare
 @pytest.mark.parametrize("kind", turns(list(DETECTORS), 2))
 def test_from_sound_to_score_on_every_core(kind: str) -> None:
     """Front end and detector in one graph, raw samples in."""

@@ -17,6 +17,7 @@ from sandgrain.device import targets
 from sandgrain.device.targets import Board
 from tests.conftest import ROOT
 from tests.support.command import sandgrain, tree
+from tests.support.draws import rare
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 
@@ -79,6 +80,7 @@ def test_the_boards_own_memory_is_a_limit(report: Report) -> None:
         budget.check(report, Limits(ram_bytes=100), small(4096, 1 << 20))
 
 
+@rare
 @pytest.mark.parametrize(
     ("ram", "flash", "what"),
     [

@@ -25,6 +25,7 @@ from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops import OPS
 from tests.conftest import ROOT
 from tests.support.command import environment, sandgrain, tree
+from tests.support.draws import rare
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 IMAGES = ROOT / "sandgrain" / "demo" / "digits.npz"
@@ -343,6 +344,7 @@ def test_a_difference_exits_with_4_and_prints_one_object(made: Path, place: Path
 # --- killed ----------------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_a_killed_compile_leaves_no_half_written_bundle(how: signal.Signals, place: Path) -> None:
     temporary = place / "tmp"

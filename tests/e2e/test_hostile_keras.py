@@ -20,6 +20,7 @@ from sandgrain.formats import sources
 from sandgrain.formats.keras.hdf5 import Hdf5
 from tests.support import campaign
 from tests.support.command import sandgrain
+from tests.support.draws import rare
 from tests.support.hostile_archives import SECONDS, Trap, complaint
 from tests.support.hostile_keras import made, mutant
 from tests.support.keras_models import keras, kl, saved
@@ -173,6 +174,7 @@ ATTACKS: list[tuple[str, Make, str]] = [
 ]  # fmt: skip
 
 
+@rare
 @pytest.mark.parametrize(("make", "fact"), [a[1:] for a in ATTACKS], ids=[a[0].replace(" ", "-") for a in ATTACKS])
 def test_an_attack_gives_one_line(make: Make, fact: str, seeds: tuple[bytes, ...], tmp_path: Path) -> None:
     path = tmp_path / "m.keras"

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.draws import rare
+
 pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
 
 from sandgrain.base.errors import SandgrainError
@@ -161,6 +163,7 @@ HUGE: list[tuple[str, Callable[[], bytes], str]] = [
 ]  # fmt: skip
 
 
+@rare
 @pytest.mark.parametrize(("make", "fact"), [h[1:] for h in HUGE], ids=[h[0].replace(" ", "-") for h in HUGE])
 def test_an_attack_gives_one_line(make: Callable[[], bytes], fact: str, tmp_path: Path) -> None:
     path = tmp_path / "m.pt2"

@@ -11,6 +11,7 @@ from sandgrain.device.cost import Decoder, Image, stack_bound
 from sandgrain.device.run import qemu
 from sandgrain.device.run.qemu import QemuEmulator
 from tests.support import toy_firmware
+from tests.support.draws import rare
 
 SAMPLES = np.random.default_rng(7).integers(-128, 128, (3, 64)).astype(np.int8)
 HELIUM = """
@@ -30,6 +31,7 @@ needs_qemu = pytest.mark.skipif(not qemu.available(), reason="qemu-system-arm is
 EVERY_BUILD = [(board, compiler) for board in ("corstone-300", "cortex-m55") for compiler in toy_firmware.compilers(board)]
 
 
+@rare
 @needs_qemu
 @pytest.mark.parametrize(("board", "compiler"), EVERY_BUILD)
 def test_the_core_computes_what_the_source_says(board: str, compiler: str) -> None:

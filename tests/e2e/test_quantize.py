@@ -24,7 +24,7 @@ from sandgrain.quantization.equalize import CRITERIA
 from sandgrain.quantization.report import layer_errors
 from tests.conftest import ROOT
 from tests.support.command import Done, sandgrain, tree
-from tests.support.draws import SeededDraw, turns
+from tests.support.draws import SeededDraw, rare, turns
 from tests.support.float_graphs import floated, small
 from tests.support.integers import to_int8
 from tests.support.models import int8_outputs
@@ -184,6 +184,7 @@ def test_keyword_spotting_keeps_its_accuracy(tmp_path: Path) -> None:
     assert found["accuracy_int8"] >= found["accuracy_float"] - 0.005
 
 
+@rare
 @pytest.mark.parametrize(
     "name", turns(["kws_ref_model_float32", "pretrainedResnet", "vww_96_float", "ad01_fp32", "hello_world_float"], 2)
 )

@@ -23,7 +23,7 @@ from sandgrain.compiler.emit.model import Options
 from sandgrain.compiler.pipeline import Compiled
 from sandgrain.device import targets
 from sandgrain.graph import interpret
-from tests.support.draws import turns
+from tests.support.draws import rare, turns
 from tests.support.shared_files import MODELS, shared_data, shared_model
 from tests.support.tflm_oracle import needs_tflm, tflm_run
 from tests.support.toy_firmware import EMULATED
@@ -98,6 +98,7 @@ def test_the_firmware_equals_tflm_on_every_emulated_core(name: str, target: str)
     assert emulated(name, target, samples) == flat(tflm(name, samples))
 
 
+@rare
 @needs_tflm
 @pytest.mark.parametrize("name", NAMES)
 def test_the_host_build_equals_tflm_on_a_hundred_random_inputs(name: str) -> None:
@@ -107,6 +108,7 @@ def test_the_host_build_equals_tflm_on_a_hundred_random_inputs(name: str) -> Non
         assert np.array_equal(ours[k].reshape(100, -1), np.stack(theirs).reshape(100, -1))
 
 
+@rare
 @pytest.mark.parametrize("name", NAMES)
 def test_the_passes_keep_every_output_byte(name: str) -> None:
     for target in ("cortex-m0plus", "cortex-m4"):
@@ -115,6 +117,7 @@ def test_the_passes_keep_every_output_byte(name: str) -> None:
             assert flat([interpret.run(made.imported, sample)]) == flat([interpret.run(made.graph, sample)])
 
 
+@rare
 @needs_tflm
 def test_all_thousand_real_keyword_inputs_equal_tflm_on_the_host_at_90_percent_accuracy() -> None:
     stored = np.load(shared_data("kws01.npz"))
@@ -126,6 +129,7 @@ def test_all_thousand_real_keyword_inputs_equal_tflm_on_the_host_at_90_percent_a
     assert np.mean(ours.argmax(axis=1) == y) == pytest.approx(0.901)
 
 
+@rare
 def test_real_keyword_inputs_equal_everywhere_on_the_emulated_m4(tmp_path: Path) -> None:
     """32 inputs: reference, host build, emulated firmware and, where its wheel is installed, TFLM."""
     data = shared_data("kws01.npz")
@@ -137,12 +141,14 @@ def test_real_keyword_inputs_equal_everywhere_on_the_emulated_m4(tmp_path: Path)
     assert verdict.accuracy is not None and verdict.accuracy >= 0.85  # 32 inputs: each is 3 %
 
 
+@rare
 @pytest.mark.parametrize("name", NAMES)
 def test_the_arena_is_no_larger_than_tflms(name: str) -> None:
     for target in EMULATED:
         assert compiled(name, target).source.plan.arena_bytes <= FIGURES[name].arena, target
 
 
+@rare
 @pytest.mark.parametrize("name", MEASURED)
 def test_m4_code_stays_under_16_kib(name: str) -> None:
     code = measured(name).code_bytes
@@ -174,6 +180,7 @@ def test_layers_add_up_to_the_total(name: str) -> None:
     assert report.flash_bytes == report.code_bytes + report.weight_bytes  # type: ignore[operator]
 
 
+@rare
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_of_a_shared_model_reads_back_unedited(name: str, tmp_path: Path) -> None:
     shared_model(name)

@@ -15,6 +15,7 @@ from sandgrain.base.errors import RunError, UsageError
 from sandgrain.device import targets
 from sandgrain.device.run.unicorn_core import Emulator
 from tests.support import toy_firmware
+from tests.support.draws import rare
 
 SAMPLES = np.random.default_rng(7).integers(-128, 128, (3, 64)).astype(np.int8)
 EVERY_BUILD = [(core, compiler) for core in toy_firmware.EMULATED for compiler in toy_firmware.compilers(core)]
@@ -24,6 +25,7 @@ def emulator(target: str, compiler: str = "zig", **options: Any) -> Emulator:
     return Emulator(toy_firmware.toy(target, compiler), targets.load(target), **options)
 
 
+@rare
 @pytest.mark.parametrize(("core", "compiler"), EVERY_BUILD)
 def test_the_core_computes_what_the_source_says(core: str, compiler: str) -> None:
     core_ = emulator(core, compiler)
@@ -120,6 +122,7 @@ LAYER = "__attribute__((noinline)) void m_layer_3(void);\n__attribute__((noinlin
 HELPER = "int helper(volatile int *p) { return *p = *p + 1; }\nvoid m_layer_3(void) { helper((volatile int *)ADDRESS); }\n"
 
 
+@rare
 @pytest.mark.parametrize("core", toy_firmware.EMULATED)
 @pytest.mark.parametrize("where", ["past the RAM", "flash", "null"])
 def test_a_stray_access_names_function_layer_and_address(core: str, where: str) -> None:

@@ -16,7 +16,7 @@ from sandgrain.compiler.emit.bundle import files as bundle_files
 from sandgrain.device import targets
 from tests.conftest import ROOT
 from tests.support.command import sandgrain
-from tests.support.draws import turns
+from tests.support.draws import rare, turns
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 IMAGES = ROOT / "sandgrain" / "demo" / "digits.npz"
@@ -77,6 +77,7 @@ def test_an_untouched_bundle_is_identical_everywhere(bundle: Path) -> None:
     assert verdict.accuracy is not None and verdict.accuracy > 0.95
 
 
+@rare
 @pytest.mark.parametrize(
     ("index", "on"), turns([(k, on) for k in (0, 2, 4, 8) for on in ("host", "emulator")], 2, same=lambda pair: pair[1])
 )
@@ -91,6 +92,7 @@ def test_a_changed_constant_is_traced_to_its_layer(index: int, on: str, bundle: 
         assert verdict.compared["tflm"] == 5  # the model itself is as it was
 
 
+@rare
 @pytest.mark.parametrize("on", ["host", "emulator"])
 def test_a_changed_kernel_is_traced_to_the_first_layer_that_uses_it(on: str, bundle: Path) -> None:
     path = bundle / "kernels" / "max_pool_2d_s8.h"
@@ -103,6 +105,7 @@ def test_a_changed_kernel_is_traced_to_the_first_layer_that_uses_it(on: str, bun
     assert verdict.difference is not None and verdict.difference.op == "max_pool_2d"
 
 
+@rare
 def test_a_difference_on_the_device_alone_is_found_there(bundle: Path) -> None:
     put_in_layer(bundle, 5, "    for (uint32_t i = 0; i < DIGITS_ARENA_BYTES; i++) {\n        arena[i] ^= 0x40;\n    }")
     verdict = api.verify(bundle, IMAGES, limit=3, edited=True)
@@ -126,6 +129,7 @@ def test_the_difference_names_sample_element_and_both_values(bundle: Path) -> No
     assert abs(difference.actual - difference.expected) == 1
 
 
+@rare
 @pytest.mark.parametrize("index", [0, 2, 8])
 def test_a_write_outside_memory_is_reported_by_function_and_layer(index: int, bundle: Path) -> None:
     put_in_layer(bundle, index, f"    *(volatile uint8_t *)(uintptr_t){STRAY}u = 1;")

@@ -15,7 +15,7 @@ from sandgrain.graph.quantization import dequantize, per_tensor
 from sandgrain.quantization import quantize
 from sandgrain.quantization.int16 import has_kernel, quantize_int16
 from sandgrain.quantization.report import snr_db
-from tests.support.draws import SeededDraw
+from tests.support.draws import SeededDraw, rare
 from tests.support.float_graphs import Net, floated, small
 from tests.support.models import int8_outputs
 from tests.support.shared_files import shared_data, shared_model
@@ -101,6 +101,7 @@ def test_without_a_sample_nothing_is_quantized() -> None:
         quantize_int16(graph, [net.samples(0)])
 
 
+@rare
 @needs_tflm
 def test_keyword_spotting_is_far_nearer_to_floats_than_in_int8() -> None:
     """Over windows that calibration did not see."""

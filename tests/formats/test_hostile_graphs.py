@@ -14,7 +14,7 @@ from sandgrain.formats.tflite import write
 from sandgrain.graph import rules
 from sandgrain.graph.ops import OPS
 from tests.support.command import environment, sandgrain
-from tests.support.draws import SeededDraw, new_seed
+from tests.support.draws import SeededDraw, new_seed, rare
 from tests.support.hostile_graphs import verdicts
 
 COUNT = 250  # graphs of one test
@@ -30,6 +30,7 @@ def test_the_rules_answer_every_broken_graph(first: int) -> None:
     assert wrong == {}
 
 
+@rare
 def test_the_rules_hold_without_assertions(tmp_path: Path) -> None:
     first, count = 5000, 400
     done = subprocess.run(

@@ -10,7 +10,7 @@ import pytest
 from sandgrain.formats import sources
 from sandgrain.graph import reals
 from sandgrain.graph.text import dump
-from tests.support.draws import turns
+from tests.support.draws import rare, turns
 from tests.support.import_proof import prove
 from tests.support.keras_models import MODELS, computed, saved
 
@@ -19,6 +19,7 @@ DECIBELS = 20.0
 LARGEST = "mobilenet_v2_035"
 
 
+@rare
 @pytest.mark.parametrize("name", [pytest.param(LARGEST, marks=pytest.mark.slow), *turns([m for m in MODELS if m != LARGEST], 3)])
 def test_a_model_is_the_same_in_keras_in_numpy_and_on_the_core(name: str, tmp_path: Path) -> None:
     known = MODELS[name]

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("onnx", reason="needs ONNX: pip install 'sandgrain[onnx]'")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, the oracle of these tests")
-from tests.support.draws import turns
+from tests.support.draws import rare, turns
 from tests.support.import_proof import prove
 from tests.support.onnx_builder import agree, laid_out
 from tests.support.onnx_models import MODELS
@@ -17,6 +17,7 @@ LARGEST = "mobilenet_v2_035"
 MOVES = {"transformer": 4, "einsum_attention": 4, "shufflenet": 2, "super_resolution": 1}
 
 
+@rare
 @pytest.mark.parametrize("name", [pytest.param(LARGEST, marks=pytest.mark.slow), *turns([m for m in MODELS if m != LARGEST], 3)])
 def test_a_model_is_the_same_in_onnx_runtime_in_numpy_and_on_the_core(name: str) -> None:
     model = MODELS[name]

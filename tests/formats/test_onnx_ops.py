@@ -10,6 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.support.draws import rare
+
 pytest.importorskip("onnx", reason="needs ONNX: pip install 'sandgrain[onnx]'")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, the oracle of these tests")
 from sandgrain.base.errors import UnsupportedError
@@ -285,6 +287,7 @@ def test_layer_norm(bias: bool) -> None:
 # --- moves -------------------------------------------------------------------------------------------------------------
 
 
+@rare
 @given(st.data())
 def test_slices(data: Draw) -> None:
     shape = (1, 3, 6, 7)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.draws import rare
+
 onnx = pytest.importorskip("onnx", reason="needs ONNX: pip install 'sandgrain[onnx]'")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, the oracle of these tests")
 from onnx import numpy_helper  # noqa: E402
@@ -113,6 +115,7 @@ def test_exported_weights_share_no_initializer_that_the_precise_mode_rewrites() 
     assert [name for name in integers if read.count(name) != 1] == []
 
 
+@rare
 def test_every_session_is_made_by_the_oracle(root: Path) -> None:
     makers = []
     for folder in ("sandgrain", "tests", "bench", "tools", "examples"):

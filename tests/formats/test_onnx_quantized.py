@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.draws import rare
+
 onnx = pytest.importorskip("onnx", reason="needs ONNX: pip install 'sandgrain[onnx]'")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, the oracle of these tests")
 from onnx import helper, numpy_helper  # noqa: E402
@@ -129,6 +131,7 @@ def test_every_scale_and_weight_stays(how: str, activation: str, per_channel: bo
 QUANTIZED = {"resnet8": 0.9, "cnn1d": 0.9, "autoencoder": 0.85, "unet": 0.4, "detector": 0.85, "ds_cnn": 0.9}
 
 
+@rare
 @pytest.mark.parametrize("name", QUANTIZED)
 @pytest.mark.parametrize("how", FORMATS)
 def test_a_quantized_model_answers_like_onnx_runtime(name: str, how: str, tmp_path: Path) -> None:
@@ -150,6 +153,7 @@ def test_a_quantized_model_answers_like_onnx_runtime(name: str, how: str, tmp_pa
         assert (apart < 1.01).mean() > QUANTIZED[name] and snr(wanted, got.reshape(wanted.shape)) > 25
 
 
+@rare
 def test_a_quantized_model_is_the_same_on_the_core(tmp_path: Path) -> None:
     model, samples = mixed(), np.random.default_rng(1).normal(size=(12, 3, 12, 12)).astype(np.float32)
     graph = convert(by_runtime(model, samples, tmp_path, "qdq", "uint8", True))

@@ -19,7 +19,7 @@ from sandgrain.formats import text
 from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.ops import OPS
-from tests.support.draws import SeededDraw
+from tests.support.draws import SeededDraw, rare
 
 SEEDS = 3000
 
@@ -67,6 +67,7 @@ def test_a_threshold_that_is_none_makes_the_bundle_unusable(value: str, tmp_path
         store.load_bundle(made.folder)
 
 
+@rare
 @pytest.mark.parametrize("seed", range(0, SEEDS, 50))
 def test_damaged_text_costs_one_line(seed: int) -> None:
     """Bytes changed, lines dropped, doubled and swapped, numbers made huge: an error of ours, or a model that has C."""

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.draws import rare
+
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
 from torch import nn  # noqa: E402
 from torch.nn import functional as fn  # noqa: E402
@@ -177,6 +179,7 @@ def convolutions(rng: random.Random, axes: int, count: int) -> list[Any]:
     return found
 
 
+@rare
 @pytest.mark.parametrize(("axes", "seed"), [(1, 0), (2, 0), (2, 1)])
 def test_convolutions_of_any_attributes(axes: int, seed: int) -> None:
     torch.manual_seed(seed)

@@ -15,7 +15,7 @@ from sandgrain.formats import sources  # noqa: E402
 from sandgrain.graph import reals  # noqa: E402
 from sandgrain.graph.ir import Array, Graph  # noqa: E402
 from sandgrain.graph.text import dump  # noqa: E402
-from tests.support.draws import turns  # noqa: E402
+from tests.support.draws import rare, turns  # noqa: E402
 from tests.support.import_proof import prove  # noqa: E402
 from tests.support.torch_models import MODELS  # noqa: E402
 
@@ -32,6 +32,7 @@ def laid_out(x: Any, graph: Graph, index: int) -> Array:
     return np.ascontiguousarray(moved)[:, None]
 
 
+@rare
 @pytest.mark.parametrize("name", [pytest.param(LARGEST, marks=pytest.mark.slow), *turns([m for m in MODELS if m != LARGEST], 3)])
 def test_a_model_is_the_same_in_torch_in_numpy_and_on_the_core(name: str, tmp_path: Path) -> None:
     model = MODELS[name]

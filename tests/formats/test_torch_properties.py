@@ -12,6 +12,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.support.draws import rare
+
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
 from torch import nn  # noqa: E402
 from torch.nn import functional as fn  # noqa: E402
@@ -81,6 +83,7 @@ def ints(draw: Draw, low: int, high: int, count: int) -> tuple[int, ...]:
     return tuple(draw(st.integers(low, high)) for _ in range(count))
 
 
+@rare
 @pytest.mark.parametrize("axes", [1, 2])
 @given(data=st.data())
 @few
@@ -96,6 +99,7 @@ def test_convolutions(axes: int, data: st.DataObject) -> None:
     agree(several(data, layer), 6, *(11, 9)[:axes])
 
 
+@rare
 @pytest.mark.parametrize("axes", [1, 2])
 @given(data=st.data())
 @few
@@ -168,6 +172,7 @@ def test_interpolation(data: st.DataObject) -> None:
     agree(several(data, layer), 3, 4, 3)
 
 
+@rare
 @given(data=st.data())
 @few
 def test_linear_layers_and_norms(data: st.DataObject) -> None:
@@ -183,6 +188,7 @@ def test_linear_layers_and_norms(data: st.DataObject) -> None:
     agree(several(data, layer), 5, 6, channels_first=data.draw(st.booleans()))
 
 
+@rare
 @pytest.mark.parametrize("places", [(5, 4), (7,)])
 @given(data=st.data())
 @few
@@ -220,6 +226,7 @@ def test_attention(data: st.DataObject) -> None:
     agree([Heads()], 5, size, channels_first=False)
 
 
+@rare
 @given(data=st.data())
 @few
 def test_recurrent_layers(data: st.DataObject) -> None:
@@ -261,6 +268,7 @@ class Product(nn.Module):
         return torch.einsum(self.equation, *given)
 
 
+@rare
 @given(data=st.data())
 @settings(max_examples=8, phases=(Phase.explicit, Phase.generate))
 def test_einsums_that_are_matrix_products(data: st.DataObject) -> None:
@@ -312,6 +320,7 @@ def test_embeddings(rows: int, width: int, steps: int) -> None:
     assert np.abs(got.reshape(wanted.shape) - wanted).max() <= CLOSE * np.abs(wanted).max()
 
 
+@rare
 @pytest.mark.parametrize(
     ("layer", "way_out"),
     [

@@ -20,7 +20,7 @@ from sandgrain.graph import interpret  # noqa: E402
 from sandgrain.graph.ir import Array, Graph  # noqa: E402
 from sandgrain.graph.quantization import dequantize  # noqa: E402
 from sandgrain.graph.text import dump  # noqa: E402
-from tests.support.draws import turns  # noqa: E402
+from tests.support.draws import rare, turns  # noqa: E402
 from tests.support.import_proof import prove  # noqa: E402
 from tests.support.integers import to_int8  # noqa: E402
 from tests.support.models import graph_of  # noqa: E402
@@ -63,6 +63,7 @@ def steps_off(graph: Graph, samples: Any, wanted: Array) -> float:
     return float(np.abs(dequantize(got, out.quant) - wanted).mean() / out.scale)
 
 
+@rare
 @pytest.mark.parametrize(
     ("name", "per_channel"), turns([("ds_cnn", True), ("resnet_8", False), ("autoencoder", True), ("squeezenet", True)], 2)
 )
@@ -139,6 +140,7 @@ class Then(Call):
         return step(self.f(x), 0.1, 7)
 
 
+@rare
 @pytest.mark.parametrize(
     ("module", "fact"),
     [
@@ -170,6 +172,7 @@ class Folded(Bytes):
 FACTORS = torch.tensor([-2.0, 0.5, -1.0, 3.0])
 
 
+@rare
 @pytest.mark.parametrize(
     "f",
     [

@@ -19,6 +19,7 @@ from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal import biquad, decimate
 from sandgrain.graph.ops.signal.filters import butterworth, lowpass_taps, peak_gain
+from tests.support.draws import rare
 from tests.support.feature_windows import audio_windows, check_everywhere, motion_windows, source_of
 
 
@@ -40,6 +41,7 @@ def noise(count: int, deviation: float = 3000.0, offset: float = 0.0) -> Array:
 # --- real windows, everywhere --------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize(
     ("kind", "order", "cutoff"), [("highpass", 2, (1.0,)), ("lowpass", 4, (20.0,)), ("bandpass", 4, (2.0, 40.0))]
 )
@@ -87,6 +89,7 @@ def stepper(graph: Graph, folder: Path) -> Callable[[Array, Array, Array, int], 
     return step
 
 
+@rare
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
     ("op", "a"),

@@ -13,7 +13,7 @@ from sandgrain.graph.ops.signal.crop import centred, squared
 from sandgrain.graph.ops.signal.image import MAX_DIVISOR, WHITE, reciprocal
 from sandgrain.graph.ops.signal.resize import Area, Bilinear
 from sandgrain.graph.quantization import Quantization, per_tensor
-from tests.support.draws import turns
+from tests.support.draws import rare, turns
 from tests.support.feature_windows import check_everywhere, images
 
 SIZES = [(16, 16), (24, 20), (48, 48), (13, 29), (32, 7), (64, 40)]
@@ -66,6 +66,7 @@ CHAINS = {
 QUANTS = {"to a model": per_tensor(1 / 255, -128), "normalized by channel": per_tensor(0.0187, -14), "grey to a model": per_tensor(1 / 127, 3)}  # fmt: skip
 
 
+@rare
 @pytest.mark.parametrize("name", turns(list(CHAINS), 3))
 def test_every_core_gives_the_reference_on_real_images(name: str) -> None:
     check_everywhere(chain(*CHAINS[name], quant=QUANTS.get(name)), list(images()), emulate=20)

@@ -17,6 +17,7 @@ from sandgrain.graph.ops.signal.magnitude import magnitude_s32
 from sandgrain.graph.ops.signal.mel import filterbank
 from sandgrain.graph.quantization import per_tensor
 from tests.support import audio_recipes, feature_windows
+from tests.support.draws import rare
 
 SECOND = {
     "rate": 16000, "window": 480, "hop": 320, "fft": 512, "taper": "hann", "bands": 40, "low": 20.0, "high": 8000.0,
@@ -145,6 +146,7 @@ def test_a_stream_calls_one_frame_at_a_time() -> None:
 # --- the bytes -------------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize(
     "changed",
     [
@@ -174,6 +176,7 @@ def test_a_second_of_audio_costs_less_than_2500000_instructions(opt: str) -> Non
     assert source.plan.arena_bytes <= scratch + out + 2 * 16000 + 16
 
 
+@rare
 @pytest.mark.parametrize("opt", ["-O2", "-O3"])
 def test_a_hop_costs_less_than_55000_instructions(opt: str) -> None:
     trace = feature_windows.profile(graph(480, "int8"), second()[:480], "cortex-m4", opt)

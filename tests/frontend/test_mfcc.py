@@ -22,6 +22,7 @@ from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.mfcc import dct_q
 from sandgrain.graph.quantization import Quantization, per_tensor
 from tests.support import audio_recipes, feature_windows
+from tests.support.draws import rare
 from tests.support.shared_files import DATA
 
 KEYWORDS = {
@@ -91,6 +92,7 @@ def test_int16_coefficients_are_those_of_the_recipe() -> None:
         assert np.abs(ours[row] - values).max() < 0.1  # a sixth of the model's int8 step
 
 
+@rare
 @pytest.mark.parametrize("peak", [True, False])
 def test_int8_values_are_the_keyword_models_inputs(peak: bool) -> None:
     """500 recordings, 245,000 values; the issue asks for one step on 99 % of them."""
@@ -100,6 +102,7 @@ def test_int8_values_are_the_keyword_models_inputs(peak: bool) -> None:
     assert np.mean(away == 0) > 0.99
 
 
+@rare
 @pytest.mark.parametrize("peak", [True, False])
 def test_quiet_recordings_agree_as_well(peak: bool) -> None:
     """36 dB down: what is left of a recording has 10 bits at most."""
@@ -118,6 +121,7 @@ def test_the_cosines_are_scipys(bands: int) -> None:
     assert np.abs(table.astype(np.int64)).sum(axis=1).max() << 15 <= 2**31
 
 
+@rare
 @pytest.mark.parametrize(
     "changed",
     [

@@ -15,6 +15,7 @@ from sandgrain.graph.ops.signal import standardize, vibration
 from sandgrain.graph.ops.signal import statistics as statistics_op
 from sandgrain.graph.ops.signal.moments import STATISTICS
 from sandgrain.graph.quantization import per_tensor
+from tests.support.draws import rare
 from tests.support.feature_windows import WINDOWS, audio_windows, check_everywhere, motion_windows
 
 EVERY = tuple(STATISTICS)
@@ -45,10 +46,12 @@ def test_statistics_of_motion_are_the_same_everywhere() -> None:
     check_everywhere(graph_of("statistics", 119, 6, statistics_op.attributes(EVERY)), list(motion_windows(119)), emulate=FEW)
 
 
+@rare
 def test_vibration_of_motion_is_the_same_everywhere() -> None:
     check_everywhere(graph_of("vibration", 119, 6, VIBRATION), list(motion_windows(119)), emulate=FEW)
 
 
+@rare
 def test_vibration_of_audio_is_the_same_everywhere() -> None:
     a = vibration.attributes(400, 8000, fft=128, edges=(0, 500, 1000, 2000, 4000), peaks=2, hop=32)
     check_everywhere(graph_of("vibration", 400, 1, a), list(audio_windows(400)), emulate=FEW)
@@ -61,6 +64,7 @@ def test_standardized_motion_is_the_same_everywhere() -> None:
     check_everywhere(one_op("standardize", (x,), (y,), a), list(windows))
 
 
+@rare
 def test_statistics_become_a_models_input_everywhere() -> None:
     """Two ops: the columns lie in the arena, and int8 is written over them."""
     windows = motion_windows(60)

@@ -18,7 +18,7 @@ from sandgrain.frontend.pipeline import Moments, Normalization, Pipeline
 from sandgrain.frontend.signal import Signal
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Graph, Node, Tensor
-from tests.support.draws import turns
+from tests.support.draws import rare, turns
 
 RNG = np.random.default_rng(5)
 AUDIO = Signal("audio", (1600, 1), 8000.0)
@@ -56,6 +56,7 @@ def front(request: pytest.FixtureRequest) -> FrontEnd:
     return FrontEnd(pipeline, features_in_c.fit(pipeline, windows_of(signal)), stride)
 
 
+@rare
 def test_features_have_mean_zero_and_deviation_one(front: FrontEnd) -> None:
     features = (
         features_in_c.extract(front, windows_of(front.pipeline.signal, 24)).astype(float) * front.normalization.quant.scale[0]
@@ -65,6 +66,7 @@ def test_features_have_mean_zero_and_deviation_one(front: FrontEnd) -> None:
     assert 0.5 < features.std() < 1.5
 
 
+@rare
 @pytest.mark.parametrize("front", turns(list(CASES), 3), indirect=True)
 def test_the_firmware_gives_the_references_features_whole_and_as_a_stream(front: FrontEnd, tmp_path: Path) -> None:
     sandgrain.compile(None, features=front, target="nucleo-l4r5zi", out=tmp_path / "c", optimize="speed")

@@ -17,6 +17,7 @@ from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.quantization import per_tensor
 from sandgrain.kernels import Lowered, kernels_of
 from tests.support import feature_windows
+from tests.support.draws import rare
 
 Real = npt.NDArray[np.float64]
 
@@ -60,6 +61,7 @@ def speech(samples: int, count: int) -> list[Array]:
 # --- bytes ------------------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize(
     ("dtype", "changed"),
     [
@@ -73,12 +75,14 @@ def test_a_thousand_windows_of_speech_are_right_everywhere(dtype: str, changed: 
     feature_windows.check_everywhere(graph(440, dtype, **changed), feature_windows.audio_windows(440), emulate=6 if slow else 30)
 
 
+@rare
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_windows_of_motion_are_right_everywhere(precision: str) -> None:
     made = graph(64, "int8", channels=6, window=64, hop=64, fft=64, bins=(0, 32), precision=precision, taper="rect")
     feature_windows.check_everywhere(made, feature_windows.motion_windows(64, 200), emulate=3 if precision == "float" else 8)
 
 
+@rare
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(("power", "log"), [(1, True), (2, True), (1, False), (2, False)])
 def test_extreme_signals_are_right_on_the_host(precision: str, power: int, log: bool) -> None:

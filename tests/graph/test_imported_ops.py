@@ -18,7 +18,7 @@ from sandgrain.graph.ops.samples import activation_tensor, one_op
 from sandgrain.graph.quantization import Quantization, dequantize, per_tensor
 from sandgrain.quantization import Range, convert_with_ranges
 from sandgrain.quantization import quantize as quantized
-from tests.support.draws import SeededDraw
+from tests.support.draws import SeededDraw, rare
 from tests.support.float_graphs import Net
 from tests.support.host_batch import Batch
 from tests.support.integers import to_int8
@@ -44,6 +44,7 @@ def transposed(stride: int, kernel: int, padding: int, size: int) -> Graph:
 # --- transposed convolution ----------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize("features", [(), ("dsp",)])
 @pytest.mark.parametrize(
     ("stride", "kernel", "padding", "size"), [(2, 3, 1, 8), (3, 2, 0, 12), (2, 2, 0, 8), (1, 3, 2, 3), (5, 1, 0, 20)]

@@ -30,7 +30,7 @@ from sandgrain.graph.quantization import dequantize  # noqa: E402
 from sandgrain.quantization import calibrate, quantize  # noqa: E402
 from sandgrain.train.models import build  # noqa: E402
 from sandgrain.train.qat import Twin  # noqa: E402
-from tests.support.draws import SeededDraw, turns  # noqa: E402
+from tests.support.draws import SeededDraw, rare, turns  # noqa: E402
 from tests.support.feature_windows import check_everywhere  # noqa: E402
 from tests.support.integers import to_int8  # noqa: E402
 from tests.support.tflm_oracle import needs_tflm, tflm_run  # noqa: E402
@@ -118,6 +118,7 @@ READERS = [  # "last step" and "mean" have no part of their own in the larger la
 ]
 
 
+@rare
 @pytest.mark.parametrize(("kind", "pick", "options"), turns(READERS, 5, same=lambda reader: reader[0]))
 def test_the_graph_computes_what_torch_computes(kind: str, pick: str, options: dict[str, Any]) -> None:
     torch.manual_seed(1)
@@ -128,6 +129,7 @@ def test_the_graph_computes_what_torch_computes(kind: str, pick: str, options: d
     assert np.abs(got - wanted).max() <= 1e-4 * np.abs(wanted).max()
 
 
+@rare
 @pytest.mark.parametrize("pick", ["sequence", "state"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("options", [{"bidirectional": True}, {"num_layers": 2}])
@@ -152,6 +154,7 @@ def test_an_activation_stays_behind_what_several_layers_give(kind: str, pick: st
     assert np.abs(reals.outputs(graph, x.numpy()[:, None])[0].reshape(wanted.shape) - wanted).max() <= 1e-5
 
 
+@rare
 @pytest.mark.parametrize(
     ("make", "fact"),
     [
@@ -178,6 +181,7 @@ def test_what_is_not_converted_says_why(make: Any, fact: str) -> None:
 # --- int8 ------------------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_int8_model_is_close_to_float_and_the_same_on_the_core(kind: str) -> None:
     model, x = random_model(kind)
@@ -195,6 +199,7 @@ def test_an_int8_model_is_close_to_float_and_the_same_on_the_core(kind: str) -> 
     check_everywhere(optimized, list(samples), cores=("cortex-m4",), emulate=2)
 
 
+@rare
 def test_small_changes_of_a_grus_state_add_up() -> None:
     """An update gate almost shut: each of 150 steps moves the state by less than an int8 step."""
     model = nn.Sequential(nn.GRU(1, 4, batch_first=True), _First()).eval()
@@ -219,6 +224,7 @@ class _First(nn.Module):
         return y[0] * 1.0
 
 
+@rare
 def test_a_step_that_is_not_the_last_stays_a_slice() -> None:
     class Middle(nn.Module):
         channels_last = True
@@ -252,6 +258,7 @@ def test_a_text_without_a_flag_is_refused(flag: str, value: str | None) -> None:
         text.read(changed.encode(), "m")
 
 
+@rare
 @needs_tflm
 def test_an_lstm_is_exported_and_tflm_gives_the_same_bytes() -> None:
     model, x = random_model("lstm")
@@ -285,6 +292,7 @@ def test_a_scale_a_row_cannot_go_into_a_file() -> None:
 # --- training --------------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_twin_learns_and_is_the_firmware(kind: str) -> None:
     model, x = random_model(kind, steps=6, features=4, units=8)

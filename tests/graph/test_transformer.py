@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.draws import rare
+
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
 from torch import nn  # noqa: E402
 
@@ -154,6 +156,7 @@ def test_every_style_equals_torch(norm: str, activation: str) -> None:
     assert said.weight_bytes == sizes - 2 * norms  # gamma is int16
 
 
+@rare
 def test_two_layers_of_width_64_are_the_same_on_the_core() -> None:
     model = trained((49, 10), 64, norm="layer", activation="gelu")
     x = np.random.default_rng(1).standard_normal((16, 1, 49, 10)).astype(np.float32)

@@ -23,7 +23,7 @@ from sandgrain.kernels import Lowered, descriptors
 from sandgrain.kernels.dense.dense_compact_s8 import DENSE
 from sandgrain.kernels.shared.compact_table import BIAS_LIMIT, scale
 from tests.conftest import ROOT
-from tests.support.draws import SeededDraw
+from tests.support.draws import SeededDraw, rare
 
 M4 = targets.load("cortex-m4")
 DIGITS = (ROOT / "sandgrain" / "demo" / "digits.tflite").read_bytes()
@@ -37,6 +37,7 @@ def c_scale(acc: int, doubled: int, shift: int) -> int:
     return total >> shift
 
 
+@rare
 @pytest.mark.parametrize("shift", range(0, -30, -1))
 def test_the_short_rescaling_is_the_rule(shift: int) -> None:
     """Up to the largest sums that it is for; halves on both sides of zero."""

@@ -16,7 +16,7 @@ from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, on
 from sandgrain.kernels import Refused
 from sandgrain.kernels.shared.dsp_stream import Channels, channels_of, stream_of
 from sandgrain.kernels.shared.overlap import window_lead
-from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs, turns
+from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs, rare, turns
 from tests.support.emulated_graphs import run_chosen
 from tests.support.host_batch import SANITIZE, Batch
 from tests.support.toy_firmware import compilers
@@ -57,6 +57,7 @@ def cases(kind: str, start: int, count: int) -> tuple[list[Graph], list[list[Arr
     return graphs, inputs, [interpret.run(graph, x) for graph, x in zip(graphs, inputs, strict=True)]
 
 
+@rare
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_the_kernels_equal_the_reference_on_this_computer(kind: str) -> None:
     used: Counter[str] = Counter()
@@ -69,6 +70,7 @@ def test_the_kernels_equal_the_reference_on_this_computer(kind: str) -> None:
     assert sum(used[k] for k in KERNELS) >= 0.9 * sum(used.values()), used
 
 
+@rare
 @pytest.mark.parametrize("compiler", turns(compilers("cortex-m4")))
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_the_kernels_equal_the_reference_on_the_emulated_core(kind: str, compiler: str) -> None:

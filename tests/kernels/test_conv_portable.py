@@ -17,7 +17,7 @@ from sandgrain.graph.quantization import requantize
 from sandgrain.kernels import Refused
 from sandgrain.kernels.proofs import output_thresholds as steps
 from sandgrain.kernels.shared.overlap import pair_lead
-from tests.support.draws import SeededDraw, turns
+from tests.support.draws import SeededDraw, rare, turns
 from tests.support.emulated_graphs import cases, run
 from tests.support.toy_firmware import compilers
 
@@ -42,6 +42,7 @@ def draw_layer(draw: Draw) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
     return multiplier, shift, weights, bias, zero, (draw.choice((-128, zero)), draw.choice((127, min(127, zero + 100))))
 
 
+@rare
 def test_one_multiply_gives_every_accumulator_what_two_roundings_give() -> None:
     seen: Counter[str] = Counter()
     for seed in range(150):
@@ -105,6 +106,7 @@ BLOCKS = [
 ]
 
 
+@rare
 @pytest.mark.parametrize(
     ("op", "kernel", "core"), turns([(*block, core) for block in BLOCKS for core in CORES], same=lambda b: b[0])
 )

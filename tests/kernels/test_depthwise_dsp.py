@@ -18,7 +18,7 @@ from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, on
 from sandgrain.graph.quantization import per_tensor
 from sandgrain.kernels.conv.depthwise_3x3_dsp_s8 import Lines
 from sandgrain.kernels.proofs import single_multiply
-from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs, turns
+from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs, rare, turns
 from tests.support.emulated_graphs import run_chosen
 from tests.support.host_batch import SANITIZE, Batch
 from tests.support.toy_firmware import compilers
@@ -51,6 +51,7 @@ def cases(start: int) -> tuple[list[Graph], list[list[Array]], list[Array]]:
     return graphs, inputs, [interpret.run(graph, x)[0] for graph, x in zip(graphs, inputs, strict=True)]
 
 
+@rare
 def test_the_kernel_equals_the_reference_on_this_computer() -> None:
     used: Counter[str] = Counter()
     for start in range(0, CASES, BATCH):
@@ -62,6 +63,7 @@ def test_the_kernel_equals_the_reference_on_this_computer() -> None:
     assert used[KERNEL], used
 
 
+@rare
 def test_enough_random_cases_are_for_the_kernel() -> None:
     """A statement about the sampler, so of fixed cases."""
     plans = [plan(sample(SeededDraw(seed)), ("dsp",)) for seed in range(100)]
@@ -69,6 +71,7 @@ def test_enough_random_cases_are_for_the_kernel() -> None:
     assert used[KERNEL] > 0.4 * len(plans), used
 
 
+@rare
 @pytest.mark.parametrize("compiler", turns(compilers("cortex-m4")))
 def test_the_kernel_equals_the_reference_on_the_emulated_core(compiler: str) -> None:
     for start in range(0, CASES, BATCH):
@@ -121,6 +124,7 @@ def rule(draw: Draw, low: int) -> single_multiply.Rule:
     )  # fmt: skip
 
 
+@rare
 def test_equality_is_what_trying_every_accumulator_finds() -> None:
     seen: Counter[bool] = Counter()
     for seed in range(200):

@@ -13,7 +13,7 @@ from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.graph.ops import OPS
 from sandgrain.kernels.proofs.pair_plane import SHIFT, VALUES, exact_plane
-from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs, turns
+from tests.support.draws import CASES, SeededDraw, new_seed, random_inputs, rare, turns
 from tests.support.emulated_graphs import run_chosen
 from tests.support.host_batch import SANITIZE, Batch
 from tests.support.toy_firmware import compilers
@@ -31,6 +31,7 @@ def cases(op: str, start: int, count: int) -> tuple[list[Graph], list[list[Array
     return graphs, inputs, [interpret.run(graph, x)[0] for graph, x in zip(graphs, inputs, strict=True)]
 
 
+@rare
 @pytest.mark.parametrize("op", SHARE)
 def test_the_kernels_equal_the_reference_on_this_computer(op: str) -> None:
     used: Counter[bool] = Counter()
@@ -43,6 +44,7 @@ def test_the_kernels_equal_the_reference_on_this_computer(op: str) -> None:
     assert used[True], used
 
 
+@rare
 @pytest.mark.parametrize("op", SHARE)
 def test_enough_random_cases_are_for_the_kernels(op: str) -> None:
     """A statement about the samplers, so of fixed cases."""

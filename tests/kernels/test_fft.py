@@ -30,6 +30,7 @@ from sandgrain.graph.ops.signal.frames import frame, lifts, taper_q15, windowed_
 from sandgrain.graph.ops.signal.roots import isqrt, log2_q16
 from tests.conftest import ROOT
 from tests.support.c_programs import DRIVER, host_compilers, run_compiler, run_program
+from tests.support.draws import rare
 
 Array = npt.NDArray[Any]
 
@@ -153,6 +154,7 @@ def ask(what: int, count: int, data: bytes) -> bytes:
 # --- the transforms ---------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", SIZES)
 def test_the_c_gives_numpys_bytes(kind: str, n: int) -> None:
@@ -182,6 +184,7 @@ def firmware(core: str) -> Path:
     return build_firmware([source], INCLUDES, targets.load(core), source.with_suffix(".elf"))
 
 
+@rare
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m4", "rv32imc"])
 def test_the_firmware_gives_numpys_bytes(core: str) -> None:
     emulator = open_emulator(firmware(core), targets.load(core))

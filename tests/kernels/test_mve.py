@@ -19,7 +19,7 @@ from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, on
 from sandgrain.kernels import Lowered, kernels_of
 from sandgrain.kernels.proofs.narrow_plane import SHIFT, narrow_plane
 from sandgrain.kernels.proofs.pair_plane import VALUES
-from tests.support.draws import CASES, RUN_SEED, SeededDraw, new_seed, random_inputs, turns
+from tests.support.draws import CASES, RUN_SEED, SeededDraw, new_seed, random_inputs, rare, turns
 from tests.support.emulated_graphs import run_chosen
 from tests.support.host_batch import SANITIZE, Batch
 from tests.support.toy_firmware import compilers
@@ -102,6 +102,7 @@ def mostly(kind: str, used: Counter[str]) -> bool:
     return sum(used[k] for k in KINDS[kind][1]) >= 0.8 * used.total()
 
 
+@rare
 @pytest.mark.parametrize("kind", turns(list(KINDS), 2))
 def test_the_plain_c_equals_the_reference(kind: str) -> None:
     used: Counter[str] = Counter()
@@ -114,6 +115,7 @@ def test_the_plain_c_equals_the_reference(kind: str) -> None:
     assert mostly(kind, used), used
 
 
+@rare
 @pytest.mark.skipif(bool(MISSING), reason=f"Cortex-M55: {MISSING}")
 @pytest.mark.parametrize("kind", turns(list(KINDS), 2))
 def test_the_vectors_equal_the_reference(kind: str) -> None:

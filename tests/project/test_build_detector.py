@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from tests.support.draws import rare
+
 pytest.importorskip("sklearn", reason="needs scikit-learn: pip install 'sandgrain[train]'")
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import store
@@ -18,6 +20,7 @@ from sandgrain.device.toolchain import gcc, zig
 from sandgrain.project import inspection
 from sandgrain.project.build import page as pages
 from sandgrain.project.build import run
+from sandgrain.project.build.detection import Anomalies
 from sandgrain.project.build.rates import rates
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.samples import Samples
@@ -25,7 +28,6 @@ from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import load
 from sandgrain.project.tasks import anomalies
-from sandgrain.project.tasks.anomalies import Anomalies
 from sandgrain.train import loop
 from tests.support.anomaly_project import project
 from tests.support.command import sandgrain, tree
@@ -162,6 +164,7 @@ def test_the_command_prints_the_page_and_json_and_fails_over_budget(hums: Built[
         assert found[key] is not None, key
 
 
+@rare
 def test_an_autoencoder_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     class Killed(BaseException):
         pass
@@ -190,6 +193,7 @@ def test_an_autoencoder_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path
         assert fitted("killed") == alone and ran == [0, 1, -1, 2]
 
 
+@rare
 def test_over_a_limit_of_cost_something_smaller_is_measured(hums: Built[Anomalies], tmp_path: Path) -> None:
     flash = hums.report.flash_bytes
     made = build(project(tmp_path / "hums", options="components = 6", budget=f"flash = {flash - 10}"))

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.draws import rare
+
 pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
 from sandgrain.base import files, sealed
 from sandgrain.base.errors import UsageError
@@ -37,6 +39,7 @@ def chirps(tmp_path_factory: pytest.TempPathFactory) -> Built[Classes]:
     return build(project(tmp_path_factory.mktemp("spot") / "chirps", DECIDE))
 
 
+@rare
 def test_the_project_decides_what_the_macros_say(chirps: Built[Classes]) -> None:
     header = (chirps.folder / "chirps.h").read_text()
     for line in ("SMOOTHING 2 ", "MARGIN 24", "HOLD 5 ", "IS_BACKGROUND(label) ((label) == 2)"):

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.draws import rare
+
 pytest.importorskip("jinja2", reason="needs Jinja: pip install 'sandgrain[train]'")
 from sandgrain.base.errors import BudgetError
 from sandgrain.bundle import store
@@ -79,6 +81,7 @@ def test_every_task_brings_its_templates() -> None:
         assert {p.name for p in task.folder.glob(f"{task.name}.*.j2")} == {f"{task.name}.c.j2", f"{task.name}.html.j2"}
 
 
+@rare
 @pytest.mark.usefixtures("planted")
 def test_a_third_task_is_found_and_built_to_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert named("least_squares") == "regression" and named("dscnn") == "classes"
@@ -107,6 +110,7 @@ def test_a_third_task_is_found_and_built_to_the_end(tmp_path: Path, capsys: pyte
     assert all(s.kept for s in again.stages if s.name not in ("data", "fit")) and again.to_json() == built.to_json()
 
 
+@rare
 @pytest.mark.usefixtures("planted")
 def test_a_third_task_is_advised_when_a_limit_is_missed(tmp_path: Path) -> None:
     folder = project(tmp_path / "levels", flash="100")

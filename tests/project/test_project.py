@@ -22,6 +22,7 @@ from sandgrain.project.file.load import MAX_BYTES, Loaded, load
 from sandgrain.project.file.look import look
 from sandgrain.project.file.schema import Data, Project, parse_energy
 from tests.conftest import ROOT
+from tests.support.draws import rare
 
 EXAMPLES = ("cifar10", "digits", "gestures", "keywords", "machine-sound", "magic-wand", "spoken-digits")
 AUDIO = '[data]\nkind = "audio"\n'
@@ -316,6 +317,7 @@ def test_init_keeps_a_file_that_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "sandgrain.toml").read_text() == "mine"
 
 
+@rare
 @pytest.mark.parametrize("name", ['a"b', "a'b#", "a\\b", "tab\there", "\u202egnp", "new\nline", "del\x7f"])
 def test_hostile_names_cannot_break_the_file_that_init_writes(tmp_path: Path, name: str) -> None:
     wav(tmp_path / name / name / f"{name}_1_x.wav")

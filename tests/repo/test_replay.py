@@ -8,14 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.draws import RUN_SEED, SeededDraw, new_seed
+from tests.conftest import pytest_collection_modifyitems
+from tests.support.draws import RUN_SEED, SeededDraw, has_its_turn, new_seed, rare
 
 CONFTEST = "from tests.conftest import pytest_configure, pytest_runtest_makereport, pytest_sessionstart\n"
 PROBE = """
 import pathlib
 import pytest
 from hypothesis import given, strategies as st
-from tests.support.draws import SeededDraw, new_seed
+from tests.conftest import pytest_collection_modifyitems
+from tests.support.draws import RUN_SEED, SeededDraw, has_its_turn, new_seed, rare
 
 HERE = pathlib.Path(__file__).parent
 
@@ -67,6 +69,7 @@ def drawn(folder: Path, root: Path, seed: str | None, *options: str) -> tuple[di
     return notes, done.stdout
 
 
+@rare
 def test_a_run_is_new_and_can_be_replayed_by_its_seed(root: Path, tmp_path: Path) -> None:
     first, printed = drawn(tmp_path / "first", root, None)
     (seed,) = set(re.findall(r"SANDGRAIN_SEED=(\d+)", printed))
@@ -76,3 +79,27 @@ def test_a_run_is_new_and_can_be_replayed_by_its_seed(root: Path, tmp_path: Path
     assert again == first
     here = {f"seeded_{k}": f"{SeededDraw(new_seed(k)).integer(0, 1 << 60)}\n" for k in range(4)}  # this run has a seed of its own
     assert seed != str(RUN_SEED) and all(first[name] != value for name, value in here.items())
+
+
+class Item:
+    """What the hook of tests/conftest.py sees of a test."""
+
+    def __init__(self, nodeid: str, marked: bool) -> None:
+        self.nodeid, self.marked, self.added = nodeid, marked, list[str]()
+
+    def get_closest_marker(self, name: str) -> bool:
+        return self.marked and name == "rare"
+
+    def add_marker(self, name: str) -> None:
+        self.added.append(name)
+
+
+def test_a_fourth_of_the_rare_tests_has_its_turn_and_every_other_test_always() -> None:
+    items = [Item(f"tests/test_x.py::test_{k}", marked=k % 2 == 0) for k in range(2000)]
+    pytest_collection_modifyitems(items)  # type: ignore[arg-type]
+    assert all(not item.added for item in items if not item.marked)
+    waiting = [item for item in items if item.added]
+    assert all(item.added == ["slow"] for item in waiting) and 650 < len(waiting) < 850
+    assert [i.nodeid for i in items if i.marked and not i.added] == [
+        i.nodeid for i in items if i.marked and has_its_turn(i.nodeid)
+    ]

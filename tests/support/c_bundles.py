@@ -12,14 +12,14 @@ from sandgrain.device import targets
 from sandgrain.frontend.blocks import parse
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Normalization, Pipeline
-from sandgrain.frontend.signal import Signal
+from sandgrain.frontend.signal import Channel, Signal
 from sandgrain.graph.ops import OPS
 from tests.conftest import ROOT
 from tests.support.c_programs import mixed_graph
 from tests.support.draws import SeededDraw
 
 DIGITS = (ROOT / "sandgrain" / "demo" / "digits.tflite").read_bytes()
-AUDIO = Signal("audio", (400, 1), 2000.0)
+AUDIO = Signal("audio", (400, 1), 2000.0, (Channel("sound pressure", "Pa", 20.0),))
 BLOCKS = ({"block": "log-mel", "window_ms": 64, "hop_ms": 50, "bands": 4},)
 
 
@@ -61,6 +61,7 @@ static struct {name}_stream stream;
 static int16_t samples[{upper}_INPUT_0_SIZE];
 static int8_t scores[{upper}_OUTPUT_0_SIZE];
 static struct {name}_decider decider;
+samples[0] = {name}_sample_0(1.5f);
 {name}_start(&stream);
 status |= {name}_push({memory}&stream, samples, 400, scores) != 1;
 status |= {name}_classify({memory}&stream, samples, scores) != {upper}_OK;

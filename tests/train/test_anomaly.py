@@ -18,6 +18,7 @@ from sandgrain.graph.ops.detect.least import correction
 from sandgrain.graph.ops.detect.squared_error import unit
 from sandgrain.graph.quantization import INT32_MAX, per_tensor
 from sandgrain.train import scores
+from tests.support.draws import rare
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn: pip install 'sandgrain[train]'")
 from sandgrain.train.anomaly import Detector, Options, detect_by_reconstruction, fit, layout, over_rows, rows_of  # noqa: E402
@@ -51,6 +52,7 @@ KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+@rare
 @pytest.mark.parametrize(("kind", "options"), KINDS, ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values())))
 def test_integer_scores_are_the_fitted_model(kind: str, options: dict[str, Any]) -> None:
     found = fit(kind, NORMAL, QUANT, **options)
@@ -120,6 +122,7 @@ def test_a_score_far_beyond_all_saturates() -> None:
     assert 0 < found.threshold < score <= INT32_MAX
 
 
+@rare
 def test_the_threshold_keeps_the_false_alarms_asked_for() -> None:
     for share in (0.0, 0.02, 0.1, 0.5):
         found = fit("kmeans", NORMAL, QUANT, held_out=TEST, components=3, false_alarms=share)
@@ -255,6 +258,7 @@ def test_only_layers_that_keep_rows_apart_run_on_all_of_them() -> None:
     assert "mean" in OPS
 
 
+@rare
 @pytest.mark.parametrize("view", ["frames", "window"])
 def test_an_autoencoder_is_trained_and_quantized(view: str) -> None:
     pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")

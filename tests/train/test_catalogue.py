@@ -28,7 +28,7 @@ from sandgrain.quantization import quantize  # noqa: E402
 from sandgrain.train import network  # noqa: E402
 from sandgrain.train.loop import Options  # noqa: E402
 from sandgrain.train.models import CATALOGUE, build, describe, load_user_module  # noqa: E402
-from tests.support.draws import turns  # noqa: E402
+from tests.support.draws import rare, turns  # noqa: E402
 from tests.support.integers import to_int8  # noqa: E402
 
 torch.set_num_threads(1)
@@ -64,6 +64,7 @@ def test_every_family_has_a_case() -> None:
     assert SHAPES.keys() == CATALOGUE.keys()
 
 
+@rare
 @pytest.mark.parametrize("name", turns(list(CATALOGUE), 4))
 def test_every_family_comes_out_of_the_recipe_as_bytes_that_are_read_again(name: str) -> None:
     """Whatever its layers and paddings are: as a .tflite, or as a graph's text where the format has no such layer."""
@@ -75,6 +76,7 @@ def test_every_family_comes_out_of_the_recipe_as_bytes_that_are_read_again(name:
     assert graph.tensors[graph.inputs[0]].shape == (1, *shape)
 
 
+@rare
 @pytest.mark.parametrize(("name", "shape"), turns(CASES, 7))
 def test_a_model_and_its_graph_agree(name: str, shape: tuple[int, ...]) -> None:
     options = FEWER.get(name, {})
@@ -93,6 +95,7 @@ def test_a_model_and_its_graph_agree(name: str, shape: tuple[int, ...]) -> None:
     assert said.parameters == sum(p.numel() for p in model.parameters())
 
 
+@rare
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_width_sizes_a_model(name: str) -> None:
     shape = SHAPES[name][0]
@@ -114,6 +117,7 @@ def host_outputs(graph: Graph, x: Any) -> Any:
     return on_host.loaded(generator.generate(plan(optimized, frozenset()), generator.Options("m"))).run([x])[0]
 
 
+@rare
 @pytest.mark.parametrize("name", turns(["conv_autoencoder", "resnet8", "tcresnet", "transformer"], 2))
 def test_an_int8_model_is_the_same_on_the_host(name: str) -> None:
     shape = SHAPES[name][-1]

@@ -20,7 +20,7 @@ from sandgrain.frontend.signal import Signal
 from sandgrain.graph.interpret import run
 from tests.support.c_bundles import DIGITS, streaming
 from tests.support.c_programs import driver, flat, run_compiler, write
-from tests.support.draws import random_inputs
+from tests.support.draws import random_inputs, rare
 
 LABELS = ("up", "größer", "Up!", "up", "count", "", "no. 1", "no-1", "漢字", "0")
 
@@ -38,6 +38,7 @@ def zig_cc(*arguments: str) -> list[str]:
 # --- the wrong core --------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize(("core", "words"), [("cortex-m4", "DSP extension"), ("cortex-m55", "made for a core with")])
 @pytest.mark.parametrize(
     "other", ["thumb-freestanding-eabi -mcpu=cortex_m0plus", "thumb-freestanding-eabi -mcpu=cortex_m3", "x86_64-linux-musl"]
@@ -137,6 +138,7 @@ def same_bytes(core: str, command: list[str], emulator: list[str], place: Path) 
     assert len(set(answers)) > 1
 
 
+@rare
 @pytest.mark.parametrize("core", ["host", "cortex-m4"])
 @pytest.mark.parametrize("mood", MOODS)
 def test_34_the_same_bytes_in_every_mood(mood: str, core: str, tmp_path: Path) -> None:

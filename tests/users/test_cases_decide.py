@@ -11,6 +11,7 @@ import pytest
 import sandgrain as api
 from sandgrain.graph.decisions import Event, Rule, decide, rates
 from sandgrain.project.file.load import load
+from tests.support.draws import rare
 
 
 @pytest.mark.parametrize("length", [3, 6, 10, 40])
@@ -40,6 +41,7 @@ def test_06_a_repeat_is_a_false_accept() -> None:
     assert (twice.false_accepts_per_hour, twice.false_rejects) == (1.0, 0.0)
 
 
+@rare
 @pytest.mark.parametrize(
     "name", ["noise", "silence", "unknown", "background", "_background_noise", "Other", "no_wake_word", "NEGATIVE"]
 )

@@ -11,11 +11,13 @@ import sandgrain as api
 from sandgrain.dataset.ingest import ingest
 from sandgrain.dataset.records import Layout
 from sandgrain.project.file.load import load
+from tests.support.draws import rare
 from tests.users.test_cases_data import wav
 
 TONE = 0.3 * np.sin(np.arange(8000) / 4)
 
 
+@rare
 @pytest.mark.parametrize("suffix", ["mp3", "ogg", "flac", "aiff", "au"])
 def test_04_compressed_sound_is_read_beside_wav(suffix: str, tmp_path: Path) -> None:
     soundfile = pytest.importorskip("soundfile")
@@ -30,6 +32,7 @@ def test_04_compressed_sound_is_read_beside_wav(suffix: str, tmp_path: Path) -> 
     assert abs(next(r for r in manifest.records if r.label == "yes").shape[0] - 8000) < 2500  # MP3 and Ogg pad
 
 
+@rare
 @pytest.mark.parametrize("kind", ["bmp", "gif", "tiff", "webp"])
 def test_04_every_kind_of_picture_is_read(kind: str, tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")

@@ -13,6 +13,7 @@ import sandgrain
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 from tests.conftest import ROOT
 from tests.support.command import sandgrain as command
+from tests.support.draws import rare
 
 Array = Any
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
@@ -79,6 +80,7 @@ def test_05_the_advice_helps() -> None:
     assert made.warnings == ()
 
 
+@rare
 def test_05_a_better_calibration_is_named_where_there_is_one() -> None:
     """One wild value in the calibration takes the levels of all others with the method that keeps everything."""
     rng = np.random.default_rng(1)
@@ -95,6 +97,7 @@ def test_05_a_better_calibration_is_named_where_there_is_one() -> None:
     assert f"method='average' accuracy {again.compared.shown(again.compared.int8_value)}" in advice
 
 
+@rare
 @pytest.mark.parametrize(
     ("x", "fact"),
     [

@@ -19,6 +19,7 @@ from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.quantization import Quantization, per_tensor
+from tests.support.draws import rare
 
 LOWEST = per_tensor(0.1, -128)
 
@@ -30,6 +31,7 @@ def tensor(name: str, *shape: int) -> Tensor:
 # --- 9: views alone ------------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize("shape", [(1, 2, 2), (1, 4, 1, 1), (4,)])
 def test_09_a_graph_of_views_only_compiles(shape: tuple[int, ...], tmp_path: Path) -> None:
     node = Node("reshape", "r", (0,), (1,), attrs(shape=shape))
@@ -41,6 +43,7 @@ def test_09_a_graph_of_views_only_compiles(shape: tuple[int, ...], tmp_path: Pat
 # --- 14: a layer that the compiler removes --------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize("op", ["minimum", "maximum"])
 def test_14_a_relu_that_changes_nothing_has_no_code_and_no_key_error(op: str, tmp_path: Path) -> None:
     nodes = (Node(op, "pick", (0, 1), (2,), attrs()), Node("relu", "relu", (2,), (3,)))

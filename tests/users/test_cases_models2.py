@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.quantization import per_tensor
+from tests.support import effort
 from tests.support.draws import SeededDraw
 
 
@@ -37,19 +37,16 @@ def chain(count: int) -> Graph:
 # --- 10: many layers ---------------------------------------------------------------------------------------------------------
 
 
-def seconds(count: int) -> float:
-    """Of the processor, from the bytes of a chain to its C and its planned figures."""
-    data, board = write(chain(count)), targets.load("cortex-m4")
-    start = time.process_time()
-    graph = read.read(data, "net")
+def work(count: int) -> None:
+    """From the bytes of a chain to its C and its planned figures."""
+    graph, board = read.read(write(chain(count)), "net"), targets.load("cortex-m4")
     compiled = emit(graph, optimize(graph), board, Options("net"), Choice())
     assert len(measure.planned(Build(compiled, board)).layers) == count
-    return time.process_time() - start
 
 
-def test_10_four_times_the_layers_take_about_four_times_as_long() -> None:
-    few = min(seconds(50) for _ in range(2))
-    assert seconds(200) < 6.5 * few + 0.1
+def test_10_four_times_the_layers_are_about_four_times_the_work() -> None:
+    work(2)  # what is done once for all models
+    assert effort.calls(lambda: work(200)) < 5 * effort.calls(lambda: work(50))
 
 
 def test_10_the_limit_on_layers_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from sandgrain import cli
 from tests.bundle.test_store import DIGITS
 from tests.support.command import environment
+from tests.support.draws import rare
 
 COMMANDS = [["--help"], ["--version"], ["targets"], ["targets", "--json"], ["ops"], *([name, "--help"] for name in cli.NAMES)]
 
@@ -42,6 +43,7 @@ def ended(arguments: list[str], out: str, folder: Path, err: str | None = None) 
     return code, said.read_text() if said.exists() else ""
 
 
+@rare
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_13_a_full_disk_under_stdout_is_one_line(arguments: list[str], tmp_path: Path) -> None:
     code, said = ended(arguments, "/dev/full", tmp_path)

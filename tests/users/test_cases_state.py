@@ -12,6 +12,7 @@ import pytest
 from sandgrain.api import _bring
 from sandgrain.base.errors import UnsupportedError
 from sandgrain.formats.keras.layers.recurrent import _stateful
+from tests.support.draws import rare
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
 
@@ -41,6 +42,7 @@ WAYS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+@rare
 @pytest.mark.parametrize("way", WAYS)
 def test_01_a_buffer_written_in_forward_is_refused(way: str, tmp_path: Path) -> None:
     module, example = Remembers(WAYS[way]).eval(), torch.zeros(1, 4)

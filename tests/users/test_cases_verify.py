@@ -21,7 +21,7 @@ from sandgrain.bundle.store import load_bundle
 from sandgrain.bundle.verdict import Verdict
 from tests.conftest import ROOT
 from tests.support.command import environment, sandgrain
-from tests.support.draws import turns
+from tests.support.draws import rare, turns
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 IMAGES = ROOT / "sandgrain" / "demo" / "digits.npz"
@@ -86,6 +86,7 @@ def test_28_a_stranger_among_the_kernels_and_a_header_that_hides_the_systems_are
     refused(bundle, "kernels/stdint.h", "stdint.h")
 
 
+@rare
 def test_28_files_of_ones_own_beside_the_bundle_are_no_edit_and_take_no_part(bundle: Path) -> None:
     (bundle / "main.c").write_text("#error not ours\n")
     (bundle / "stdlib.h").write_text("#error not ours\n")
@@ -115,6 +116,7 @@ def test_28_a_board_of_another_core_is_noticed(bundle: Path) -> None:
     assert done.code == 4 and "proof/build.json" in done.out
 
 
+@rare
 def test_28_a_switch_over_the_samples_of_an_earlier_run_fails(bundle: Path) -> None:
     """The C knows the answers to the samples of one seed, and no others."""
     cheat(bundle, seed=7)
@@ -150,6 +152,7 @@ def cheat(bundle: Path, seed: int) -> None:
 # --- 28: fresh samples ----------------------------------------------------------------------------------------------------------
 
 
+@rare
 def test_28_samples_are_fresh_and_a_seed_brings_them_back(made: Path) -> None:
     first, second = (api.verify(made, limit=1, on="host", oracle=False) for _ in range(2))
     assert first.identical and first.seed != second.seed
@@ -188,13 +191,20 @@ CHANGED_HELPERS = [
         ("digits.h", "#define DIGITS_INPUT_0_SCALE ", "#define DIGITS_INPUT_0_SCALE 1.0f + ", "DIGITS_INPUT_0_SCALE"),
         ("digits.h", "#define DIGITS_OUTPUT_0_SIZE 10", "#define DIGITS_OUTPUT_0_SIZE 11", "DIGITS_OUTPUT_0_SIZE"),
         ("kernels/sg_ports.h", "fraction >= 0.5f", "fraction > 0.5f", "digits_quantize_input_0"),
-        ("kernels/sg_ports.h", "(float)(value - zero_point)", "(float)(value + zero_point)", "digits_dequantize_output_0"),
+        ("kernels/sg_ports.h", "value - zero_point", "value + zero_point", "digits_dequantize_output_0"),
         ("digits.c", '"seven"', '"sevem"', "digits_labels"),
         ("digits.c", "return DIGITS_ERROR_NULL;", "return DIGITS_OK;", "the status of digits_run"),
         ("digits.h", "#define DIGITS_OK 0", "#define DIGITS_OK (1 - 1)", ""),
     )
     for on in ("host", "emulator")
 ]
+
+
+def test_28_every_change_of_a_helper_is_one_of_todays_c(made: Path) -> None:
+    """Also of the changes whose turn it is not."""
+    for (file, before, after, _), _on in CHANGED_HELPERS:
+        text = (made / file).read_text()
+        assert text.count(before) == 1 and before != after, (file, before)
 
 
 @pytest.mark.parametrize(("change", "on"), turns(CHANGED_HELPERS, 3, same=lambda pair: pair[1]))
@@ -222,6 +232,7 @@ def test_28_one_sentence_says_what_was_proven_against_what(made: Path) -> None:
     assert last.endswith(said)
 
 
+@rare
 def test_28_without_an_oracle_the_sentence_says_so(made: Path) -> None:
     verdict = api.verify(made, limit=1, on="host", oracle=False)
     assert "no other implementation was asked" in verdict.conclusion and verdict.oracle.startswith("none")
@@ -246,6 +257,7 @@ def test_29_a_segfault_is_one_line_and_exit_code_5(bundle: Path) -> None:
     assert done.code == 5 and "digits.c crashed (SIGSEGV)" in done.line
 
 
+@rare
 def test_29_an_abort_and_an_exit_are_one_line_each(bundle: Path) -> None:
     clean = (bundle / "digits.c").read_text()
     for code, said in (("    __builtin_trap();", "crashed"), ("    extern void _exit(int);\n    _exit(0);", "ended")):
@@ -255,6 +267,7 @@ def test_29_an_abort_and_an_exit_are_one_line_each(bundle: Path) -> None:
             api.verify(bundle, limit=1, edited=True, on="host")
 
 
+@rare
 def test_29_an_endless_loop_is_ended_by_sigterm(bundle: Path) -> None:
     body(bundle, "    for (volatile int i = 0;; i = 1) {\n    }")
     command = [sys.executable, "-m", "sandgrain", "verify", str(bundle), "--edited", "--on", "host", "--limit", "1"]
@@ -283,6 +296,7 @@ def children(pid: int) -> list[int]:
     return found
 
 
+@rare
 def test_29_what_never_ends_is_ended(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sandgrain.device.run import host_process
 
@@ -292,6 +306,7 @@ def test_29_what_never_ends_is_ended(bundle: Path, monkeypatch: pytest.MonkeyPat
         api.verify(bundle, limit=1, edited=True, on="host")
 
 
+@rare
 def test_29_the_child_has_a_limit_of_memory_and_none_of_our_environment(bundle: Path) -> None:
     lines = """
     extern void *malloc(unsigned long);
@@ -324,6 +339,7 @@ __attribute__((constructor)) static void hello(void)
     path.write_text(path.read_text() + code)
 
 
+@rare
 def test_29_on_the_emulator_nothing_runs_natively(bundle: Path) -> None:
     sign = bundle.parent / "ran"
     constructor(bundle, sign)
@@ -363,6 +379,7 @@ def test_30_no_text_of_a_bundle_is_printed_raw(key: str, bundle: Path) -> None:
             assert not set(text) & {"\x1b", "\x07", "\u202e", "\r"}, text
 
 
+@rare
 def test_30_a_model_file_of_such_a_name_is_compiled_under_a_plain_one(tmp_path: Path) -> None:
     shutil.copy(DIGITS, tmp_path / "a\x1b[31mb.tflite")
     done = sandgrain("compile", "a\x1b[31mb.tflite", "-o", "out", "-t", "cortex-m4", "--no-measure", cwd=tmp_path)
@@ -374,6 +391,7 @@ def test_30_a_model_file_of_such_a_name_is_compiled_under_a_plain_one(tmp_path: 
 # --- friction -----------------------------------------------------------------------------------------------------------------------
 
 
+@rare
 def test_verify_of_a_project_takes_its_out_folder(bundle: Path) -> None:
     project = bundle.parent / "project"
     project.mkdir()
@@ -384,6 +402,7 @@ def test_verify_of_a_project_takes_its_out_folder(bundle: Path) -> None:
     assert api.verify(project, limit=1, on="host").identical
 
 
+@rare
 def test_verify_takes_arrays_as_well_as_paths(made: Path) -> None:
     held = np.load(IMAGES)
     verdict = api.verify(made, data=held["x"][:4], labels=held["y"][:4], on="host")

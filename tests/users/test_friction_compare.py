@@ -109,7 +109,7 @@ def test_tables_come_as_csv(words: tuple[Any, ...], tmp_path: Path) -> None:
 
 def test_an_interval_of_a_share_is_wilsons() -> None:
     """Two figures of Wilson's interval that textbooks give: 0 of 10, and 81 of 263 (Newcombe 1998)."""
-    from sandgrain.api._intervals import of_mean, of_share
+    from sandgrain.base.intervals import of_mean, of_share
 
     assert of_share(0.0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
     assert of_share(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)

@@ -21,6 +21,7 @@ from sandgrain.project.build import limits, network, run
 from sandgrain.project.file.load import load
 from sandgrain.project.file.schema import Budget
 from tests.support import anomaly_project
+from tests.support.draws import rare
 from tests.support.sensor_project import project
 
 ROOMY = {"ram": '"64K"', "flash": '"256K"', "latency": '"1s"'}
@@ -43,6 +44,7 @@ def refused(folder: Path) -> str:
     return str(caught.value)
 
 
+@rare
 @pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize(
     ("key", "limit", "told"),
@@ -59,6 +61,7 @@ def test_a_limit_that_no_training_can_keep_is_told_before_it(key: str, limit: st
     assert "still over" in sentence or "within all limits" in sentence
 
 
+@rare
 @pytest.mark.usefixtures("no_training")
 def test_the_second_time_the_sentence_is_there_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = project(tmp_path / "waves", **{**ROOMY, "latency": '"0.1ms"'})
@@ -67,6 +70,7 @@ def test_the_second_time_the_sentence_is_there_at_once(tmp_path: Path, monkeypat
     assert refused(folder) == first
 
 
+@rare
 def test_a_detector_is_checked_before_it_is_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sandgrain.project.tasks.anomalies._fit", lambda *_: pytest.fail("it was fitted"))
     sentence = refused(anomaly_project.project(tmp_path / "hums", budget="flash = 300"))
@@ -92,6 +96,7 @@ def _features(stride: int, **options: Any) -> Any:
         return make(request, None, None)
 
 
+@rare
 @pytest.mark.parametrize("arena", ["static", "caller"])
 def test_a_result_of_a_stream_costs_what_is_new_since_the_last(arena: str) -> None:
     report = _features(1600, arena=arena).report

@@ -21,6 +21,7 @@ import pytest
 import sandgrain
 from sandgrain.base.words import command_line, spoken
 from tests.conftest import ROOT
+from tests.support.draws import rare
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 IMAGES = np.load(DIGITS.with_suffix(".npz"))["x"][:6]
@@ -232,6 +233,7 @@ def test_a_message_is_in_the_words_of_who_asked() -> None:
 # --- progress ----------------------------------------------------------------------------------------------------------
 
 
+@rare
 def test_progress_true_draws_a_bar(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, made: sandgrain.Result
 ) -> None:
@@ -245,6 +247,7 @@ def test_progress_true_draws_a_bar(
     assert "2/2" in drawn and drawn.endswith("\r") and "\n" not in drawn
 
 
+@rare
 def test_a_notebook_has_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch, made: sandgrain.Result) -> None:
     shown: list[str] = []
 
@@ -264,6 +267,7 @@ def test_a_notebook_has_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch, ma
     assert shown == []
 
 
+@rare
 def test_nobody_watches_a_script(capsys: pytest.CaptureFixture[str], made: sandgrain.Result) -> None:
     sandgrain.verify(made.folder, limit=1, on="host")
     assert capsys.readouterr() == ("", "")
@@ -334,6 +338,7 @@ FORMS: dict[str, Callable[[], Any]] = {
 }
 
 
+@rare
 @pytest.mark.parametrize("form", FORMS)
 def test_samples_may_come_in_any_form(form: str) -> None:
     """The same samples in the same order, so the same int8 model."""
@@ -354,6 +359,7 @@ def test_torch_data_sets_are_samples(torch: Any) -> None:
         assert found is not None and reference is not None and found.snr_db == reference.snr_db
 
 
+@rare
 def test_predict_and_verify_take_what_compile_takes() -> None:
     made = sandgrain.compile(net(), calibration=Loader(X, Y), target="host", measure=False)
     wanted = made.predict(X)

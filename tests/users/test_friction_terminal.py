@@ -22,6 +22,7 @@ from sandgrain.base.errors import printable
 from sandgrain.cli import _progress
 from tests.conftest import ROOT
 from tests.support.command import environment, sandgrain
+from tests.support.draws import rare, turns
 from tests.support.sensor_project import project
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
@@ -124,7 +125,7 @@ def interrupted(process: subprocess.Popen[str], after: float) -> str:
     return said.splitlines()[-1]
 
 
-@pytest.mark.parametrize("command", [["build"], ["inspect", str(DIGITS)], ["compile", str(DIGITS), "-o", "out"]])
+@pytest.mark.parametrize("command", turns([["build"], ["inspect", str(DIGITS)], ["compile", str(DIGITS), "-o", "out"]]))
 def test_ctrl_c_at_any_moment_is_one_line_and_130(command: list[str], tmp_path: Path) -> None:
     folder, draw = project(tmp_path / "waves"), random.Random(command[0])
     said = [interrupted(start(*command, cwd=folder), draw.uniform(0.3, 4.0)) for _ in range(4)]
@@ -148,6 +149,7 @@ def test_the_first_line_of_the_command_already_minds_ctrl_c(tmp_path: Path) -> N
     assert interrupted(process, 0.05) == "error: interrupted"
 
 
+@rare
 @pytest.mark.parametrize("where", ["finalizer", "library"])
 def test_ctrl_c_is_not_swallowed(where: str, tmp_path: Path) -> None:
     """Neither by a finalizer, where Python ignores exceptions, nor by a library that catches KeyboardInterrupt."""
@@ -175,6 +177,7 @@ def test_the_installed_command_starts_where_python_m_does() -> None:
 # --- completion ------------------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize(
     ("words", "wanted", "unwanted"),
     [

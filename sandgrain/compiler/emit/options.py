@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sandgrain.compiler.emit import ctext
+from sandgrain.frontend.signal import Channel
 from sandgrain.graph.decisions import Rule
 
 
@@ -18,7 +19,9 @@ class Options:
     rule: Rule = field(default_factory=Rule)  # how a stream decides
     threshold: int | None = None  # a score above it is an anomaly; for models with one int32 output
     weights_section: str | None = None  # linker section of the constant tables
-    rate: float = 0.0  # of the signal that the features take, samples a second; 0: no signal. The front end's, not the user's
+    # The front end's, not the user's:
+    rate: float = 0.0  # of the signal that the features take, samples a second; 0: no signal
+    channels: tuple[Channel, ...] = ()  # of that signal, where something is known of them
 
     @property
     def c_file(self) -> str:

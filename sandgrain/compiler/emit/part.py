@@ -48,6 +48,12 @@ def numbers(ctype: str, values: Array, loop: str) -> str:
     )
 
 
+def float_numbers(values: Array, loop: str) -> str:
+    """C that runs `loop` for each of the float32 `values`, there called `real.value`; bit for bit, not a number included."""
+    union = "union {\n            uint32_t bits;\n            float value;\n        } real;\n        real.bits = number;"
+    return numbers("uint32_t", values.view(np.uint32), f"{union}\n        {loop}")
+
+
 class Part(ABC):
     """One piece of the generated interface, of one model."""
 

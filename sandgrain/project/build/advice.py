@@ -81,8 +81,8 @@ def advice(run: Run, task: Task[Any], request: Request, missed: Sequence[Check])
 
 
 def _advice(run: Run, task: Task[Any], request: Request, missed: Sequence[Check]) -> str:
-    names = {c.name for c in missed if not c.least and c.value is not None}
-    if any(c.value is None for c in missed):
+    names = {c.name for c in missed if not c.quality and c.value is not None}
+    if any(c.value is None and not c.quality for c in missed):
         return "choose a board whose core is emulated here, or leave out the limits that need a run"
     if not names:
         return _better(run, task, request)

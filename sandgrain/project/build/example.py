@@ -33,13 +33,20 @@ class Interface:
     stream: bool  # samples are pushed as they come; else whole windows go in
     caller: bool  # the caller owns the working memory
     decides: bool = False  # the header has NAME_decide
+    scaled: bool = False  # the header takes readings to samples
 
 
 def made(run: Run, task: Task[Any], firmware: Firmware, at: int) -> str | None:
     """Write the example around test window `at`; what it prints on the emulated board, None if that cannot be known."""
     raw, labels = run.samples.raw("test", [at])
     options = firmware.bundle.compiled.source.options
-    interface = Interface(options.name, run.samples.front.stride > 0, options.arena == "caller", firmware.decides)
+    interface = Interface(
+        options.name,
+        run.samples.front.stride > 0,
+        options.arena == "caller",
+        firmware.decides,
+        scaled=bool(options.channels and options.channels[0].full_scale),
+    )
     main = text(task, interface, raw[0], run.found.labels[int(labels[0])])
     write(run.out, main)
 
@@ -76,6 +83,7 @@ def text(task: Task[Any], interface: Interface, window: Array, label: str) -> st
         stream=interface.stream,
         caller=interface.caller,
         decides=interface.decides,
+        scaled=interface.scaled,
         samples=shape[0] * (shape[1] if picture else 1),
         channels=shape[-1],
         chunk=max(shape[0] // CHUNKS, 1),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from sandgrain.base.text import duration, energy, size
+from sandgrain.base.errors import UsageError
+from sandgrain.base.text import duration, energy, number, plain, printable, size
 from sandgrain.bundle import features_in_c
 from sandgrain.bundle.report import Report
 from sandgrain.dataset import kinds
@@ -27,12 +28,14 @@ class Check:
     """One limit beside what came out."""
 
     name: str
-    unit: str  # of `limit` and `value`: bytes, ms, uJ or 1
+    unit: str  # of `limit` and `value`: bytes, ms, uJ, per hour or 1
     limit: float
     value: float | None  # None: not known, because the core cannot be emulated here
     whose: str  # the key in [budget], or the board
     least: bool = False  # the value must be at least the limit, not at most
     percent: bool = False  # a share that people read in percent
+    quality: bool = False  # how good the answer is, and not what it costs
+    why: str = "the core cannot be emulated here"  # it is not known, if it is not
 
     @property
     def kept(self) -> bool:
@@ -70,13 +73,15 @@ class Check:
             return f"{100 * value:.1f} %"
         if self.unit == "1":
             return f"{value:.3f}"
+        if self.unit == "per hour":
+            return f"{number(value)} per hour"
         return duration(value) if self.unit == "ms" else energy(value)
 
     def sentence(self) -> str:
         """What is missed and by how much."""
         limit = self.shown(self.limit)
         if self.value is None:
-            return f"{self.name} is not known, for the core cannot be emulated here; its limit is {limit}"
+            return f"{self.name} is not known, for {self.why}; its limit is {limit}"
         verb = "misses" if self.least else "exceeds"
         return f"{self.name} {self.shown(self.value)} {verb} {limit} ({self.whose}) by {self.shown_excess}"
 
@@ -111,18 +116,45 @@ def costs(budget: Budget, board: targets.Board, report: Report) -> tuple[Check, 
     return tuple(rows)
 
 
-def accuracy(budget: Budget, value: float) -> tuple[Check, ...]:
-    """The limit of accuracy, if the project has one. `value`: a share, 0 to 1."""
-    if budget.accuracy is None:
-        return ()
-    return (Check("accuracy", "1", budget.accuracy, value, "[budget] accuracy", least=True, percent=True),)
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How good a model is on all test windows, as far as `[budget]` can ask. None: the task has no such figure, or cannot tell."""
+
+    accuracy: float | None = None
+    balanced_accuracy: float | None = None
+    f1: float | None = None
+    auc: float | None = None
+    recall: Mapping[str, float | None] = field(default_factory=dict)  # of each label that can be asked for
+    false_alarms_per_hour: float | None = None
 
 
-def auc(budget: Budget, value: float | None) -> tuple[Check, ...]:
-    """The limit of the area under the ROC curve, if the project has one and the test can tell."""
-    if budget.auc is None or value is None:
-        return ()
-    return (Check("AUC", "1", budget.auc, value, "[budget] auc", least=True),)
+SHARES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "f1": "macro F1", "auc": "AUC"}  # key -> name
+IN_PERCENT = frozenset({"accuracy", "balanced_accuracy"})
+OF_QUALITY: dict[str, Any] = {"quality": True, "why": "this task has no such figure, or its test no window that tells"}
+
+
+def quality(budget: Budget, found: Quality) -> tuple[Check, ...]:
+    """The limits of quality that the project has, beside what came out."""
+    rows = [
+        Check(name, "1", limit, getattr(found, key), f"[budget] {key}", least=True, percent=key in IN_PERCENT, **OF_QUALITY)
+        for key, name in SHARES.items()
+        if (limit := getattr(budget, key)) is not None
+    ]
+    for label, limit in budget.recall.items():
+        name = f"recall of {plain(label, 40)}"
+        rows.append(Check(name, "1", limit, found.recall.get(label), "[budget] recall", least=True, percent=True, **OF_QUALITY))
+    if (limit := budget.false_alarms_per_hour) is not None:
+        key = "false_alarms_per_hour"
+        rows.append(Check("false alarms", "per hour", limit, found.false_alarms_per_hour, f"[budget] {key}", **OF_QUALITY))
+    return tuple(rows)
+
+
+def asked(budget: Budget, labels: Sequence[str]) -> None:
+    """Raises UsageError where `[budget] recall` names a label that there is not. `labels`: those that can be asked for."""
+    for label in budget.recall:
+        if label not in labels:
+            names = ", ".join(printable(name) for name in labels[:8])
+            raise UsageError(f"[budget] recall: {printable(label)} is no label that can be asked for; there are {names}")
 
 
 # --- cheaper and larger projects ---------------------------------------------------------------------------------------------

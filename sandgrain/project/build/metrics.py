@@ -51,6 +51,18 @@ def losses(chances: Array, labels: Array) -> Array:
     return found
 
 
+def calibration(chances: Array, labels: Array, bins: int = 10) -> float:
+    """How far the probability of what is said is from the share that is right, on average over the rows: 0 to 1, 0 is perfect.
+
+    The expected calibration error over bins of equal width (Guo et al., "On Calibration of Modern Neural Networks", 2017).
+    `chances`: float64 [n, classes] that add up to 1.
+    """
+    sure, right = chances.max(1), chances.argmax(1) == labels
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    gaps = np.bincount(place, sure, bins) - np.bincount(place, right, bins)  # a bin's sums: its size drops out
+    return float(np.abs(gaps).sum() / max(len(labels), 1))
+
+
 def poisson_bound(count: int, confidence: float = 0.95) -> float:
     """The expected count that a Poisson count of at most `count` would be this unlikely for: 3.0 where nothing was counted.
 

@@ -12,11 +12,14 @@ from sandgrain.base.tables import Line, Row, Shown, Table
 from sandgrain.base.text import count, duration, energy, percent, size
 from sandgrain.bundle.report import Report
 from sandgrain.bundle.verdict import Verdict
+from sandgrain.frontend.signal import Signal
 from sandgrain.project.build.battery import Battery
 from sandgrain.project.build.limits import Check
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.stages import Stage
 from sandgrain.project.tasks.base import F, Task
+
+LONGEST_WHOSE = 20  # characters of a limit's owner that the page of text has room for
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,7 +81,7 @@ class Built(Shown, Generic[F]):
         ]
 
     def _budget(self) -> Table:
-        rows = [[c.name, f"{c.sign} {c.shown(c.limit)}", c.shown(c.value), c.outcome, c.whose] for c in self.checks]
+        rows = [[c.name, f"{c.sign} {c.shown(c.limit)}", c.shown(c.value), c.outcome, _whose(c)] for c in self.checks]
         return Table(["budget", "limit", "result", "", "whose"], rows, (1, 2), (0, 3))
 
     def _costs(self) -> list[Line]:
@@ -128,6 +131,7 @@ class Built(Shown, Generic[F]):
             "dataset_hash": self.samples.found.manifest.sha256,
             "build_id": r.build_id,
             "windows": dict(self.windows),
+            "signal": signal_json(self.samples.pipeline.signal),
             "ram_bytes": r.ram_bytes,
             "flash_bytes": r.flash_bytes,
             "macs": r.macs,
@@ -148,6 +152,22 @@ class Built(Shown, Generic[F]):
             "report": r.to_json(),
         }
         return {**shared, **self.task.json(self)}
+
+
+def _whose(check: Check) -> str:
+    """Whose limit it is; the name of the check says which key of [budget]."""
+    long = check.quality and len(check.whose) > LONGEST_WHOSE
+    return "[budget]" if long else check.whose
+
+
+def signal_json(signal: Signal) -> dict[str, Any]:
+    """What goes into the C, for whoever fills the window."""
+    return {
+        "kind": signal.kind,
+        "shape": list(signal.shape),
+        "rate_hz": signal.rate,
+        "channels": [channel.to_json() for channel in signal.channels],
+    }
 
 
 def _days(days: float) -> str:

@@ -136,6 +136,10 @@ class Samples:
         x = features_in_c.extract(self.front, windows())
         return {"x": x, "y": np.array(labels, np.int64)}
 
+    def keys(self, side: str) -> list[str]:
+        """The key of each window's recording, in order; nothing is read."""
+        return [r.key for r in self.records(side) for _ in range(count([r], self.windowing))]
+
     def count(self, side: str) -> int:
         """Windows of a side; nothing is read."""
         return count(self.records(side), self.windowing)

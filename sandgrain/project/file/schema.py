@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 else:
     KindName = Literal[kinds.names()]
 IN_TOML: dict[Any, Any] = {tuple[str, ...]: Words, tuple[float, ...]: Numbers}  # a type of Python -> the one of a field
+Share = Annotated[float, Field(ge=0, le=1)]
 Tables = Annotated[tuple[T, ...], BeforeValidator(_tuple), Field(max_length=MAX_LIST)]
 
 
@@ -260,10 +261,23 @@ class Budget(Section):
     flash: Size | None = Field(None, description='Flash, such as `"96K"`. Not given: what the board has.')
     latency: str | None = Field(None, description='Time per window, features included, such as `"60ms"`.')
     energy: str | None = Field(None, description='Energy per window, such as `"150uJ"`.')
-    accuracy: float | None = Field(None, ge=0, le=1, description="Least accuracy on the test split, 0 to 1.")
-    auc: float | None = Field(
-        None, ge=0, le=1, description="Detectors: least area under the ROC curve on the test split, 0 to 1."
+    accuracy: Share | None = Field(None, description="Least accuracy on all test windows, 0 to 1.")
+    balanced_accuracy: Share | None = Field(
+        None, description="Classes: least mean of the labels' recalls, 0 to 1. It counts rare labels as much as frequent ones."
     )
+    f1: Share | None = Field(None, description="Classes: least macro F1, the mean over the labels, 0 to 1.")
+    recall: dict[str, Share] = Field(
+        default_factory=dict,
+        description="Least share of a label's test windows that are found, such as `{ fall = 0.95 }`. A detector finds a window "
+        "of any label but the normal one with an alarm.",
+    )
+    false_alarms_per_hour: float | None = Field(
+        None,
+        ge=0,
+        description="Most false alarms per hour: of keywords over the long recording of `[decide]`, of a detector over its normal "
+        "test windows, one each `stride_s`.",
+    )
+    auc: Share | None = Field(None, description="Detectors: least area under the ROC curve on the test split, 0 to 1.")
 
     @property
     def limits(self) -> Limits:

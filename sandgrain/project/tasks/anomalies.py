@@ -15,7 +15,8 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
-from sandgrain.project.build import doubts, limits, network, page, plots
+from sandgrain.project.build import detection, doubts, limits, network, page, plots
+from sandgrain.project.build.detection import Anomalies, ByLabel, Hourly, Wrong, shown_percent, shown_share
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.limits import Variant
 from sandgrain.project.build.rates import Rates, rates
@@ -44,52 +45,6 @@ LISTED = 4  # of them that the page of text names
 NO_VALIDATION = "no validation side: the threshold is from a fifth of the training windows, which the fit did not see"
 
 
-@dataclass(frozen=True, slots=True)
-class ByLabel:
-    """Test windows of one label."""
-
-    label: str
-    windows: int
-    alarms: float  # the share that gave an alarm
-    auc: float | None  # against the normal ones; None: it is the normal label
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """A test window that was judged wrongly."""
-
-    place: int  # among the test windows
-    key: str  # of its recording
-    label: str
-    score: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Anomalies:
-    """How good a detector is."""
-
-    normal: str  # the label of normal windows
-    floats: Rates  # by the fitted model in floating point (numpy, or PyTorch), on all test windows
-    host: Rates  # by the C on this computer, on all test windows
-    board: Rates  # by the emulated board from raw samples, on the windows that ran there
-    reference: Rates  # on these by the same integer graph in numpy
-    same: Rates  # on these by the model in floating point
-    by_label: tuple[ByLabel, ...]
-    wrong: tuple[Wrong, ...]
-    scores: Array  # int32 [test windows], by the C on this computer
-    anomalies: Array  # bool [test windows]
-    threshold: int
-    facts: Mapping[str, Any]  # what the fit says of itself
-
-    @property
-    def agreement(self) -> str:
-        """How far the board's AUC is from numpy's, for people."""
-        if self.board.auc is None or self.reference.auc is None:
-            return "no AUC, for the test has normal windows alone"
-        apart = abs(self.board.auc - self.reference.auc)
-        return "AUC equal" if apart == 0 else f"AUC {apart:.2g} apart"
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Detector:
     """A fitted detector, and the scores of the test windows by it."""
@@ -114,8 +69,10 @@ class AnomaliesTask(Task[Anomalies]):
         options_of(loaded.project)
 
     def data(self, found: Inspection) -> tuple[Inspection, tuple[str, ...]]:
-        """Nothing but normal recordings in training and validation."""
-        return sides(found, found.loaded.project.model.options.get("normal"))
+        """Nothing but normal recordings in training and validation; the labels that [budget] names are looked at."""
+        sorted_, notes = sides(found, found.loaded.project.model.options.get("normal"))
+        limits.asked(found.loaded.project.budget, [label for label in found.labels if label != normal_of(sorted_)])
+        return sorted_, notes
 
     def fit(self, run: Run) -> Fitted:
         """The detector and its threshold."""
@@ -164,10 +121,12 @@ class AnomaliesTask(Task[Anomalies]):
             anomalies=anomalies,
             threshold=limit,
             facts=detector.facts,
+            hourly=_hourly(run.samples, scores[~anomalies], limit),
         )
         budget = run.project.budget
-        checks = (*limits.accuracy(budget, figures.board.accuracy), *limits.auc(budget, figures.board.auc))
-        return Judged(figures, checks, int(scores.argmax()), doubts.too_good(run.found, figures.board.auc, len(scores), "an AUC"))
+        checks = limits.quality(budget, detection.quality(figures))
+        notes = (*doubts.too_good(run.found, figures.host.auc, len(scores), "an AUC"), *detection.notes(figures))
+        return Judged(figures, checks, int(scores.argmax()), notes)
 
     # --- what would keep the limits
 
@@ -188,16 +147,20 @@ class AnomaliesTask(Task[Anomalies]):
 
     def json(self, built: Built[Anomalies]) -> dict[str, Any]:
         """See `Task.json`."""
-        f, b = built.figures, built.figures.board
+        f, b = built.figures, built.figures.host
         return {
             "auc": b.auc,
             "pauc": b.pauc,
-            "auc_board": b.auc,
+            "auc_board": f.board.auc,
             "auc_reference": f.reference.auc,
             "threshold": f.threshold,
             "false_alarm_rate": b.false_alarms,
             "detection_rate": b.detected,
             "accuracy": b.accuracy,
+            "majority": f.majority,
+            "balanced_accuracy": f.balanced,
+            "false_alarms_per_hour": f.hourly.per_hour if f.hourly else None,
+            "false_alarms_per_hour_at_most": f.hourly.at_most if f.hourly else None,
             "auc_int8_host": f.host.auc,
             "auc_float": f.floats.auc,
             "auc_float_verified": f.same.auc,
@@ -235,14 +198,21 @@ class AnomaliesTask(Task[Anomalies]):
         lines.append(f"{on}: from raw samples, {v.samples:,} test windows, {identical};")
         lines.append(f"numpy: the same integers on the same windows; {f.agreement}")
         if f.same != f.floats:
-            lines.append(f"float on these {v.samples:,} windows: AUC {_share(f.same.auc)}, pAUC {_share(f.same.pauc)}")
-        return [*lines, f"threshold {f.threshold}: at most {_asked(f)}", ""]
+            lines.append(f"float on these {v.samples:,} windows: AUC {shown_share(f.same.auc)}, pAUC {shown_share(f.same.pauc)}")
+        lines.append(f"threshold {f.threshold}: at most {_asked(f)}")
+        if f.hourly is not None:
+            lines.append(f"false alarms: {f.hourly.shown}")
+        more = "normal" if f.host.windows[0] >= f.host.windows[1] else "anomaly"
+        if f.balanced is not None:
+            balanced = f"{shown_percent(f.balanced)} where both kinds count alike"
+            lines.append(f"right: {shown_percent(f.host.accuracy)}; always saying {more} {shown_percent(f.majority)}; {balanced}")
+        return [*lines, ""]
 
     def details(self, built: Built[Anomalies]) -> list[Line]:
         """Each label of the test, and the windows that were judged most wrongly."""
         f = built.figures
         rows = [
-            [plain(x.label, 20) or "(none)", f"{x.windows:,}", _percent(x.alarms), "" if x.auc is None else f"{x.auc:.4f}"]
+            [plain(x.label, 20) or "(none)", f"{x.windows:,}", shown_percent(x.alarms), "" if x.auc is None else f"{x.auc:.4f}"]
             for x in f.by_label
         ]
         lines: list[Line] = [Table(["label", "windows", "alarms", "AUC against normal"], rows, (1, 2, 3))]
@@ -254,7 +224,6 @@ class AnomaliesTask(Task[Anomalies]):
     def page(self, built: Built[Anomalies]) -> dict[str, Any]:
         """See `Task.page`."""
         f, r, v = built.figures, built.report, built.verdict
-        on = "on the emulated board" if "emulator" in v.compared else "on this computer"
         total = f"all {built.windows['test']:,} test windows"
         ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
         rows = [
@@ -267,12 +236,15 @@ class AnomaliesTask(Task[Anomalies]):
         return {
             "summary": f"{built.model}, a detector of anomalies, seed {built.seed}, for {r.target} ({r.core})",
             "headline": [
-                (_share(f.board.auc), f"AUC {on}"),
-                (_percent(f.board.false_alarms), "false alarms"),
-                (_percent(f.board.detected), "anomalies detected"),
+                (shown_share(f.host.auc), f"AUC, int8, {total}"),
+                (shown_percent(f.host.false_alarms), "false alarms"),
+                (shown_percent(f.host.detected), "anomalies detected"),
             ],
             "rates": rows,
-            "labels": [[plain(x.label, 20) or "(none)", f"{x.windows:,}", _percent(x.alarms), _share(x.auc)] for x in f.by_label],
+            "labels": [
+                [plain(x.label, 20) or "(none)", f"{x.windows:,}", shown_percent(x.alarms), shown_share(x.auc)]
+                for x in f.by_label
+            ],
             "threshold": f"The threshold is {f.threshold}: at most {_asked(f)} exceed it.",
             "plots": [plots.histogram(f.scores, f.anomalies, f.threshold, f.normal), *roc],
             "worst": _worst_pictures(built),
@@ -398,6 +370,15 @@ def _by_label(found: Inspection, scores: Array, y: Array, limit: int) -> tuple[B
     return tuple(sorted(rows, key=lambda row: (row.label != normal, row.label)))
 
 
+def _hourly(samples: Samples, normal: Array, limit: int) -> Hourly | None:
+    """Of the scores of normal windows, int [n]. None for pictures, and without windows."""
+    signal, windowing = samples.pipeline.signal, samples.windowing
+    if not len(normal) or not signal.rate:
+        return None
+    step = (windowing.stride or windowing.length) if windowing is not None else signal.shape[0]
+    return Hourly(int((normal > limit).sum()), len(normal) * step / signal.rate / 3600)
+
+
 def _wrong(samples: Samples, scores: Array, y: Array, limit: int) -> tuple[Wrong, ...]:
     """The test windows that lie farthest on the wrong side of the threshold."""
     anomalies = y != samples.found.labels.index(normal_of(samples.found))
@@ -421,15 +402,13 @@ def _asked(f: Anomalies) -> str:
 
 def _cells(r: Rates) -> list[str]:
     """AUC, pAUC, false alarms, detected, right."""
-    return [_share(r.auc), _share(r.pauc), _percent(r.false_alarms), _percent(r.detected), _percent(r.accuracy)]
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
+    return [
+        shown_share(r.auc),
+        shown_share(r.pauc),
+        shown_percent(r.false_alarms),
+        shown_percent(r.detected),
+        shown_percent(r.accuracy),
+    ]
 
 
 def _worst_pictures(built: Built[Anomalies]) -> list[dict[str, Any]]:

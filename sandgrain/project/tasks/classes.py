@@ -16,7 +16,7 @@ from sandgrain.compiler import passes
 from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.quantization import dequantize
-from sandgrain.project.build import doubts, limits, metrics, network, page, plots, spotting
+from sandgrain.project.build import doubts, figures, limits, metrics, network, page, plots, spotting
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.limits import Variant
 from sandgrain.project.build.result import Built
@@ -49,11 +49,10 @@ class Worst:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classes:
-    """How good a classifier is. Accuracies are shares of the test windows."""
+    """How good a classifier is. Accuracies are shares of all test windows."""
 
-    accuracy: float  # of the emulated board if labels could be compared there, else `accuracy_int8`
+    found: figures.Figures  # of the int8 C on this computer, whose bytes the emulated board was proven to give
     accuracy_float: float
-    accuracy_int8: float  # by its C on this computer
     accuracy_after_training: float  # int8, before the network was trained again with the firmware's rounding
     confusion: Array  # int64 [classes, classes]: rows are true labels; of the int8 network on all test windows
     auc: float | None
@@ -63,8 +62,9 @@ class Classes:
     spotted: Spotted | None = None  # if it listens to a stream of sound
 
     @property
-    def macro_f1(self) -> float:
-        return metrics.macro_f1(self.confusion)
+    def accuracy(self) -> float:
+        """Of the int8 C."""
+        return self.found.overall.accuracy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +89,8 @@ class ClassesTask(Task[Classes]):
         return True
 
     def data(self, found: Inspection) -> tuple[Inspection, tuple[str, ...]]:
-        """All of it; the labels of [decide] are looked at."""
+        """All of it; the labels that [decide] and [budget] name are looked at."""
+        limits.asked(found.loaded.project.budget, found.labels)
         spotting.rule_of(found.loaded.project, found.labels)
         return found, ()
 
@@ -116,11 +117,11 @@ class ClassesTask(Task[Classes]):
         y = run.samples.features("test")[1]
         softmax = text.read_any(fitted.model, "model").nodes[-1].op == "softmax"
         chances = metrics.probabilities(own.outputs, already=softmax)
-        int8 = metrics.accuracy(own.outputs, y)
-        figures = Classes(
-            accuracy=int8 if verdict.accuracy is None else verdict.accuracy,
+        own_of, of_files = figures.owners({r.key: r.group for r in run.found.records}, run.samples.keys("test"))
+        found = figures.of_answers(chances, y, run.found.labels, own_of, of_files=of_files, seed=run.seed)
+        of_all = Classes(
+            found=found,
             accuracy_float=metrics.accuracy(own.net.scores, y),
-            accuracy_int8=int8,
             accuracy_after_training=metrics.accuracy(own.after_training, y),
             confusion=metrics.confusion(own.outputs, y),
             auc=metrics.roc_auc(chances, y),
@@ -129,13 +130,16 @@ class ClassesTask(Task[Classes]):
             history=own.net.history,
             spotted=spotted,
         )
-        checks = limits.accuracy(run.project.budget, figures.accuracy)
-        notes = doubts.too_good(run.found, int8, len(y), "an accuracy")
-        return Judged(figures, checks, int(metrics.losses(chances, y).argmin()), notes)
+        checks = limits.quality(run.project.budget, _quality(of_all))
+        notes = (
+            *doubts.too_good(run.found, of_all.accuracy, len(y), "an accuracy"),
+            *figures.notes(found, of_all.accuracy_float),
+        )
+        return Judged(of_all, checks, int(metrics.losses(chances, y).argmin()), notes)
 
-    def difference(self, figures: Classes) -> str:
+    def difference(self, found: Classes) -> str:
         """Whether the stream over a long recording is the reference's."""
-        if figures.spotted is None or figures.spotted.identical:
+        if found.spotted is None or found.spotted.identical:
             return ""
         return "the stream: scores or decisions of the firmware, the C on this computer and numpy differ; see --json"
 
@@ -162,11 +166,10 @@ class ClassesTask(Task[Classes]):
         """See `Task.json`."""
         f, s = built.figures, built.figures.spotted
         return {
-            "accuracy": f.accuracy,
-            "accuracy_int8_host": f.accuracy_int8,
+            **f.found.to_json(),
+            "accuracy_int8_host": f.accuracy,
             "accuracy_float": f.accuracy_float,
             "accuracy_int8_after_training": f.accuracy_after_training,
-            "macro_f1": f.macro_f1,
             "roc_auc": f.auc,
             "false_accepts_per_hour": s.rates.false_accepts_per_hour if s else None,
             "false_rejects": s.rates.false_rejects if s else None,
@@ -186,7 +189,7 @@ class ClassesTask(Task[Classes]):
 
     def quality(self, built: Built[Classes]) -> list[Line]:
         """Accuracies, and keywords in a long recording."""
-        lines: list[Line] = [Table(["accuracy", "", ""], _accuracies(built), (1,)), ""]
+        lines: list[Line] = [Table(["accuracy", "", ""], _accuracies(built), (1,)), _proof(built), ""]
         if (s := built.figures.spotted) is not None:
             rule, rejects = s.rule, f"{100 * s.rates.false_rejects:.1f} %"
             recording = f"{s.counted}; {s.recordings} test recordings, {s.between} between"
@@ -202,24 +205,27 @@ class ClassesTask(Task[Classes]):
     def details(self, built: Built[Classes]) -> list[Line]:
         """The confusion matrix if it fits, else the pairs that are mixed up most."""
         counts, names = built.figures.confusion, [plain(label, 12) or "(none)" for label in built.labels]
+        per_label: list[Line] = [_per_label(built.figures.found), ""]
         if len(names) > SHOWN:
-            return [f"mixed up most: {'; '.join(_mixed_up(counts, names)) or 'nothing'}", ""]
+            return [*per_label, f"mixed up most: {'; '.join(_mixed_up(counts, names)) or 'nothing'}", ""]
         sizes = [max(len(name), len(str(column.max()))) for name, column in zip(names, counts.T, strict=True)]
         short = sum(w + 2 for w in sizes) > WIDTH - max(map(len, names)) - 2
         columns = [str(k) for k in range(len(names))] if short else names
         labels = [f"{k} {name}" for k, name in enumerate(names)] if short else names
         rows = [[label, *(str(n) if n else "." for n in row)] for label, row in zip(labels, counts.tolist(), strict=True)]
-        return [Table(["is \\ said", *columns], rows, range(1, len(names) + 1)), ""]
+        return [*per_label, Table(["is \\ said", *columns], rows, range(1, len(names) + 1)), ""]
 
     def page(self, built: Built[Classes]) -> dict[str, Any]:
         """See `Task.page`."""
         f, r = built.figures, built.report
-        on = "accuracy on the emulated board" if "emulator" in built.verdict.compared else "accuracy"
         decisions = [] if f.spotted is None else [plots.margins(f.spotted)]
         return {
             "summary": f"{built.model}, {f.parameters:,} parameters, seed {built.seed}, for {r.target} ({r.core})",
-            "headline": [(_percent(f.accuracy), on)],
+            "headline": [(_percent(f.accuracy), f"accuracy, int8, all {built.windows['test']:,} test windows")],
             "accuracies": _accuracy_rows(built),
+            "labels": _label_rows(f.found),
+            "groups": _group_rows(f.found),
+            "of_files": f.found.of_files,
             "plots": [*plots.curves(f.history), *decisions],
             "worst": _worst_pictures(built),
             **_matrix(built),
@@ -256,41 +262,43 @@ def _widths(run: Run, shares: Sequence[float]) -> Iterator[Variant]:
     return limits.widths(run.samples, (w for w in wanted if w != now))
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _quality(f: Classes) -> limits.Quality:
+    """What [budget] can ask."""
+    o, accepts = f.found.overall, None if f.spotted is None else f.spotted.rates.false_accepts_per_hour
+    recalls = {x.label: x.recall for x in f.found.labels}
+    return limits.Quality(o.accuracy, o.balanced, o.macro_f1, f.auc, recalls, accepts)
+
+
+def _proof(built: Built[Classes]) -> str:
+    """What was proven about the C that the figures are of."""
+    v = built.verdict
+    if not v.compared:
+        return "proof: none here"
+    same = "every byte is the reference's" if v.identical else "the bytes are NOT the reference's"
+    ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
+    return f"proof, from raw samples on: {same} ({ran})"
 
 
 def _accuracies(built: Built[Classes]) -> list[list[str]]:
     """Rows of the page of text."""
-    f, v, total = built.figures, built.verdict, built.windows["test"]
-    rows = [["float", _percent(f.accuracy_float), f"PyTorch, {total} test windows"]]
-    rows.append(["int8", _percent(f.accuracy_int8), f"its C on this computer, {total} test windows"])
-    if v.accuracy is not None:
-        on = "emulated board" if "emulator" in v.compared else "this computer"
-        identical = "every byte as the reference" if v.identical else "DIFFERS from the reference"
-        rows.append([on, _percent(v.accuracy), f"from raw samples, {v.samples} test windows, {identical}"])
-    rows.append(["macro F1", f"{f.macro_f1:.3f}", "int8, the mean over the labels"])
-    if f.auc is not None:
-        rows.append(["ROC AUC", f"{f.auc:.3f}", "int8, each label against the others, the mean"])
-    return rows
+    return [[name, value, how] for name, value, how in _shared_rows(built)]
 
 
 def _accuracy_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
     """Rows of the HTML page."""
-    f, v, total = built.figures, built.verdict, built.windows["test"]
-    rows = [("float", _percent(f.accuracy_float), f"PyTorch, all {total:,} test windows")]
-    rows.append(("int8", _percent(f.accuracy_int8), f"its C on this computer, all {total:,} test windows"))
+    f, v = built.figures, built.verdict
+    rows = _shared_rows(built)
     if "qat" in f.history:
         how = "quantized after training, not trained with it"
-        rows.append(("int8 before", _percent(f.accuracy_after_training), how))
-    if v.accuracy is not None:
-        on = "emulated board" if "emulator" in v.compared else "this computer"
-        ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
-        how = f"from raw samples, {v.samples:,} test windows; identical to the reference, byte for byte: {ran}"
-        rows.append((on, _percent(v.accuracy), how))
-    rows.append(("macro F1", f"{f.macro_f1:.3f}", "int8: the mean over the labels"))
-    if f.auc is not None:
-        rows.append(("ROC AUC", f"{f.auc:.3f}", "int8: each label against all others, the mean"))
+        rows.insert(2, ("int8 before", _percent(f.accuracy_after_training), how))
+    ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
+    rows.append(
+        ("proof", "identical" if v.identical else "DIFFERENT", f"to the reference, byte for byte, from raw samples on: {ran}")
+    )
     if (s := f.spotted) is not None:
         rule = s.rule
         settings = f"smoothing {rule.smoothing}, margin {rule.margin}, hold {rule.hold}"
@@ -298,6 +306,54 @@ def _accuracy_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
         how = f"of {s.rates.events:,} keywords there; {s.compared}"
         rows.append(("false rejects", _percent(s.rates.false_rejects), how))
     return rows
+
+
+def _shared_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
+    """Of both pages."""
+    f, total = built.figures, built.windows["test"]
+    o = f.found.overall
+    rows = [("int8", _percent(o.accuracy), f"all {total:,} test windows, its C; {f.found.interval}")]
+    rows.append(("float", _percent(f.accuracy_float), "PyTorch, the same windows"))
+    rows.append(("majority", _percent(o.majority), f"what always saying {plain(o.majority_label, 30) or '(none)'} would give"))
+    rows.append(("balanced", _percent(o.balanced), "the mean of the labels' recalls"))
+    if (worst := f.found.worst_group) is not None:
+        what = "file" if f.found.of_files else "group"
+        rows.append(("worst", _percent(worst.accuracy), f"{what} {plain(worst.name, 34)}, {worst.windows:,} windows"))
+    rows.append(("macro F1", f"{o.macro_f1:.3f}", "the mean over the labels"))
+    if f.auc is not None:
+        rows.append(("ROC AUC", f"{f.auc:.3f}", "each label against the others, the mean"))
+    rows.append(("calibration", f"{o.calibration:.3f}", "mean gap between how sure and how right; 0 is perfect"))
+    return rows
+
+
+def _per_label(found: figures.Figures) -> Table:
+    """Of each label; of many, those with the least recall."""
+    rows = list(found.labels)
+    if len(rows) > SHOWN:
+        rows = sorted(rows, key=lambda x: (x.recall is not None, x.recall, x.label))[:SHOWN]
+    cells = [[cell for k, cell in enumerate(row) if k != 4] for row in map(_label_row, rows)]
+    head = "label" if len(rows) == len(found.labels) else f"{len(rows)} worst of {len(found.labels)}"
+    return Table([head, "windows", "recall", "95 %", "precision", "F1"], cells, range(1, 6))
+
+
+def _label_rows(found: figures.Figures) -> list[list[str]]:
+    """Of each label, for the HTML page."""
+    return [_label_row(x) for x in found.labels[:MAX_CLASSES]]
+
+
+def _label_row(x: figures.OfLabel) -> list[str]:
+    """Label, windows, recall, its interval, specificity, precision, F1."""
+    low, high = x.recall_interval or (0.0, 0.0)
+    between = f"{100 * low:.0f} to {100 * high:.0f}" if x.recall_interval else "-"
+    shares = [_percent(x.recall), between, _percent(x.specificity), _percent(x.precision)]
+    return [plain(x.label, 20) or "(none)", f"{x.windows:,}", *shares, f"{x.f1:.3f}"]
+
+
+def _group_rows(found: figures.Figures) -> list[list[str]]:
+    """The groups that are answered worst, for the HTML page."""
+    return (
+        [[plain(g.name, 60), f"{g.windows:,}", _percent(g.accuracy)] for g in found.groups[:WORST]] if found.worst_group else []
+    )
 
 
 def _mixed_up(counts: Array, names: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.compiler.emit import ctext
 from sandgrain.compiler.emit.layers import shape_text
-from sandgrain.compiler.emit.part import Check, Part, numbers, put_all
+from sandgrain.compiler.emit.part import Check, Part, float_numbers, numbers, put_all
 from sandgrain.compiler.emit.unit import Port, Unit
 from sandgrain.graph.dtypes import ACTIVATIONS
 from sandgrain.graph.quantization import dequantize, quantize
@@ -91,15 +91,7 @@ class Ports(Part):
                 reals = _reals(port, rng)
                 loop = f"const {dtype.c_type} level = {name}_quantize_{port.name}(real.value);\n        sg_put(&level, sizeof level);"
                 expected = quantize(reals, quant, dtype)
-                yield Check(
-                    f"{name}_quantize_{port.name}",
-                    numbers(
-                        "uint32_t",
-                        reals.view(np.uint32),
-                        f"union {{\n            uint32_t bits;\n            float value;\n        }} real;\n        real.bits = number;\n        {loop}",
-                    ),
-                    expected,
-                )
+                yield Check(f"{name}_quantize_{port.name}", float_numbers(reals, loop), expected)
             else:
                 levels = np.linspace(dtype.low, dtype.high, 256).round().astype(dtype.numpy)  # of int8, all there are
                 loop = f"const float real = {name}_dequantize_{port.name}(({dtype.c_type})number);\n        sg_put(&real, 4);"

@@ -1,0 +1,135 @@
+"""How good a detector of anomalies is on all test windows, by the int8 C on this computer; and what to doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sandgrain.base import intervals
+from sandgrain.base.arrays import Array
+from sandgrain.base.text import number, percent, plain
+from sandgrain.project.build import limits, metrics
+from sandgrain.project.build.rates import Rates
+
+APART = 0.03  # AUC in float and int8 further apart than this get a note
+
+
+@dataclass(frozen=True, slots=True)
+class ByLabel:
+    """Test windows of one label."""
+
+    label: str
+    windows: int
+    alarms: float  # the share that gave an alarm
+    auc: float | None  # against the normal ones; None: it is the normal label
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A test window that was judged wrongly."""
+
+    place: int  # among the test windows
+    key: str  # of its recording
+    label: str
+    score: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hourly:
+    """False alarms of the normal test windows."""
+
+    alarms: int
+    hours: float  # of normal windows, overlaps counted once
+
+    @property
+    def per_hour(self) -> float:
+        """The rate that was seen."""
+        return self.alarms / self.hours
+
+    @property
+    def at_most(self) -> float:
+        """The rate that the true one is below with 95 % confidence (Poisson; windows that overlap count as if they did not)."""
+        return metrics.poisson_bound(self.alarms) / self.hours
+
+    @property
+    def shown(self) -> str:
+        """For people."""
+        length = f"{self.hours:.1f} h" if self.hours >= 1 else f"{60 * self.hours:.1f} min"
+        return (
+            f"{number(self.per_hour)} per hour ({self.alarms:,} in {length}; below {number(self.at_most)} with 95 % confidence)"
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anomalies:
+    """How good a detector is."""
+
+    normal: str  # the label of normal windows
+    floats: Rates  # by the fitted model in floating point (numpy, or PyTorch), on all test windows
+    host: Rates  # by the C on this computer, on all test windows
+    board: Rates  # by the emulated board from raw samples, on the windows that ran there
+    reference: Rates  # on these by the same integer graph in numpy
+    same: Rates  # on these by the model in floating point
+    by_label: tuple[ByLabel, ...]
+    wrong: tuple[Wrong, ...]
+    scores: Array  # int32 [test windows], by the C on this computer
+    anomalies: Array  # bool [test windows]
+    threshold: int
+    facts: Mapping[str, Any]  # what the fit says of itself
+    hourly: Hourly | None = None  # None: windows take no time, or the test has no normal one
+
+    @property
+    def majority(self) -> float:
+        """The share of the test windows that always saying the more frequent of the two would be right for."""
+        return max(self.host.windows) / max(sum(self.host.windows), 1)
+
+    @property
+    def balanced(self) -> float | None:
+        """The mean of the shares of normal windows and of the others that are told right."""
+        return None if self.host.detected is None else (1 - self.host.false_alarms + self.host.detected) / 2
+
+    @property
+    def agreement(self) -> str:
+        """How far the board's AUC is from numpy's, for people."""
+        if self.board.auc is None or self.reference.auc is None:
+            return "no AUC, for the test has normal windows alone"
+        apart = abs(self.board.auc - self.reference.auc)
+        return "AUC equal" if apart == 0 else f"AUC {apart:.2g} apart"
+
+
+def quality(f: Anomalies) -> limits.Quality:
+    """What [budget] can ask."""
+    recalls = {x.label: x.alarms for x in f.by_label if x.label != f.normal}
+    hourly = None if f.hourly is None else f.hourly.per_hour
+    return limits.Quality(f.host.accuracy, f.balanced, None, f.host.auc, recalls, hourly)
+
+
+def notes(f: Anomalies) -> tuple[str, ...]:
+    """One line for each thing that the figures would not say by themselves."""
+    return tuple(_notes(f))
+
+
+def _notes(f: Anomalies) -> Iterator[str]:
+    normal, asked = f.host.windows[0], float(f.facts["false_alarms_asked"])
+    low = intervals.of_share(f.host.false_alarms, normal)[0] if normal else 0.0
+    if low > asked:
+        yield (
+            f"the threshold was set for {percent(asked, 3)} false alarms, and {shown_percent(f.host.false_alarms)} of the normal test "
+            "windows give one: they differ from those that it was fitted to (another machine, day or place); train with more kinds"
+        )
+    if f.host.auc is not None and f.floats.auc is not None and abs(f.host.auc - f.floats.auc) > APART:
+        yield f"AUC {shown_share(f.floats.auc)} in float and {shown_share(f.host.auc)} in int8: they are not the same detector"
+    if f.host.auc is not None and f.host.auc < 0.5:
+        yield "AUC below 0.5: what is not normal scores lower than what is; other features or another detector are needed"
+    if blind := [x for x in f.by_label if x.label != f.normal and x.alarms <= f.host.false_alarms]:
+        names = ", ".join(plain(x.label, 30) for x in blind[:3])
+        yield f"no more alarms than for {plain(f.normal, 30)}: {names}{' ...' if len(blind) > 3 else ''}"
+
+
+def shown_share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def shown_percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
