@@ -24,8 +24,9 @@ def guards(source: Source) -> Guards | None:
     placed = unit.caller or source.options.section is not None
     steps = range(len(plan.graph.nodes))
     writes = tuple((step, start, size) for step in steps for start, size in written(plan, step))
+    ops = tuple(node.op for node in plan.graph.nodes)
     dead = tuple((step, start, end - start) for step in (BEFORE, *steps) for start, end in _gaps(plan, step))
-    return Guards(plan.arena_bytes, "" if placed else f"union {unit.name}_arena_memory {unit.name}_arena", writes, dead)
+    return Guards(plan.arena_bytes, "" if placed else f"union {unit.name}_arena_memory {unit.name}_arena", writes, dead, ops)
 
 
 def written(plan: Plan, step: int) -> list[tuple[int, int]]:

@@ -23,6 +23,7 @@ from sandgrain.compiler.emit.part import Check
 from sandgrain.compiler.emit.proving import WHOLE, WORD, checked_bytes, proving
 from sandgrain.device.run import Emulator
 from sandgrain.device.run.host_process import HostProcess, Left, Reads, Sizes
+from sandgrain.device.run.trace import GUARD
 
 SECONDS = 0.5  # of computing that any sample may take on this computer, and one more for so many MACs:
 MACS = 5_000_000
@@ -166,7 +167,7 @@ class Board:
         core, plan = self._plain, self.job.build.compiled.source.plan
         arena = core.outputs[0].address - self.job.output_offset
         start = max(arena - BESIDE, self.job.build.board.ram_base)
-        end = min(arena + plan.arena_bytes + BESIDE, core.image.symbols["sg_stack_limit"])
+        end = min(arena + plan.arena_bytes + BESIDE, core.image.symbols["sg_stack_limit"] + GUARD)
         memories = (_laid(alone.feeds, one, arena - start, noise.bytes(end - start)) for alone, fed in asked for one in fed)
         layers = [alone.layer for alone, fed in asked for _ in fed]
         put, kept = tee(memories)

@@ -240,6 +240,7 @@ class Guards:
     )
     writes: tuple[tuple[int, int, int], ...]
     dead: tuple[tuple[int, int, int], ...]
+    ops: tuple[str, ...] = ()  # what each layer does, in words
 
 
 UNGUARDED = Guards(0, "", (), ())
@@ -349,10 +350,11 @@ class HostProcess:
         return answer
 
     def _strays(self, layer: int, at: int) -> str:
-        size = (self.reads.guards or UNGUARDED).arena_bytes
-        where = f"{-at} bytes before" if at < 0 else f"{at - size + 1} bytes behind" if at >= size else f"to byte {at} of"
+        guards = self.reads.guards or UNGUARDED
+        size, op = guards.arena_bytes, f" ({guards.ops[layer]})" if layer < len(guards.ops) else ""
+        where = f"byte {-at} before" if at < 0 else f"byte {at - size + 1} behind" if at >= size else f"byte {at} of"
         return (
-            f"{printable(self.code.name)} on the host: layer {layer} writes {where} the arena, which is not its own; what another "
+            f"{printable(self.code.name)} on the host: layer {layer}{op} writes to {where} the arena, which is not its own; what another "
             "layer or the program keeps there would be spoilt"
         )
 

@@ -26,7 +26,7 @@ from sandgrain.base.errors import RunError, UsageError
 from sandgrain.device.cost import Decoder, Image, count
 from sandgrain.device.cost.cycles import OVERHEAD, Cost
 from sandgrain.device.run.counter import Counter
-from sandgrain.device.run.trace import Slot, Trace
+from sandgrain.device.run.trace import GUARD, Slot, Trace
 from sandgrain.device.targets import Board
 
 __all__ = ["Emulator", "version"]
@@ -34,7 +34,7 @@ __all__ = ["Emulator", "version"]
 _PAGE = 0x1000
 _RETURN = 0x9F0F0F00  # sg_infer "returns" here, where no board has memory (and where Armv7-M may execute): the run stops
 _SYSTEM = 0xE000E000  # Cortex-M system control space, there while booting (the FPU is enabled in it)
-_PAINT, _GUARD = 0xA5, 64  # fill byte of the unused stack; bytes at its far end that must keep it
+_PAINT = 0xA5  # fill byte of the unused stack
 _BOOT_SECONDS = 10
 
 Sample = Sequence[bytes | np.ndarray[Any, Any]]
@@ -133,13 +133,12 @@ class Emulator:
         with _watch(self._uc, self._timeout) as watch:
             for number, memory in calls:
                 kept = kept or self.read(address, len(memory))
-                self._uc.mem_write(address, memory)
                 self._enter(self._layer(number))
                 self._uc.reg_write(self._r0, argument)
+                self._uc.mem_write(address, memory)
                 watch.begun = time.monotonic()
                 self._run_to(_RETURN, f"the end of layer {number}", 0)
                 watch.begun = None
-                self._check_stack()
                 yield self.read(address, len(memory))
         self._uc.mem_write(address, kept)
 
@@ -239,7 +238,7 @@ class Emulator:
 
     def _enter(self, entry: int | None = None) -> None:
         """Everything as at the entry of sg_infer, or of another function; the far end of the stack is painted, to see an overflow."""
-        self._uc.mem_write(self.address("sg_stack_limit"), bytes([_PAINT]) * _GUARD)
+        self._uc.mem_write(self.address("sg_stack_limit"), bytes([_PAINT]) * GUARD)
         self._uc.reg_write(self._sp, self.address("sg_stack_top") & ~15)
         self._uc.reg_write(self._lr, _RETURN | self._thumb)
         self._uc.reg_write(self._pc, (self.address("sg_infer") if entry is None else entry) | self._thumb)
@@ -266,7 +265,7 @@ class Emulator:
             raise RunError(f"sg_infer returned {status}; the generated code refuses its input")
 
     def _check_stack(self) -> None:
-        if self.read(self.address("sg_stack_limit"), _GUARD) != bytes([_PAINT]) * _GUARD:
+        if self.read(self.address("sg_stack_limit"), GUARD) != bytes([_PAINT]) * GUARD:
             raise RunError(f"the stack ran into static memory on {self.board.name}; choose a board with more RAM")
 
     def _run_to(self, until: int, what: str, seconds: float | None = None) -> None:
