@@ -172,7 +172,12 @@ def checks(rows: list[Row], baseline: float | None) -> Iterator[Check]:
     for task, bar in (("spoken-digits", 0.97), ("magic-wand", 0.95), ("digits", 0.98), ("gestures", 1.0)):
         if of(task, "accuracy"):
             yield Check(f"{task}: accuracy", median(of(task, "accuracy")), bar)
-    limits = (("spoken-digits", "ram_bytes", 32 * KIB), ("spoken-digits", "flash_bytes", 96 * KIB), ("spoken-digits", "latency_ms", 60.0), ("magic-wand", "ram_bytes", 16 * KIB))  # fmt: skip
+    limits = (
+        ("spoken-digits", "ram_bytes", 32 * KIB),
+        ("spoken-digits", "flash_bytes", 96 * KIB),
+        ("spoken-digits", "latency_ms", 60.0),
+        ("magic-wand", "ram_bytes", 16 * KIB),
+    )
     for task, name, bar in limits:
         if of(task, name):
             yield Check(f"{task}: {name}", median(of(task, name)), bar, most=True)

@@ -42,13 +42,17 @@ FRONTS: dict[str, tuple[Signal, list[dict[str, Any]], int]] = {
     "spectrogram int32": (AUDIO, [{"block": "spectrogram", "fft": 512}], 320),
     "spectrogram int16": (AUDIO, [{"block": "spectrogram", "fft": 512, "precision": "int16"}], 320),
     "spectrogram float": (AUDIO, [{"block": "spectrogram", "fft": 512, "precision": "float"}], 320),
-    "high-pass, decimate 2": (AUDIO, [{"block": "filter", "type": "high-pass", "cutoff": 50}, {"block": "decimate", "factor": 2}, {"block": "raw"}], 0),
+    "high-pass, decimate 2": (
+        AUDIO,
+        [{"block": "filter", "type": "high-pass", "cutoff": 50}, {"block": "decimate", "factor": 2}, {"block": "raw"}],
+        0,
+    ),
     "raw motion": (MOTION, [{"block": "raw"}], 0),
     "statistics": (MOTION, [{"block": "statistics"}], 0),
     "vibration": (MOTION, [{"block": "vibration", "fft": 64}], 0),
     "grey 96 to 48": (IMAGE, [{"block": "grey"}, {"block": "resize", "height": 48, "width": 48}], 0),
     "area 96 to 32": (IMAGE, [{"block": "resize", "height": 32, "width": 32, "method": "area"}], 0),
-}  # fmt: skip
+}
 
 Row = dict[str, Any]
 

@@ -32,9 +32,8 @@ def measure(model: str, core: str, compiler: Compiler, goal: Goal, max_ram: int 
     """One row of the results. `macs` are those that run, `model_macs` those of the file. Raises SandgrainError."""
     with tempfile.TemporaryDirectory(prefix="sandgrain-bench-") as work:
         result = sandgrain.compile(
-            model_path(model), target=core, out=Path(work) / "out", compiler=compiler, optimize=goal,
-            max_ram=max_ram,
-        )  # fmt: skip
+            model_path(model), target=core, out=Path(work) / "out", compiler=compiler, optimize=goal, max_ram=max_ram
+        )
     r, model_macs = result.report, ANCHORS[model]["macs"]
     return {
         "core": core, "model": model, "compiler": compiler, "optimize": goal,

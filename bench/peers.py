@@ -56,9 +56,9 @@ HEADERS = {
     "stdlib.h": "#include <stddef.h>\n",
     "stdio.h": "#include <stddef.h>\n",
     "string.h": "#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t);\nvoid *memset(void *, int, size_t);\n",
-    "math.h": "#define INFINITY __builtin_inff()\n#define NAN __builtin_nanf(\"\")\n"
+    "math.h": '#define INFINITY __builtin_inff()\n#define NAN __builtin_nanf("")\n'
     "float expf(float);\nfloat logf(float);\nfloat tanhf(float);\nfloat fabsf(float);\n",
-}  # fmt: skip
+}
 
 FIGURES = ("instructions", "ram_bytes", "code_bytes", "weight_bytes", "stack_bytes")
 
@@ -141,9 +141,12 @@ def figures(elf: Path, trace: Trace, compiler: str, opt: str) -> Row:
     sizes, base = sections(elf), _empty(compiler, opt)
     above = {k: sizes[k] - base[k] for k in sizes}
     return {
-        "instructions": trace.instructions, "ram_bytes": above["data"] + above["bss"], "code_bytes": above["text"],
-        "weight_bytes": above["rodata"] + above["data"], "stack_bytes": trace.stack_bytes,
-    }  # fmt: skip
+        "instructions": trace.instructions,
+        "ram_bytes": above["data"] + above["bss"],
+        "code_bytes": above["text"],
+        "weight_bytes": above["rodata"] + above["data"],
+        "stack_bytes": trace.stack_bytes,
+    }
 
 
 def _ours(graph: Graph, inputs: list[Array], compiler: Compiler) -> tuple[int | None, list[bytes]]:
@@ -239,9 +242,12 @@ def bakenn_program(work: Path, generate: Callable[[Path, Any], Any], options: An
     except bakenn.BakeNNError as error:
         raise RefusedError(str(error).splitlines()[0]) from None
     harness = HARNESS.format(
-        head=f'#include "bknn_net.h"\nstatic _Alignas(16) uint8_t arena[{ARENA}];', type="_Alignas(16) int8_t",
-        inputs="BKNN_NET_INPUT_BYTES", outputs="BKNN_NET_OUTPUT_BYTES", call="bknn_net_infer(arena, in, out); return 0;",
-    )  # fmt: skip
+        head=f'#include "bknn_net.h"\nstatic _Alignas(16) uint8_t arena[{ARENA}];',
+        type="_Alignas(16) int8_t",
+        inputs="BKNN_NET_INPUT_BYTES",
+        outputs="BKNN_NET_OUTPUT_BYTES",
+        call="bknn_net_infer(arena, in, out); return 0;",
+    )
     headers = _headers(work / "headers")
     includes = {path.parent for path in (work / "out").rglob("*.h")}
     named = (work / "out" / "bakenn_sources.cmake").read_text("utf-8").partition("COMPILE_DEFINITIONS")[2]
@@ -280,9 +286,12 @@ def _emlearn_program(graph: Graph, work: Path) -> Program:
     (work / "net.c").write_text(c_generate_net_loadable(activations, weights, biases, "net"), "utf-8")
     n_in, n_out = weights[0].shape[0], weights[-1].shape[1]
     harness = HARNESS.format(
-        head="int32_t net_regress(const float *, int32_t, float *, int32_t);\n" + NEVER_CALLED, type="float", inputs=n_in, outputs=n_out,
+        head="int32_t net_regress(const float *, int32_t, float *, int32_t);\n" + NEVER_CALLED,
+        type="float",
+        inputs=n_in,
+        outputs=n_out,
         call=f"return (int)net_regress(in, {n_in}, out, {n_out});",
-    )  # fmt: skip
+    )
     return Program((work / "net.c",), (Path(emlearn.includedir), _headers(work / "headers")), harness)
 
 

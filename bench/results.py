@@ -18,9 +18,13 @@ def ordered(rows: list[Row]) -> list[Row]:
 
 
 def text(
-    rows: list[Row], max_ram: Row | None, peers: list[Row], skipped: list[str], fronts: list[Row] | None = None,
+    rows: list[Row],
+    max_ram: Row | None,
+    peers: list[Row],
+    skipped: list[str],
+    fronts: list[Row] | None = None,
     torch_peers: list[Row] | None = None,
-) -> str:  # fmt: skip
+) -> str:
     """The file: a line for each row's figures, and one for each of its layers."""
     parts = [
         f'"sandgrain": {json.dumps(sandgrain.__version__)}',
@@ -36,9 +40,13 @@ def text(
 
 
 def write(
-    rows: list[Row], max_ram: Row | None, peers: list[Row], skipped: list[str], fronts: list[Row] | None = None,
+    rows: list[Row],
+    max_ram: Row | None,
+    peers: list[Row],
+    skipped: list[str],
+    fronts: list[Row] | None = None,
     torch_peers: list[Row] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     PATH.write_text(text(rows, max_ram, peers, skipped, fronts, torch_peers), "utf-8")
 
 

@@ -48,9 +48,12 @@ def main() -> None:
         raise SystemExit(f"no {', '.join(missing)} in {jobs.MODELS}; set SANDGRAIN_MODELS to the folder that holds them")
     skipped = [f"{core}: {why}" for core in given.cores if (why := emulator_missing(targets.load(core)))]
     groups = [
-        (m, c, k) for m in sorted(given.models, key=cost) for c in given.cores for k in given.compilers
+        (m, c, k)
+        for m in sorted(given.models, key=cost)
+        for c in given.cores
+        for k in given.compilers
         if not emulator_missing(targets.load(c)) and k in available_compilers(targets.load(c))
-    ]  # fmt: skip
+    ]
     rows, failed = matrix(groups, tuple(given.optimize), given.jobs)
     show(rows)
     whole = full(given)
@@ -96,9 +99,11 @@ def arguments() -> argparse.Namespace:
 
 def full(given: argparse.Namespace) -> bool:
     return (
-        set(given.models) == set(jobs.ANCHORS) and set(given.cores) == set(CORES)
-        and set(given.optimize) == set(jobs.GOALS) and set(given.compilers) == {"zig", "gcc"}
-    )  # fmt: skip
+        set(given.models) == set(jobs.ANCHORS)
+        and set(given.cores) == set(CORES)
+        and set(given.optimize) == set(jobs.GOALS)
+        and set(given.compilers) == {"zig", "gcc"}
+    )
 
 
 def cost(model: str) -> int:

@@ -86,9 +86,14 @@ def _ours(model: Any, wanted: Array, compiler: Compiler, goal: Goal) -> Row:
         out = Path(folder) / "out"
         try:
             sandgrain.compile(
-                model.module, example_input=model.held_out[:1], calibration=model.calibration, target=CORE, out=out,
-                compiler=compiler, optimize=goal,
-            )  # fmt: skip
+                model.module,
+                example_input=model.held_out[:1],
+                calibration=model.calibration,
+                target=CORE,
+                out=out,
+                compiler=compiler,
+                optimize=goal,
+            )
             bundle = load_bundle(out)
             elf = bundle.build.link(Path(folder) / "firmware.elf")
         except SandgrainError as error:

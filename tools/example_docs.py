@@ -26,9 +26,13 @@ def printed(line: str) -> str:
     """What a README's command line prints, without spaces at the ends of lines. The page that it writes is removed."""
     arguments = shlex.split(line)
     done = subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=ROOT, env={**os.environ, "COLUMNS": "80", "SANDGRAIN_DATA": str(DATA)},
-        stdout=subprocess.PIPE, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80", "SANDGRAIN_DATA": str(DATA)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     if "--html" in arguments:
         (ROOT / arguments[arguments.index("--html") + 1]).unlink(missing_ok=True)
     if done.returncode:

@@ -4,8 +4,9 @@
     python tools/golden_c.py --write [NAME ...]          freeze what is emitted now
     python tools/golden_c.py --dump FOLDER [NAME ...]    the C of what changed: FOLDER/now, and of git's HEAD: FOLDER/before
 
-NAME: models and ops, by a part of their names; all of them when none is given. --all: also the bundles whose kernels were chosen by
-measuring on the emulated core, which takes many minutes the first time; --measured: those alone. --base REV: with --dump, another commit than HEAD.
+NAME: models, ops and bundles with optional parts, by a part of their names; all of them when none is given. --all: also the bundles
+whose kernels were chosen by measuring on the emulated core, which takes many minutes the first time; --measured: those alone.
+--base REV: with --dump, another commit than HEAD.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.golden import emitted  # noqa: E402 - the tree that this file lies in comes first
-from tests.golden.emitted import BUNDLES, MEASURED, OPS_GOLDEN, Files, Golden  # noqa: E402
+from tests.golden.emitted import BUNDLES, MEASURED, OPS_GOLDEN, PARTS, Files, Golden  # noqa: E402
 from tests.support.shared_files import MODELS  # noqa: E402
 
 
@@ -38,7 +39,8 @@ def main() -> int:
     parser.add_argument("--base", default="HEAD", metavar="REV")
     parser.add_argument("names", nargs="*", metavar="NAME")
     args = parser.parse_args()
-    goldens = (BUNDLES, OPS_GOLDEN, MEASURED) if args.all else (MEASURED,) if args.measured else (BUNDLES, OPS_GOLDEN)
+    quick = (PARTS, BUNDLES, OPS_GOLDEN)
+    goldens = (*quick, MEASURED) if args.all else (MEASURED,) if args.measured else quick
     if args.dump_only:
         dump(goldens, set(args.names), args.dump_only)
         return 0
@@ -79,9 +81,12 @@ def bundles(golden: Golden, name: str) -> Iterator[tuple[str, Files]]:
         for core in emitted.OP_CORES:
             yield from ((f"{name}/{core}/{case}", files) for case, files in emitted.op_bundles(name, core, range(emitted.SEEDS)))
         return
+    if golden is PARTS:
+        yield name, emitted.part_files(name)
+        return
     graphs = emitted.graphs_of(emitted.model_bytes(name))
     if graphs is not None:
-        for core in emitted.MEASURED_CORES if golden is MEASURED else emitted.MODEL_CORES:
+        for core in emitted.cores_of(name, measure=golden is MEASURED):
             made = emitted.bundles_of(graphs, core, measure=golden is MEASURED)
             yield from ((f"{name}/{core}/{setting}", files) for setting, files in made)
 

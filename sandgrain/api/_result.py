@@ -16,10 +16,9 @@ from sandgrain.base.text import finite
 from sandgrain.bundle import samples as datafile
 from sandgrain.bundle import store
 from sandgrain.bundle.make import Made
+from sandgrain.bundle.predictor import Predictor
 from sandgrain.bundle.report import Report
 from sandgrain.bundle.verdict import Verdict
-from sandgrain.compiler.emit.model import harness
-from sandgrain.device.run.host import HostModel
 from sandgrain.graph.dtypes import ACTIVATIONS
 from sandgrain.graph.ir import Array
 from sandgrain.graph.quantization import dequantize
@@ -48,7 +47,7 @@ class Result(Shown):
         self.warnings = warnings
         self.temporary = temporary
         self._report, self._text = report, text
-        self._built: tuple[object, store.Bundle, HostModel] | None = None
+        self._built: tuple[object, store.Bundle, Predictor] | None = None
 
     @property
     def snr_db(self) -> tuple[float, ...] | None:
@@ -74,9 +73,11 @@ class Result(Shown):
         """The outputs of the compiled C, run on this computer: float32 where they have a scale, in the model's own layout.
 
         `x`: samples as `compile` takes them for calibration; floats are quantized for an int8 input. One array [n, ...] comes back
-        for one output, a tuple for several. The C is built for this computer at the first call and kept.
+        for one output, a tuple for several. The C is built for this computer at the first call and kept; it runs in a process of
+        its own with limits of time and memory, which ends with Python.
 
-        Raises UsageError for samples that do not fit or are not finite, ToolchainError without a C compiler.
+        Raises UsageError for samples that do not fit or are not finite, RunError where the C crashes or does not end, ToolchainError
+        without a C compiler.
         """
         bundle, host = self._host()
         outputs = _predict(bundle, host, x)
@@ -122,13 +123,12 @@ class Result(Shown):
         where = "a temporary folder, which goes when Python ends; .save(folder) keeps it" if self.temporary else f"{self.folder}/"
         return [f"C in {where}"]
 
-    def _host(self) -> tuple[store.Bundle, HostModel]:
+    def _host(self) -> tuple[store.Bundle, Predictor]:
         """The bundle, and its C built for this computer; built again when the files have changed."""
         state = _state(self.folder)
         if self._built is None or self._built[0] != state:
             bundle = store.load_bundle(self.folder)
-            host = HostModel(bundle.code, bundle.compiled.graph, harness(bundle.compiled.source))
-            self._built = (state, bundle, host)
+            self._built = (state, bundle, Predictor(bundle))
         return self._built[1], self._built[2]
 
 
@@ -163,7 +163,7 @@ def _state(folder: Path) -> object:
         return None
 
 
-def _predict(bundle: store.Bundle, host: HostModel, x: Any) -> list[Array]:
+def _predict(bundle: store.Bundle, host: Predictor, x: Any) -> list[Array]:
     graph = bundle.compiled.imported
     inputs = _bring.fitted(graph, x)
     outputs = []

@@ -13,6 +13,7 @@ from sandgrain.api._verb import verb
 from sandgrain.base.progress import Progress, Watch, watched
 from sandgrain.base.tables import Line, Row, Shown, Table
 from sandgrain.base.text import count, printable, size
+from sandgrain.base.words import whichever
 from sandgrain.bundle import measure
 from sandgrain.compiler import passes
 from sandgrain.compiler.emit.ctext import identifier
@@ -164,7 +165,8 @@ class Survey(Shown):
         ]
         told = f"It fits {len(fitting)} of {len(self.fits)} boards"
         if len(shown) < len(self.fits):
-            told += f"; these are the {len(shown)} {'smallest' if fitting else 'largest'}, --all-boards shows all"
+            all_of_them = whichever("--all-boards", ".fits")
+            told += f"; these are the {len(shown)} {'smallest' if fitting else 'largest'}, {all_of_them} shows all"
         return [
             Table(["board", "fits", "RAM", "of", "flash", "of"], rows, (2, 3, 4, 5), (0, 1)),
             told,

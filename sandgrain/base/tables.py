@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandgrain.base.errors import UsageError
+from sandgrain.base.words import spoken
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -103,13 +104,17 @@ class Shown:
         return csv_text(self.rows())
 
     def __str__(self) -> str:
-        return drawn(self.lines())
+        return drawn(self._said())
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
-        return "".join(_markup(self.lines()))
+        return "".join(_markup(self._said()))
+
+    def _said(self) -> list[Line]:
+        """The lines, options as the caller writes them."""
+        return [spoken(line) if isinstance(line, str) else line for line in self.lines()]
 
 
 def drawn(lines: Sequence[Line], width: int = WIDTH) -> str:

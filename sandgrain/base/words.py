@@ -38,6 +38,11 @@ def command_line() -> Iterator[None]:
         _on_command_line.reset(token)
 
 
+def whichever(command: str, python: str) -> str:
+    """What the caller does to get something: `command` on the command line, `python` in Python."""
+    return command if _on_command_line.get() else python
+
+
 def spoken(text: str) -> str:
     """A message in the caller's words.
 

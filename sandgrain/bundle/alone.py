@@ -120,7 +120,9 @@ def _own(graph: Graph, alone: Alone, rounds: int, rng: np.random.Generator) -> t
         if not many:
             break
         own = [tensors[f.tensor] for f in alone.feeds]
-        drawn = {f.tensor: values_of(replace(t, shape=(many, *t.shape)), kind, rng) for f, t in zip(alone.feeds, own, strict=True)}
+        drawn = {
+            f.tensor: values_of(replace(t, shape=(many, *t.shape)), kind, rng) for f, t in zip(alone.feeds, own, strict=True)
+        }
         values = _softened(graph, node, drawn) if kind // len(KINDS) % 2 else drawn
         outputs += _outputs(graph, node, values, many)
         fed += [b"".join(tensors[i].dtype.pack(x[r]) for i, x in values.items()) for r in range(many)]

@@ -42,9 +42,9 @@ def fit(pipeline: Pipeline, windows: Iterable[Array]) -> Normalization:
     return moments.normalization(pipeline.scales(), norm.clip)
 
 
-def extract(front: FrontEnd, windows: Iterable[Array]) -> Array:
-    """The model's inputs, int8 [n, *feature shape]."""
-    extractor = Extractor(front.graph())
+def extract(front: FrontEnd, windows: Iterable[Array], made: Extractor | None = None) -> Array:
+    """The model's inputs, int8 [n, *feature shape]. `made`: of the front end's graph, if it was compiled before."""
+    extractor = Extractor(front.graph()) if made is None else made
     rows = [extractor.run(batch) for batch in batches(windows)]
     return np.concatenate(rows) if rows else np.zeros((0, *front.pipeline.shape), ACTIVATION)
 

@@ -29,6 +29,7 @@ SECONDS = 0.5  # of computing that any sample may take on this computer, and one
 MACS = 5_000_000
 BESIDE = 256  # bytes before and behind the arena on a board that no layer may write
 Packed = Sequence[list[bytes]]  # samples, each the bytes of its inputs
+Calls = Sequence[tuple[list[bytes], int]]  # a sample and the way by which it is entered
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,11 @@ class Job:
         return proving(self.build.compiled.source, self.checks)
 
 
+def seconds_a_sample(macs: int) -> float:
+    """Of computing on this computer, at most, for a model of so many MACs."""
+    return SECONDS + macs / MACS
+
+
 def word(way: int) -> bytes:
     """The last input of the harness."""
     return way.to_bytes(WORD, "little")
@@ -101,8 +107,9 @@ class Host:
         ins, outs = ([graph.tensors[i].nbytes for i in ports] for ports in (graph.inputs, graph.outputs))
         sizes = Sizes((*ins, WORD), (*outs, checked_bytes(job.checks)))
         places = tuple((layer.index, o, n) for layer in job.layers for _, o, n in layer.reads)
-        reads = Reads(places, job.output_offset, tuple((f.after, f.offset, f.nbytes) for f in job.feeds), guards(compiled.source))
-        seconds = SECONDS + compiled.source.macs / MACS
+        feeds = tuple((f.after, f.offset, f.nbytes) for f in job.feeds)
+        reads = Reads(places, job.output_offset, feeds, compiled.source.plan.arena_bytes, guards(compiled.source))
+        seconds = seconds_a_sample(compiled.source.macs)
         with scratch() as work:
             folder = job.build.folder or work
             if job.build.folder is None:
@@ -112,9 +119,13 @@ class Host:
     def run(self, samples: Packed, way: int, progress: Progress = silent) -> list[Left]:
         """Every sample, entered by one way. Raises RunError or ToolchainError."""
         progress("running the host build", 0, len(samples))
-        left = self._process.run([[*sample, word(way)] for sample in samples])
+        left = self.called([(sample, way) for sample in samples])
         progress("running the host build", len(samples), len(samples))
         return left
+
+    def called(self, calls: Calls) -> list[Left]:
+        """Samples one after another in one process, each entered by its own way."""
+        return self._process.run([[*sample, word(way)] for sample, way in calls])
 
     def fed(self, samples: Packed, feeds: Sequence[bytes]) -> list[list[bytes | None]]:
         """What each layer left, of each sample, which brings what is written to the arena on the way (`Job.feeds`)."""
@@ -138,7 +149,11 @@ class Board:
         """Every sample, entered by one way. Raises RunError, ToolchainError, or UsageError where the core cannot be emulated."""
         if way == WHOLE:
             return [Left(outputs, []) for outputs in _infer(self._plain, samples, progress)]
-        asked = [[*sample, word(way)] for sample in samples]
+        return self.called([(sample, way) for sample in samples], progress)
+
+    def called(self, calls: Calls, progress: Progress = silent) -> list[Left]:
+        """Samples one after another on a core that is started once, each entered by its own way."""
+        asked = [[*sample, word(way)] for sample, way in calls]
         return [Left(outputs, []) for outputs in _infer(self._entering, asked, progress)]
 
     def layers(self, samples: Packed) -> list[list[bytes | None]]:

@@ -10,11 +10,11 @@ from sandgrain.base.scratch import scratch
 from sandgrain.bundle.measure import Build
 from sandgrain.bundle.report import Report
 from sandgrain.compiler.emit import bundle
+from sandgrain.compiler.plan.streaming import samples_per_result
 from sandgrain.device.cost import milliseconds
 from sandgrain.device.run import emulator_missing, open_emulator
 from sandgrain.device.run.trace import Trace
 from sandgrain.device.toolchain import build_firmware
-from sandgrain.graph.ops import OPS
 
 # Pushes as many samples as lie between two results. State lasts from one run to the next.
 DRIVER = """\
@@ -47,10 +47,10 @@ WINDOWS = 3  # a stream has its first result after one window; filters may take 
 def with_result(report: Report, build: Build) -> Report:
     """The report of a build that was measured, with what one result of its stream costs; as it is where there is no stream or no
     emulator that keeps its state. Raises ToolchainError or RunError."""
-    board = build.board
-    if report.cycles is None or build.compiled.source.plan.stream is None or board.core.emulator != "unicorn":
+    board, plan = build.board, build.compiled.source.plan
+    if report.cycles is None or plan.stream is None or board.core.emulator != "unicorn":
         return report
-    count = samples_per_result(build)
+    count = samples_per_result(plan.graph, plan.stream)
     trace = None if emulator_missing(board) else _trace(build, count)
     if trace is None:
         return report
@@ -59,19 +59,6 @@ def with_result(report: Report, build: Build) -> Report:
     return replace(
         report, result_samples=count, result_cycles=cycles, result_ms=milliseconds(cycles, board.clock_hz), sources=sources
     )
-
-
-def samples_per_result(build: Build) -> int:
-    """Samples of every channel from one result of a build's stream to the next."""
-    plan = build.compiled.source.plan
-    stream, graph = plan.stream, plan.graph
-    assert stream is not None
-    factor = 1
-    for node in stream.filters:
-        step = OPS[graph.nodes[node].op].step(graph.view(graph.nodes[node]))
-        assert step is not None
-        factor *= step.factor
-    return stream.stride * stream.hop * factor
 
 
 def _trace(build: Build, count: int) -> Trace | None:

@@ -1,13 +1,14 @@
 """Kernels chosen by measuring them: the candidates of every layer run on the emulated core, and the figures decide.
 
-A few firmwares are built, each with one candidate for every layer, and a few inferences of each are profiled. What a layer costs depends
-hardly on its weights, so programs of the same form are measured once (`costs.program`). Layers that were measured in other programs
-do not count here: inlining differs a little between programs, and the choice must not depend on what this computer compiled before.
+A few firmwares are built, each with one candidate for every layer, and a few inferences of each are profiled. A mix of the best layers
+is measured as well, and the best of all these programs is taken. What a layer costs depends hardly on its weights, so programs of the
+same form are measured once (`costs.program`). Layers that were measured in other programs do not count here: inlining differs a little
+between programs, and the choice must not depend on what this computer compiled before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -19,6 +20,7 @@ from sandgrain.bundle.measure import Build
 from sandgrain.compiler.emit.model import Options, Source
 from sandgrain.compiler.pipeline import outlined
 from sandgrain.compiler.plan import Choice, candidates
+from sandgrain.device.cost.cycles import OVERHEAD
 from sandgrain.device.run import emulator_missing
 from sandgrain.device.run.elf import sections
 from sandgrain.device.targets import Board, load
@@ -33,6 +35,10 @@ GOALS: tuple[Goal, ...] = get_args(Goal)
 FLAGS = {"speed": "-O2", "size": "-Os", "balanced": "-O2 -fno-unroll-loops"}
 WORTH = 0.02  # balanced: the share of all instructions that a KiB of code must save
 KIB = 1024
+MIXES = 2  # mixes of layers that are measured
+SLIGHT = 0.001  # share of all instructions that a further mix must promise to save: measuring it takes seconds
+
+Picks = Mapping[int, int]  # layer, by its first output tensor -> which variant it is taken from
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,17 @@ class Figures:
 
     instructions: int
     code: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried:
+    """A program that was measured as a whole. `layers`: first output tensor -> figures of its layer in this program."""
+
+    choice: Choice
+    layers: Mapping[int, Figures]
+    instructions: float  # mean per inference, with what lies between the layers
+    flash: int
+    ram: int
 
 
 def choose(graph: Graph, board: Board, compiler: str, goal: str, progress: Progress = silent, *, measure: bool = True) -> Choice:
@@ -59,19 +76,48 @@ def choose(graph: Graph, board: Board, compiler: str, goal: str, progress: Progr
     variants = _variants(graph, board)
     if not variants:  # views alone: no layer has code
         return unmeasured(graph, goal)
-    figures: list[dict[int, Figures]] = []
-    for k, variant in enumerate(variants):
-        progress(MEASURING, k, len(variants))
-        figures.append(_figures(_build(graph, board, toolchain, variant)))
-    progress(MEASURING, len(variants), len(variants))
-    layers = sorted(set.intersection(*(set(f) for f in figures)))
-    worth, alone = WORTH if goal == "balanced" else 0.0, frozenset[int]()
-    while True:  # a layer that would share code with nobody decides again, without that way out; their number only grows
-        choice = _decide(layers, variants, figures, worth, alone)
-        really = _sharing(_build(graph, board, toolchain, choice).compiled.source)
-        if choice.shared <= really:
-            return choice
-        alone |= choice.shared - really
+    done = 0
+
+    def tried(choice: Choice) -> Tried:
+        nonlocal done
+        progress(MEASURING, done, max(done, len(variants)) + 1)
+        done += 1
+        return _tried(_build(graph, board, toolchain, choice))
+
+    def sharing(choice: Choice) -> frozenset[int]:
+        return _sharing(_build(graph, board, toolchain, choice).compiled.source)
+
+    chosen = best(variants, tried, sharing, WORTH if goal == "balanced" else 0.0)
+    progress(MEASURING, done, done)
+    return chosen
+
+
+def best(
+    variants: Sequence[Choice], tried: Callable[[Choice], Tried], sharing: Callable[[Choice], frozenset[int]], worth: float
+) -> Choice:
+    """The best of the programs that `tried` measures: the `variants`, and mixes of their layers.
+
+    A mix takes each layer from the variant in which it is cheapest. There it can cost more than in the variant, because the compiler
+    inlines differently; so the mix is measured too. Where its figures promise a better mix, that one is measured as well.
+    `sharing`: the layers of a choice whose code would really be shared. `worth`: as WORTH, 0 where only instructions count.
+    """
+    uniform = [tried(variant) for variant in variants]
+    table = _Table(variants, [dict(one.layers) for one in uniform], worth)
+    mixes: list[Tried] = []
+    picks: Picks | None = None
+    while len(mixes) < MIXES:
+        other = table.mix(sharing)
+        if picks is not None and table.price_of(picks) - table.price_of(other) < SLIGHT * table.total:
+            break
+        picks = other
+        mixes.append(tried(table.choice(picks)))
+        table.learn(picks, mixes[-1])
+
+    chosen = mixes[0]
+    for one in (*mixes[1:], *uniform):
+        if table.prefers(one, chosen):
+            chosen = one
+    return replace(chosen.choice, shared=chosen.choice.shared & sharing(chosen.choice))
 
 
 def check_goal(goal: str) -> None:
@@ -108,28 +154,72 @@ def _variants(graph: Graph, board: Board, *, compact: bool = False) -> list[Choi
     return [Choice(names, shared) for names in kernels for shared in (frozenset[int](), _all(graph))]
 
 
-def _decide(
-    layers: list[int], variants: list[Choice], figures: list[dict[int, Figures]], worth: float, alone: frozenset[int]
-) -> Choice:
-    """Layer by layer: fewest instructions, a KiB of a layer's own code priced at `worth` of the fastest total.
+class _Table:
+    """What each layer costs in each variant, and what follows from it."""
 
-    A copy that layers share costs a further one of them nothing. `alone`: layers whose code would be their own in any case.
-    """
-    total = sum(min(f[t].instructions for f in figures) for t in layers)
-    kernels: dict[int, str] = {}
-    shared: set[int] = set()
-    for t in layers:
+    def __init__(self, variants: Sequence[Choice], figures: list[dict[int, Figures]], worth: float) -> None:
+        self._variants, self._figures, self._worth = variants, figures, worth
+        self._layers = sorted(set.intersection(*(set(f) for f in figures)))
+        self.total = sum(min(f[t].instructions for f in figures) for t in self._layers)  # of the fastest variant of each layer
 
-        def price(k: int, t: int = t) -> tuple[float, int]:
-            own = 0 if t in variants[k].shared else figures[k][t].code
-            return figures[k][t].instructions + worth * total * own / KIB, own
+    def price_of_code(self, code: float) -> float:
+        """Instructions that bytes of code are worth."""
+        return self._worth * self.total * code / KIB
 
-        options = [k for k, variant in enumerate(variants) if t not in alone or t not in variant.shared]
-        best = min(options, key=price)
-        kernels[t] = variants[best].kernels[t]
-        if t in variants[best].shared:
-            shared.add(t)
-    return Choice(kernels, frozenset(shared))
+    def prefers(self, one: Tried, other: Tried) -> bool:
+        """Whether `one` is the better program: fewer instructions, code at its price, and of equal ones the smaller.
+
+        Where code has a price, a saving below SLIGHT is not enough: it comes from linking, and `other`, a mix, says which layers share code
+        whatever compiler builds it.
+        """
+        gain = other.instructions - one.instructions + self.price_of_code(other.flash - one.flash)
+        if self._worth:
+            return gain > SLIGHT * self.total or (gain >= 0 and one.ram < other.ram)
+        return gain > 0 or (gain == 0 and one.flash + one.ram < other.flash + other.ram)
+
+    def price(self, layer: int, variant: int) -> float:
+        """In instructions. A copy that layers share costs a further one of them nothing."""
+        figures = self._figures[variant][layer]
+        return figures.instructions + self.price_of_code(self._own(layer, variant))
+
+    def price_of(self, picks: Picks) -> float:
+        return sum(self.price(layer, variant) for layer, variant in picks.items())
+
+    def mix(self, sharing: Callable[[Choice], frozenset[int]]) -> Picks:
+        """The cheapest variant of each layer, of those with the same price the one with the least code of its own.
+
+        A layer that would share code with nobody decides again, without that way out; their number only grows.
+        """
+        alone: frozenset[int] = frozenset()
+        while True:
+            picks = {layer: self._cheapest(layer, alone) for layer in self._layers}
+            choice = self.choice(picks)
+            lonely = choice.shared - sharing(choice)
+            if not lonely:
+                return picks
+            alone |= lonely
+
+    def choice(self, picks: Picks) -> Choice:
+        kernels = {layer: self._variants[variant].kernels[layer] for layer, variant in picks.items()}
+        return Choice(kernels, frozenset(t for t, variant in picks.items() if t in self._variants[variant].shared))
+
+    def learn(self, picks: Picks, mix: Tried) -> None:
+        """From now on a layer's figures are those in `mix`, in all variants that give it what `mix` does."""
+        for layer, variant in picks.items():
+            way = self._way(layer, variant)
+            for k, figures in enumerate(self._figures):
+                if self._way(layer, k) == way:
+                    figures[layer] = mix.layers[layer]
+
+    def _cheapest(self, layer: int, alone: frozenset[int]) -> int:
+        options = [k for k, v in enumerate(self._variants) if layer not in alone or layer not in v.shared]
+        return min(options, key=lambda k: (self.price(layer, k), self._own(layer, k)))
+
+    def _own(self, layer: int, variant: int) -> int:
+        return 0 if layer in self._variants[variant].shared else self._figures[variant][layer].code
+
+    def _way(self, layer: int, variant: int) -> tuple[str, bool]:
+        return self._variants[variant].kernels[layer], layer in self._variants[variant].shared
 
 
 def _smallest(graph: Graph, board: Board, toolchain: Toolchain, progress: Progress) -> Choice:
@@ -168,12 +258,14 @@ def _build(graph: Graph, board: Board, toolchain: Toolchain, choice: Choice) -> 
     return Build(outlined(graph, board, Options(costs.NAME), choice), board, toolchain)
 
 
-def _figures(build: Build) -> dict[int, Figures]:
-    """First output tensor -> figures of its layer, measured now or before in a program of this form."""
+def _tried(build: Build) -> Tried:
+    """A program's figures, measured now or before in a program of this form."""
     source, program = build.compiled.source, costs.program(build)
     nodes = source.plan.graph.nodes
-    found = {}
+    layers, total = {}, float(program.instructions)
     for layer, step in zip(source.layers, program.layers, strict=True):
         mean = program.spread[layer.index][1] if layer.index in program.spread else step.instructions
-        found[nodes[layer.index].outputs[0]] = Figures(round(mean), step.code)
-    return found
+        layers[nodes[layer.index].outputs[0]] = Figures(round(mean), step.code)
+        total += step.instructions
+    mean = program.spread[OVERHEAD][1] if OVERHEAD in program.spread else total
+    return Tried(build.compiled.choice, layers, mean, program.flash, source.plan.arena_bytes + program.static + program.stack)

@@ -57,7 +57,7 @@ class Verdict(Shown):
     runner found, None without labels; of a detector, whose threshold tells label 0 from the others. `scores`: of a detector, what
     the last runner gave. `seed`: of the samples, None where they were given. `edited`: what of the bundle is not what its proof
     makes. `layers`: whose outputs were compared. `alone`: how many of them were
-    given inputs of their own as well. `checks`: of macros, helpers, labels and status codes. `oracle`: what else gave
+    given inputs of their own as well. `calls`: that came after others in one process, in drawn order. `checks`: of macros, helpers, labels and status codes. `oracle`: what else gave
     the reference's outputs, or why nothing did. `state`: what the C does with a state that the model's file keeps between calls, ""
     where it keeps none. `conclusion`: one sentence: what was proven against what.
     """
@@ -76,6 +76,7 @@ class Verdict(Shown):
     edited: tuple[str, ...] = ()
     layers: int = 0
     alone: int = 0
+    calls: int = 0
     checks: int = 0
     oracle: str = ""
     state: str = ""
@@ -139,6 +140,7 @@ def conclusion(verdict: Verdict, core: str) -> str:
     ran = " and ".join(RAN[name].format(core=core) for name in runners)
     stream = ", whole and pushed in pieces" if "stream" in verdict.compared else ""
     alone = f", of {verdict.alone} layers on inputs of their own" if verdict.alone else ""
+    again = f", again in {verdict.calls} calls in drawn order" if verdict.calls else ""
     made = (
         f"the C as it was edited ({', '.join(verdict.edited[:3])})"
         if verdict.edited
@@ -151,6 +153,6 @@ def conclusion(verdict: Verdict, core: str) -> str:
     )
     return (
         f"Proven: {made} gives every byte of the reference interpreter's outputs and of its {verdict.layers} layers on "
-        f"{verdict.samples} samples{stream}{alone}, and {verdict.checks} helpers, macros and status codes as Python has them, in {ran}; "
+        f"{verdict.samples} samples{stream}{again}{alone}, and {verdict.checks} helpers, macros and status codes as Python has them, in {ran}; "
         f"{oracle}{f'; {verdict.state}' if verdict.state else ''}."
     )

@@ -18,6 +18,7 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import printable
 from sandgrain.bundle import oracle as oracles
+from sandgrain.bundle import sequence
 from sandgrain.bundle.alone import Drawn, called, compared, drawn, layers_alone, spread
 from sandgrain.bundle.fresh import Values, fresh, still
 from sandgrain.bundle.runners import Board, Host, Job
@@ -58,6 +59,7 @@ class Found:
     compared: dict[str, int] = field(default_factory=dict)
     difference: Difference | None = None
     last: list[Array] = field(default_factory=list)  # the outputs of the last runner
+    calls: dict[str, int] = field(default_factory=dict)  # runner -> calls in drawn order
 
     def take(self, name: str, agree: npt.NDArray[np.bool_], difference: Difference | None) -> None:
         self.compared[name] = min(self.compared.get(name, len(agree)), int(agree.sum()))
@@ -134,6 +136,7 @@ class Comparison:
             checks=len(self.job.checks),
             oracle=view.says,
             alone=len(self.alone),
+            calls=sum(found.calls.values()),
             state=STATE if self.imported.restarts else "",
         )
         return replace(verdict, conclusion=conclusion(verdict, self.bundle.board.core.name))
@@ -177,6 +180,46 @@ class Comparison:
             pieces = self._outputs(runner.run(packed, PIECES, self.progress))
             agree = _agree(reference, pieces)
             found.take("stream", agree, self._output_difference("stream", reference, pieces, agree))
+        if found.difference is None:
+            self._again(runner, packed, reference, whole, found)
+
+    def _again(
+        self, runner: Host | Board, packed: list[list[bytes]], reference: list[Array], whole: list[Left], found: Found
+    ) -> None:
+        """The same samples in one process once more, in an order and by ways that are drawn, each after others: what the C keeps from
+        one call to the next shows."""
+        known = ways(self.bundle.compiled.source)
+        if isinstance(runner, Host):
+            order = sequence.on_host(len(packed), known, self.job, np.random.default_rng((self.seed, 2)))
+        else:
+            order = sequence.on_board(len(packed), known)
+        left = runner.called([(packed[s], way) for s, way in order])
+        given = self._outputs(left)
+        agree, wrong = np.ones(len(packed), bool), None
+        for call, (s, way) in enumerate(order):
+            same = _agree([y[s : s + 1] for y in reference], [y[call : call + 1] for y in given])
+            one = self._output_difference(
+                runner.name, [y[s : s + 1] for y in reference], [y[call : call + 1] for y in given], same
+            )
+            if one is None and way == APART:
+                one = self._check_difference(runner.name, s, left[call].outputs[-1])
+            if one is None and way == WHOLE and left[call].layers:
+                one = self._left_otherwise(runner.name, whole[s].layers, left[call].layers)
+            agree[s] &= one is None
+            if one is not None and wrong is None:
+                wrong = replace(
+                    one, sample=s, name=f"{one.name} (right at first, not in call {call} of one process after others)"
+                )
+        found.calls[runner.name] = len(order)
+        found.take(runner.name, agree, wrong)
+
+    def _left_otherwise(self, runner: str, first: Sequence[bytes | None], again: Sequence[bytes | None]) -> Difference | None:
+        """The first layer that left other bytes than when the sample ran before."""
+        for (layer, tensor), a, b in zip(self.job.tensors, first, again, strict=True):
+            if a != b and a is not None:
+                t = self.graph.tensors[tensor]
+                return self._piece_difference(runner, 0, (layer, tensor), b, t.dtype.unpack(a, t.shape))
+        return None
 
     def _outputs(self, left: Sequence[Left]) -> list[Array]:
         """The model's outputs, each [n, ...]."""

@@ -14,6 +14,7 @@ from sandgrain.cli._csv import Csv
 from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain compare kws.tflite --targets microbit-v2,cortex-m7 --optimize speed,size"
+GOES_ON = True
 
 
 def command(

@@ -24,6 +24,7 @@ GOES_ON = True
 MAX_ROWS = 40  # labels in the table
 MAX_BAD = 20  # bad files that are listed
 MAX_SHOWN = 3  # examples of a finding
+FEW_GROUPS = 4  # names of groups, or labels, that a line has
 MAX_NOTES = 8  # odd files, and kinds of files that are not read
 WIDTH = 78
 
@@ -123,12 +124,37 @@ def _facts(found: Inspection) -> None:
         _terminal.line(f"balance    {found.balance:.2f} : 1, the largest label to the smallest")
     elif len(found.labels) > 1:
         _terminal.line("balance    a label of `classes` has no recording")
+    _windows(found)
     split = found.loaded.project.data.split
-    _terminal.line(f"split      by {split.by}, seed {split.seed}")
+    _terminal.line(f"split      by {split.by}" + ("" if split.by == "time" else f", seed {split.seed}"))
+    if found.groups:
+        shown = (f"{len(names)} {side} ({_few(names)})" for side, names in found.groups_of.items() if names)
+        _terminal.line(f"groups     {'; '.join(shown)}")
     _terminal.line(f"features   {plain(found.features, 200)}")
     if found.left_out:
         _terminal.line(f"left out   {found.left_out:,}, for their label is not in `classes`")
     _terminal.line()
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first of them."""
+    shown = ", ".join(plain(name, 20) for name in names[:FEW_GROUPS])
+    return f"{shown} ..." if len(names) > FEW_GROUPS else shown
+
+
+def _windows(found: Inspection) -> None:
+    """How many windows each side has, and labels that have none there, where windows are not recordings."""
+    rows = found.windows
+    sides = {side: sum(row[side] for row in rows.values()) for row in rows.values() for side in row}
+    if not found.loaded.project.data.window_s or not any(sides.values()):
+        return
+    told = ", ".join(f"{n:,} {side}" for side, n in sides.items())
+    balance = f"; largest label to smallest {found.window_balance:.2f} : 1" if found.window_balance else ""
+    _terminal.line(f"windows    {told}{balance}")
+    for side, count in sides.items():
+        missing = [label for label, row in rows.items() if not row[side]]
+        if missing and count:
+            _terminal.line(f"           no {side} window of {_few(missing)}")
 
 
 def _checks(found: Inspection) -> None:

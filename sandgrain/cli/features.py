@@ -12,6 +12,7 @@ from sandgrain.cli import _terminal
 from sandgrain.cli._progress import Quiet, progress
 
 EXAMPLE = "Example: sandgrain features examples/spoken-digits -o features/"
+GOES_ON = True
 
 
 def command(

@@ -62,8 +62,10 @@ def command(
         _terminal.emit_json(made.to_json())
         return
     path = new if new.is_absolute() or "/" in str(new) else f"./{new}"
-    _terminal.line(f"{plain(str(new), 120)} written: {made.boards[0].core}, {size(made.boards[0].ram_bytes)} RAM, "
-                   f"{size(made.boards[0].flash_bytes)} flash. Then: sandgrain compile MODEL --target {path}")  # fmt: skip
+    _terminal.line(
+        f"{plain(str(new), 120)} written: {made.boards[0].core}, {size(made.boards[0].ram_bytes)} RAM, "
+        f"{size(made.boards[0].flash_bytes)} flash. Then: sandgrain compile MODEL --target {path}"
+    )
 
 
 def _asked(given: dict[str, str | None]) -> dict[str, str | None]:

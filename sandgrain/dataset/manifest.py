@@ -16,11 +16,12 @@ from typing import IO, Any
 
 from sandgrain.base import files
 from sandgrain.base.errors import UsageError
-from sandgrain.base.reading import is_number
+from sandgrain.base.reading import is_number, open_plain
 from sandgrain.dataset import kinds
 from sandgrain.dataset.names import MAX_LABEL, escape, problem, split_key, unseen
 from sandgrain.dataset.readers import keys_of, make_layout
 from sandgrain.dataset.readers.base import MAX_RATE
+from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Note, Record
 from sandgrain.dataset.tracks import TrackOptions
 
@@ -45,7 +46,10 @@ def make_manifest(
     return Manifest(root, layout, ordered, left_out, manifest_hash(layout, ordered), said, dict(sorted((others or {}).items())))
 
 
-LATER: tuple[type[Any], ...] = (TrackOptions,)  # a data set that does not use them has the hash that it had before they came
+LATER: tuple[type[Any], ...] = (
+    TrackOptions,
+    NpzOptions,
+)  # a data set that does not use them has the hash that it had before they came
 
 
 def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
@@ -75,9 +79,13 @@ def save(manifest: Manifest, path: str | os.PathLike[str]) -> None:
 
 def _lines(manifest: Manifest) -> Iterator[Any]:
     yield {
-        "sandgrain_manifest": FORMAT, "root": os.fspath(manifest.root), "layout": layout_json(manifest.layout),
-        "records": len(manifest.records), "bad": len(manifest.bad), "sha256": manifest.sha256,
-    }  # fmt: skip
+        "sandgrain_manifest": FORMAT,
+        "root": os.fspath(manifest.root),
+        "layout": layout_json(manifest.layout),
+        "records": len(manifest.records),
+        "bad": len(manifest.bad),
+        "sha256": manifest.sha256,
+    }
     for r in manifest.records:
         yield [r.key, r.label, r.group, list(r.shape), r.rate, r.sha256, r.split, dict(r.fields), r.clipped]
     for b in manifest.bad:
@@ -88,7 +96,7 @@ def load_manifest(path: str | os.PathLike[str], root: Path | None = None) -> Man
     """Read what `save` wrote; `root`: where the data lies now, if it was moved. Raises UsageError, in one line."""
     shown = escape(Path(path).name, 80)
     try:
-        with Path(path).open("rb") as stream:
+        with open_plain(Path(path)) as stream:
             return _loaded(stream, root)
     except OSError as error:
         raise UsageError(f"{shown}: the manifest cannot be read ({error.strerror})") from None

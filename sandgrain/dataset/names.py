@@ -18,8 +18,12 @@ MAX_LABEL = 100  # characters of a label or group
 # Categories of characters that nobody sees: control, format, surrogate, private, unassigned, line and paragraph ends.
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 ALIASES = {
-    "training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test",
-} | {split: split for split in SPLITS}  # fmt: skip
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "testing": "test",
+} | {split: split for split in SPLITS}
 KEY = re.compile(r"(.+)#([1-9][0-9]{0,6})", re.DOTALL | re.ASCII)
 COUNTING = frozenset({"index", "take", "number", "repetition", "trial", "sample"})  # placeholders of which digits are expected
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")

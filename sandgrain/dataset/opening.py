@@ -25,6 +25,9 @@ def open_record(manifest: Manifest, record: Record) -> Array:
     Reads from disk each time; recordings of files that hold several are kept while they fit KEEP bytes. Raises UsageError
     when the file is no longer what it was when the manifest was made.
     """
+    if record.part is not None:
+        whole, start = record.part
+        return open_record(manifest, whole)[start : start + record.shape[0]].copy()
     path, index = split_key(record.key)
     try:
         data = _single(manifest, path) if not index else _shelf.get(manifest.root, path, index, manifest.layout)

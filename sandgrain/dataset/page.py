@@ -55,9 +55,15 @@ def render(content: Content) -> str:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     values = {
-        **_head(content), **_labels(content), **_charts(content), **_examples(content), **_map(content),
-        "checks": _checks(content), "bad": [(plain(b.path, 200), plain(b.reason, 300)) for b in content.bad[:MAX_BAD]], "more_bad": max(0, len(content.bad) - MAX_BAD),
-    }  # fmt: skip
+        **_head(content),
+        **_labels(content),
+        **_charts(content),
+        **_examples(content),
+        **_map(content),
+        "checks": _checks(content),
+        "bad": [(plain(b.path, 200), plain(b.reason, 300)) for b in content.bad[:MAX_BAD]],
+        "more_bad": max(0, len(content.bad) - MAX_BAD),
+    }
     return environment.get_template("page.html.j2").render(values)
 
 
@@ -76,19 +82,29 @@ def _head(content: Content) -> dict[str, Any]:
     shapes = sorted({r.shape for r in content.records})
     inner = f", {' x '.join(map(str, shapes[0]))}" if not kinds.of(content.kind).sampled and len(shapes) == 1 else ""
     return {
-        "title": plain(content.title), "kind": content.kind, "summary": f"{content.kind}{rate}{inner}", "hash": content.sha256,
-        "facts": [{"value": v, "name": n} for v, n in facts], "version": __version__,
-        "features": plain(content.features, 200), "remarks": [plain(r, 300) for r in content.remarks],
+        "title": plain(content.title),
+        "kind": content.kind,
+        "summary": f"{content.kind}{rate}{inner}",
+        "hash": content.sha256,
+        "facts": [{"value": v, "name": n} for v, n in facts],
+        "version": __version__,
+        "features": plain(content.features, 200),
+        "remarks": [plain(r, 300) for r in content.remarks],
         "small": kinds.of(content.kind).is_small(shapes),
-    }  # fmt: skip
+    }
 
 
 def _checks(content: Content) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [
-        {"topic": f.topic, "count": f.count, "done": f.done, "rule": f.rule,
-         "examples": [{"names": [plain(k, 100) for k in e.keys], "detail": plain(e.detail, 100)} for e in f.examples]}
+        {
+            "topic": f.topic,
+            "count": f.count,
+            "done": f.done,
+            "rule": f.rule,
+            "examples": [{"names": [plain(k, 100) for k in e.keys], "detail": plain(e.detail, 100)} for e in f.examples],
+        }
         for f in content.findings
-    ]  # fmt: skip
+    ]
     leaks = [{"names": [plain(line, 200)], "detail": ""} for line in content.leaks[:20]]
     rule = "copies or near-copies on two sides of the split"
     return [*rows, {"topic": "leaks", "count": len(content.leaks), "done": "", "rule": rule, "examples": leaks}]
@@ -100,10 +116,16 @@ def _labels(content: Content) -> dict[str, Any]:
     for label, counts, seconds in content.labels[:MAX_LABELS]:
         total = sum(counts)
         bars = [{"name": side, "width": f"{100 * n / max(1, total):.2f}"} for side, n in zip(SPLITS, counts, strict=True)]
-        rows.append({
-            "label": plain(label) or "(none)", "sides": counts, "total": total, "time": _time(seconds), "bars": bars,
-            "width": f"{100 * total / most:.2f}",
-        })  # fmt: skip
+        rows.append(
+            {
+                "label": plain(label) or "(none)",
+                "sides": counts,
+                "total": total,
+                "time": _time(seconds),
+                "bars": bars,
+                "width": f"{100 * total / most:.2f}",
+            }
+        )
     return {"labels": rows, "more_labels": max(0, len(content.labels) - MAX_LABELS), "timed": kinds.of(content.kind).sampled}
 
 

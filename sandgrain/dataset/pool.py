@@ -205,12 +205,18 @@ def parse_reply(value: Any) -> Reply | None:
             return None
         index, label, group, rate, shape, sha256, clipped, note = row
         if (
-            type(index) is not int or type(clipped) is not int or not isinstance(rate, float) or not math.isfinite(rate)
+            type(index) is not int
+            or type(clipped) is not int
+            or not isinstance(rate, float)
+            or not math.isfinite(rate)
             or not all(t is None or (isinstance(t, str) and len(t) <= MAX_LABEL) for t in (label, group))
-            or not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape)
-            or not isinstance(sha256, str) or len(sha256) != 64
-            or not isinstance(note, str) or len(note) > MAX_NOTE
-        ):  # fmt: skip
+            or not isinstance(shape, list)
+            or not all(type(n) is int and n > 0 for n in shape)
+            or not isinstance(sha256, str)
+            or len(sha256) != 64
+            or not isinstance(note, str)
+            or len(note) > MAX_NOTE
+        ):
             return None
         found.append(
             Description(

@@ -44,7 +44,8 @@ class Record:
     `key`: the path below the root, posix, with "#3" behind it for the third recording of a file that holds several.
     `shape`: of the decoded array, see `Layout.kind`. `rate`: Hz, 0 for images. `sha256`: of the decoded samples' bytes and
     shape (so that a copy under another name, or the same sound in FLAC, is found). `fields`: what the name pattern's other
-    placeholders matched. `split`: as given by the data itself, or None. `clipped`: values that int16 could not hold.
+    placeholders matched. `split`: as given by the data itself, or None. `clipped`: values that int16 could not hold. `part`: (the
+    recording that this is a stretch of, its first sample there), or None.
     """
 
     key: str
@@ -57,6 +58,7 @@ class Record:
     fields: Mapping[str, str] = field(default_factory=dict)
     split: str | None = None
     clipped: int = 0
+    part: tuple[Record, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,12 @@ class Unit:
 
     name: str
     records: tuple[Record, ...]
-    labels: Counter[str]
+    labels: Counter[str]  # label -> weight
 
     @property
     def size(self) -> int:
-        return len(self.records)
+        """What it weighs: windows, or recordings."""
+        return self.labels.total()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,15 @@ class Draw:
     choose: Mapping[str, Mapping[str, Sequence[str]]] | None = None  # side -> {field of a record: its values}
 
 
-def assign(records: Sequence[Record], draw: Draw = Draw()) -> dict[str, str]:
+def assign(records: Sequence[Record], draw: Draw = Draw(), weights: Mapping[str, int] | None = None) -> dict[str, str]:
     """The side ("train", "validation" or "test") of every record's key.
 
     By "file" single recordings are drawn. By "group" whole groups are, the mix of labels as close as can be. "given" takes
     `Record.split`; a side that no record names is drawn from what is not held out. A recording that `choose` describes (all of
     a side's fields) goes to that side, whatever `by` is; if `choose` fills a side, nothing else is drawn into it. Copies and,
     by group, the rest of the group go with it; test comes before validation before train.
+
+    `weights`: key -> what a recording counts towards the shares, such as its windows; without it all count alike.
 
     Raises UsageError if the recordings do not allow what is asked for.
     """
@@ -70,7 +73,7 @@ def assign(records: Sequence[Record], draw: Draw = Draw()) -> dict[str, str]:
     if by == "group":
         _need_groups(records)
     fixed = _fixed(records, by, choose or {})
-    units = _units(records, by == "group")
+    units = _units(records, by == "group", weights)
     sides: dict[str, str] = {}
     free: list[Unit] = []
     for unit in units:
@@ -210,7 +213,7 @@ def _fixed(records: Sequence[Record], by: By, choose: Mapping[str, Mapping[str, 
 # --- units and draws ---------------------------------------------------------------------------------------------------
 
 
-def _units(records: Sequence[Record], grouped: bool) -> list[Unit]:
+def _units(records: Sequence[Record], grouped: bool, weights: Mapping[str, int] | None = None) -> list[Unit]:
     """Recordings joined by equal content, and by group where `grouped`, in the order of their first record."""
     home = list(range(len(records)))
 
@@ -229,10 +232,13 @@ def _units(records: Sequence[Record], grouped: bool) -> list[Unit]:
     members: dict[int, list[Record]] = defaultdict(list)
     for k, r in enumerate(records):
         members[root(k)].append(r)
-    return [
-        Unit(min(r.group if grouped else r.key for r in part), tuple(part), Counter(r.label for r in part))
-        for part in members.values()
-    ]
+    found = []
+    for part in members.values():
+        labels: Counter[str] = Counter()
+        for r in part:
+            labels[r.label] += 1 if weights is None else weights[r.key]
+        found.append(Unit(min(r.group if grouped else r.key for r in part), tuple(part), labels))
+    return found
 
 
 def _order(units: Sequence[Unit], seed: int, draw: int = 0) -> list[Unit]:

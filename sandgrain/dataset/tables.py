@@ -42,8 +42,11 @@ class TableOptions:
     )
     segment: int = option(0, "Tables: rows per recording. 0: as many as share label and group.", ge=0)
     bad_rows: float = option(
-        0.05, "Tables: share of a file's rows that may hold a cell that is no number; they are left out and counted. Above it, the file is bad.", ge=0, le=1
-    )  # fmt: skip
+        0.05,
+        "Tables: share of a file's rows that may hold a cell that is no number; they are left out and counted. Above it, the file is bad.",
+        ge=0,
+        le=1,
+    )
 
 
 @dataclass(frozen=True, slots=True)

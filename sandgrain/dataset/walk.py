@@ -19,9 +19,12 @@ MAX_FILES = 1 << 20  # of a data set: a million records take about a gigabyte
 MAX_DEPTH = 32  # folders within folders
 OUTSIDE = "leads outside the folder"
 SPECIAL = {
-    stat.S_IFIFO: "is a named pipe", stat.S_IFSOCK: "is a socket",
-    stat.S_IFCHR: "is a device", stat.S_IFBLK: "is a device", stat.S_IFDIR: "is a folder",
-}  # fmt: skip
+    stat.S_IFIFO: "is a named pipe",
+    stat.S_IFSOCK: "is a socket",
+    stat.S_IFCHR: "is a device",
+    stat.S_IFBLK: "is a device",
+    stat.S_IFDIR: "is a folder",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,13 @@ class Windowing:
 
     @classmethod
     def of(
-        cls, seconds: float, stride: float, rate: float, pad: Literal["center", "end", "none"] = "center",
+        cls,
+        seconds: float,
+        stride: float,
+        rate: float,
+        pad: Literal["center", "end", "none"] = "center",
         fill: Literal["zero", "edge"] = "zero",
-    ) -> Windowing:  # fmt: skip
+    ) -> Windowing:
         """From seconds, at `rate` Hz. Raises UsageError where a window is shorter than a sample."""
         length, step = round(seconds * rate), round(stride * rate)
         if length < 1 or (stride > 0 and step < 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sandgrain.base.errors import UsageError
 from sandgrain.graph.ir import Array, Graph
@@ -22,13 +22,18 @@ def trace(graph: Graph, inputs: Sequence[Array]) -> list[Array | None]:
         if given.dtype != tensor.dtype.numpy or given.size != tensor.size:
             raise UsageError(f"input {tensor.shape} {tensor.dtype} was given {given.shape} {given.dtype}")
         values[index] = given.reshape(tensor.shape)
-    for node in graph.nodes:
+    compute(graph, range(len(graph.nodes)), values)
+    return values
+
+
+def compute(graph: Graph, nodes: Iterable[int], values: list[Array | None]) -> None:
+    """Fill in what `nodes`, in their order, give. `values`: by tensor index; those that the nodes read are there."""
+    for node in (graph.nodes[k] for k in nodes):
         view = graph.view(node)
         results = OPS[node.op].reference(view, [None if i < 0 else values[i] for i in node.inputs])
         for index, tensor, value in zip(node.outputs, view.outputs, results, strict=True):
             assert value.shape == tensor.shape and value.dtype == tensor.dtype.numpy, (node.name, value.shape, value.dtype)
             values[index] = value
-    return values
 
 
 def run(graph: Graph, inputs: Sequence[Array]) -> list[Array]:

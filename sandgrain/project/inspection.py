@@ -14,10 +14,12 @@ import numpy as np
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
+from sandgrain.base.reading import read_small, why
 from sandgrain.base.tables import Line, Row, Shown, Table
 from sandgrain.base.text import plain
-from sandgrain.dataset import ingest, kinds, quality, split
+from sandgrain.dataset import ingest, kinds, quality, split, split_in_time
 from sandgrain.dataset.records import SPLITS, Manifest, Record
+from sandgrain.dataset.windows import count
 from sandgrain.project import features
 from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Data
@@ -95,6 +97,26 @@ class Inspection(Shown):
         return tuple(Count(label, tuple(sides[label, side] for side in SPLITS), float(seconds[label])) for label in self.labels)
 
     @property
+    def windows(self) -> Mapping[str, Mapping[str, int]]:
+        """Label -> side -> windows; without windows, recordings."""
+        data, found = self.loaded.project.data, Counter[tuple[str, str]]()
+        for r in self.records:
+            found[r.label, self.sides[r.key]] += windows(r, data)
+        return {label: {side: found[label, side] for side in SPLITS} for label in self.labels}
+
+    @property
+    def groups_of(self) -> Mapping[str, tuple[str, ...]]:
+        """Side -> its groups."""
+        own = {side: {r.group for r in self.records if r.group and self.sides[r.key] == side} for side in SPLITS}
+        return {side: tuple(sorted(names)) for side, names in own.items()}
+
+    @property
+    def window_balance(self) -> float | None:
+        """As `balance`, of windows."""
+        totals = [sum(sides.values()) for sides in self.windows.values()]
+        return max(totals) / min(totals) if len(totals) > 1 and min(totals) else None
+
+    @property
     def groups(self) -> int:
         """How many speakers, subjects or devices."""
         return len({r.group for r in self.records if r.group})
@@ -157,18 +179,33 @@ class Inspection(Shown):
             "kind": self.kind,
             "dataset_hash": self.manifest.sha256,
             "records": len(self.records),
-            "labels": {c.label: {**dict(zip(SPLITS, c.sides, strict=True)), "total": c.total, "seconds": round(c.seconds, 3)} for c in self.counts},
+            "labels": {
+                c.label: {**dict(zip(SPLITS, c.sides, strict=True)), "total": c.total, "seconds": round(c.seconds, 3)}
+                for c in self.counts
+            },
+            "windows": self.windows,
+            "window_balance": None if self.window_balance is None else round(self.window_balance, 3),
             "groups": self.groups,
+            "groups_of": {side: list(names[:LISTED]) for side, names in self.groups_of.items()},
             "rates_hz": list(self.rates),
-            "seconds": None if not self.about.sampled or not len(seconds) else {
-                "total": round(float(seconds.sum()), 3), "smallest": round(float(seconds.min()), 4),
-                "median": round(float(np.median(seconds)), 4), "largest": round(float(seconds.max()), 4),
+            "seconds": None
+            if not self.about.sampled or not len(seconds)
+            else {
+                "total": round(float(seconds.sum()), 3),
+                "smallest": round(float(seconds.min()), 4),
+                "median": round(float(np.median(seconds)), 4),
+                "largest": round(float(seconds.max()), 4),
             },
             "shapes": {"x".join(map(str, shape)): n for shape, n in shapes.most_common(10)} if not self.about.sampled else {},
             "balance": None if self.balance is None else round(self.balance, 3),
             "checks": [
-                {"topic": f.topic, "count": f.count, "dropped": f.dropped, "rule": f.rule,
-                 "examples": [{"keys": list(e.keys), "detail": e.detail} for e in f.examples]}
+                {
+                    "topic": f.topic,
+                    "count": f.count,
+                    "dropped": f.dropped,
+                    "rule": f.rule,
+                    "examples": [{"keys": list(e.keys), "detail": e.detail} for e in f.examples],
+                }
                 for f in self.judgement.findings
             ],
             "bad": [{"path": b.path, "reason": b.reason} for b in self.manifest.bad],
@@ -180,7 +217,7 @@ class Inspection(Shown):
             "leaks": list(self.leaks[:LISTED]),
             "remarks": list(self.remarks),
             "split": self.loaded.project.data.split.model_dump(mode="json"),
-        }  # fmt: skip
+        }
 
 
 def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = silent) -> Inspection:
@@ -192,8 +229,8 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
     data, root = loaded.project.data, loaded.root  # a project without data leaves nothing behind
     work = prepare(loaded.work)
     manifest = ingest.ingest(
-        root, data.layout, bad=data.bad, workers=workers or os.cpu_count() or 1, cache=work / "ingest", progress=progress,
-    )  # fmt: skip
+        root, data.layout, bad=data.bad, workers=workers or os.cpu_count() or 1, cache=work / "ingest", progress=progress
+    )
     if not manifest.records:
         first = (
             f"; the first of {len(manifest.bad)} bad files: {manifest.bad[0].path} {manifest.bad[0].reason}"
@@ -215,11 +252,16 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
     if not kept:
         raise UsageError("[data]: every recording was dropped; keep some of copies, silent, constant or clipped ones")
     kept = listed(kept, root, data)
-    sides = assign(kept, data, {r.key: records[head].sha256 for r, head in zip(records, judgement.family.tolist(), strict=True)})
-    leaks = quality.across(records, judgement.family, sides)
-    remarks = split.leaks([replace(r, sha256=r.key) for r in kept], sides)  # copies are told above
-    if not any(r.group for r in kept) and data.split.by != "given":
-        remarks.append(NO_GROUP)
+    if data.split.by == "time":
+        kept, sides = in_time(kept, data)
+        leaks, remarks = [], []  # everything is on every side, and is meant to be
+    else:
+        content = {r.key: records[head].sha256 for r, head in zip(records, judgement.family.tolist(), strict=True)}
+        sides = assign(kept, data, content)
+        leaks = quality.across(records, judgement.family, sides)
+        remarks = split.leaks([replace(r, sha256=r.key) for r in kept], sides)  # copies are told above
+        if not any(r.group for r in kept) and data.split.by != "given":
+            remarks.append(NO_GROUP)
     return Inspection(loaded, manifest, records, facts, judgement, kept, sides, tuple(leaks), tuple(remarks), left_out)
 
 
@@ -260,10 +302,10 @@ def listed(records: Sequence[Record], root: Path, data: Data) -> tuple[Record, .
         try:
             if not path.resolve().is_relative_to(root.resolve()) or path.stat().st_size > MAX_LIST_FILE:
                 raise UsageError(f"[data.split] lists: {plain(name)} is not a list below the data; name a file there")
-            given |= {line.strip(): side for line in path.read_text("utf-8").splitlines() if line.strip()}
+            given |= {line.strip(): side for line in read_small(path, MAX_LIST_FILE).decode("utf-8").splitlines() if line.strip()}
         except (OSError, ValueError) as error:
             raise UsageError(
-                f"[data.split] lists: {plain(name)} cannot be read ({type(error).__name__}); name a text file below the data"
+                f"[data.split] lists: {plain(name)} cannot be read ({why(error)}); name a text file below the data"
             ) from None
     return tuple(replace(r, split=given.get(r.key.split("#")[0], "train")) for r in records)
 
@@ -273,8 +315,28 @@ def assign(records: Sequence[Record], data: Data, content: Mapping[str, str]) ->
     s = data.split
     together = [replace(r, sha256=content[r.key]) for r in records]
     choose = {str(side): wanted for side, wanted in s.choose.items()}
+    assert s.by != "time"
     draw = split.Draw(s.by, s.stratify, s.validation, s.test, s.seed, choose)
-    return split.assign(together, draw)
+    return split.assign(together, draw, {r.key: max(windows(r, data), 1) for r in records})
+
+
+def windows(record: Record, data: Data) -> int:
+    """How many windows a recording gives."""
+    return count([record], features.windowing_of(data, record.rate)) if record.rate or not data.window_s else 0
+
+
+def in_time(records: Sequence[Record], data: Data) -> tuple[tuple[Record, ...], Mapping[str, str]]:
+    """Each recording cut by time, by `[data.split]`: (the parts, key -> side). Raises UsageError."""
+    if not kinds.of(data.kind).sampled:
+        raise UsageError(f'[data.split] by = "time": {kinds.of(data.kind).noun} have no time; split by "file" or "group"')
+    s = data.split
+
+    def how(record: Record) -> split_in_time.Cutting:
+        windowing = features.windowing_of(data, record.rate)
+        least = 1 if windowing is None else windowing.length
+        return split_in_time.Cutting(s.validation, s.test, round(s.gap_s * record.rate), least)
+
+    return split_in_time.cut(records, how)
 
 
 def _seconds(record: Record) -> float:

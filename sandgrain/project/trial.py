@@ -13,10 +13,10 @@ from pathlib import Path
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain
 from sandgrain.dataset import ingest, kinds
-from sandgrain.dataset.records import Manifest, Record
+from sandgrain.dataset.records import SPLITS, Manifest, Record
 from sandgrain.frontend.blocks import Block
 from sandgrain.project import features, inspection
-from sandgrain.project.file.schema import Project, Split
+from sandgrain.project.file.schema import Data, Project, Split
 
 FEW = ingest.Few(files=64, size=8 << 20)
 SEEDS = 32  # draws that are tried until every label is in training
@@ -79,15 +79,20 @@ def _shown(manifest: Manifest) -> str:
 
 
 def _split(records: Sequence[Record], root: Path, project: Project, notes: tuple[str, ...]) -> Trial:
-    """The first split that these recordings, which are all, allow: as the file says, by file, without regard to labels, none."""
+    """The first split that these recordings, which are all, allow: as the file says, by file, by time, without regard to labels, none."""
     data, why = project.data, ""
     given = data.split
     by_file = given.model_copy(update={"by": "file", "lists": {}})
     mixed = [by_file.model_copy(update={"stratify": False, "seed": seed}) for seed in range(SEEDS)]
     own = [given.model_copy(update={"validation": 0.0, "test": 0.0})] if given.by == "given" else []  # nothing more is drawn
-    for split in [given, *own, by_file, *mixed]:
+    in_time = [by_file.model_copy(update={"by": "time"})] if kinds.of(data.kind).sampled and data.window_s else []
+    for split in [given, *own, by_file, *in_time, *mixed]:
         tried = data.model_copy(update={"split": split})
         try:
+            if split.by == "time":
+                if _every_label_is_cut(records, tried):
+                    return Trial(notes=notes, split=split, why=why)
+                continue
             sides = inspection.assign(inspection.listed(records, root, tried), tried, {r.key: r.key for r in records})
         except UsageError as error:
             why = why or str(error)
@@ -100,6 +105,13 @@ def _split(records: Sequence[Record], root: Path, project: Project, notes: tuple
     return Trial(
         notes=notes, split=by_file.model_copy(update={"validation": 0.0, "test": 0.0}), why=why + cut * (len(records) == 1)
     )
+
+
+def _every_label_is_cut(records: Sequence[Record], data: Data) -> bool:
+    """Whether every label has windows on every side of a split by time. Raises UsageError where nothing can be cut."""
+    parts, sides = inspection.in_time(records, data)
+    have = {(r.label, sides[r.key]) for r in parts}
+    return all((label, side) in have for label in {r.label for r in records} for side in SPLITS)
 
 
 def _copies(records: Sequence[Record], root: Path, project: Project) -> tuple[str, ...]:

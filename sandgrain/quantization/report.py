@@ -181,9 +181,7 @@ class _Probe:
             ends = np.percentile(used, [0.1, 99.9])
             ratio = (high - low) / max(max(float(ends[1]), 0.0) - min(float(ends[0]), 0.0), 1e-12)
             if ratio > OUTLIERS:
-                return "outliers", (
-                    f"99.9 % of its values lie in 1/{ratio:.1f} of its range: --method percentile, mse or kl."
-                )  # fmt: skip
+                return "outliers", (f"99.9 % of its values lie in 1/{ratio:.1f} of its range: --method percentile, mse or kl.")
         peaks = np.abs(exact).reshape(-1, exact.shape[-1]).max(axis=0)
         ratio = float(peaks.max() / max(float(np.median(peaks)), 1e-12))
         if ratio > DOMINANT:

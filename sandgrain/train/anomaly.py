@@ -62,9 +62,10 @@ class Options:
 
     def __post_init__(self) -> None:
         allowed = {
-            "view": ("auto", "frames", "window", "mean"), "reduce": ("mean", "max"),
+            "view": ("auto", "frames", "window", "mean"),
+            "reduce": ("mean", "max"),
             "covariance": ("auto", "diag", "full", "shrunk", "robust", "empirical"),
-        }  # fmt: skip
+        }
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise UsageError(f"{name} = {printable(str(getattr(self, name)))}; choose {', '.join(choices)}")
@@ -106,9 +107,12 @@ class Detector:
     def to_json(self) -> dict[str, Any]:
         """A plain object that `from_json` takes back."""
         return {
-            "graph": dump(self.graph, data=True), "threshold": self.threshold, "unit": self.unit, "offset": self.offset,
+            "graph": dump(self.graph, data=True),
+            "threshold": self.threshold,
+            "unit": self.unit,
+            "offset": self.offset,
             "facts": dict(self.facts),
-        }  # fmt: skip
+        }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Detector:
@@ -170,9 +174,11 @@ def _with_threshold(
     scores = draft.scores(held_out)
     limit = measures.threshold(scores, options.false_alarms)
     told = {
-        **facts, "held_out": len(held_out), "false_alarms_asked": options.false_alarms,
+        **facts,
+        "held_out": len(held_out),
+        "false_alarms_asked": options.false_alarms,
         "false_alarms": float((scores > limit).mean()),
-    }  # fmt: skip
+    }
     return replace(draft, threshold=limit, facts=told)
 
 
@@ -256,9 +262,14 @@ def _mixture(kind: str, normal: Array, held_out: Array, quant: Quantization, opt
     largest = float((model.row_scores(seen) - (0.0 if model.bias is None else model.bias.min())).max())
     made = convert(model, rows, quant, largest, f"{kind}_detector")
     facts = {
-        **asdict(options), "rows": rows.count, "depth": rows.depth, "components": len(model.means), "converged": converged,
-        "unit": made.unit, "offset": made.offset,
-    }  # fmt: skip
+        **asdict(options),
+        "rows": rows.count,
+        "depth": rows.depth,
+        "components": len(model.means),
+        "converged": converged,
+        "unit": made.unit,
+        "offset": made.offset,
+    }
     return made, lambda features: model.scores(windows(features)), facts
 
 

@@ -127,9 +127,11 @@ def _weighted(model: Mixture, rows: Rows) -> _Distance:
     at = {"depth": rows.depth, "step": rows.step}
     if model.scales is None:
         return _Distance(
-            "weighted_distance", (("centroids", centroids), ("factors", None)), attrs(**at, drop=0),
+            "weighted_distance",
+            (("centroids", centroids), ("factors", None)),
+            attrs(**at, drop=0),
             2 * weighted_distance.FRACTION,
-        )  # fmt: skip
+        )
     scales = model.scales * rows.quant.scale[0]
     power = math.floor(math.log2(FACTOR_MAX / scales.max()))
     factors = np.rint(scales * 2.0**power).astype(np.int16)

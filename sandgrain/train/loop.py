@@ -24,8 +24,9 @@ from sandgrain.base import files, sealed
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
+from sandgrain.train import length
 
-THREADS = 2  # of PyTorch: a constant, since sums depend on how they are split between threads
+THREADS = 2  # of PyTorch, where nobody says: a constant, since sums depend on how they are split between threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Options:
     class_weights: Literal["none", "balanced"] = "none"
     seed: int = 0
     loss: Literal["cross-entropy", "mse"] = "cross-entropy"
+    threads: int = 0  # of PyTorch, 0: THREADS; trained weights depend on it
 
 
 class Data(Protocol):
@@ -89,7 +91,7 @@ def train(
 
     A checkpoint of other options or another module is not used. Raises UsageError where the loss is no longer a number.
     """
-    prepare(options.seed)
+    prepare(options.seed, options.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device)
     if teacher is not None:
@@ -102,7 +104,8 @@ def train(
     weights = _class_weights(data, options, device)
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(data.train, state.epoch)
-        while state.epoch < options.epochs and not state.stopped(options.patience):
+        steps = length.steps_of(len(coming.result()[0]), options.batch)  # of every epoch
+        while state.epoch < options.epochs and not state.stopped(options.patience, steps):
             samples = coming.result()
             if state.epoch + 1 < options.epochs:
                 coming = pool.submit(data.train, state.epoch + 1)
@@ -119,11 +122,17 @@ def train(
     return Trained(state.history, state.best, state.epoch)
 
 
-def prepare(value: int) -> None:
-    """Everything that makes two runs alike, before a module is made."""
-    torch.set_num_threads(THREADS)
+def prepare(value: int, threads: int = 0) -> None:
+    """Everything that makes two runs alike, before a module is made. `threads`: of PyTorch, 0: THREADS."""
+    torch.set_num_threads(min(threads or THREADS, most_threads()))
     torch.use_deterministic_algorithms(True, warn_only=True)
     seed(value, 0)
+
+
+def most_threads() -> int:
+    """What the environment allows. With OMP_THREAD_LIMIT below what PyTorch was told, parts of a tensor are never computed."""
+    limit = os.environ.get("OMP_THREAD_LIMIT", "")
+    return max(int(limit), 1) if limit.isascii() and limit.isdigit() else 1 << 16
 
 
 def seed(value: int, epoch: int) -> None:
@@ -146,9 +155,14 @@ def predict(module: nn.Module, inputs: Array, batch: int = 256) -> Array:
 
 
 def _epoch(
-    module: nn.Module, state: _State, samples: tuple[Array, Array], options: Options, weights: Tensor | None, device: torch.device,
+    module: nn.Module,
+    state: _State,
+    samples: tuple[Array, Array],
+    options: Options,
+    weights: Tensor | None,
+    device: torch.device,
     teacher: nn.Module | None,
-) -> float:  # fmt: skip
+) -> float:
     inputs, targets = (torch.from_numpy(np.ascontiguousarray(a)) for a in samples)
     order = torch.randperm(len(inputs))
     steps = math.ceil(len(inputs) / options.batch)
@@ -265,16 +279,23 @@ class _State:
         if accuracy is not None:
             self.history.accuracy.append(accuracy)
 
-    def stopped(self, patience: int) -> bool:
-        return patience > 0 and self.epoch - 1 - self.best >= patience
+    def stopped(self, patience: int, steps: int) -> bool:
+        """After so many epochs, of so many steps each, without a better one."""
+        waited = self.epoch - 1 - self.best
+        return patience > 0 and waited >= patience and waited * steps >= length.PATIENCE_STEPS
 
     def save(self, path: Path) -> None:
         """Write the checkpoint beside its place and move it there: a kill leaves the old one or the new one."""
         facts = {
-            "identity": self.identity, "module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(), "history": asdict(self.history), "best": self.best,
-            "best_weights": self.best_weights, "epoch": self.epoch,
-        }  # fmt: skip
+            "identity": self.identity,
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "history": asdict(self.history),
+            "best": self.best,
+            "best_weights": self.best_weights,
+            "epoch": self.epoch,
+        }
         with files.atomic(path) as file:
             sealed.write(file, lambda inner: torch.save(facts, inner))
             os.fsync(file.fileno())

@@ -91,7 +91,7 @@ def make(recipe: Recipe, feed: Feed, quant: Quantization, checkpoints: tuple[Pat
 
     Raises UsageError and UnsupportedError for a module that cannot be had, trained or converted.
     """
-    loop.prepare(recipe.training.seed)
+    loop.prepare(recipe.training.seed, recipe.training.threads)
     module = build(recipe)
     parameters = sum(p.numel() for p in module.parameters())
     trained = loop.train(module, feed, recipe.training, checkpoints[0], progress)

@@ -1,8 +1,8 @@
 """Quantization-aware training: the forward pass is the firmware's own arithmetic, the backward pass is that of real numbers.
 
 A float graph becomes a module whose parameters are its weights and biases. In each step the current weights are quantized
-just as the conversion to int8 will do it, accumulators are rescaled by the ops' own numpy references, and what comes out of a
-layer is the real value of the int8 that the board would have there. Gradients pass rounding unchanged and stop where an output
+just as the conversion to int8 will do it, and what comes out of a layer is the real value of the int8 that the board would have
+there: by the ops' own numpy references, but that sums are rescaled in float32 while it trains. Gradients pass rounding unchanged and stop where an output
 saturates (the straight-through estimator; Jacob et al. 2017, Bengio et al. 2013). After training, the int8 graph that
 `finish` gives has the outputs that the module had, byte for byte.
 """
@@ -23,7 +23,7 @@ from sandgrain.graph import ir
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array, Graph, View
 from sandgrain.graph.ops import OPS
-from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, finish
+from sandgrain.graph.ops.conv.weights import bias_of, channel_multipliers, clamp_of, finish
 from sandgrain.graph.ops.layout.resize_bilinear import real_weights
 from sandgrain.graph.ops.layout.resizing import per_side
 from sandgrain.graph.quantization import ACTIVATIONS, Quantization, quantize
@@ -123,10 +123,23 @@ class Twin(nn.Module):
         if large and not self.training:
             x, steps = x.double(), steps.double()  # exact; in training a last bit does not matter
         sums = LINEAR[view.node.op](view, x, steps)
+        real = ((sums.float() + bias) * unit.float()).reshape(view.out.shape)
+        if self.training:
+            return _leave(real, _nearest_steps(sums.detach(), bias.detach(), unit, view), view, device)
         acc = np.rint(sums.detach().cpu().numpy().astype(np.float64)).astype(np.int64) + bias_of(view, channels)
         result = finish(view, acc, *channel_multipliers(view, channels)).reshape(view.out.shape)
-        real = (sums.float() + bias) * unit.float()
-        return _leave(real.reshape(view.out.shape), result, view, device)
+        return _leave(real, result, view, device)
+
+
+def _nearest_steps(sums: Tensor, bias: Tensor, unit: Tensor, view: View) -> Array:
+    """What the layer's rescaling gives, in training: int8, the nearest step by float32 instead of the firmware's fixed point.
+
+    Rounding in fixed point is exact and slow here, and differs for sums next to a half, by one step. Outside training it is exact.
+    """
+    low, high = clamp_of(view)
+    scaled = (sums.float() + bias) * (unit / view.out.scale).float()
+    steps = (scaled + view.out.zero_point).round_().clamp_(low, high)
+    return steps.to(torch.int8).reshape(view.out.shape).cpu().numpy()
 
 
 def _through(value: Tensor, exact: Tensor) -> Tensor:
@@ -205,8 +218,11 @@ def _dense(view: View, x: Tensor, w: Tensor) -> Tensor:
 
 
 LINEAR: dict[str, Callable[[View, Tensor, Tensor], Tensor]] = {
-    "conv_2d": _conv, "depthwise_conv_2d": _depthwise, "transpose_conv": _transposed, "fully_connected": _dense,
-}  # fmt: skip
+    "conv_2d": _conv,
+    "depthwise_conv_2d": _depthwise,
+    "transpose_conv": _transposed,
+    "fully_connected": _dense,
+}
 
 
 def _average(view: View, x: Tensor) -> Tensor:
@@ -276,27 +292,42 @@ def _recurrent(view: View, x: Tensor, weights: list[Tensor], layer: Callable[...
 
 GRADIENTS: dict[str, Gradient] = {
     **dict.fromkeys(LINEAR, lambda v, x: x[0]),
-    "add": lambda v, x: x[0] + x[1], "sub": lambda v, x: x[0] - x[1], "mul": lambda v, x: x[0] * x[1],
-    "maximum": lambda v, x: torch.maximum(x[0], x[1]), "minimum": lambda v, x: torch.minimum(x[0], x[1]),
-    "prelu": lambda v, x: torch.where(x[0] >= 0, x[0], x[0] * x[1]), "abs": lambda v, x: x[0].abs(),
-    "relu": lambda v, x: fn.relu(x[0]), "relu6": lambda v, x: fn.relu6(x[0]),
-    "leaky_relu": lambda v, x: fn.leaky_relu(x[0], v.attrs["alpha"]), "hard_swish": lambda v, x: fn.hardswish(x[0]),
-    "logistic": lambda v, x: torch.sigmoid(x[0]), "tanh": lambda v, x: torch.tanh(x[0]),
+    "add": lambda v, x: x[0] + x[1],
+    "sub": lambda v, x: x[0] - x[1],
+    "mul": lambda v, x: x[0] * x[1],
+    "maximum": lambda v, x: torch.maximum(x[0], x[1]),
+    "minimum": lambda v, x: torch.minimum(x[0], x[1]),
+    "prelu": lambda v, x: torch.where(x[0] >= 0, x[0], x[0] * x[1]),
+    "abs": lambda v, x: x[0].abs(),
+    "relu": lambda v, x: fn.relu(x[0]),
+    "relu6": lambda v, x: fn.relu6(x[0]),
+    "leaky_relu": lambda v, x: fn.leaky_relu(x[0], v.attrs["alpha"]),
+    "hard_swish": lambda v, x: fn.hardswish(x[0]),
+    "logistic": lambda v, x: torch.sigmoid(x[0]),
+    "tanh": lambda v, x: torch.tanh(x[0]),
     "softmax": lambda v, x: torch.softmax(x[0] * v.attrs["beta"], -1),
     "mean": lambda v, x: x[0].mean(tuple(v.attrs["axes"]), keepdim=v.attrs["keep_dims"]),
     "sum": lambda v, x: x[0].sum(tuple(v.attrs["axes"]), keepdim=v.attrs["keep_dims"]),
     "reduce_max": lambda v, x: x[0].amax(tuple(v.attrs["axes"]), keepdim=v.attrs["keep_dims"]),
-    "average_pool_2d": lambda v, x: _average(v, x[0]), "max_pool_2d": lambda v, x: _maximum(v, x[0]),
-    "reshape": lambda v, x: x[0].reshape(v.out.shape), "quantize": lambda v, x: x[0],
-    "concatenation": lambda v, x: torch.cat(x, v.attrs["axis"]), "pad": lambda v, x: _pad(v, x[0]),
+    "average_pool_2d": lambda v, x: _average(v, x[0]),
+    "max_pool_2d": lambda v, x: _maximum(v, x[0]),
+    "reshape": lambda v, x: x[0].reshape(v.out.shape),
+    "quantize": lambda v, x: x[0],
+    "concatenation": lambda v, x: torch.cat(x, v.attrs["axis"]),
+    "pad": lambda v, x: _pad(v, x[0]),
     "transpose": lambda v, x: x[0].permute(tuple(v.attrs["perm"])),
     "batch_matmul": lambda v, x: (x[0].mT if v.attrs["adj_x"] else x[0]) @ (x[1].mT if v.attrs["adj_y"] else x[1]),
-    "resize_nearest_neighbor": lambda v, x: _nearest(v, x[0]), "resize_bilinear": lambda v, x: _bilinear(v, x[0]),
-    "gru": _gru, "lstm": _lstm,
+    "resize_nearest_neighbor": lambda v, x: _nearest(v, x[0]),
+    "resize_bilinear": lambda v, x: _bilinear(v, x[0]),
+    "gru": _gru,
+    "lstm": _lstm,
     "strided_slice": lambda v, x: _slice(v, x[0]),
     "layer_norm": lambda v, x: fn.layer_norm(x[0], x[0].shape[-1:], x[1], x[2], v.attrs["eps"]),
     "gelu": lambda v, x: fn.gelu(x[0], approximate="tanh" if v.attrs["approximate"] else "none"),
-    "silu": lambda v, x: fn.silu(x[0]), "elu": lambda v, x: fn.elu(x[0]), "softplus": lambda v, x: fn.softplus(x[0]),
-    "mish": lambda v, x: fn.mish(x[0]), "exp": lambda v, x: torch.exp(x[0]),
+    "silu": lambda v, x: fn.silu(x[0]),
+    "elu": lambda v, x: fn.elu(x[0]),
+    "softplus": lambda v, x: fn.softplus(x[0]),
+    "mish": lambda v, x: fn.mish(x[0]),
+    "exp": lambda v, x: torch.exp(x[0]),
     "scaled_elu": lambda v, x: torch.ops.aten.elu(x[0], v.attrs["alpha"], v.attrs["scale"], v.attrs["input_scale"]),
-}  # fmt: skip
+}

@@ -36,9 +36,15 @@ class _Same:
 
 
 def trained(
-    normal: Array, held_out: Array, quant: Quantization, name: str, width: int | None, epochs: int, seed: int,
+    normal: Array,
+    held_out: Array,
+    quant: Quantization,
+    name: str,
+    width: int | None,
+    epochs: int,
+    seed: int,
     checkpoint: Path | None = None,
-) -> tuple[Graph, Callable[[Array], Array]]:  # fmt: skip
+) -> tuple[Graph, Callable[[Array], Array]]:
     """(int8 graph, the float model as a function) for rows float32 [n, *shape], whose int8 form `quant` is.
 
     With `checkpoint`, the training goes on from there and keeps it up to date.

@@ -166,10 +166,15 @@ def test_tables_in_a_section_count_as_flash_and_not_as_ram(tmp_path: Path) -> No
 def test_macros_say_sizes_scales_and_zero_points() -> None:
     header = made(mixed_graph()).header
     for line in (
-        "#define MODEL_INPUT_COUNT 2", "#define MODEL_OUTPUT_COUNT 3", "#define MODEL_INPUT_0_SIZE 30", "#define MODEL_INPUT_1_ZERO_POINT (-7)",
-        "#define MODEL_INPUT_1_SCALE 2.0e-02f", "#define MODEL_OUTPUT_1_SCALE 5.0e-02f", "#define MODEL_OUTPUT_1_ZERO_POINT (3)",
+        "#define MODEL_INPUT_COUNT 2",
+        "#define MODEL_OUTPUT_COUNT 3",
+        "#define MODEL_INPUT_0_SIZE 30",
+        "#define MODEL_INPUT_1_ZERO_POINT (-7)",
+        "#define MODEL_INPUT_1_SCALE 2.0e-02f",
+        "#define MODEL_OUTPUT_1_SCALE 5.0e-02f",
+        "#define MODEL_OUTPUT_1_ZERO_POINT (3)",
         "int model_run(const float input_0[30], const int8_t input_1[30], float output_0[30], int8_t output_1[30], int8_t output_2[30]);",
-    ):  # fmt: skip
+    ):
         assert line in header
     assert "INPUT_0_SCALE" not in header  # a float has none
 

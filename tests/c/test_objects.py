@@ -23,7 +23,7 @@ from tests.support.draws import rare
 HELPERS = re.compile(
     r"mem(cpy|set|move)|__aeabi_(mem(cpy|set|move|clr)[48]?|[a-z]?(u?l|i|ui)(div|mul|divmod|dz)\w*|l(mul|lsl|lsr|asr|cmp)|ul(div|cmp)\w*|[fil]\w+)"
     r"|__(mul|div|udiv|mod|umod|ashl|ashr|lshr|clz|ctz)[sd]i[23]|__(add|sub|mul|div|eq|ne|lt|le|gt|ge|unord)sf[23]|__(fix|float)\w*s[fi]\w*|__gnu_thumb1_case_\w+"
-)  # fmt: skip
+)
 FORBIDDEN = re.compile(
     r"malloc|calloc|realloc|free|printf|abort|assert|alloca|pow|exp|log|tanh|sqrt|floor|ceil|round|(?<!_)errno"
 )
@@ -61,9 +61,11 @@ def test_no_function_recurses_or_calls_through_a_pointer(target: str, tmp_path: 
         f'#include "all.c"\nextern void *const keep[];\n__attribute__((used, retain)) void *const keep[] = {{\n{table}}};\n'
     )
     elf = build_firmware(
-        [tmp_path / "keep.c", tmp_path / "main" / "model.c", tmp_path / "main" / "harness.c"], [tmp_path, tmp_path / "main"], board,
+        [tmp_path / "keep.c", tmp_path / "main" / "model.c", tmp_path / "main" / "harness.c"],
+        [tmp_path, tmp_path / "main"],
+        board,
         tmp_path / "all.elf",
-    )  # fmt: skip
+    )
     image = Image(elf)
     bounds = {s.options.name: stack_bound(image, f"{s.options.name}_run", board.core.features).bytes for s in made}
     assert {name: bound for name, bound in bounds.items() if bound > 1024} == {}

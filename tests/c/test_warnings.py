@@ -9,11 +9,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from sandgrain.compiler.emit.model import Options, generate
+from sandgrain.compiler.plan import plan
 from sandgrain.device import targets
 from sandgrain.device.toolchain import available_compilers
 from sandgrain.device.toolchain.build import COMPILERS
+from sandgrain.graph.ops import OPS
 from tests.support.c_programs import ANY_CORE, STRICT, host_compilers, run_compiler, sources, write
-from tests.support.draws import rare, turns
+from tests.support.draws import SeededDraw, rare, turns
 from tests.support.toy_firmware import COMPILED
 
 HOST = ("gcc", "clang", "zig")
@@ -71,6 +74,17 @@ def test_no_cross_compiler_has_a_warning(target: str, compiler: str, tmp_path: P
     command = [*chosen.command(board.core), *chosen.flags(board.core), *STRICT, "-ffreestanding", "-O2", "-c", "all.c"]
     command += [] if "dsp" in board.core.features else [ANY_CORE]  # all.c has every compact kernel, those for other cores too
     assert run_compiler([*command, "-o", str(tmp_path / "all.o")], folder(board.core.features, whole=target == "cortex-m4")) == ""
+
+
+@pytest.mark.parametrize(("op", "seed"), [("conv_2d", 882114119604), ("conv_2d", 173618623807), ("transpose_conv", 5006)])
+def test_a_last_loop_that_has_no_turn_is_no_warning(op: str, seed: int, tmp_path: Path) -> None:
+    """As many output channels as fill whole blocks. gcc kept the loop for the others, and found that it would count too far."""
+    board = targets.load("cortex-m0plus")
+    if "gcc" not in available_compilers(board):
+        pytest.skip("gcc for cortex-m0plus is not installed")
+    write([generate(plan(OPS[op].sample(SeededDraw(seed)), board.core.features), Options("alone"))], tmp_path)
+    command = [*COMPILERS["gcc"].command(board.core), *COMPILERS["gcc"].flags(board.core), *STRICT, "-ffreestanding", "-O2", "-c"]
+    assert run_compiler([*command, "all.c", "-o", "all.o"], tmp_path) == ""
 
 
 @pytest.mark.parametrize(

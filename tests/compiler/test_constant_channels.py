@@ -61,9 +61,14 @@ class Net:
         size, kernel = self.tensors[x].shape[1:3], self.tensors[w].shape[1:3]
         padding = win.explicit_padding(0 if same else 1, size, kernel, (stride, stride))
         return self.node(
-            op, (x, w, b) if b >= 0 else (x, w), quant,
-            stride=(stride, stride), dilation=(1, 1), padding=padding, activation=activation,
-        )  # fmt: skip
+            op,
+            (x, w, b) if b >= 0 else (x, w),
+            quant,
+            stride=(stride, stride),
+            dilation=(1, 1),
+            padding=padding,
+            activation=activation,
+        )
 
     def dense(self, x: int, weights: Any, bias: Any, quant: Quantization = MIDDLE) -> int:
         w, b = self.constant(weights, "int8", per_tensor(0.05, 0)), self.constant(bias, "int32", per_tensor(0.0025, 0))
@@ -345,9 +350,14 @@ class RandomNet(Net):
         quant = self.tensors[x].quant
         assert quant is not None
         return self.node(
-            draw.choice(("max_pool_2d", "average_pool_2d")), (x,), quant,
-            kernel=kernel, stride=(2, 1), padding=padding, activation=draw.choice(("none", "relu6")),
-        )  # fmt: skip
+            draw.choice(("max_pool_2d", "average_pool_2d")),
+            (x,),
+            quant,
+            kernel=kernel,
+            stride=(2, 1),
+            padding=padding,
+            activation=draw.choice(("none", "relu6")),
+        )
 
     def two(self) -> int:
         x, op = self.pick(), self.draw.choice(("add", "add", "sub", "mul"))

@@ -380,14 +380,18 @@ def test_recordings_of_one_file_open_in_any_order(tmp_path: Path) -> None:
         (
             "gestures",
             make_layout(
-                "motion", name="{label}", rate=119, segment=119, columns=("aX", "aY", "aZ", "gX", "gY", "gZ"),
+                "motion",
+                name="{label}",
+                rate=119,
+                segment=119,
+                columns=("aX", "aY", "aZ", "gX", "gY", "gZ"),
                 full_scale=(4, 4, 4, 2000, 2000, 2000),
             ),
             21,
             ("flex", "punch"),
         ),
     ],
-)  # fmt: skip
+)
 def test_real_data_is_read_whole(folder: str, layout: Layout, count: int, labels: tuple[str, ...]) -> None:
     if not (DATA / folder).is_dir():
         pytest.skip(f"no {folder} beside the project; name the folder that has it in SANDGRAIN_DATA")

@@ -106,8 +106,12 @@ def test_labels_are_composed_and_short() -> None:
 
 def test_splits_have_many_names() -> None:
     assert [split_of(t) for t in ("Train", "VAL", "dev", "testing", "validation")] == [
-        "train", "validation", "validation", "test", "validation",
-    ]  # fmt: skip
+        "train",
+        "validation",
+        "validation",
+        "test",
+        "validation",
+    ]
     with pytest.raises(BadFileError, match=r"none of train, validation, test"):
         split_of("te\nst")
 

@@ -86,8 +86,11 @@ def test_one_table_holds_many_recordings(tmp_path: Path) -> None:
     text = "x,what,who\n1,up,a\n2,up,a\n3,up,b\n4,down,b\n5,up,a\n"
     found = read(tmp_path, text, layout)
     assert [(s.index, s.label, s.group, s.data[:, 0].tolist()) for s in found] == [
-        (1, "up", "a", [1, 2]), (2, "up", "b", [3]), (3, "down", "b", [4]), (4, "up", "a", [5]),
-    ]  # fmt: skip
+        (1, "up", "a", [1, 2]),
+        (2, "up", "b", [3]),
+        (3, "down", "b", [4]),
+        (4, "up", "a", [5]),
+    ]
     again = read(
         tmp_path, parquet(x=[1, 2, 3, 4, 5], what=["up", "up", "up", "down", "up"], who=list("aabba")), layout, "a.parquet"
     )
@@ -203,8 +206,10 @@ def test_json_of_many_recordings_of_any_length(tmp_path: Path) -> None:
     layout = make_layout("motion", records="r", points="p", group_key="who")
     found = read(tmp_path, json.dumps({"r": many}), layout, "a.json")
     assert [(s.index, s.label, s.group, s.data[:, 0].tolist()) for s in found] == [
-        (1, "0", "anna", [0]), (2, "1", "anna", [1, 1]), (3, "2", "anna", [2, 2, 2]),
-    ]  # fmt: skip
+        (1, "0", "anna", [0]),
+        (2, "1", "anna", [1, 1]),
+        (3, "2", "anna", [2, 2, 2]),
+    ]
     same = read(tmp_path, json.dumps(many), make_layout("motion", points="p", group_key="who"), "a.json")
     assert [s.data.tolist() for s in same] == [s.data.tolist() for s in found]
 
@@ -259,8 +264,11 @@ def test_npz_gives_a_recording_an_index(save: Any, order: Any, tmp_path: Path) -
     )
     found = list(decode(tmp_path, "a.npz", Layout("motion", rate=50)))
     assert [(s.index, s.label, s.group, s.rate) for s in found] == [
-        (1, "yes", "a", 50), (2, "no", "b", 50), (3, "yes", "a", 50), (4, "no", "b", 50),
-    ]  # fmt: skip
+        (1, "yes", "a", 50),
+        (2, "no", "b", 50),
+        (3, "yes", "a", 50),
+        (4, "no", "b", 50),
+    ]
     assert np.array_equal([s.data for s in found], x)
 
 

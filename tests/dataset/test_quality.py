@@ -205,18 +205,20 @@ def count(found: quality.Judgement) -> dict[str, int]:
 
 
 DOUBTFUL = {
-    "a1": voice(1), "a2": voice(2), "a3": voice(3),
+    "a1": voice(1),
+    "a2": voice(2),
+    "a3": voice(3),
     "b1": voice(1),  # a copy of a1 under another label
     "b2": whole(voice(2) * 0.5),  # a2, softer
-    "c1": np.zeros((4000, 1), np.int16), "c2": whole(voice(9) / 800), "c3": whole(voice(8) * 60.0),
-}  # fmt: skip
+    "c1": np.zeros((4000, 1), np.int16),
+    "c2": whole(voice(9) / 800),
+    "c3": whole(voice(8) * 60.0),
+}
 
 
 def test_everything_doubtful_is_counted() -> None:
     found = judged(DOUBTFUL)
-    assert count(found) == {
-        "copies": 1, "near-duplicates": 1, "conflicting labels": 4, "clipped": 1, "silent": 1, "constant": 1,
-    }  # fmt: skip
+    assert count(found) == {"copies": 1, "near-duplicates": 1, "conflicting labels": 4, "clipped": 1, "silent": 1, "constant": 1}
     assert found.dropped == {}
     near = next(f for f in found.findings if f.topic == "near-duplicates")
     assert near.examples[0].keys == ("a2", "b2") and "cosine" in near.examples[0].detail
@@ -247,8 +249,9 @@ def test_copies_on_two_sides_are_told() -> None:
     found = judged(DOUBTFUL)
     sides = {r.key: "test" if r.key.startswith("b") else "train" for r in records}
     assert quality.across(records, found.family, sides) == [
-        "b1 (test) and a1 (train) are copies or near-copies", "b2 (test) and a2 (train) are copies or near-copies",
-    ]  # fmt: skip
+        "b1 (test) and a1 (train) are copies or near-copies",
+        "b2 (test) and a2 (train) are copies or near-copies",
+    ]
 
 
 def test_no_records_are_no_trouble() -> None:

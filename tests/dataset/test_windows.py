@@ -33,8 +33,11 @@ WINDOWING = Windowing(50, 20)
 
 
 @given(
-    samples=st.integers(0, 200), length=st.integers(1, 80), stride=st.integers(0, 90), pad=st.sampled_from(["center", "end", "none"])
-)  # fmt: skip
+    samples=st.integers(0, 200),
+    length=st.integers(1, 80),
+    stride=st.integers(0, 90),
+    pad=st.sampled_from(["center", "end", "none"]),
+)
 def test_every_window_has_the_length_and_lies_inside(samples: int, length: int, stride: int, pad: str) -> None:
     windows = windows_of((samples, 2), Windowing(length, stride, pad))  # type: ignore[arg-type]
     x = np.arange(1, 2 * samples + 1, dtype=np.int16).reshape(samples, 2)

@@ -169,7 +169,7 @@ def bad_files() -> dict[str, tuple[bytes | Callable[[Path], object], str]]:
         "b/pipe.wav": (os.mkfifo, "named pipe"),
         "b/socket.wav": (bind, "socket"),
         "b/nowhere.wav": (lambda p: p.symlink_to("missing"), "leads nowhere"),
-    }  # fmt: skip
+    }
 
 
 def bind(path: Path) -> None:

@@ -351,8 +351,11 @@ def test_a_killed_compile_leaves_no_half_written_bundle(how: signal.Signals, pla
     temporary.mkdir()
     child = subprocess.Popen(
         [sys.executable, "-m", "sandgrain", "compile", str(DIGITS), "-o", "out"],
-        cwd=place, env=environment(temporary), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        cwd=place,
+        env=environment(temporary),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 30
     while not list(place.glob(".out.*/digits.c")) and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)

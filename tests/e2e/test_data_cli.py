@@ -76,8 +76,13 @@ def test_the_report_counts_what_is_wrong(faulty: Path) -> None:
     report = done.json
     assert report["records"] == 30 and report["labels"]["no"]["total"] == 14 and report["rates_hz"] == [RATE]
     assert counts(report) == {
-        "copies": 2, "near-duplicates": 1, "conflicting labels": 2, "clipped": 1, "silent": 1, "constant": 1,
-    }  # fmt: skip
+        "copies": 2,
+        "near-duplicates": 1,
+        "conflicting labels": 2,
+        "clipped": 1,
+        "silent": 1,
+        "constant": 1,
+    }
     assert {b["path"] for b in report["bad"]} == {"yes/cut.wav", "yes/fast.wav", "yes/text.wav"}
     assert all(b["reason"] for b in report["bad"]) and report["leaks"] == [] and len(report["dataset_hash"]) == 64
 
@@ -105,8 +110,13 @@ def test_what_the_project_says_is_dropped(faulty: Path, tmp_path: Path) -> None:
     report = looked(place)
     assert report["records"] == 30 - report["dropped"] == 23
     assert {c["topic"]: c["dropped"] for c in report["checks"]} == {
-        "copies": 1, "near-duplicates": 1, "conflicting labels": 2, "clipped": 1, "silent": 1, "constant": 1,
-    }  # fmt: skip
+        "copies": 1,
+        "near-duplicates": 1,
+        "conflicting labels": 2,
+        "clipped": 1,
+        "silent": 1,
+        "constant": 1,
+    }
 
 
 def test_bad_files_can_be_refused(faulty: Path, tmp_path: Path) -> None:

@@ -22,9 +22,11 @@ def budget(root: Path) -> float:
 
 def test_the_readme_names_the_range_and_the_limit_of_the_demos_accuracy(root: Path) -> None:
     text = (root / "README.md").read_text("utf-8")
-    (low, high, fewest, most, scans, limit), = re.findall(
-        r"elsewhere: ([\d.]+) to ([\d.]+) % of the scans \((\d+) to (\d+) of (\d+)\).*?Below ([\d.]+) % the demo fails", text, re.DOTALL
-    )  # fmt: skip
+    ((low, high, fewest, most, scans, limit),) = re.findall(
+        r"elsewhere: ([\d.]+) to ([\d.]+) % of the scans \((\d+) to (\d+) of (\d+)\).*?Below ([\d.]+) % the demo fails",
+        text,
+        re.DOTALL,
+    )
     assert float(limit) == budget(root) < float(low) < float(high)
     assert [f"{100 * int(count) / int(scans):.1f}" for count in (fewest, most)] == [low, high]
     shown = re.findall(r"^(?:float|int8|emulated board)\s+([\d.]+) %", text, re.MULTILINE)

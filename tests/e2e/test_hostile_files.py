@@ -119,10 +119,16 @@ def litter(path: Path) -> None:
 @pytest.mark.parametrize(
     ("deed", "said"),
     [
-        (loop, "hangs"), (deaf_loop, "hangs in native code"), (wait, "waits for something"), (crash, "ended with -9"), (fill, "MemoryError"),
-        (stray, "touches what is not its own"), (unpickle, "pickle.find_class"), (litter, "leaves x"),
+        (loop, "hangs"),
+        (deaf_loop, "hangs in native code"),
+        (wait, "waits for something"),
+        (crash, "ended with -9"),
+        (fill, "MemoryError"),
+        (stray, "touches what is not its own"),
+        (unpickle, "pickle.find_class"),
+        (litter, "leaves x"),
     ],
-)  # fmt: skip
+)
 def test_the_third_of_five_files_is_blamed(deed: Callable[[Path], object], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for limit, value in (("SECONDS", 0.1), ("LATE", 0.2), ("STUCK", 1.0 if deed is wait else 60.0), ("CHECK", 0.1)):
         monkeypatch.setattr(campaign, limit, value)

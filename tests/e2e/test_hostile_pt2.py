@@ -67,8 +67,10 @@ def call(target: str, name: str, sizes: list[int], **inputs: Any) -> Callable[[A
         entry = {"target": f"torch.ops.{target}", "inputs": [{"name": k, "arg": v, "kind": 1} for k, v in inputs.items()]}
         graph["nodes"].insert(0, {**entry, "outputs": [{"as_tensor": {"name": name}}], "metadata": {}})
         graph["tensor_values"][name] = {
-            **graph["tensor_values"]["x"], "sizes": [{"as_int": n} for n in sizes], "strides": [{"as_int": 1} for _ in sizes],
-        }  # fmt: skip
+            **graph["tensor_values"]["x"],
+            "sizes": [{"as_int": n} for n in sizes],
+            "strides": [{"as_int": 1} for _ in sizes],
+        }
 
     return change
 
@@ -146,7 +148,11 @@ HUGE: list[tuple[str, Callable[[], bytes], str]] = [
     ("a pickle among the weights", lambda: weights(use_pickle=True), "conv.weight: it is stored as a pickle"),
     ("a pickle in a weight's place", lambda: member("weight_0", pickle.dumps(Trap())), "needs 108 numbers"),
     ("weights beyond the member", lambda: weights(storage_offset={"as_int": 1 << 30}), "a member that holds 108"),
-    ("weights of a huge shape", lambda: weights(sizes=[{"as_int": 1 << 20}] * 2, strides=[{"as_int": 0}] * 2), "over 16777216 numbers"),
+    (
+        "weights of a huge shape",
+        lambda: weights(sizes=[{"as_int": 1 << 20}] * 2, strides=[{"as_int": 0}] * 2),
+        "over 16777216 numbers",
+    ),
     ("nested lists", lambda: member("/model.json", b"[" * 1_000_000), "RecursionError"),
     ("long numbers", lambda: member("/model.json", b"[" + b"9" * 1_000_000 + b"]"), "ValueError"),
     ("a large description", lambda: member("/model.json", b" " * (5 << 20)), "more than 4194304"),
@@ -154,13 +160,21 @@ HUGE: list[tuple[str, Callable[[], bytes], str]] = [
     ("a long range", lambda: edited(call("aten.arange.default", "c", [1], end=INT(10**12))), "no microcontroller"),
     ("a weight for many", worn_out, "the layers read over 16777216 weights"),
     ("many constants", lambda: edited(many(50, "aten.ones.default", [1 << 20], size=INTS([1 << 20]))), "computed of constants"),
-    ("an input of gigabytes", lambda: edited(lambda g: g["tensor_values"]["x"].update(sizes=[{"as_int": 1 << 16}] * 3)), "elements"),
+    (
+        "an input of gigabytes",
+        lambda: edited(lambda g: g["tensor_values"]["x"].update(sizes=[{"as_int": 1 << 16}] * 3)),
+        "elements",
+    ),
     ("millions of parts", lambda: edited(call("aten.split.Tensor", "c", [1], self=NAME("x"), split_size=INT(0))), "do not fit"),
-    ("a file to read", lambda: edited(call("aten.from_file.default", "c", [1], filename={"as_string": "m.pt2"}, size=INT(9))), "constants alone"),
+    (
+        "a file to read",
+        lambda: edited(call("aten.from_file.default", "c", [1], filename={"as_string": "m.pt2"}, size=INT(9))),
+        "constants alone",
+    ),
     ("an operator of others", lambda: edited(call("mylib.run.default", "c", [1], self=NAME("x"))), "none of PyTorch"),
     ("a name of Python's", lambda: edited(call("aten.__class__.__init__", "c", [1], self=NAME("x"))), "none of PyTorch"),
     ("thousands of operators", lambda: edited(many(9000, "aten.relu.default", [1], self=NAME("x"))), "over 8192 operators"),
-]  # fmt: skip
+]
 
 
 @rare

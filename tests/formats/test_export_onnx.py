@@ -25,9 +25,10 @@ from tests.support.shared_files import shared_model
 CASES = 6
 NEAR = 0.9995  # share of values within a step: only rounding differs
 NEARNESS = {
-    "gru": 0.8, "lstm": 0.9,  # ONNX keeps the state in floats
+    "gru": 0.8,
+    "lstm": 0.9,  # ONNX keeps the state in floats
     "resize_bilinear": 0.99,  # TensorFlow Lite cuts off where others round
-}  # fmt: skip
+}
 
 
 def kinds(model: bytes) -> list[str]:
@@ -79,8 +80,13 @@ def convolutions(channels_first: bool) -> tuple[Net, Graph]:
     x = net.conv(0, 8, kernel=3)
     y = net.node("add", (x, net.depthwise(x)), (1, 8, 8, 8), activation="relu")
     y = net.node("concatenation", (x, y), (1, 8, 8, 16), axis=3)
-    y = net.node("pad", (net.node("mul", (y, net.constant(np.linspace(0.5, 1.5, 16))), (1, 8, 8, 16), activation="none"),),
-                 (1, 9, 8, 16), paddings=((0, 0), (1, 0), (0, 0), (0, 0)), value=0)  # fmt: skip
+    y = net.node(
+        "pad",
+        (net.node("mul", (y, net.constant(np.linspace(0.5, 1.5, 16))), (1, 8, 8, 16), activation="none"),),
+        (1, 9, 8, 16),
+        paddings=((0, 0), (1, 0), (0, 0), (0, 0)),
+        value=0,
+    )
     y = net.node("mean", (net.conv(y, 6),), (1, 6), axes=(1, 2), keep_dims=False)
     graph = net.graph(net.node("softmax", (net.dense(y, 3),), (1, 3), beta=1.0))
     return net, Graph(graph.name, graph.tensors, graph.nodes, graph.inputs, graph.outputs, channels_first=channels_first)

@@ -35,8 +35,12 @@ def test_the_rules_hold_without_assertions(tmp_path: Path) -> None:
     first, count = 5000, 400
     done = subprocess.run(
         [sys.executable, "-O", "-m", "tests.support.hostile_graphs", str(first), str(count)],
-        env=environment(tmp_path), capture_output=True, text=True, timeout=300, check=True,
-    )  # fmt: skip
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
     assert [json.loads(line) for line in done.stdout.splitlines()] == list(verdicts(first, count))
 
 
@@ -47,13 +51,16 @@ def _text_of(op: str, old: str, new: str) -> bytes:
 
 
 FILES = {
-    "an input that is absent": ("m.txt", lambda: _text_of("weighted_distance", "weighted_distance %0, %1", "weighted_distance none, %1")),
+    "an input that is absent": (
+        "m.txt",
+        lambda: _text_of("weighted_distance", "weighted_distance %0, %1", "weighted_distance none, %1"),
+    ),
     "a type that does not exist": ("m.txt", lambda: _text_of("relu", " int8 ", " int3 ")),
     "strips that are no graph": ("m.txt", lambda: _text_of("relu", '= relu %0 "relu" {', '= strips %0 "relu" {"graph": 1.5')),
     "a file that ends early": ("m.tflite", lambda: write.write(OPS["conv_2d"].sample(SeededDraw(1)))[:-200]),
     "a file of zeros": ("m.tflite", lambda: bytes(500)),
     "an archive that is none": ("m.keras", lambda: b"PK\x03\x04" + bytes(200)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -62,10 +62,11 @@ def test_convolutions_of_any_attributes(axes: int, data: st.DataObject) -> None:
         strides = data.draw(st.sampled_from(((1,) * axes, (2,) * axes, (3,) * axes)))
         options: dict[str, Any] = {
             "padding": data.draw(st.sampled_from(("same", "valid", *(("causal",) if axes == 1 and kind == "Conv" else ())))),
-            "use_bias": data.draw(st.booleans()), "strides": strides,
+            "use_bias": data.draw(st.booleans()),
+            "strides": strides,
             "dilation_rate": data.draw(st.integers(1, 2)) if max(strides) == 1 else 1,
             "activation": data.draw(st.sampled_from((None, "relu", "hard_silu"))),
-        }  # fmt: skip
+        }
         kernel = data.draw(sizes(axes, 4))
         if kind == "DepthwiseConv":
             return kl.__dict__[f"{kind}{axes}D"](kernel, depth_multiplier=data.draw(st.integers(1, 2)), **options)

@@ -163,10 +163,13 @@ def test_einsums_that_are_matrix_products(drawn: tuple[str, list[list[int]]], co
     equation, shapes = drawn
     net = Net(1, MOST + 1, opset=opset)
     given_ = [
-        net.weight(*shape) if k == constant
-        else net.op("Reshape", net.op("Slice", started(net), net.ints(k), net.ints(k + math.prod(shape)), net.ints(1)), net.ints(*shape))
+        net.weight(*shape)
+        if k == constant
+        else net.op(
+            "Reshape", net.op("Slice", started(net), net.ints(k), net.ints(k + math.prod(shape)), net.ints(1)), net.ints(*shape)
+        )
         for k, shape in enumerate(shapes)
-    ]  # fmt: skip
+    ]
     same(net, net.op("Reshape", net.op("Einsum", *given_, equation=equation), net.ints(1, -1)))
 
 

@@ -46,9 +46,15 @@ def by_runtime(model: Any, samples: Array, folder: Path, how: str, activation: s
     logging.disable(logging.WARNING)
     try:
         ort.quantize_static(
-            folder / "m.onnx", folder / "q.onnx", Reader(samples), quant_format=FORMATS[how], per_channel=per_channel,
-            activation_type=TYPES[activation], weight_type=ort.QuantType.QInt8, extra_options=extra,
-        )  # fmt: skip
+            folder / "m.onnx",
+            folder / "q.onnx",
+            Reader(samples),
+            quant_format=FORMATS[how],
+            per_channel=per_channel,
+            activation_type=TYPES[activation],
+            weight_type=ort.QuantType.QInt8,
+            extra_options=extra,
+        )
     finally:
         logging.disable(logging.NOTSET)
     return onnx.load(folder / "q.onnx")
@@ -269,9 +275,11 @@ def test_keep_puts_a_quantize_where_a_pool_has_two_scales() -> None:
 
 def test_keep_hands_scales_on_and_bounds_what_has_none() -> None:
     nodes = (
-        Node("max_pool_2d", "p", (0,), (1,), POOL), Node("tanh", "t", (1,), (2,)), Node("add", "a", (1, 2), (3,), attrs(activation="none")),
+        Node("max_pool_2d", "p", (0,), (1,), POOL),
+        Node("tanh", "t", (1,), (2,)),
+        Node("add", "a", (1, 2), (3,), attrs(activation="none")),
         Node("relu", "r", (3,), (4,)),
-    )  # fmt: skip
+    )
     made = keep(small_graph(*nodes, tensors=5), {0: A})
     assert made.scales[1] == A and made.scales[2] == per_tensor(1 / 128, 0)
     assert made.scales[3].scale[0] == pytest.approx((127.5 + 127 / 128 + 1 - 64 + 64) * 0.5 * 2 / 255, rel=0.02)

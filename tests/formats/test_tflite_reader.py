@@ -122,7 +122,7 @@ def test_an_unused_tensor_is_dropped() -> None:
         (lambda m: (subgraph(m)._vector(3, 4)[0] - 4, 0), b"\0", "the model has no layers"),
         (lambda m: (m._vector(2, 4)[0] - 4, 0), b"\0", "the file has no subgraph"),
     ],
-)  # fmt: skip
+)
 def test_a_changed_value_is_named(where: Callable[[Any], tuple[int, int]], value: bytes, fact: str) -> None:
     assert fact in refusal(changed(FILE, where, value))
 

@@ -72,9 +72,12 @@ def test_padding_that_the_format_has_no_code_for_is_a_layer_there_and_none_here(
     )
     bias = Tensor("b", (4,), "int32", Quantization((0.0005,) * 4, (0,) * 4, 0), rng.integers(-500, 500, 4, np.int32))
     tensors = (
-        Tensor("x", (1, 8, 8, 2), "int8", quant), kernel, bias, Tensor("c", (1, 4, 4, 4), "int8", quant),
+        Tensor("x", (1, 8, 8, 2), "int8", quant),
+        kernel,
+        bias,
+        Tensor("c", (1, 4, 4, 4), "int8", quant),
         Tensor("y", (1, 2, 2, 4), "int8", quant),
-    )  # fmt: skip
+    )
     window = {"stride": (2, 2), "padding": (1, 1, 1, 1), "activation": "none"}
     nodes = (
         Node("conv_2d", "conv", (0, 1, 2), (3,), attrs(dilation=(1, 1), **window)),

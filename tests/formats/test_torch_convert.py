@@ -295,10 +295,15 @@ def test_elements_move() -> None:
 def test_products_of_matrices() -> None:
     w = torch.randn(6, 4)
     layers = [
-        nn.Linear(6, 3), nn.Linear(6, 3, bias=False), lambda x: x @ w, lambda x: x @ x.transpose(1, 2), lambda x: x.transpose(1, 2) @ x,
-        lambda x: fn.scaled_dot_product_attention(x, x * 2, x + 1), lambda x: torch.bmm(x, x.mT),
+        nn.Linear(6, 3),
+        nn.Linear(6, 3, bias=False),
+        lambda x: x @ w,
+        lambda x: x @ x.transpose(1, 2),
+        lambda x: x.transpose(1, 2) @ x,
+        lambda x: fn.scaled_dot_product_attention(x, x * 2, x + 1),
+        lambda x: torch.bmm(x, x.mT),
         nn.Sequential(nn.Flatten(), nn.Linear(30, 4)),
-    ]  # fmt: skip
+    ]
     agree(Each(layers), 5, 6, channels_first=False)
     agree(Each(layers), 5, 6, channels_first=True)
     agree(Each([nn.Linear(5, 2), lambda x: x @ x.mT, nn.Sequential(nn.Flatten(2), nn.Linear(20, 3))]), 3, 4, 5)

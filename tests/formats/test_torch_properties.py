@@ -324,14 +324,20 @@ def test_embeddings(rows: int, width: int, steps: int) -> None:
 @pytest.mark.parametrize(
     ("layer", "way_out"),
     [
-        (lambda x: nn.GroupNorm(2, 4)(x.repeat(1, 1, 300)), "4800 values in a group; normalize at most 4096"), (nn.LocalResponseNorm(2), ";"),
-        (nn.Conv1d(4, 4, 3, padding=1, padding_mode="circular"), ";"), (nn.Conv1d(4, 4, 3, padding=1, padding_mode="reflect"), "pad with zeros"),
-        (nn.Softplus(2.0), "use the default, 1"), (nn.CELU(-0.5), "use one above 0"),
-        (nn.GLU(1), "use a product with nn.Sigmoid"), (nn.LogSoftmax(1), "leave it out"), (nn.ConstantPad1d(1, 2.0), "pad with zeros"),
+        (lambda x: nn.GroupNorm(2, 4)(x.repeat(1, 1, 300)), "4800 values in a group; normalize at most 4096"),
+        (nn.LocalResponseNorm(2), ";"),
+        (nn.Conv1d(4, 4, 3, padding=1, padding_mode="circular"), ";"),
+        (nn.Conv1d(4, 4, 3, padding=1, padding_mode="reflect"), "pad with zeros"),
+        (nn.Softplus(2.0), "use the default, 1"),
+        (nn.CELU(-0.5), "use one above 0"),
+        (nn.GLU(1), "use a product with nn.Sigmoid"),
+        (nn.LogSoftmax(1), "leave it out"),
+        (nn.ConstantPad1d(1, 2.0), "pad with zeros"),
         *((lambda x, e=equation: torch.einsum(e, *[x] * (e.count(",") + 1)), fact) for equation, fact in NO_PRODUCTS.items()),
-        (nn.RNN(8, 3, batch_first=True), "use nn.GRU or nn.LSTM"), (lambda x: x.sort(1).values, ";"),
+        (nn.RNN(8, 3, batch_first=True), "use nn.GRU or nn.LSTM"),
+        (lambda x: x.sort(1).values, ";"),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused_names_a_way_out(layer: Any, way_out: str) -> None:
     inner = layer if not isinstance(layer, nn.RNN) else Call(lambda x, rnn=layer: rnn(x)[0])
     with pytest.raises(UnsupportedError) as caught:

@@ -113,8 +113,9 @@ def test_uint8_is_shifted_and_means_the_same() -> None:
     module, samples = Bytes().eval(), torch.randn(20, 6)
     graph = graph_of(torch.export.export(module, (samples[:1],)), "m")
     assert [(graph.tensors[i].scale, graph.tensors[i].zero_point) for i in (*graph.inputs, *graph.outputs)] == [
-        (float(np.float32(0.02)), 0), (float(np.float32(0.05)), -8),
-    ]  # fmt: skip
+        (float(np.float32(0.02)), 0),
+        (float(np.float32(0.05)), -8),
+    ]
     assert steps_off(graph, samples, rows(module, samples)) < 0.05
 
 
@@ -147,10 +148,13 @@ class Then(Call):
         (Call(lambda x: step(x, 0.02, 0, torch.int16).relu()), "quantize to int8 or uint8"),
         (Call(lambda x: step(x, 0.02, 300).relu()), "zero point 172; quantize again"),
         (Call(lambda x: torch.tanh(step(x, 0.02, 128) @ torch.ones(6, 2)).abs().sqrt()), "sqrt"),
-        (Call(lambda x: OPS.dequantize_per_tensor(torch.ones(6, dtype=torch.int8), 0.1, 0, -128, 127, torch.int8) * x), "only its weights"),
+        (
+            Call(lambda x: OPS.dequantize_per_tensor(torch.ones(6, dtype=torch.int8), 0.1, 0, -128, 127, torch.int8) * x),
+            "only its weights",
+        ),
         (Call(lambda x: step(x.sigmoid() * x, 0.02, 128)), "no scale for"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_kept_is_said(module: Any, fact: str) -> None:
     with pytest.raises(UnsupportedError, match=fact) as caught:
         graph_of(torch.export.export(module, (torch.zeros(1, 6),)), "m")

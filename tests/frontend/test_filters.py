@@ -128,9 +128,15 @@ def test_a_stream_in_chunks_gives_what_the_whole_gives(op: str, a: Attrs, channe
 @pytest.mark.parametrize("order", [2, 4])
 @pytest.mark.parametrize(
     ("kind", "cutoff"),
-    [("highpass", (20.0,)), ("highpass", (300.0,)), ("lowpass", (50.0,)), ("lowpass", (3000.0,)), ("bandpass", (300.0, 3400.0)),
-     ("bandpass", (45.0, 55.0))],
-)  # fmt: skip
+    [
+        ("highpass", (20.0,)),
+        ("highpass", (300.0,)),
+        ("lowpass", (50.0,)),
+        ("lowpass", (3000.0,)),
+        ("bandpass", (300.0, 3400.0)),
+        ("bandpass", (45.0, 55.0)),
+    ],
+)
 def test_a_biquad_is_scipys_within_one_unit(kind: str, cutoff: tuple[float, ...], order: int) -> None:
     """The rounding to int16 and half a unit for all else."""
     x = noise(16000, offset=5000)

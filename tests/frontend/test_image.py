@@ -63,7 +63,11 @@ CHAINS = {
     "normalized by channel": (("image_normalize", IMAGENET),),
     "grey to a model": (("grey", {"order": "rgb"}), ("image_normalize", {"mean": (0.5,), "std": (0.5,)})),
 }
-QUANTS = {"to a model": per_tensor(1 / 255, -128), "normalized by channel": per_tensor(0.0187, -14), "grey to a model": per_tensor(1 / 127, 3)}  # fmt: skip
+QUANTS = {
+    "to a model": per_tensor(1 / 255, -128),
+    "normalized by channel": per_tensor(0.0187, -14),
+    "grey to a model": per_tensor(1 / 127, 3),
+}
 
 
 @rare

@@ -54,9 +54,15 @@ def second() -> Array:
 def test_the_weights_are_librosas(scale: str, norm: str, rate: int, fft: int, bands: int, low: float, high: float) -> None:
     bank = filterbank({"rate": rate, "fft": fft, "bands": bands, "low": low, "high": high, "scale": scale, "norm": norm})
     theirs = librosa.filters.mel(
-        sr=rate, n_fft=fft, n_mels=bands, fmin=low, fmax=high, htk=scale == "htk_hertz",
-        norm=None if norm == "none" else "slaney", dtype=np.float64,
-    )  # fmt: skip
+        sr=rate,
+        n_fft=fft,
+        n_mels=bands,
+        fmin=low,
+        fmax=high,
+        htk=scale == "htk_hertz",
+        norm=None if norm == "none" else "slaney",
+        dtype=np.float64,
+    )
     assert np.allclose(bank.matrix(fft // 2 + 1), theirs.T, rtol=0, atol=1e-12)
 
 

@@ -142,17 +142,28 @@ def welch(x: Array, a: Attrs) -> Array:
     """One-sided density of int16 [samples, channels] times the bin width, [channels, bins], by scipy."""
     centred = x.astype(float) - x.mean(0)
     _, density = signal.welch(
-        centred, RATE, window=signal.get_window("hann", a["window"]), noverlap=a["window"] - a["hop"], nfft=a["fft"],
-        detrend=False, axis=0,
-    )  # fmt: skip
+        centred,
+        RATE,
+        window=signal.get_window("hann", a["window"]),
+        noverlap=a["window"] - a["hop"],
+        nfft=a["fft"],
+        detrend=False,
+        axis=0,
+    )
     return density.T * RATE / a["fft"]
 
 
 @pytest.mark.parametrize("options", [{"fft": 64}, {"fft": 128}, {"fft": 64, "window": 50, "hop": 10}, {"fft": 32, "hop": 1}])
 def test_band_powers_of_real_motion_are_scipys_welch(options: dict[str, int]) -> None:
     """Within 0.02 octaves (0.06 dB) down to a millionth of the loudest band, where int32 runs out, and the columns' -16."""
-    a = vibration.attributes(119, RATE, edges=(0, 1, 5, 10, 20, 40, 59.5) if options["fft"] == 128 else (0, 5, 10, 20, 40, 59.5),
-                             peaks=0, which=(), **options)  # fmt: skip
+    a = vibration.attributes(
+        119,
+        RATE,
+        edges=(0, 1, 5, 10, 20, 40, 59.5) if options["fft"] == 128 else (0, 5, 10, 20, 40, 59.5),
+        peaks=0,
+        which=(),
+        **options,
+    )
     worst = 0.0
     for window in motion_windows(119, 50):
         power = welch(window[0], a)

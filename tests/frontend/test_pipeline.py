@@ -30,15 +30,21 @@ CASES: dict[str, tuple[Signal, list[dict[str, Any]], int]] = {
     "log-mel by column": (AUDIO, [{"block": "log-mel", "bands": 20}, {"block": "normalize", "per": "column"}], 800),
     "mfcc": (AUDIO, [{"block": "mfcc", "bands": 20, "coefficients": 8, "power": 1}], 400),
     "filtered spectrogram": (
-        AUDIO, [{"block": "filter", "type": "high-pass", "cutoff": 50}, {"block": "spectrogram", "window_ms": 16, "hop_ms": 10}], 800
+        AUDIO,
+        [{"block": "filter", "type": "high-pass", "cutoff": 50}, {"block": "spectrogram", "window_ms": 16, "hop_ms": 10}],
+        800,
     ),
     "decimated log-mel": (AUDIO, [{"block": "decimate", "factor": 2}, {"block": "log-mel", "bands": 16}], 800),
     "raw motion": (MOTION, [{"block": "raw"}], 30),
     "statistics": (MOTION, [{"block": "filter", "type": "low-pass", "cutoff": 20}, {"block": "statistics"}], 40),
     "vibration": (MOTION, [{"block": "decimate", "factor": 2}, {"block": "vibration", "fft": 32, "peaks": 1}], 40),
-    "picture": (IMAGE, [{"block": "crop", "height": 24, "width": 24}, {"block": "resize", "height": 12, "width": 12}, {"block": "grey"}], 0),
+    "picture": (
+        IMAGE,
+        [{"block": "crop", "height": 24, "width": 24}, {"block": "resize", "height": 12, "width": 12}, {"block": "grey"}],
+        0,
+    ),
     "raw picture": (IMAGE, [{"block": "raw"}], 0),
-}  # fmt: skip
+}
 
 
 def windows_of(signal: Signal, count: int = 12) -> np.ndarray:

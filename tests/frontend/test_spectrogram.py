@@ -164,11 +164,17 @@ def test_an_int8_output_is_the_normalized_value() -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"window": 0}, "frames of 0"), ({"window": 900}, "of 500"), ({"fft": 100, "bins": (0, 50)}, "power of two"),
-        ({"fft": 128, "bins": (0, 64)}, "exceed an FFT"), ({"bins": (0, 129)}, "bins 0 to 129"), ({"taper": "x"}, "no taper"),
-        ({"precision": "int4"}, "no precision"), ({"power": 3}, "power 3"), ({"floor": 0.0}, "a floor of 0"),
+        ({"window": 0}, "frames of 0"),
+        ({"window": 900}, "of 500"),
+        ({"fft": 100, "bins": (0, 50)}, "power of two"),
+        ({"fft": 128, "bins": (0, 64)}, "exceed an FFT"),
+        ({"bins": (0, 129)}, "bins 0 to 129"),
+        ({"taper": "x"}, "no taper"),
+        ({"precision": "int4"}, "no precision"),
+        ({"power": 3}, "power 3"),
+        ({"floor": 0.0}, "a floor of 0"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_is_said(changed: dict[str, Any], words: str) -> None:
     with pytest.raises((ModelError, UnsupportedError, SandgrainError), match=words):
         rules.check(graph(500, **changed))

@@ -17,18 +17,23 @@ from typing import Any, TypeVar
 from sandgrain.base.errors import SandgrainError
 from sandgrain.bundle import tune
 from sandgrain.compiler.emit import bundle
-from sandgrain.compiler.emit.model import Options, generate
+from sandgrain.compiler.emit.figures import Figures
+from sandgrain.compiler.emit.model import Options, Source, generate
 from sandgrain.compiler.pipeline import emit, planned, read
 from sandgrain.compiler.plan import Choice, candidates
 from sandgrain.device import targets
+from sandgrain.device.run import emulator_missing
 from sandgrain.formats import text
+from sandgrain.graph.decisions import Rule
 from sandgrain.graph.ops import OPS
+from tests.support import c_bundles
 from tests.support.draws import SeededDraw
 from tests.support.shared_files import MODELS
 
 HERE = Path(__file__).resolve().parent
 MODEL_CORES = ("host", "cortex-m0plus", "cortex-m4", "cortex-m55", "rv32imc")
 MEASURED_CORES = ("cortex-m0plus", "cortex-m4", "rv32imc")  # those whose emulator needs no program that may be missing
+MORE_CORES = dict.fromkeys(("ad01_int8.tflite", "hello_world_int8.tflite"), ("cortex-m55",))  # for models that take seconds
 OP_CORES = ("portable", "cortex-m4", "cortex-m55")
 SETTINGS = ("speed", "size", "balanced")
 SEEDS, FEW = 50, 10  # samples of an op: all of them, and those that `make test` has time for
@@ -83,6 +88,30 @@ def op_bundles(op: str, core: str, seeds: Sequence[int], draws: Draws | None = N
             yield f"{seed:02}_{name}", bundle.files(generate(planned(graph, features, choice), Options("model")))
 
 
+@cache
+def part_sources() -> dict[str, Source]:
+    """Name -> a bundle with optional parts of the interface: each part, and each option that changes what a part writes."""
+    streaming, filters = c_bundles.streaming, ({"block": "decimate", "factor": 2}, *c_bundles.BLOCKS)
+    return {
+        **{name: kind.source for name, kind in c_bundles.kinds().items()},
+        "alarm below zero": c_bundles.scored(Options("low", threshold=-5)),
+        "sections": c_bundles.digits(Options("placed", section=".dtcm", weights_section=".ext_flash")),
+        "stream with another rule": streaming(Options("ruled", rule=Rule(smoothing=5, margin=20, hold=9, background=(0, 2)))),
+        "stream with filters": streaming(Options("filtered"), filters),
+    }
+
+
+def part_files(name: str) -> Files:
+    """One of them, with figures in its header."""
+    figures = Figures("model.tflite", "cortex-m4", "cortex-m4", "zig -O2", 1000, 2000, 100, 3000, "sandgrain compile")
+    return bundle.files(part_sources()[name], figures)
+
+
+def part_names() -> set[str]:
+    """The parts that these bundles have between them."""
+    return {part for source in part_sources().values() for part in source.facts}
+
+
 # --- hashes -------------------------------------------------------------------------------------------------------------
 
 
@@ -134,14 +163,21 @@ class Draws(SeededDraw):
         return self._hash.hexdigest()[:DIGITS]
 
 
-def model_hashes(model: bytes, *, measure: bool) -> Hashes:
+def cores_of(name: str, *, measure: bool) -> tuple[str, ...]:
+    """The cores that a model's C is frozen for, without those that it would be measured on and that cannot be emulated here."""
+    if not measure:
+        return MODEL_CORES
+    return tuple(c for c in (*MEASURED_CORES, *MORE_CORES.get(name, ())) if not emulator_missing(targets.load(c)))
+
+
+def model_hashes(name: str, *, measure: bool) -> Hashes:
     """ "core setting" -> hashes of model.c, model.h and the kernels; empty where the model does not compile."""
-    graphs = graphs_of(model)
+    graphs = graphs_of(model_bytes(name))
     if graphs is None:
         return {}
     return {
         f"{core} {setting}": " ".join(parts_of(files))
-        for core in (MEASURED_CORES if measure else MODEL_CORES)
+        for core in cores_of(name, measure=measure)
         for setting, files in bundles_of(graphs, core, measure=measure)
     }
 
@@ -159,6 +195,11 @@ def op_hashes(op: str, *counts: int) -> Hashes:
                 headers, kernels = digest(headers, header), digest(kernels, used)
             found[f"{core} {count}"] = f"{cases} {draws.digest()} {bodies} {headers} {kernels}"
     return found
+
+
+def part_hashes(name: str) -> Hashes:
+    """ "portable" -> hashes of a bundle's .c, of its .h, and of its kernels."""
+    return {"portable": " ".join(parts_of(part_files(name)))}
 
 
 # --- the golden files ---------------------------------------------------------------------------------------------------
@@ -197,7 +238,7 @@ def model_bytes(name: str) -> bytes:
 
 def with_file(name: str, *, measure: bool) -> Hashes:
     """The hashes of a model's C, and "file" -> the hash of the model itself."""
-    return {"file": file_hash(name), **model_hashes(model_bytes(name), measure=measure)}
+    return {"file": file_hash(name), **model_hashes(name, measure=measure)}
 
 
 def file_hash(name: str) -> str:
@@ -207,6 +248,7 @@ def file_hash(name: str) -> str:
 MODEL_WORDS = ("model.c", "model.h", "kernels")
 BUNDLES = Golden(HERE / "bundles.json", MODEL_WORDS, lambda: tuple(models()), lambda name: with_file(name, measure=False))
 MEASURED = Golden(HERE / "measured.json", MODEL_WORDS, measured_models, lambda name: with_file(name, measure=True))
+PARTS = Golden(HERE / "parts.json", MODEL_WORDS, lambda: tuple(part_sources()), part_hashes)
 OPS_GOLDEN = Golden(HERE / "ops.json", ("cases", "samples", *MODEL_WORDS), op_names, lambda op: op_hashes(op, FEW, SEEDS))
 
 

@@ -24,10 +24,13 @@ RUNTIME = FOLDER / "runtime"
 def in_c(rule: Rule, scores: np.ndarray, folder: Path, before: str = "") -> np.ndarray:
     """The decisions of the emitted C, with `before` in front of it."""
     text = (
-        '#include <stddef.h>\n#include <stdint.h>\n#include "sg_decide.h"\n' + before + emitted.declaration("m", rule, SCORES) + emitted.definition("m", SCORES)
+        '#include <stddef.h>\n#include <stdint.h>\n#include "sg_decide.h"\n'
+        + before
+        + emitted.declaration("m", rule, SCORES)
+        + emitted.definition("m", SCORES)
         + f"void run(const int8_t *s, int32_t n, int32_t *out);\nvoid run(const int8_t *s, int32_t n, int32_t *out)\n{{\n"
         f"    struct m_decider d = {{0}};\n    for (int32_t i = 0; i < n; i++) {{\n        out[i] = m_decide(&d, s + {LABELS} * i);\n    }}\n}}\n"
-    )  # fmt: skip
+    )
     (folder / "d.c").write_text(text)
     place = folder / f"{len(list(folder.iterdir()))}.so"  # a library of the same name is not loaded again
     library = ctypes.CDLL(str(build_shared([folder / "d.c"], place, FLAGS, include_dirs=[RUNTIME])))

@@ -49,7 +49,10 @@ CONSTANT = Tensor("c", (1, 4), "int8", Q, np.zeros((1, 4), np.int8))
 BROKEN: dict[str, tuple[Graph, str]] = {
     "order": (replace(two_relus(), nodes=TURNED), "before it is computed"),
     "two producers": (replace(two_relus(), nodes=TWICE, outputs=(1,)), "already has a value"),
-    "writes an input": (replace(two_relus(), nodes=(Node("relu", "n", (0,), (0,), attrs()),), outputs=(0,)), "already has a value"),
+    "writes an input": (
+        replace(two_relus(), nodes=(Node("relu", "n", (0,), (0,), attrs()),), outputs=(0,)),
+        "already has a value",
+    ),
     "writes a constant": (with_tensor(1, CONSTANT), "already has a value"),
     "constant input": (with_tensor(0, CONSTANT), "is a constant"),
     "index too large": (replace(two_relus(), nodes=(Node("relu", "n", (3,), (1,), attrs()),)), "names tensors"),
@@ -73,8 +76,11 @@ BROKEN: dict[str, tuple[Graph, str]] = {
     "zero point": (with_tensor(0, Tensor("x", (1, 4), "int8", Quantization((1.0,), (128,)))), "outside int8"),
     "quantization lengths": (with_tensor(0, Tensor("x", (1, 4), "int8", Quantization((1.0,), ()))), "1 scales and 0 zero points"),
     "axis": (with_tensor(0, Tensor("x", (1, 4), "int8", Quantization((1.0,) * 4, (0,) * 4, 2))), "along axis 2"),
-    "per channel at run time": (with_tensor(0, Tensor("x", (1, 4), "int8", Quantization((1.0,) * 4, (0,) * 4, 1))), "at run time"),
-}  # fmt: skip
+    "per channel at run time": (
+        with_tensor(0, Tensor("x", (1, 4), "int8", Quantization((1.0,) * 4, (0,) * 4, 1))),
+        "at run time",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", BROKEN)

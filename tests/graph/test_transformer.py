@@ -93,9 +93,13 @@ def test_a_row_without_variance_gives_beta() -> None:
 
 
 CURVES: dict[str, tuple[dict[str, Any], Any]] = {  # attributes, PyTorch's function
-    "gelu": ({"approximate": False}, nn.functional.gelu), "silu": ({}, nn.functional.silu), "softplus": ({}, nn.functional.softplus),
-    "mish": ({}, nn.functional.mish), "exp": ({}, torch.exp), "scaled_elu": (SELU, nn.functional.selu),
-}  # fmt: skip
+    "gelu": ({"approximate": False}, nn.functional.gelu),
+    "silu": ({}, nn.functional.silu),
+    "softplus": ({}, nn.functional.softplus),
+    "mish": ({}, nn.functional.mish),
+    "exp": ({}, torch.exp),
+    "scaled_elu": (SELU, nn.functional.selu),
+}
 
 
 @pytest.mark.parametrize("op", CURVES)

@@ -119,9 +119,14 @@ def rule(draw: Draw, low: int) -> single_multiply.Rule:
     channels = 6
     lowest = draw.array((channels,), -3000, 0, "int64")
     return single_multiply.Rule(
-        draw.array((channels,), 1 << 30, (1 << 31) - 1, "int64"), draw.array((channels,), -13, -3, "int64"), lowest,
-        lowest + draw.integer(0, 4000), draw.integer(-128, 127) if low < -128 else low, max(low, -128), 127,
-    )  # fmt: skip
+        draw.array((channels,), 1 << 30, (1 << 31) - 1, "int64"),
+        draw.array((channels,), -13, -3, "int64"),
+        lowest,
+        lowest + draw.integer(0, 4000),
+        draw.integer(-128, 127) if low < -128 else low,
+        max(low, -128),
+        127,
+    )
 
 
 @rare

@@ -270,8 +270,10 @@ def test_cheaper_settings_of_a_spectrum() -> None:
     blocks = parse([{"block": "mfcc", "window_ms": 40, "hop_ms": 20, "bands": 40, "coefficients": 30}])
     found = list(limits.settings(blocks, "audio"))
     assert [how for how, _ in found] == [
-        "[[features]] 1 hop_ms = 40", "[[features]] 1 bands = 20", 'a first [[features]] block = "decimate", factor = 2',
-    ]  # fmt: skip
+        "[[features]] 1 hop_ms = 40",
+        "[[features]] 1 bands = 20",
+        'a first [[features]] block = "decimate", factor = 2',
+    ]
     assert found[1][1][0].coefficients == 20  # type: ignore[attr-defined]
     assert list(limits.settings(parse([{"block": "raw"}]), "image")) == []
 

@@ -158,7 +158,7 @@ def test_every_key_is_described() -> None:
         (AUDIO + "augment = 3", "it is a section of its own"),
         ("augment = 3\n" + AUDIO, "[[augment]] 1: should be a table"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_one_line_with_its_place_and_the_way_out(tmp_path: Path, text: str, says: str) -> None:
     message = refusal(tmp_path, text)
     assert message.startswith("sandgrain.toml: ") and says in message
@@ -176,7 +176,7 @@ def test_a_mistake_is_one_line_with_its_place_and_the_way_out(tmp_path: Path, te
         (b"#" * (MAX_BYTES + 1), "larger than"),
         (b"[data]\n" + b'"\\u202e\\u0000" = 1', "there is no key '??'"),
     ],
-)  # fmt: skip
+)
 def test_a_hostile_file_costs_one_line(tmp_path: Path, data: bytes, says: str) -> None:
     path = tmp_path / "sandgrain.toml"
     path.write_bytes(data)

@@ -123,9 +123,11 @@ def test_a_model_narrowed_for_a_peer_computes_the_same_before_its_softmax(bench:
     q = Quantization((0.5,), (3,))
     weights = np.arange(24, dtype=np.int8).reshape(3, 8) - 12
     tensors = (
-        Tensor("x", (1, 2, 2, 2), "int8", q), Tensor("w", (3, 8), "int8", Quantization((0.25,), (0,)), weights),
-        Tensor("y", (1, 3), "int8", Quantization((2.0,), (-5,))), Tensor("z", (1, 3), "int8", Quantization((1 / 256,), (-128,))),
-    )  # fmt: skip
+        Tensor("x", (1, 2, 2, 2), "int8", q),
+        Tensor("w", (3, 8), "int8", Quantization((0.25,), (0,)), weights),
+        Tensor("y", (1, 3), "int8", Quantization((2.0,), (-5,))),
+        Tensor("z", (1, 3), "int8", Quantization((1 / 256,), (-128,))),
+    )
     dense = Node("fully_connected", "dense", (0, 1, -1), (2,), attrs(activation="none", keep_num_dims=False))
     graph = Graph("net", tensors, (dense, Node("softmax", "softmax", (2,), (3,), attrs(beta=1.0))), (0,), (3,))
     narrow = bench("peers").narrowed(graph)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sandgrain.bundle import tune
-from sandgrain.bundle.tune import Figures
+from sandgrain.bundle.tune import Figures, Tried
 from sandgrain.compiler import passes
 from sandgrain.compiler.emit.model import Options, Source, generate
 from sandgrain.compiler.pipeline import planned
@@ -58,9 +58,17 @@ def test_a_kernel_of_one_layer_is_called_by_the_layer_itself() -> None:
 def test_a_copy_with_one_user_has_its_price() -> None:
     """The own copy of layer 2 is large. Sharing it with nobody would not make it smaller: the faster code is taken."""
     both = [Choice({1: "a", 2: "b"}, frozenset(shared)) for shared in ((), (1, 2))]
-    figures = [{1: Figures(1000, 100), 2: Figures(1000, 4096)}, {1: Figures(1010, 100), 2: Figures(1010, 4096)}]
-    assert tune._decide([1, 2], both, figures, 0.02, frozenset()).shared == {2}
-    assert tune._decide([1, 2], both, figures, 0.02, frozenset({2})).shared == frozenset()
+
+    def chosen(lonely: frozenset[int]) -> Choice:
+        def tried(choice: Choice) -> Tried:
+            own = {t: Figures(1000, code) for t, code in ((1, 100), (2, 4096))}
+            layers = {t: Figures(1010, 50) if t in choice.shared - lonely else figures for t, figures in own.items()}
+            return Tried(choice, layers, sum(f.instructions for f in layers.values()), sum(f.code for f in layers.values()), 0)
+
+        return tune.best(both, tried, lambda choice: choice.shared - lonely, 0.02)
+
+    assert chosen(frozenset()).shared == {2}
+    assert chosen(frozenset({2})).shared == frozenset()
 
 
 def test_kws_shares_what_several_layers_call_and_nothing_else() -> None:

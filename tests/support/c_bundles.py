@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from sandgrain.compiler import pipeline
 from sandgrain.compiler.emit.model import Options, Source, generate
@@ -20,7 +22,8 @@ from tests.support.draws import SeededDraw
 
 DIGITS = (ROOT / "sandgrain" / "demo" / "digits.tflite").read_bytes()
 AUDIO = Signal("audio", (400, 1), 2000.0, (Channel("sound pressure", "Pa", 20.0),))
-BLOCKS = ({"block": "log-mel", "window_ms": 64, "hop_ms": 50, "bands": 4},)
+Blocks = Sequence[Mapping[str, Any]]
+BLOCKS: Blocks = ({"block": "log-mel", "window_ms": 64, "hop_ms": 50, "bands": 4},)
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,14 @@ class Kind:
     calls: str
 
 
-def front(stride: int) -> FrontEnd:
+def front(stride: int, blocks: Blocks = BLOCKS) -> FrontEnd:
     """A few rows of log-mel features, int8; with `stride` samples from one result of a stream to the next."""
-    return FrontEnd(Pipeline(AUDIO, parse(list(BLOCKS))), Normalization((0.0,), (1.0,)), stride)
+    return FrontEnd(Pipeline(AUDIO, parse(list(blocks))), Normalization((0.0,), (1.0,)), stride)
 
 
-def streaming(options: Options) -> Source:
+def streaming(options: Options, blocks: Blocks = BLOCKS) -> Source:
     """Features as a stream, a label for each of them, so that the stream also decides."""
-    made = front(100)
+    made = front(100, blocks)
     out = made.graph().tensors[made.graph().outputs[0]]
     labels = tuple(f"label {k}" for k in range(out.size))
     return pipeline.compile_bytes(None, targets.load("host"), options, labels, front=made).source

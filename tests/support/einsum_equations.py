@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 MOST = 4**5  # elements of an operand
 # On [1, 4, 8] -> why they are no matrix product.
 NO_PRODUCTS = {
-    "bij->bi": "a sum by the equation", "bij,bkl->bik": "a sum over one operand",
-    "bij,bij->bij": "no sum in the equation", "bij,bij,bij->b": "3 operands; multiply two at a time",
-}  # fmt: skip
+    "bij->bi": "a sum by the equation",
+    "bij,bkl->bik": "a sum over one operand",
+    "bij,bij->bij": "no sum in the equation",
+    "bij,bij,bij->b": "3 operands; multiply two at a time",
+}
 ELLIPSES = [
     ("...ij,...kj->...ik", (2, 3, 4)),
     ("...i->...i", (3, 4)),

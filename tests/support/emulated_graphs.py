@@ -151,9 +151,13 @@ def run(batch: Sequence[Case], core: str, compiler: str, opt: str = "-O1") -> Ou
 
 
 def run_chosen(
-    graphs: Sequence[Graph], inputs: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]],
-    core: str, compiler: str, opt: str,
-) -> Outcome:  # fmt: skip
+    graphs: Sequence[Graph],
+    inputs: Sequence[Sequence[Array]],
+    expected: Sequence[Sequence[Array]],
+    core: str,
+    compiler: str,
+    opt: str,
+) -> Outcome:
     """Every graph with the kernel that the plan chooses for it, one sample each, compared as in `run`."""
     triples = enumerate(zip(graphs, inputs, expected, strict=True))
     return run([Case(k, graph, None, False, x, y) for k, (graph, x, y) in triples], core, compiler, opt)
@@ -223,9 +227,14 @@ def _places(sizes: Sequence[Sequence[int]]) -> tuple[list[list[int]], int]:
 
 
 def _text(
-    batch: Sequence[Case], sources: Sequence[Source], ins: list[list[int]], outs: list[list[int]],
-    in_bytes: int, out_bytes: int, work: Path,
-) -> str:  # fmt: skip
+    batch: Sequence[Case],
+    sources: Sequence[Source],
+    ins: list[list[int]],
+    outs: list[list[int]],
+    in_bytes: int,
+    out_bytes: int,
+    work: Path,
+) -> str:
     """One C file: the cases' models, a copy of each shared kernel, the table of cases and what runs them."""
     parts = [HEAD]
     kernels: dict[tuple[str, ...], dict[str, str]] = {}  # of the cases that call the same files

@@ -267,8 +267,10 @@ source = "measured"
 """
 ENTRY = Program(2000, 16, 120, 40, 55.5, 96, (Step(900, 1200.5, 64),) * 2, {0: (880, 900.5, 912)}, 6)
 ENTRIES: tuple[tuple[type[Any], Any], ...] = (
-    (Program, ENTRY), (Part, Part(300, 12, {"memcpy": 40}, 48, 900, 1200.5)), (Frame, Frame(2, -18, 16, -4, 40, 55.5)),
-)  # fmt: skip
+    (Program, ENTRY),
+    (Part, Part(300, 12, {"memcpy": 40}, 48, 900, 1200.5)),
+    (Frame, Frame(2, -18, 16, -4, 40, 55.5)),
+)
 
 
 @cache
@@ -465,8 +467,13 @@ def forged(content: bytes) -> bytes:
 
 
 BY_SUFFIX: Mapping[str, Mutate] = {
-    ".json": values, ".labels": values, ".jsonl": lines, ".npz": arrays, ".tflite": binary, swap.NOTE: values,
-}  # fmt: skip
+    ".json": values,
+    ".labels": values,
+    ".jsonl": lines,
+    ".npz": arrays,
+    ".tflite": binary,
+    swap.NOTE: values,
+}
 
 
 def by_name(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:

@@ -22,8 +22,12 @@ from sandgrain.graph.quantization import dequantize
 
 # Operators on integers: (activation's zero point, weights, weights' zero point) as positions among the inputs.
 PRODUCTS = {
-    "QLinearConv": (2, 3, 5), "QLinearMatMul": (2, 3, 5), "QGemm": (2, 3, 5), "ConvInteger": (2, 1, 3), "MatMulInteger": (2, 1, 3),
-}  # fmt: skip
+    "QLinearConv": (2, 3, 5),
+    "QLinearMatMul": (2, 3, 5),
+    "QGemm": (2, 3, 5),
+    "ConvInteger": (2, 1, 3),
+    "MatMulInteger": (2, 1, 3),
+}
 
 
 def session(model: bytes, *, optimize: bool = True) -> Any:

@@ -223,9 +223,11 @@ def test_sums_that_could_overflow_are_refused() -> None:
     x = Tensor("x", (1, 300), "int8", QUANT)
     depth = 256
     tables = [
-        np.full((1, depth * (depth + 1) // 2), 32767, np.int16), np.full((1, depth), 2**31 - 1, np.int32),
-        np.zeros((1, depth), np.int8), np.zeros(1, np.int32),
-    ]  # fmt: skip
+        np.full((1, depth * (depth + 1) // 2), 32767, np.int16),
+        np.full((1, depth), 2**31 - 1, np.int32),
+        np.zeros((1, depth), np.int8),
+        np.zeros(1, np.int32),
+    ]
     tensors = (x, *(Tensor(f"t{k}", t.shape, t.dtype.name, data=t) for k, t in enumerate(tables)), Tensor("y", (1, 1), "int32"))
     node = Node("whitened_distance", "y", (0, 1, 2, 3, 4), (5,), attrs(depth=depth, step=depth, shift=0))
     with pytest.raises(SandgrainError, match="can exceed 32 bits"):

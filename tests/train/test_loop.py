@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,9 @@ from torch import nn
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress
-from sandgrain.train import loop
+from sandgrain.train import length, loop
+from tests.conftest import ROOT
+from tests.support.draws import rare
 
 OPTIONS = loop.Options(epochs=6, batch=8, lr=1e-2, patience=0)
 
@@ -111,7 +116,8 @@ def test_training_stops_when_the_loss_no_longer_falls_and_keeps_the_best_weights
     data = Blobs(shift=0.0, noise=3.0)  # nothing to learn: the validation loss rises sooner or later
     net, found = trained(replace(OPTIONS, epochs=200, patience=3, lr=0.05), data=data)
     loss = found.history.loss
-    assert found.epochs < 200 and found.best == int(np.argmin(loss)) and len(loss) == found.epochs == found.best + 4
+    waited = -(-length.PATIENCE_STEPS // length.steps_of(len(data.train(0)[0]), OPTIONS.batch))  # more than three epochs
+    assert found.epochs < 200 and found.best == int(np.argmin(loss)) and len(loss) == found.epochs == found.best + 1 + waited
     with torch.no_grad():
         x, y = (torch.from_numpy(a) for a in data.validation())
         assert float(nn.functional.cross_entropy(net(x), y)) == pytest.approx(min(loss), rel=1e-5)
@@ -178,3 +184,31 @@ def test_balanced_weights_count_each_class_alike() -> None:
 
 def test_the_last_batch_may_hold_one_sample() -> None:
     trained(data=Blobs(samples=9))  # batch norm in training mode refuses a batch of one
+
+
+@rare
+def test_a_limit_on_threads_in_the_environment_is_kept() -> None:
+    """PyTorch, told of two threads where OpenMP may have one, left half of each tensor as it was: the loss was no number."""
+    code = (
+        "import numpy as np, torch\nfrom torch import nn\nfrom sandgrain.train import loop\n"
+        "class Data:\n"
+        "    def train(self, epoch):\n        rng = np.random.default_rng(0)\n"
+        "        y = np.arange(512) % 2\n"
+        "        return (rng.normal(size=(512, 3, 64, 64)) + y[:, None, None, None]).astype(np.float32), y\n"
+        "    validation = lambda self: self.train(0)\n"
+        "loop.prepare(0)\n"
+        "net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 62 * 62, 2))\n"
+        "print(torch.get_num_threads(), loop.train(net, Data(), loop.Options(epochs=2, batch=64)).history.accuracy[-1] > 0.9)\n"
+    )
+    env = {**os.environ, "OMP_THREAD_LIMIT": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, cwd=ROOT, timeout=300)
+    assert done.stdout.split() == ["1", "True"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("windows", "batch", "epochs"),
+    [(1, 8, 300), (72, 8, 167), (500, 16, 60), (1000, 32, 60), (3000, 64, 60), (100_000, 64, 60), (20, 8, 300)],
+)
+def test_small_sets_get_small_batches_and_enough_steps(windows: int, batch: int, epochs: int) -> None:
+    assert (length.batch_of(windows), length.epochs_of(windows, batch)) == (batch, epochs)
+    assert windows < 40 or length.steps_of(windows, batch) >= 20 or batch == length.LEAST_BATCH

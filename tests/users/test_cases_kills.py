@@ -386,9 +386,13 @@ def void(value: object) -> None:
 
 
 WRITERS: dict[str, Callable[[Path, int], None]] = {
-    "targets --new": _board, "init": _init, "export .cc": _export(".cc"), "export .tflite": _export(".tflite"), "quantize": _quantize,
+    "targets --new": _board,
+    "init": _init,
+    "export .cc": _export(".cc"),
+    "export .tflite": _export(".tflite"),
+    "quantize": _quantize,
     "build, compare, data: a report": _report,
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow

@@ -70,8 +70,13 @@ def test_13_an_errors_own_line_and_code_stay(more: list[str], tmp_path: Path) ->
 def test_13_python_itself_has_no_second_complaint(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "sandgrain", "targets"], stdout=full, stderr=subprocess.PIPE, env=environment(tmp_path), text=True, check=False
-        )  # fmt: skip
+            [sys.executable, "-m", "sandgrain", "targets"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(tmp_path),
+            text=True,
+            check=False,
+        )
     assert done.returncode == 5 and done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
 
 

@@ -15,6 +15,7 @@ import sandgrain
 from sandgrain.api import compare as api
 from tests.conftest import ROOT
 from tests.support.command import sandgrain as command
+from tests.support.sensor_project import project
 from tests.users.test_cases_int8 import RAIN, weather
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
@@ -145,3 +146,32 @@ def test_a_project_is_built_for_each_setting(tmp_path: Path, monkeypatch: pytest
     assert seen == [("cortex-m4", 4, 0), ("cortex-m4", 4, 1), ("cortex-m4", 4, 2)]
     assert small.value == pytest.approx(0.91) and small.low is not None and small.low < 0.9 < 0.92 < (small.high or 0)
     assert wide.reason == "too wide" and wide.setting.width == 7
+
+
+@pytest.mark.slow  # it trains four networks
+def test_a_project_is_trained_for_every_width_and_seed(tmp_path: Path) -> None:
+    waves = project(tmp_path / "waves", epochs="2")
+    done = command(
+        "compare", waves, "--targets", "cortex-m4,microbit-v2", "--widths", "2,4", "--seeds", "0,1", "--plot", "rows.svg", "--json",
+        cwd=tmp_path, timeout=900,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    rows = done.json["rows"]
+    assert [(r["target"], r["width"], r["seeds"]) for r in rows] == [
+        (target, width, [0, 1]) for width in (2, 4) for target in ("cortex-m4", "microbit-v2")
+    ]
+    for row in rows:
+        assert row["reason"] == "" and row["fits"] and row["latency_ms"] > 0 and row["ram_bytes"] > 0
+        assert row["measure"] == "accuracy" and 0 <= row["low"] <= row["value"] <= row["high"] <= 1
+    small, large = (next(r for r in rows if r["target"] == "cortex-m4" and r["width"] == w) for w in (2, 4))
+    assert small["flash_bytes"] < large["flash_bytes"] and (tmp_path / "rows.svg").read_bytes().startswith(b"<svg")
+    again = command("compare", waves, "--targets", "cortex-m4", "--widths", "2", "--seeds", "0,1", "--json", cwd=tmp_path)
+    assert again.json["rows"] == rows[:1], "what was trained is not trained again"
+
+
+def test_an_interval_over_trainings_stays_within_what_a_share_can_be() -> None:
+    assert api._interval([0.9167, 1.0], 24) == (pytest.approx(0.429, abs=0.01), 1.0)
+    low, high = api._interval([1.0, 1.0], 24)  # two trainings that agree are no surer than 24 windows
+    assert low == pytest.approx(0.862, abs=0.01) and high == 1.0
+    assert api._interval([0.4, 0.5], 0) == (0.0, 1.0) and api._interval([0.7], 0) == (None, None)
+    assert api._interval([0.5], 100) == pytest.approx((0.404, 0.596), abs=0.001)

@@ -471,3 +471,12 @@ def test_old_and_damaged_files_of_pytorch_are_told_too(tmp_path: Path) -> None:
 def test_a_live_state_dict_is_told_what_it_is() -> None:
     with pytest.raises(sandgrain.UsageError, match="state dict: weights without their network"):
         sandgrain.compile({"w": SimpleNamespace(detach=None)}, calibration=X)
+
+
+def test_tables_speak_python_too(made: sandgrain.Result, tmp_path: Path) -> None:
+    """What a verb returns is read by who called it: its lines name options as that caller writes them."""
+    floats = sandgrain.inspect(net())
+    assert "to be quantized with calibration" in " ".join(str(floats).split())
+    assert "--calibration" not in str(floats) and "--calibration" not in floats._repr_html_()
+    with command_line():
+        assert "--calibration" in " ".join(str(floats).split())

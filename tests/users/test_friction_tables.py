@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import sandgrain
 from sandgrain.base.tables import Table, drawn
+from sandgrain.base.words import command_line
 from sandgrain.cli import _terminal, app
 
 RUN = CliRunner()
@@ -45,8 +46,11 @@ def test_inspect_shows_the_smallest_boards_that_fit_and_counts_the_others() -> N
     assert sorted(f.ram_bytes + f.flash_bytes for f in shown) == sorted(sizes)[:6]
     assert all(f.board in whole.split("\n") for f in found.fits)
     told = " ".join(short.split("\n"))
-    assert f"It fits {len(sizes)} of {len(found.fits)} boards; these are the 6 smallest, --all-boards shows all" in told
+    said = f"It fits {len(sizes)} of {len(found.fits)} boards; these are the 6 smallest, "
+    assert f"{said}.fits shows all" in told and "--all" not in told
     assert str(found) == drawn(found.lines())
+    with command_line():
+        assert f"{said}--all-boards shows all" in " ".join(str(found).split())
 
 
 def test_the_tables_of_data_fit_80_columns_whatever_labels_are_called(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ def proving(source: Source, checks: Sequence[Check]) -> str:
         *pieces_way,
         *copies,
         "    status = sg_apart();",
-        *back,
         *_checks_after(checks),
+        *back,
         "    return status;\n}",
     ]
     return "\n".join(lines) + "\n"
@@ -94,7 +94,7 @@ def _check(number: int, check: Check) -> str:
 
 
 def _checks_after(checks: Sequence[Check]) -> list[str]:
-    """Calls of the checks. They come after the output was saved: what they call may work in the arena."""
+    """Calls of the checks. What they call may work in the arena: the outputs come into their slots there behind them."""
     lines, place = [], 0
     for k, check in enumerate(checks):
         lines.append(f"    sg_at = answers + {place};\n    sg_end = sg_at + {check.expected.nbytes};\n    sg_check_{k}();")

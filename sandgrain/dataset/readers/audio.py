@@ -80,10 +80,15 @@ def needs(suffix: str, layout: Layout) -> tuple[str, ...]:
 
 # Where in the file, the bytes, what it is called.
 MAGIC = (
-    (0, b"fLaC", "a FLAC file"), (0, b"OggS", "an Ogg file"), (0, b"ID3", "an MP3 file"), (0, b".snd", "an AU file"),
-    (0, b"caff", "a CAF file"), (0, b"#!AMR", "an AMR file"), (0, b"ADIF", "an AAC file"),
+    (0, b"fLaC", "a FLAC file"),
+    (0, b"OggS", "an Ogg file"),
+    (0, b"ID3", "an MP3 file"),
+    (0, b".snd", "an AU file"),
+    (0, b"caff", "a CAF file"),
+    (0, b"#!AMR", "an AMR file"),
+    (0, b"ADIF", "an AAC file"),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a WMA file"),
-)  # fmt: skip
+)
 # Of an MP4 file, at byte 8: what recorders of phones and computers write into .m4a.
 BRANDS = (
     b"M4A ",

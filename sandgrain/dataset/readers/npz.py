@@ -1,6 +1,6 @@
 """NPZ: `x` [n, ...], a recording an index; optional `y` [n], `group` [n], `labels` (the names of y's numbers) and `rate`.
 
-Audio is [n, samples], motion [n, samples, channels] (or [n, samples]), images [n, height, width(, channels)]. Images are uint8;
+Audio is [n, samples], motion [n, samples, channels] (or [n, samples]; with `stream`, [samples, channels]), images [n, height, width(, channels)]. Images are uint8;
 int8 is taken to be pixels minus 128, as quantized models hold them; floats are 0 to 1. Other kinds are int16 counts, or floats:
 audio from -1 to 1, motion in units of `full_scale`. Arrays are read row by row; nothing is ever unpickled.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -27,16 +28,30 @@ from sandgrain.dataset.readers.base import (
     check_values,
     one_line,
 )
-from sandgrain.dataset.records import Layout
-from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
+from sandgrain.dataset.records import Layout, option
+from sandgrain.dataset.tables import Rows, Scale, TableOptions, assemble, check_full_scale, to_counts
 
 KINDS = ("audio", "image", "motion")
 SUFFIXES = (".npz",)
 WHAT = "an .npz file"
 OWN_CODE = True
-OPTIONS = (TableOptions, Scale)
+
+
+@dataclass(frozen=True, slots=True)
+class NpzOptions:
+    """What an array is."""
+
+    stream: bool = option(
+        False,
+        "NPZ of sensors: `x` [n, channels] is one stream, a row a sample, and a recording ends where `y` or `group` changes. "
+        "Otherwise each row is a recording of one channel.",
+    )
+
+
+OPTIONS = (TableOptions, Scale, NpzOptions)
 
 MAX_MEMBERS = 1024  # of the archive
+BLOCK = 4096  # rows of a stream at a time
 MAX_LABEL = 200  # characters of a fixed-width text in `y`, `group` or `labels`
 
 
@@ -58,6 +73,12 @@ def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
             if "x" not in members:
                 raise BadFileError("has no array x")
             labels, groups, rate = _labels(archive, members), _column(archive, members, "group"), _rate(archive, members, layout)
+            if layout.get(NpzOptions).stream and kinds.of(layout.kind).sampled and not kinds.of(layout.kind).mono:
+                blocks = _stream(archive, members["x"], labels, groups)
+                cut = labels is not None or groups is not None
+                for k, sample in enumerate(assemble(blocks, layout, _channels(archive, members["x"], layout)), 1):
+                    yield replace(sample, rate=rate, index=k if cut else sample.index)
+                return
             for k, row in enumerate(_rows(archive, members["x"])):
                 data, clipped = _samples(row, k + 1, layout)
                 yield Sample(data, rate, k + 1, _at(labels, k, "y"), _at(groups, k, "group"), clipped)
@@ -93,6 +114,41 @@ def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[Array]:
             return
         for _ in range(head.shape[0]):
             yield read_body(stream, info, head.row)
+
+
+def _channels(archive: zipfile.ZipFile, info: zipfile.ZipInfo, layout: Layout) -> tuple[str, ...]:
+    """The names of a stream's channels: those of the layout, or numbers from 1. Raises BadFileError."""
+    with open_member(archive, info) as stream:
+        shape = read_header(stream, info).shape
+    if len(shape) != 2 or not 0 < shape[1] <= MAX_CHANNELS:
+        raise BadFileError(
+            f"x is {list(shape)}; a stream is [samples, channels], of {MAX_CHANNELS} channels at most; leave stream out"
+        )
+    columns = layout.get(TableOptions).columns
+    return columns if len(columns) == shape[1] else tuple(str(k + 1) for k in range(shape[1]))
+
+
+def _stream(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, labels: list[str] | None, groups: list[str] | None
+) -> Iterator[Rows]:
+    """The rows of a stream, in blocks."""
+    first, block = 0, list[Array]()
+
+    def rows() -> Rows:
+        numbers = range(first + 1, first + len(block) + 1)
+        y, group = (
+            None if texts is None else [_text(texts, n - 1, name) for n in numbers]
+            for texts, name in ((labels, "y"), (groups, "group"))
+        )
+        return Rows(np.array(block, np.float64), "row", numbers, y, group)
+
+    for row in _rows(archive, info):
+        block.append(row)
+        if len(block) == BLOCK:
+            yield rows()
+            first, block = first + len(block), []
+    if block:
+        yield rows()
 
 
 def _samples(row: Array, index: int, layout: Layout) -> tuple[Array, int]:
@@ -159,8 +215,10 @@ def _rate(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], layout:
 
 
 def _at(texts: list[str] | None, k: int, name: str) -> str | None:
-    if texts is None:
-        return None
+    return None if texts is None else _text(texts, k, name)
+
+
+def _text(texts: list[str], k: int, name: str) -> str:
     if k >= len(texts):
         raise BadFileError(f"{name} has {len(texts)} entries, x has more")
     return texts[k]

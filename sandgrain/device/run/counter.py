@@ -27,10 +27,15 @@ _BLOCKS, _EDGES = 1 << 15, 1 << 17  # far more than the largest model has; both 
 _RANGE = np.dtype([("start", "<u4"), ("end", "<u4"), ("layer", "<i4")])
 EDGE = np.dtype(
     [
-        ("previous", "<u4"), ("previous_size", "<u4"), ("block", "<u4"), ("size", "<u4"),
-        ("layer", "<i4"), ("unused", "<u4"), ("count", "<u8"),
+        ("previous", "<u4"),
+        ("previous_size", "<u4"),
+        ("block", "<u4"),
+        ("size", "<u4"),
+        ("layer", "<i4"),
+        ("unused", "<u4"),
+        ("count", "<u8"),
     ]
-)  # fmt: skip
+)
 
 
 class _State(ctypes.Structure):

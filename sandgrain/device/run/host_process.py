@@ -52,7 +52,7 @@ static const struct {{
 {dead}
     {{-2, 0, 0}},
 }};
-static uint8_t kept[{guarded} + 3 * {zone}]; /* the arena and its zones as they were before the layer that runs */
+static uint8_t kept_arena[{guarded} + 3 * {zone}]; /* the arena and its zones as they were before the layer that runs */
 static uint8_t *low, *arena, *high;          /* where what is guarded begins, where the arena, where it ends */
 static uint64_t noise = 0x9E3779B97F4A7C15u;
 static int64_t stray; /* 0, or what the first layer that went astray wrote */
@@ -89,7 +89,7 @@ static void sg_look(void)
 /* Before the first layer, and behind each. */
 static void sg_guard(int layer)
 {{
-    uint8_t *const as_it_was = kept + (arena - low);
+    uint8_t *const as_it_was = kept_arena + (arena - low);
     if (layer < 0) {{
         sg_noise(low, (uint32_t)(arena - low));
         sg_noise(arena + {guarded}, (uint32_t)(high - (arena + {guarded})));
@@ -99,9 +99,9 @@ static void sg_guard(int layer)
             memcpy(as_it_was + writes[k].offset, arena + writes[k].offset, writes[k].bytes);
         }}
     }}
-    if (layer >= 0 && stray == 0 && memcmp(kept, low, (size_t)(high - low)) != 0) {{
+    if (layer >= 0 && stray == 0 && memcmp(kept_arena, low, (size_t)(high - low)) != 0) {{
         uint8_t *at = low;
-        while (kept[at - low] == *at) {{
+        while (kept_arena[at - low] == *at) {{
             at++;
         }}
         stray = ((int64_t)1 << {stray}) + ((int64_t)layer << 32) + (at - arena) + {zone} * 2;
@@ -114,7 +114,11 @@ static void sg_guard(int layer)
 }}
 static void sg_keep(void)
 {{
-    memcpy(kept, low, (size_t)(high - low));
+    memcpy(kept_arena, low, (size_t)(high - low));
+}}
+static void sg_spoil(void) /* the arena means nothing between inferences */
+{{
+    sg_noise(arena, {spoiled}u);
 }}
 static void sg_feed(int layer)
 {{
@@ -150,6 +154,7 @@ int64_t sg_run_all(const uint8_t *in, uint8_t *out, uint8_t *kept, int64_t sampl
     arena = (uint8_t *)sg_outputs[0] - {output_offset};
     sg_look();
     for (int64_t s = 0; s < samples; s++) {{
+        sg_spoil();
         for (uint32_t k = 0; k < sg_input_count; k++) {{
             memcpy(sg_inputs[k], in, sg_input_bytes[k]);
             in += sg_input_bytes[k];
@@ -210,12 +215,13 @@ class Reads:
     """What layers leave in the arena: (layer, arena offset, bytes) in the order in which they run.
 
     `output_offset`: the arena offset of output 0, from which the arena's address follows. `feeds`: what can be written to it, likewise,
-    after a layer; -1 is before the first one.
+    after a layer; -1 is before the first one. `arena_bytes`: its size; so much is filled with noise before each sample.
     """
 
     places: tuple[tuple[int, int, int], ...] = ()
     output_offset: int = 0
     feeds: tuple[tuple[int, int, int], ...] = ()
+    arena_bytes: int = 0
     guards: Guards | None = None
 
     @property
@@ -288,6 +294,7 @@ class HostProcess:
             guarded=guards.arena_bytes,
             zone=ZONE,
             stray=STRAY,
+            spoiled=reads.arena_bytes if reads.places else 0,
         )
         trace = TRACE.format(arena=f"extern {guards.declared} SG_ZONE;" if guards.declared else "")
         texts = {"before.c": BEFORE.format(zone=ZONE), "harness.c": harness_text, "driver.c": driver, "trace.h": trace}
@@ -308,9 +315,8 @@ class HostProcess:
         pieces = ([*sample, fed] for sample, fed in zip(samples, feeds, strict=True)) if feeds else samples
         body = b"".join(b"".join(sample) for sample in pieces)
         assert len(body) == len(samples) * given
-        answer = self._ask(
-            HEAD.pack(len(samples), given, gives, reads.nbytes, bool(feeds)) + body, len(samples), gives + reads.nbytes
-        )
+        head = HEAD.pack(len(samples), given, gives, reads.nbytes, bool(feeds), self._seconds(len(samples)))
+        answer = self._ask(head + body, len(samples), gives + reads.nbytes)
         (status,) = STATUS.unpack_from(answer)
         if status >> STRAY == 1:
             raise RunError(self._strays(status >> 32 & (1 << STRAY - 32) - 1, (status & (1 << 32) - 1) - 2 * ZONE))
@@ -325,16 +331,19 @@ class HostProcess:
             for s in range(len(samples))
         ]
 
+    def _seconds(self, samples: int) -> int:
+        """Of computing, for so many samples."""
+        return int(self.base + samples * self.seconds) + 1
+
     def _ask(self, request: bytes, samples: int, each: int) -> bytes:
         """The child's answer, of a known length."""
-        seconds, whole = int(self.base + samples * self.seconds) + 1, STATUS.size + samples * each
+        seconds, whole = self._seconds(samples), STATUS.size + samples * each
         memory = MEMORY + 4 * (len(request) + whole)
         asked, answered = self._work / "request", self._work / "answer"
         asked.write_bytes(request)
-        script = Path(__file__).with_name("host_child.py")
-        command = [sys.executable, "-I", "-S", str(script), str(self._library), str(memory), str(seconds)]
+        command = self._command(memory, whole, "once")
         with asked.open("rb") as stdin, answered.open("wb") as stdout, (self._work / "log").open("wb") as log:
-            child = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=log, cwd=self._work, env=_environment())
+            child = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=log, cwd=self._work, env=environment())
             try:
                 code = child.wait(PATIENCE * seconds)
             except subprocess.TimeoutExpired:
@@ -342,11 +351,9 @@ class HostProcess:
             finally:  # an interrupt ends the child as well
                 child.kill()
                 child.wait()
-        if code in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)):
-            raise RunError(self._slow(samples, seconds))
-        answer = answered.read_bytes() if answered.stat().st_size == whole else b""
-        if code != 0 or not answer:
-            raise RunError(self._crashed(code))
+        answer = answered.read_bytes() if code == 0 and answered.stat().st_size == whole else b""
+        if not answer:
+            raise RunError(self._died(code, samples, seconds))
         return answer
 
     def _strays(self, layer: int, at: int) -> str:
@@ -358,6 +365,16 @@ class HostProcess:
             "layer or the program keeps there would be spoilt"
         )
 
+    def _died(self, code: int, samples: int, seconds: int) -> str:
+        """Why there is no answer."""
+        limits = (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0))
+        return self._slow(samples, seconds) if code in limits and code else self._crashed(code)
+
+    def _command(self, memory: int, written: int, how: str) -> list[str]:
+        """Of the child. `memory`: bytes of address space; `written`: of any file; `how`: "once", or "stays"."""
+        script = Path(__file__).with_name("host_child.py")
+        return [sys.executable, "-I", "-S", str(script), str(self._library), str(memory), str(written), how]
+
     def _slow(self, samples: int, seconds: int) -> str:
         return f"{printable(self.code.name)} on the host: {samples} samples were not done in {seconds} s, so it was ended; look for an endless loop"
 
@@ -365,10 +382,10 @@ class HostProcess:
         what = f"ended with exit code {code}" if code >= 0 else f"crashed ({signal.Signals(-code).name})"
         if b"MemoryError" in (self._work / "log").read_bytes()[-2000:]:
             what = f"needs more than {MEMORY >> 20} MiB"
-        return f"{printable(self.code.name)} {what} on the host; the emulated core names the layer: --on emulator"
+        return f"{printable(self.code.name)} {what} on the host; the emulated core names the layer: sandgrain verify FOLDER --on emulator"
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Nothing of ours that the C could read, but what Windows needs to start a process."""
     return {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
 

@@ -107,9 +107,11 @@ class TflmOracle:
             script = Path(__file__).with_name("tflm_child.py")
             self._child = subprocess.Popen(
                 [sys.executable, "-P", str(script), str(self.memory)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-            )  # fmt: skip
+            )
             assert self._child.stdin is not None
             os.set_blocking(self._child.stdin.fileno(), False)
         assert self._log is not None

@@ -53,8 +53,10 @@ class Checker:
             self.close()
             self._child = subprocess.Popen(
                 [sys.executable, "-P", child.__file__, str(MEMORY)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
         return self._child
 
     def close(self) -> None:

@@ -252,5 +252,10 @@ def _is_row(view: _View, name: str) -> bool:
 
 
 PATTERNS = {
-    "Erf": _gelu, "Tanh": _of_tanh, "Sigmoid": _silu, "HardSigmoid": _hard_swish, "Clip": _clipped_swish, "Sqrt": _layer_norm,
-}  # fmt: skip
+    "Erf": _gelu,
+    "Tanh": _of_tanh,
+    "Sigmoid": _silu,
+    "HardSigmoid": _hard_swish,
+    "Clip": _clipped_swish,
+    "Sqrt": _layer_norm,
+}

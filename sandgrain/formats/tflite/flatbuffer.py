@@ -16,9 +16,14 @@ from sandgrain.base.arrays import Array
 from sandgrain.base.errors import ModelError
 
 SCALARS = {
-    "bool": struct.Struct("<B"), "i8": struct.Struct("<b"), "u8": struct.Struct("<B"), "i32": struct.Struct("<i"),
-    "u32": struct.Struct("<I"), "u64": struct.Struct("<Q"), "f32": struct.Struct("<f"),
-}  # fmt: skip
+    "bool": struct.Struct("<B"),
+    "i8": struct.Struct("<b"),
+    "u8": struct.Struct("<B"),
+    "i32": struct.Struct("<i"),
+    "u32": struct.Struct("<I"),
+    "u64": struct.Struct("<Q"),
+    "f32": struct.Struct("<f"),
+}
 U16, U32, I32 = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<i")
 VECTORS: dict[str, np.dtype[Any]] = {"i32": np.dtype("<i4"), "i64": np.dtype("<i8"), "f32": np.dtype("<f4"), "u8": np.dtype("u1")}
 

@@ -70,31 +70,40 @@ class _Writer:
         tensors = self._offsets([self._tensor(t, k in self.variables) for k, t in enumerate(self.tensors)])
         inputs, outputs = self._ints(self.graph.inputs), self._ints(self.graph.outputs)
         name = b.CreateString(self.graph.name)
-        subgraph = self._table(5, lambda b: [
-            b.PrependUOffsetTRelativeSlot(slot, offset, 0)
-            for slot, offset in enumerate((tensors, inputs, outputs, operators, name))
-        ])  # fmt: skip
+        subgraph = self._table(
+            5,
+            lambda b: [
+                b.PrependUOffsetTRelativeSlot(slot, offset, 0)
+                for slot, offset in enumerate((tensors, inputs, outputs, operators, name))
+            ],
+        )
         codes = self._offsets([self._operator_code(code, version) for code, version in self.codes])
         subgraphs, buffers = self._offsets([subgraph]), self._offsets(self.buffers)
         description = b.CreateString(JOINT.join([text, *([stateless] if self.variables and stateless else [])]))
-        root = self._table(5, lambda b: [
-            b.PrependUint32Slot(0, SCHEMA_VERSION, 0),
-            *(
-                b.PrependUOffsetTRelativeSlot(slot, offset, 0)
-                for slot, offset in enumerate((codes, subgraphs, description, buffers), 1)
-            ),
-        ])  # fmt: skip
+        root = self._table(
+            5,
+            lambda b: [
+                b.PrependUint32Slot(0, SCHEMA_VERSION, 0),
+                *(
+                    b.PrependUOffsetTRelativeSlot(slot, offset, 0)
+                    for slot, offset in enumerate((codes, subgraphs, description, buffers), 1)
+                ),
+            ],
+        )
         b.Finish(root, file_identifier=IDENTIFIER)
         return bytes(b.Output())
 
     # --- parts of the schema ---------------------------------------------------------------------------------------
 
     def _operator_code(self, code: int, version: int) -> int:
-        return self._table(4, lambda b: [
-            b.PrependInt8Slot(0, min(code, MAX_OLD_CODE), 0),
-            b.PrependInt32Slot(2, version, 1),
-            b.PrependInt32Slot(3, code, 0),
-        ])  # fmt: skip
+        return self._table(
+            4,
+            lambda b: [
+                b.PrependInt8Slot(0, min(code, MAX_OLD_CODE), 0),
+                b.PrependInt32Slot(2, version, 1),
+                b.PrependInt32Slot(3, code, 0),
+            ],
+        )
 
     def _operator(self, index: int) -> int:
         node = self.graph.nodes[index]
@@ -103,13 +112,16 @@ class _Writer:
         options = self._options(foreign, encoded.options)
         inputs = self._ints([self._input(node.inputs, item) for item in encoded.inputs])
         outputs = self._ints(node.outputs)
-        return self._table(9, lambda b: [
-            b.PrependUint32Slot(0, code, 0),
-            b.PrependUOffsetTRelativeSlot(1, inputs, 0),
-            b.PrependUOffsetTRelativeSlot(2, outputs, 0),
-            b.PrependUint8Slot(3, foreign.options_tag, 0),
-            b.PrependUOffsetTRelativeSlot(4, options, 0),
-        ])  # fmt: skip
+        return self._table(
+            9,
+            lambda b: [
+                b.PrependUint32Slot(0, code, 0),
+                b.PrependUOffsetTRelativeSlot(1, inputs, 0),
+                b.PrependUOffsetTRelativeSlot(2, outputs, 0),
+                b.PrependUint8Slot(3, foreign.options_tag, 0),
+                b.PrependUOffsetTRelativeSlot(4, options, 0),
+            ],
+        )
 
     def _input(self, inputs: Sequence[int], item: int | Array | Tensor | None) -> int:
         if item is None:
@@ -153,14 +165,17 @@ class _Writer:
         buffer = 0 if tensor.data is None else self._buffer(tensor)
         shape, name = self._ints(tensor.shape), self.builder.CreateString(tensor.name)
         quantization = self._quantization(tensor)
-        return self._table(6 if variable else 5, lambda b: [
-            b.PrependUOffsetTRelativeSlot(0, shape, 0),
-            b.PrependInt8Slot(1, TENSOR_TYPE[tensor.dtype.name], 0),
-            b.PrependUint32Slot(2, buffer, 0),
-            b.PrependUOffsetTRelativeSlot(3, name, 0),
-            b.PrependUOffsetTRelativeSlot(4, quantization, 0),
-            *([b.PrependBoolSlot(5, True, False)] if variable else []),
-        ])  # fmt: skip
+        return self._table(
+            6 if variable else 5,
+            lambda b: [
+                b.PrependUOffsetTRelativeSlot(0, shape, 0),
+                b.PrependInt8Slot(1, TENSOR_TYPE[tensor.dtype.name], 0),
+                b.PrependUint32Slot(2, buffer, 0),
+                b.PrependUOffsetTRelativeSlot(3, name, 0),
+                b.PrependUOffsetTRelativeSlot(4, quantization, 0),
+                *([b.PrependBoolSlot(5, True, False)] if variable else []),
+            ],
+        )
 
     def _buffer(self, tensor: Tensor) -> int:
         assert tensor.data is not None
@@ -176,11 +191,14 @@ class _Writer:
             return 0
         scale = self.builder.CreateNumpyVector(np.array(quant.scale, np.float32))
         zero_point = self.builder.CreateNumpyVector(np.array(quant.zero_point, np.int64))
-        return self._table(7, lambda b: [
-            b.PrependUOffsetTRelativeSlot(2, scale, 0),
-            b.PrependUOffsetTRelativeSlot(3, zero_point, 0),
-            b.PrependInt32Slot(6, quant.axis or 0, 0),
-        ])  # fmt: skip
+        return self._table(
+            7,
+            lambda b: [
+                b.PrependUOffsetTRelativeSlot(2, scale, 0),
+                b.PrependUOffsetTRelativeSlot(3, zero_point, 0),
+                b.PrependInt32Slot(6, quant.axis or 0, 0),
+            ],
+        )
 
     # --- flatbuffer pieces -----------------------------------------------------------------------------------------
 
@@ -202,7 +220,11 @@ class _Writer:
 
 def _put_option(b: Any, option: Option, value: Any) -> None:
     put = {
-        "i8": b.PrependInt8Slot, "u8": b.PrependUint8Slot, "bool": b.PrependBoolSlot,
-        "i32": b.PrependInt32Slot, "f32": b.PrependFloat32Slot, "i32s": b.PrependUOffsetTRelativeSlot,
-    }[option.kind]  # fmt: skip
+        "i8": b.PrependInt8Slot,
+        "u8": b.PrependUint8Slot,
+        "bool": b.PrependBoolSlot,
+        "i32": b.PrependInt32Slot,
+        "f32": b.PrependFloat32Slot,
+        "i32s": b.PrependUOffsetTRelativeSlot,
+    }[option.kind]
     put(option.slot, value, 0 if option.kind == "i32s" else option.default)

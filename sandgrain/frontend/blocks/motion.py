@@ -13,9 +13,7 @@ from sandgrain.frontend.build import Builder
 from sandgrain.frontend.signal import Kind
 from sandgrain.graph.ops.signal.vibration import attributes
 
-Statistic = Literal[
-    "mean", "std", "rms", "min", "max", "range", "mean_abs", "skewness", "kurtosis", "zero_crossings", "crest"
-]  # fmt: skip
+Statistic = Literal["mean", "std", "rms", "min", "max", "range", "mean_abs", "skewness", "kurtosis", "zero_crossings", "crest"]
 
 
 class Statistics(Block):

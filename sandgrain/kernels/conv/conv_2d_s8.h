@@ -63,7 +63,8 @@ static inline void sg_conv_2d_s8_pixel(const struct sg_conv_2d_s8 *p, const int8
         out[c + 3] = sg_conv_2d_s8_finish(p, acc3, c + 3);
         weights += 4 * taps;
     }
-    for (; c < p->out_c; c++) {
+    /* The mask is for compilers that know out_c: from c alone, gcc does not see that no channel is left, and counts too far. */
+    for (; (p->out_c & 3) != 0 && c < p->out_c; c++) {
         int32_t acc = p->bias[c];
         for (int32_t ky = ky0; ky < ky1; ky++) {
             const int32_t row = start + (ky - ky0) * row_step;

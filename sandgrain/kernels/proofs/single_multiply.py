@@ -81,9 +81,12 @@ def _merged(wrong: npt.NDArray[np.bool_], best: OneMultiply, other: OneMultiply)
         return np.asarray(np.where(wrong, b, a), np.int64)
 
     return OneMultiply(
-        pick(best.left, other.left), pick(best.multiplier, other.multiplier), pick(best.offset, other.offset),
-        pick(best.extra, other.extra), best.s,
-    )  # fmt: skip
+        pick(best.left, other.left),
+        pick(best.multiplier, other.multiplier),
+        pick(best.offset, other.offset),
+        pick(best.extra, other.extra),
+        best.s,
+    )
 
 
 def _short(rule: Rule, s: int, least: int, nudge: int) -> OneMultiply:

@@ -19,8 +19,8 @@ from sandgrain.project.build import metrics
 
 BY_GROUPS = 5  # groups from which on an interval is drawn over groups; fewer say too little of one another
 DRAWS = 2000  # of the bootstrap
-FEW = 5  # windows of a label below which its recall is no reason for a note
-APART = 0.02  # float and int8 accuracy further apart than this get a note
+FEW = 5  # windows of a label or a group below which its figure is no reason for a note
+APART, AT_LEAST = 0.02, 3  # float and int8 accuracy further apart than this share and so many windows get a note
 NAMED = 3  # labels that a note names
 
 
@@ -73,8 +73,9 @@ class Figures:
 
     @property
     def worst_group(self) -> OfGroup | None:
-        """The group that is answered worst, where there is more than one."""
-        return self.groups[0] if len(self.groups) > 1 else None
+        """The group that is answered worst, of those with at least FEW windows, where there is more than one."""
+        large = [g for g in self.groups if g.windows >= FEW]
+        return large[0] if len(large) > 1 else None
 
     @property
     def interval(self) -> str:
@@ -167,7 +168,7 @@ def _interval(share: float, count: int, windows: Array, hits: Array, seed: int) 
     Windows of one person or one file resemble one another, so with enough groups whole groups are drawn anew (the cluster
     bootstrap, percentiles of DRAWS draws); with few, Wilson's interval over windows, which is too narrow then.
     """
-    if len(windows) < BY_GROUPS:
+    if len(windows) < BY_GROUPS or len(windows) == count:
         return intervals.of_share(share, count), 0
     rng, drawn = np.random.default_rng(seed), np.empty(DRAWS)
     for k in range(DRAWS):
@@ -201,7 +202,7 @@ def _notes(found: Figures, accuracy_float: float) -> Iterator[str]:
         yield f"below chance ({_percent(chance)}): {told}{more}"
     if missing := [plain(x.label, 40) for x in found.labels if not x.windows]:
         yield f"no test window of {', '.join(missing[:NAMED])}{' ...' if len(missing) > NAMED else ''}: nothing is known of it"
-    if abs(accuracy_float - o.accuracy) > APART:
+    if abs(accuracy_float - o.accuracy) * o.windows > max(APART * o.windows, AT_LEAST):
         yield (
             f"int8 is right in {_percent(o.accuracy)} and float in {_percent(accuracy_float)}: they are not the same classifier; "
             "[train] qat = true with more epochs brings them together"

@@ -73,27 +73,38 @@ def _make(samples: Samples, seed: int, key: str, progress: Progress) -> dict[str
     }
     text = json.dumps(facts).encode()
     return {
-        "model": np.frombuffer(net.model, np.uint8), "after_training": np.frombuffer(net.after_training, np.uint8),
-        "scores": net.floats(samples.features("test")[0]), "facts": np.frombuffer(text, np.uint8),
-    }  # fmt: skip
+        "model": np.frombuffer(net.model, np.uint8),
+        "after_training": np.frombuffer(net.after_training, np.uint8),
+        "scores": net.floats(samples.features("test")[0]),
+        "facts": np.frombuffer(text, np.uint8),
+    }
 
 
 def recipe(samples: Samples, seed: int, front: FrontEnd | None = None, width: int | None = None) -> Recipe:
     """What is trained; `front` and `width`: other features or another width than the project's."""
+    from sandgrain.train import length
     from sandgrain.train.loop import Options
     from sandgrain.train.network import Recipe
 
     loaded = samples.found.loaded
     m, t = loaded.project.model, loaded.project.train
+    windows = samples.count("train")
+    batch = t.batch or length.batch_of(windows)
     options = Options(
-        epochs=t.epochs, batch=t.batch, lr=t.lr, schedule=t.schedule, weight_decay=t.weight_decay, patience=t.patience,
-        label_smoothing=t.label_smoothing, class_weights=t.class_weights, seed=seed,
+        epochs=t.epochs or length.epochs_of(windows, batch), batch=batch, lr=t.lr, schedule=t.schedule, weight_decay=t.weight_decay, patience=t.patience,
+        label_smoothing=t.label_smoothing, class_weights=t.class_weights, threads=t.threads, seed=seed,
     )  # fmt: skip
     shape = (front or samples.front).pipeline.shape
     return Recipe(
-        m.name, shape, len(samples.found.labels), channels(m.name, m.width) if width is None else width, m.options, options,
-        t.qat, loaded.folder,
-    )  # fmt: skip
+        m.name,
+        shape,
+        len(samples.found.labels),
+        channels(m.name, m.width) if width is None else width,
+        m.options,
+        options,
+        t.qat,
+        loaded.folder,
+    )
 
 
 def channels(name: str, width: int) -> int | None:

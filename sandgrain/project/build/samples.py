@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -24,8 +23,8 @@ from sandgrain.project.build.store import Store, digest
 from sandgrain.project.features import pipeline_of, windowing_of
 from sandgrain.project.inspection import Inspection
 
-VARIANTS = 8  # versions of the training set: epoch e sees number e % VARIANTS
-HELD = 1 << 29  # bytes of varied training sets that stay in memory; of larger ones the last
+HELD = 1 << 29  # bytes of training windows, as the sensor gives them, that stay in memory
+VARIANTS = 8  # versions of the training set where they do not: epoch e sees number e % VARIANTS, and each is kept in the store
 BACKGROUND = 64  # background recordings at most that are held in memory
 
 
@@ -36,7 +35,6 @@ class Samples:
     found: Inspection
     store: Store
     seed: int = 0
-    _memory: dict[Any, Any] = field(default_factory=dict)
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -91,22 +89,43 @@ class Samples:
         return made["x"], made["y"]
 
     def varied(self, epoch: int) -> tuple[Array, Array]:
-        """The training side of an epoch: as it is in epoch 0, varied as `[[augment]]` says in the others."""
+        """The training side of an epoch: as it is in epoch 0, varied anew as `[[augment]]` says in each of the others.
+
+        Where the windows do not fit into HELD bytes, VARIANTS versions take turns.
+        """
         steps = self.augmentation
-        if not steps.steps:
+        if not steps.steps or epoch == 0:
             return self.features("train")
-        variant = epoch % VARIANTS
-        if variant not in self._memory:
-            key = digest(self.key, list(self.found.loaded.project.augment), self.seed, variant)
-            made = self.store.arrays("varied", key, lambda: self._features("train", steps, variant))
-            if made["x"].nbytes * VARIANTS > HELD:
-                self._memory.clear()
-            self._memory[variant] = made["x"], made["y"]
-        x, y = self._memory[variant]
+        x, y = self._varied(steps, epoch) if steps.on("signal").steps else self.features("train")
         masks = steps.on("features")
         if masks.steps:
             x = np.stack([masks.apply(row, str(k), epoch, self.seed) for k, row in enumerate(x)])
         return x, y
+
+    def _varied(self, steps: augment.Augmentation, epoch: int) -> tuple[Array, Array]:
+        """The features of varied windows."""
+        if self._fits:
+            made = self._features("train", steps, epoch)
+        else:
+            variant = epoch % VARIANTS
+            key = digest(self.key, list(self.found.loaded.project.augment), self.seed, variant)
+            made = self.store.arrays("varied", key, lambda: self._features("train", steps, variant))
+        return made["x"], made["y"]
+
+    @cached_property
+    def _extractor(self) -> features_in_c.Extractor:
+        return features_in_c.Extractor(self.front.graph())
+
+    @cached_property
+    def _fits(self) -> bool:
+        """Whether the training windows may be held."""
+        signal = self.pipeline.signal
+        return self.count("train") * int(np.prod(signal.shape)) * np.dtype(signal.dtype).itemsize <= HELD
+
+    @cached_property
+    def _held(self) -> list[Cut]:
+        """The training windows, read once."""
+        return list(stream(self.records("train"), self.opened, self.windowing))
 
     @cached_property
     def augmentation(self) -> augment.Augmentation:
@@ -129,11 +148,11 @@ class Samples:
         raw = steps.on("signal") if steps is not None and variant else None
 
         def windows() -> Iterator[Array]:
-            for cut in self.windows(side):
+            for cut in self._held if raw is not None and self._fits else self.windows(side):
                 labels.append(names[cut.record.label])
                 yield cut.x if raw is None else raw.apply(cut.x, f"{cut.record.key}/{cut.index}", variant, self.seed)
 
-        x = features_in_c.extract(self.front, windows())
+        x = features_in_c.extract(self.front, windows(), self._extractor)
         return {"x": x, "y": np.array(labels, np.int64)}
 
     def keys(self, side: str) -> list[str]:

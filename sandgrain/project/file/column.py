@@ -17,18 +17,25 @@ from sandgrain.dataset import dialect
 
 Role = Literal["time", "index", "label", "group", "channel", "unused"]
 KEYS: dict[Role, str] = {
-    "time": "time_column, time_unit", "index": "columns", "label": "label_column", "group": "group_column",
-    "channel": "columns", "unused": "columns",
-}  # fmt: skip
+    "time": "time_column, time_unit",
+    "index": "columns",
+    "label": "label_column",
+    "group": "group_column",
+    "channel": "columns",
+    "unused": "columns",
+}
 
 TIME_WORDS = "time timestamp datetime date t ts clock elapsed epoch utc zeit temps tempo tiempo"
 UNIT_WORDS = {
-    "s": "s sec secs second seconds sekunden", "ms": "ms msec millis milli millisecond milliseconds msecs",
-    "us": "us \u00b5s \u03bcs usec micros micro microsecond microseconds usecs", "ns": "ns nsec nanos nanosecond nanoseconds",
-    "min": "min minute minutes", "h": "hour hours",
-}  # fmt: skip
+    "s": "s sec secs second seconds sekunden",
+    "ms": "ms msec millis milli millisecond milliseconds msecs",
+    "us": "us \u00b5s \u03bcs usec micros micro microsecond microseconds usecs",
+    "ns": "ns nsec nanos nanosecond nanoseconds",
+    "min": "min minute minutes",
+    "h": "hour hours",
+}
 LABEL_WORDS = (
-    "label labels class classes target gesture activity category y state status species anomaly fault event condition outcome "
+    "label labels class classes cls lbl tag tags annotation truth target gesture activity category y state status species anomaly fault event condition outcome "
     "occupancy detection word command digit"
 )
 GROUP_WORDS = "group speaker subject user person participant patient player device machine session experiment trial run id"
@@ -39,6 +46,8 @@ NUMBERS = 0.9  # share of numbers from which a column is a channel; the rows of 
 FEW = 50  # values that a label or group of numbers takes at most
 NAMES = 500  # that one of text takes at most
 RUN = 4  # rows with the same label in a row, on average, at least
+SOURCES = 12  # values of text that may say which sensor a row is of,
+TURNS = 3  # where they change so often: rows, on average
 LONG_RUN = 50  # of a label that neither its name nor the last place says
 
 

@@ -154,6 +154,7 @@ def _data(found: Look, path: str) -> list[str]:
 
 _SAYS = {
     "full_scale": "  # the sensor's range; seen in the data, so look into its data sheet",
+    "stream": "  # x is one stream, a row a sample; false: each row is a recording",
     "segment": "  # rows a recording; empty lines lie between them",
     "background": '  # no samples, but what [[augment]] kind = "background" mixes in',
     "labels": "  # file,label[,group[,split]]",
@@ -242,6 +243,10 @@ def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
         listed = [f"lists = {{ {', '.join(f'{side} = {quoted(name)}' for side, name in lists)} }}"] if lists else []
         why = "too few recordings to draw any"
         return ["[data.split]", 'by = "given"  # as it came with the data', *listed, f"validation = 0  # {why}", "test = 0"]
+    if split.by == "time":
+        how = "too few recordings to keep whole ones back: the first part of each trains, the last one tests"
+        shares = [f"validation = {split.validation:g}", f"test = {split.test:g}"]
+        return ["[data.split]", f'by = "time"  # {how}', *shares, "# gap_s = 1  # left out between two parts"]
     nothing = not split.validation + split.test
     said = (
         "too few recordings to keep any back: nothing says how good a model is until there are more"
@@ -279,7 +284,7 @@ def _rest(found: Look, board: str) -> list[str]:
     model = kinds.of(found.kind).first_model(found.shape)
     return [
         "[model]", f"name = {quoted(model)}", "# width = 16  # channels: more are more accurate, slower and bigger", "",
-        "[train]", "epochs = 60", "seed = 0", "",
+        "[train]", "# epochs = 60  # passes over the data; not given: by the number of windows", "seed = 0", "",
         "[target]", f"board = {quoted(board)}  # see: sandgrain targets", "",
         "[budget]  # the build fails when one is exceeded", '# ram = "32K"', '# flash = "128K"', '# latency = "60ms"', "# accuracy = 0.95",
     ]  # fmt: skip

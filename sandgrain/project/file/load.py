@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sandgrain.base.errors import SandgrainError, UsageError
+from sandgrain.base.reading import open_plain, why
 from sandgrain.base.text import plain
 from sandgrain.dataset import augment
 from sandgrain.dataset.names import PROJECT_FILE
@@ -79,12 +80,12 @@ def read_toml(file: Path) -> dict[str, Any]:
     """The tables of a TOML file of moderate size and depth. Raises UsageError."""
     name = plain(str(file), 120)
     try:
-        with file.open("rb") as stream:
+        with open_plain(file) as stream:
             data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UsageError(f"there is no {name}; write one with: sandgrain init DATA") from None
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read ({type(error).__name__}); give a {NAME} or its folder") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name} cannot be read ({why(error)}); give a {NAME} or its folder") from None
     if len(data) > MAX_BYTES:
         raise UsageError(f"{name} is larger than {MAX_BYTES} bytes; a project file is a page")
     try:
@@ -159,10 +160,16 @@ def _sentence(error: ValidationError) -> str:
 
 # pydantic's finding -> what a reader of TOML expects.
 _TYPES = {
-    "string_type": "should be text in quotes", "tuple_type": "should be a list", "dict_type": "should be a table",
-    "model_type": "should be a table", "model_attributes_type": "should be a table", "bool_type": "should be true or false",
-    "int_type": "should be a whole number", "int_from_float": "should be a whole number", "float_type": "should be a number",
-}  # fmt: skip
+    "string_type": "should be text in quotes",
+    "tuple_type": "should be a list",
+    "dict_type": "should be a table",
+    "model_type": "should be a table",
+    "model_attributes_type": "should be a table",
+    "bool_type": "should be true or false",
+    "int_type": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+}
 
 
 def _fact(kind: str, loc: tuple[int | str, ...], message: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,10 +24,11 @@ from sandgrain.dataset.names import PROJECT_FILE
 from sandgrain.dataset.readers import audio
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Kind, Layout
+from sandgrain.project.file.arrays import look_npz
 from sandgrain.project.file.column import Verdict
 from sandgrain.project.file.naming import naming
 from sandgrain.project.file.schema import Split
-from sandgrain.project.file.tables import is_labels, is_table, look_json, look_npz, look_parquet, look_table, spread
+from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, look_json, look_parquet, look_table, spread
 
 FORMATS = {".csv": "table", ".tsv": "table", ".parquet": "parquet", ".json": "json", ".cbor": "json", ".npz": "npz"}
 SUFFIXES: dict[str, str] = {
@@ -133,14 +135,23 @@ BACKGROUND = frozenset(
 def look(root: Path) -> Look:
     """What lies in `root`, a folder or a file. Raises UsageError where there is nothing that could be read."""
     base = root if root.is_dir() else root.parent
+    if not root.is_dir() and not root.is_file():
+        raise UsageError(f"{plain(root, 120)} is neither a file nor a folder; name the folder with the data")
     names = list(_names(root)) if root.is_dir() else [root.name]
     tables = {n for n in names if Path(n).suffix.lower() in (".csv", ".tsv")}
     labels = next((n for n in sorted(tables, key=lambda n: (n.count("/"), n)) if n.count("/") < 2 and is_labels(base / n)), "")
     labels = labels or next((n for n in names if n.rsplit("/", 1)[-1] == "info.labels"), "")
     texts = _texts(base, names)
-    kind_of = {n: "table" if n in texts else SUFFIXES.get(Path(n).suffix.lower(), "") for n in names if n != labels}
+    stretches = _stretches(base, sorted(tables - {labels}), names)
+    kind_of = {
+        n: "table" if n in texts else SUFFIXES.get(Path(n).suffix.lower(), "")
+        for n in names
+        if n != labels and n not in stretches
+    }
     counts = Counter(kind for kind in kind_of.values() if kind)
     media = [k for k in ("audio", "image") if counts[k]]
+    if not counts and stretches:
+        raise UsageError(f"{plain(root, 120)}: {_of_stretches(stretches)}; name the folder that has the recordings, too")
     if not counts:
         seen = Counter(Path(n).suffix.lower() or "no suffix" for n in names)
         there = ", ".join(f"{count} {plain(suffix, 20)}" for suffix, count in seen.most_common(5))
@@ -154,16 +165,16 @@ def look(root: Path) -> Look:
     aside = (
         sorted({n.split("/")[0] for n in chosen if n.startswith("_") and "/" in n}) if kind == "audio" else []
     )  # _background_noise_
-    others = _others(n for n in names if n not in (labels, PROJECT_FILE) and kind_of[n] != kind)
+    others = _others(n for n in names if n not in (labels, PROJECT_FILE) and kind_of.get(n) != kind)
     chosen = [n for n in chosen if n.split("/")[0] not in aside] or chosen
-    common: dict[str, Any] = {
-        "files": _patterns(chosen, names, suffixes, bool(aside)), "count": len(chosen), "others": others
-    }  # fmt: skip
+    common: dict[str, Any] = {"files": _patterns(chosen, names, suffixes, bool(aside)), "count": len(chosen), "others": others}
     table: list[tuple[str, Any]] = [("labels", labels)] if labels else []
     if kind in INSIDE:
         found = INSIDE[kind](base, chosen)
         if labels:  # the list says what the names would
             found = {k: v for k, v in found.items() if k not in ("name", "labels", "groups", "has_split")} | _listed(base, labels)
+        if stretches:
+            found["notes"] = (*found.get("notes", ()), f"{_of_stretches(stretches)}; {_LABELS_INSIDE}")
         return _finished({**common, **found, "table": (*found.get("table", ()), *table)})
     named = naming(chosen) if not labels else _listed(base, labels)
     table += [("background", tuple(f"{a}/*{s}" for a in aside for s in suffixes))] if aside else []
@@ -175,6 +186,23 @@ def look(root: Path) -> Look:
         table += [("label_tracks", True), ("rest_label", "")]
         named, inside, common["files"] = {}, inside | tracked, tuple(f"**/*{s}" for s in suffixes)
     return _finished({**common, "kind": kind, "table": tuple(table), **named, **inside, "lists": lists})
+
+
+_LABELS_INSIDE = "give the recordings these labels themselves (label_column of a table, y of an .npz, one a row), or a file each"
+
+
+def _stretches(base: Path, tables: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Tables that say where stretches of other files begin; asked of few, for where there are many tables, they are the data."""
+    if len(tables) > OPENED or len(tables) == len(names) > 1:
+        return []
+    return [name for name in tables if is_list_of_stretches(base / name)]
+
+
+def _of_stretches(stretches: Sequence[str]) -> str:
+    if len(stretches) == 1:
+        return f"{plain(stretches[0], 60)} says where stretches of a longer recording begin and end, and holds no signal (left alone)"
+    more = f"{plain(stretches[0], 60)} and {len(stretches) - 1} more"
+    return f"{more} say where stretches of longer recordings begin and end, and hold no signal (left alone)"
 
 
 def _texts(base: Path, names: Sequence[str]) -> set[str]:
@@ -292,12 +320,20 @@ def _names(root: Path) -> Iterator[str]:
         inner[:] = sorted(d for d in inner if not d.startswith("."))
         for name in sorted(files):
             path = Path(folder) / name
-            if name.startswith(".") or path.is_symlink():
+            if name.startswith(".") or not _is_plain(path):
                 continue
             yield path.relative_to(root).as_posix()
             seen += 1
             if seen >= MAX_NAMES:
                 return
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether it is a file: no link, and no pipe or device, which would be waited for."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _audio(base: Path, names: Sequence[str]) -> dict[str, Any]:

@@ -57,16 +57,17 @@ class Split(Section):
     """How recordings are given to training, validation and test. A group (speaker, subject, device) is never in two splits
     when `by = "group"`."""
 
-    by: Literal["file", "group", "given"] = Field(
+    by: Literal["file", "group", "time", "given"] = Field(
         "file",
         description="What is drawn as one: `file` (every recording by itself), `group` (all recordings of a speaker, subject or "
-        "device) or `given` (the data says it: a {split} in `name`, a split column in `labels`, or `choose`).",
+        "device), `time` (each recording is cut: its first part trains, the next one validates, the last one tests) or `given` (the data says it: a {split} in `name`, a split column in `labels`, or `choose`).",
     )
     stratify: bool = Field(True, description="Draw so that each split has the same mix of labels, when drawn by file.")
     validation: float = Field(
-        0.15, ge=0, lt=1, description="Share of the recordings that training is monitored with, 0 to 1. 0: none."
+        0.15, ge=0, lt=1, description="Share of the windows that training is monitored with, 0 to 1. 0: none."
     )
-    test: float = Field(0.2, ge=0, lt=1, description="Share of the recordings that only the final figures use, 0 to 1. 0: none.")
+    test: float = Field(0.2, ge=0, lt=1, description="Share of the windows that only the final figures use, 0 to 1. 0: none.")
+    gap_s: float = Field(0.0, ge=0, le=1e8, description="Seconds of a recording that are left out between two sides, by `time`.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the draw.")
     lists: dict[Literal["validation", "test"], str] = Field(
         default_factory=dict,
@@ -180,15 +181,24 @@ class Model(Section):
 class Train(Section):
     """How the network is trained."""
 
-    epochs: int = Field(60, ge=1, le=100_000, description="Passes over the training data, at most.")
-    batch: int = Field(64, ge=1, le=65_536, description="Windows per training step.")
+    epochs: int = Field(
+        0, ge=0, le=100_000, description="Passes over the training data, at most. 0: 60, and up to 300 where windows are few."
+    )
+    batch: int = Field(
+        0, ge=0, le=65_536, description="Windows per training step. 0: 8 to 64, so that a pass has some 40 steps if it can."
+    )
     lr: float = Field(2e-3, gt=0, le=10, description="Learning rate at its peak.")
     schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="How the learning rate falls.")
     weight_decay: float = Field(1e-4, ge=0, le=1, description="Weight decay of AdamW.")
-    patience: int = Field(15, ge=0, description="Epochs without a better validation loss before training stops. 0: never.")
+    patience: int = Field(
+        15, ge=0, description="Epochs without a better validation loss, and at least 300 steps, before training stops. 0: never."
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of a label that is spread over all classes, 0 to 1.")
     class_weights: Literal["none", "balanced"] = Field("none", description="`balanced`: rare classes weigh more.")
     qat: bool = Field(True, description="Train the last epochs with the rounding of the int8 model.")
+    threads: int = Field(
+        0, ge=0, le=256, description="Threads of PyTorch. 0: 2. Sums depend on it, so another number gives other weights."
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
 
 

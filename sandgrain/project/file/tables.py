@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import UsageError
-from sandgrain.base.npy import READ_ERRORS, open_member, read_header
-from sandgrain.base.reading import is_number
+from sandgrain.base.reading import is_number, read_small
 from sandgrain.base.text import plain
 from sandgrain.dataset import acquisition
 from sandgrain.dataset.dialect import COMMENTS, Dialect, cells, find, is_value
@@ -25,7 +23,7 @@ from sandgrain.dataset.names import ALIASES
 from sandgrain.dataset.readers import cbor
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.tables import TableOptions
-from sandgrain.project.file.column import Column
+from sandgrain.project.file.column import Column, as_float
 from sandgrain.project.file.columns import judge
 from sandgrain.project.file.naming import GROUP, naming, speaking
 
@@ -95,6 +93,36 @@ def is_labels(path: Path) -> bool:
     except (OSError, BadFileError):
         return False
     return known_columns(names) >= {"file", "label"}
+
+
+STARTS = frozenset(("start", "begin", "offset", "first", "start_sample", "start_row", "onset"))
+ENDS = frozenset(
+    ("samples", "length", "count", "duration", "rows", "n", "end", "stop", "last", "end_sample", "end_row", "offset_end")
+)
+
+
+def is_list_of_stretches(path: Path) -> bool:
+    """Whether a table says where stretches of a longer recording begin and end, a row each, and holds no signal itself.
+
+    start,samples,label    each start is the one before and its samples, or start and end enclose a stretch behind the last
+    """
+    try:
+        seen = glance(path, 200)
+    except (OSError, BadFileError):
+        return False
+    names = [name.strip().lower().replace(" ", "_") for name in seen.form.names]
+    start = next((k for k, name in enumerate(names) if name in STARTS), -1)
+    end = next((k for k, name in enumerate(names) if name in ENDS), -1)
+    rows = seen.stretches[0] if seen.stretches else []
+    if start < 0 or end < 0 or len(rows) < 2:
+        return False
+    pairs = np.array([[as_float(row[k], seen.form.decimal) for k in (start, end)] for row in rows], np.float64)
+    if not np.isfinite(pairs).all():
+        return False
+    begins, others = pairs[:, 0], pairs[:, 1]
+    follows = np.isclose(begins[1:], begins[:-1] + others[:-1])
+    encloses = (others > begins).all() and bool((begins[1:] >= others[:-1]).mean() > MOST_ROWS)
+    return bool((np.diff(begins) > 0).mean() > MOST_ROWS and (follows.mean() > MOST_ROWS or encloses))
 
 
 def is_table(path: Path) -> bool:
@@ -182,7 +210,7 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
     if judged.bad_share > TableOptions().bad_rows:
         table.append(("bad_rows", round(min(1.0, 2 * judged.bad_share), 2)))
     if not all(((v := by_name[c].flat) == np.rint(v)).all() and (np.abs(v) < 32768).all() for c in channels):
-        table.append(("full_scale", _scales({c: float(np.abs(by_name[c].flat).max()) for c in channels})))
+        table.append(("full_scale", scales({c: float(np.abs(by_name[c].flat).max()) for c in channels})))
     if judged.of("label"):
         named: dict[str, Any] = {"labels": tuple(sorted(set(by_name[judged.of("label")[0]].filled)))}
         if not judged.of("group") and (whose := persons(names)):
@@ -193,9 +221,15 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
         named = of_files(names)
     groups = {"groups": by_name[judged.of("group")[0]].distinct} if judged.of("group") else {}
     return {
-        "kind": "motion", "rate": rate, "table": tuple(table), "notes": tuple(notes), "columns": tuple(judged.verdicts.values()),
-        "resample": bool(clock and clock.usable and not clock.even), **named, **groups,
-    }  # fmt: skip
+        "kind": "motion",
+        "rate": rate,
+        "table": tuple(table),
+        "notes": tuple(notes),
+        "columns": tuple(judged.verdicts.values()),
+        "resample": bool(clock and clock.usable and not clock.even),
+        **named,
+        **groups,
+    }
 
 
 def persons(names: Sequence[str]) -> tuple[str, ...]:
@@ -225,7 +259,7 @@ def _between_empty_lines(lines: Sequence[str], whole: bool) -> set[int]:
     return found if len(lengths) - lengths.count(0) > 1 else set()
 
 
-def _scales(largest: Mapping[str, float]) -> tuple[float, ...]:
+def scales(largest: Mapping[str, float]) -> tuple[float, ...]:
     """One value a column; columns that differ in their last letter only (aX, aY, aZ) share theirs."""
     family = {title: title[:-1] if title[-1:] in set("xyzXYZ") and len(title) > 1 else title for title in largest}
     tops = {name: max(v for t, v in largest.items() if family[t] == name) for name in family.values()}
@@ -265,7 +299,7 @@ def look_acquisitions(base: Path, names: Sequence[str]) -> dict[str, Any]:
         lengths.append(len(values))
         for k, sensor in enumerate(own):
             largest[sensor] = max(largest.get(sensor, 0.0), float(np.abs(values[:, k]).max(initial=0.0)))
-    table: list[tuple[str, Any]] = [("columns", sensors), ("full_scale", _scales({s: largest[s] for s in sensors}))]
+    table: list[tuple[str, Any]] = [("columns", sensors), ("full_scale", scales({s: largest[s] for s in sensors}))]
     folders = {n.rpartition("/")[0] for n in names}
     in_sides = all("/" in n and n.split("/")[0].lower() in ALIASES for n in names)
     stems = [n.rsplit("/", 1)[-1] for n in names]
@@ -279,8 +313,13 @@ def look_acquisitions(base: Path, names: Sequence[str]) -> dict[str, Any]:
         }
     notes = (f"Edge Impulse's acquisition format: sensors {plain(', '.join(sensors), 100)}",)
     return {
-        "kind": "motion", "rate": rates.most_common(1)[0][0], "table": tuple(table), "points": tuple(sorted(lengths)), "notes": notes, **named,
-    }  # fmt: skip
+        "kind": "motion",
+        "rate": rates.most_common(1)[0][0],
+        "table": tuple(table),
+        "points": tuple(sorted(lengths)),
+        "notes": notes,
+        **named,
+    }
 
 
 def look_json(base: Path, names: Sequence[str]) -> dict[str, Any]:
@@ -308,7 +347,7 @@ def look_json(base: Path, names: Sequence[str]) -> dict[str, Any]:
     table += [("columns", columns)] if columns else []
     table += [("label_key", label)] if label not in ("", "label") else []
     table += [("group_key", group)] if group else []
-    table += [("full_scale", _scales(largest))]
+    table += [("full_scale", scales(largest))]
     lengths = tuple(sorted(map(len, series)))
     named: dict[str, Any] = {"labels": tuple(sorted({str(item.get(label)) for item in items}))} if label else naming(names)
     return {"kind": "motion", "table": tuple(table), "points": lengths, **named}
@@ -319,7 +358,7 @@ def _recordings(path: Path) -> tuple[list[dict[str, Any]], str]:
     try:
         if path.stat().st_size > MAX_JSON:
             raise UsageError(f"{plain(path.name)} is larger than {MAX_JSON >> 20} MiB; write [data] by hand")
-        value = json.loads(path.read_text("utf-8"))
+        value = json.loads(read_small(path, MAX_JSON).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{plain(path.name)} cannot be read as JSON ({type(error).__name__}); mend it or name another file"
@@ -337,20 +376,3 @@ def _has_number(point: Any, key: Any) -> bool:
         return is_number(point[key])
     except (KeyError, IndexError):
         return False
-
-
-def look_npz(base: Path, names: Sequence[str]) -> dict[str, Any]:
-    """By the header of its array `x`, [n, ...]."""
-    try:
-        with zipfile.ZipFile(base / names[0]) as archive:
-            info = archive.getinfo("x.npy")
-            with open_member(archive, info) as stream:
-                head = read_header(stream, info)
-    except (*READ_ERRORS, KeyError) as error:
-        fact = "there is none" if isinstance(error, KeyError) else plain(str(error) or type(error).__name__, 100)
-        raise UsageError(f"{plain(names[0])} holds no array x ({fact}); save x [n, ...] and y [n]") from None
-    shape, dtype = head.shape, head.dtype
-    if dtype == np.uint8 and len(shape) in (3, 4):
-        return {"kind": "image", "shape": tuple(shape[1:]) if len(shape) == 4 else (*shape[1:], 1)}
-    table = () if dtype.kind in "iu" else (("full_scale", (1.0,)),)
-    return {"kind": "motion", "table": table}

@@ -29,7 +29,7 @@ from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Project
 from sandgrain.project.inspection import Inspection
 from sandgrain.project.tasks.base import Fitted, Judged, Task
-from sandgrain.train import anomaly
+from sandgrain.train import anomaly, length
 
 MODELS = {  # [model] name -> kind of `train.anomaly`
     "kmeans": "kmeans",
@@ -302,7 +302,7 @@ def _chosen(run: Run, width: int) -> tuple[str, dict[str, Any]]:
     project = run.project
     kind, how = MODELS[project.model.name], {**options_of(project), "seed": run.seed}
     if kind == "autoencoder":
-        how |= {"model": project.model.name, "epochs": project.train.epochs, "width": width or None}
+        how |= {"model": project.model.name, "epochs": project.train.epochs or length.EPOCHS, "width": width or None}
         if project.model.name == "conv_autoencoder":
             how.setdefault("view", "window")
     elif width and kind != "mahalanobis":

@@ -89,9 +89,14 @@ class Decide(Part):
         ctype, scores = self.scores.dtype.c_type, _scores(self.scores, rule, rng)
         loop = (
             f"scores[i % LABELS] = ({ctype})number;\n        if (i % LABELS + 1u == LABELS) {{\n"
-            f"            const int32_t label = {name}_decide(&decider, scores);\n            sg_put(&label, 4);\n        }}"
+            f"            const int32_t label = {name}_decide(&decider, scores);\n            sg_put(&label, 4);\n"
+            f"            (void){name}_decide(&other, before); /* what one is told is nothing to the other */\n"
+            "        }\n        before[(i + 1u) % LABELS] = scores[i % LABELS];"
         ).replace("LABELS", f"{labels}u")
-        state = f"    static struct {name}_decider zero, decider;\n    static {ctype} scores[{labels}];\n    decider = zero;\n"
+        state = (
+            f"    static struct {name}_decider zero, decider, other;\n    static {ctype} scores[{labels}], before[{labels}];\n"
+            "    decider = zero;\n    other = zero;\n"
+        )
         yield Check(f"{name}_decide", state + numbers("int32_t", scores, loop), decide(scores, rule).astype(np.int32))
         nulls = [f"{name}_decide(0, (const {ctype} *)(void *)apart_output_0.bytes)"]
         yield Check(f"{name}_decide of a null pointer", put_all("int32_t", nulls), np.array([-1], np.int32))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.compiler.emit import ctext
+from sandgrain.compiler.emit import ctext, long_stream
 from sandgrain.compiler.emit.part import Check, Part, put_all
 from sandgrain.compiler.emit.unit import Unit
 from sandgrain.compiler.plan.program import Entry
@@ -85,20 +85,22 @@ class Stream(Part):
     def declaration(self) -> str:
         unit, upper = self.unit, self.unit.upper
         samples = unit.graph.tensors[unit.graph.inputs[0]].shape[1]
-        return "\n".join([
-            f"/* A stream: the caller owns it. {self.entry.state_bytes} bytes. A result comes after the first",
-            f" * window and then every {upper}_STREAM_STRIDE {'windows' if self.stream.frame is None else 'rows'}. */",
-            f"#define {upper}_STREAM_STRIDE {self.stream.stride}",
-            f"struct {unit.name}_stream {{\n" + "\n".join(map(_member, self.entry.state)) + "\n};\n",
-            "/* Take `count` samples of every channel, in any chunks. `output` receives the newest result. Returns how many results",
-            " * there were, or a negative status code. */",
-            f"{self._push};\n",
-            "/* Forget what came before. A stream must be started before its first push. */",
-            f"{self._start};\n",
-            f"/* One whole window of {samples} samples: starts the stream, takes the window, leaves the result in `output`. Returns a",
-            " * status code. */",
-            f"{self._classify};\n",
-        ])  # fmt: skip
+        return "\n".join(
+            [
+                f"/* A stream: the caller owns it. {self.entry.state_bytes} bytes. A result comes after the first",
+                f" * window and then every {upper}_STREAM_STRIDE {'windows' if self.stream.frame is None else 'rows'}. */",
+                f"#define {upper}_STREAM_STRIDE {self.stream.stride}",
+                f"struct {unit.name}_stream {{\n" + "\n".join(map(_member, self.entry.state)) + "\n};\n",
+                "/* Take `count` samples of every channel, in any chunks. `output` receives the newest result. Returns how many results",
+                " * there were, or a negative status code. */",
+                f"{self._push};\n",
+                "/* Forget what came before. A stream must be started before its first push. */",
+                f"{self._start};\n",
+                f"/* One whole window of {samples} samples: starts the stream, takes the window, leaves the result in `output`. Returns a",
+                " * status code. */",
+                f"{self._classify};\n",
+            ]
+        )
 
     def facts(self) -> Mapping[str, Any]:
         return {"state_bytes": self.entry.state_bytes, "stride": self.stream.stride}
@@ -258,7 +260,7 @@ class Stream(Part):
         )
 
     def checks(self, memory: str, rng: np.random.Generator) -> Iterator[Check]:
-        """The stride, the size of the state, and the status codes of null pointers."""
+        """The stride, the size of the state, the status codes of null pointers, and a stream that goes on."""
         unit, name, upper = self.unit, self.unit.name, self.unit.upper
         samples, out = (f"({port.ctype} *)(void *)apart_{port.name}.bytes" for port in unit.ports)
         facts = [f"{upper}_STREAM_STRIDE", f"sizeof(struct {name}_stream)"]
@@ -274,3 +276,4 @@ class Stream(Part):
         calls = [f"0, {samples}, {out}", f"&stream, 0, {out}", f"&stream, {samples}, 0"]
         code = put_all("int32_t", [f"{name}_classify({memory}{call})" for call in calls])
         yield Check(f"the status of {name}_classify", code, np.array([1, 1, 1], np.int32))
+        yield long_stream.check(unit, self.stream, memory, rng)

@@ -90,6 +90,4 @@ HANDLERS: dict[str, Handler] = {
     "selu": _unary("scaled_elu", **SELU), "mish": _unary("mish"), "exp": _unary("exp"), "softplus": _softplus, "hardsigmoid": _hard_sigmoid, "softmax": _softmax, "_softmax": _softmax,
 }  # fmt: skip
 
-HINTS = {
-    "log_softmax": "leave it out: the class with the largest value stays the same", "glu": "use a product with nn.Sigmoid",
-}  # fmt: skip
+HINTS = {"log_softmax": "leave it out: the class with the largest value stays the same", "glu": "use a product with nn.Sigmoid"}

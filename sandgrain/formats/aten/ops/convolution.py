@@ -100,9 +100,8 @@ def _grouped(b: Builder, a: Arguments, x: Value, weights: Array, bias: Array, wi
     share, outs, parts = channels // groups, len(weights) // groups, []
     for g in range(groups):
         part = b.node(
-            "strided_slice", (tensor,), start=(0, 0, 0, g * share), stride=(1, 1, 1, 1),
-            size=(1, height, width, share), drop=(),
-        )  # fmt: skip
+            "strided_slice", (tensor,), start=(0, 0, 0, g * share), stride=(1, 1, 1, 1), size=(1, height, width, share), drop=()
+        )
         kernel = b.constant(weights[g * outs : (g + 1) * outs].transpose(0, 2, 3, 1), f"weight.{g}")
         parts.append(b.node("conv_2d", (part, kernel, b.constant(bias[g * outs : (g + 1) * outs], f"bias.{g}")), **window))
     return Value(b.node("concatenation", parts, axis=3), dense(a.shape, order))

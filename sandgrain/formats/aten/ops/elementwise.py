@@ -130,8 +130,9 @@ HANDLERS: dict[str, Handler] = {
 }  # fmt: skip
 
 HINTS = {
-    "sqrt": "compute it in the features, before the model", "rsqrt": "compute it in the features, before the model",
+    "sqrt": "compute it in the features, before the model",
+    "rsqrt": "compute it in the features, before the model",
     "log": "compute it in the features, before the model",
     "where": "models with conditions are not supported; use products with a sigmoid",
     "argmax": "leave it out: the generated classifier takes the largest output",
-}  # fmt: skip
+}

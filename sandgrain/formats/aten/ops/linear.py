@@ -92,8 +92,12 @@ def _attention(b: Builder, a: Arguments) -> Value:
 
 
 HANDLERS = {
-    "linear": _linear, "addmm": _addmm, "matmul": _matmul, "mm": _matmul, "bmm": _matmul,
+    "linear": _linear,
+    "addmm": _addmm,
+    "matmul": _matmul,
+    "mm": _matmul,
+    "bmm": _matmul,
     "scaled_dot_product_attention": _attention,
-}  # fmt: skip
+}
 
 HINTS = {"baddbmm": "use a matrix product and an addition"}

@@ -114,9 +114,14 @@ def _instance_norm(b: Builder, a: Arguments) -> Result:
 
 
 HANDLERS = {
-    "batch_norm": _batch_norm, "_native_batch_norm_legit_no_training": _native_batch_norm,
-    "layer_norm": _layer_norm, "native_layer_norm": _native_layer_norm,
-    "rms_norm": _rms_norm, "group_norm": _group_norm, "native_group_norm": _native_group_norm, "instance_norm": _instance_norm,
-}  # fmt: skip
+    "batch_norm": _batch_norm,
+    "_native_batch_norm_legit_no_training": _native_batch_norm,
+    "layer_norm": _layer_norm,
+    "native_layer_norm": _native_layer_norm,
+    "rms_norm": _rms_norm,
+    "group_norm": _group_norm,
+    "native_group_norm": _native_group_norm,
+    "instance_norm": _instance_norm,
+}
 
 HINTS = {"local_response_norm": "its statistics are computed at run time; use batch norm"}

@@ -233,7 +233,12 @@ HANDLERS: dict[str, Handler] = {
 }  # fmt: skip
 
 HINTS = {
-    "upsample_bicubic2d": "use mode='bilinear'", "reflection_pad1d": "pad with zeros", "reflection_pad2d": "pad with zeros",
-    "replication_pad1d": "pad with zeros", "replication_pad2d": "pad with zeros",
-    "roll": "use a concatenation of two slices", "repeat": "let an addition broadcast instead", "gather": "use fixed slices",
-}  # fmt: skip
+    "upsample_bicubic2d": "use mode='bilinear'",
+    "reflection_pad1d": "pad with zeros",
+    "reflection_pad2d": "pad with zeros",
+    "replication_pad1d": "pad with zeros",
+    "replication_pad2d": "pad with zeros",
+    "roll": "use a concatenation of two slices",
+    "repeat": "let an addition broadcast instead",
+    "gather": "use fixed slices",
+}

@@ -25,8 +25,11 @@ def transposed(b: Builder, a: Arguments) -> Value:
     bias = np.zeros(groups * weights.shape[1], np.float32) if bias is None else bias
     order = (0, *range(2, rank + 2), 1)
     window: dict[str, Any] = {
-        "stride": plane(a["stride"], rank, 1), "padding": plane(a["padding"], rank, 0), "size": size, "activation": "none",
-    }  # fmt: skip
+        "stride": plane(a["stride"], rank, 1),
+        "padding": plane(a["padding"], rank, 0),
+        "size": size,
+        "activation": "none",
+    }
     if groups == 1:
         tensor, places = b.image(x)
         kernel = b.constant(weights.transpose(1, 2, 3, 0)[..., places], "weight")  # [in, out, h, w] to OHWI
@@ -36,9 +39,8 @@ def transposed(b: Builder, a: Arguments) -> Value:
     share, parts = channels // groups, []
     for g, (rows, offset) in enumerate(zip(np.split(weights, groups), np.split(bias, groups), strict=True)):
         part = b.node(
-            "strided_slice", (tensor,), start=(0, 0, 0, g * share), stride=(1, 1, 1, 1),
-            size=(1, height, width, share), drop=(),
-        )  # fmt: skip
+            "strided_slice", (tensor,), start=(0, 0, 0, g * share), stride=(1, 1, 1, 1), size=(1, height, width, share), drop=()
+        )
         kernel = b.constant(rows.transpose(1, 2, 3, 0), f"weight.{g}")
         parts.append(b.node("transpose_conv", (part, kernel, b.constant(offset, f"bias.{g}")), **window))
     return Value(b.node("concatenation", parts, axis=3), dense(a.shape, order))

@@ -19,9 +19,7 @@ FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {  # Keras's name -> PyTorch'
     "selu": ("selu", {}), "celu": ("celu", {"alpha": 1}), "mish": ("mish", {}), "exponential": ("exp", {}),
 }  # fmt: skip
 KNOWN = "use relu, relu6, hard_silu, sigmoid, tanh or gelu"
-FUNCTION_HINTS = {
-    "log_softmax": "leave it out: the class with the largest value stays the same", "softsign": "use tanh",
-}  # fmt: skip
+FUNCTION_HINTS = {"log_softmax": "leave it out: the class with the largest value stays the same", "softsign": "use tanh"}
 
 
 def apply(b: Builder, x: Value, name: str, **options: Any) -> Value:
@@ -111,8 +109,13 @@ def _gelu(layer: Layer) -> Value:
 
 
 HANDLERS: dict[str, Handler] = {
-    "Activation": _activation, "ReLU": _relu, "LeakyReLU": _leaky_relu, "PReLU": _prelu, "ELU": _elu, "Softmax": _softmax,
-}  # fmt: skip
+    "Activation": _activation,
+    "ReLU": _relu,
+    "LeakyReLU": _leaky_relu,
+    "PReLU": _prelu,
+    "ELU": _elu,
+    "Softmax": _softmax,
+}
 OPERATIONS: dict[str, Handler] = {
     "ReLU": _relu, "Relu": _operation("relu"), "Relu6": _operation("relu6"), "LeakyRelu": _operation("leaky_relu", negative_slope="negative_slope"),
     "Elu": _operation("elu", alpha="alpha"), "Silu": _operation("silu"), "HardSilu": _operation("hard_silu"),

@@ -107,9 +107,11 @@ def _separable(rank: int) -> Handler:
         channels, multiplier = x.shape[-1], layer.config.whole("depth_multiplier", 1, low=1)
         outs, ones = layer.config.whole("filters", low=1), (1,) * rank
         depthwise, pointwise, bias = taken(
-            layer.weights, depthwise_kernel=(*window.kernel, channels, multiplier),
-            pointwise_kernel=(*ones, channels * multiplier, outs), bias=(outs,) if window.bias else None,
-        )  # fmt: skip
+            layer.weights,
+            depthwise_kernel=(*window.kernel, channels, multiplier),
+            pointwise_kernel=(*ones, channels * multiplier, outs),
+            bias=(outs,) if window.bias else None,
+        )
         middle = window.convolved(layer.b, x, _per_channel(depthwise), None, channels)
         return activated(layer, _convolved(layer.b, middle, pointwise, bias, middle.shape[1:-1], ones, ones, 1))
 
@@ -144,8 +146,10 @@ HANDLERS: dict[str, Handler] = {
     f"{name}{rank}D{end}": make(rank)
     for rank in (1, 2)
     for name, end, make in (
-        ("Conv", "", _dense), ("DepthwiseConv", "", _depthwise), ("SeparableConv", "", _separable),
+        ("Conv", "", _dense),
+        ("DepthwiseConv", "", _depthwise),
+        ("SeparableConv", "", _separable),
         ("Conv", "Transpose", _transposed),
     )
-}  # fmt: skip
+}
 HINTS = {"Conv3D": "use convolutions over one or two axes", "Conv3DTranspose": "use convolutions over one or two axes"}

@@ -66,9 +66,14 @@ def _attention(layer: Layer) -> Value:
         raise ModelError("as many keys as values are needed; feed sequences of one length")
     steps = query.shape[1]
     mixed = aten(
-        b, "scaled_dot_product_attention", (1, heads, steps, wide), query=parts[0], key=parts[1], value=parts[2],
+        b,
+        "scaled_dot_product_attention",
+        (1, heads, steps, wide),
+        query=parts[0],
+        key=parts[1],
+        value=parts[2],
         scale=1.0 / math.sqrt(depth),
-    )  # fmt: skip
+    )
     joined = b.reshape(Value(mixed.tensor, mixed.layout.permuted((0, 2, 1, 3))), (1, steps, heads * wide))
     kernel, bias = taken(layer.weights.inner("output_dense"), kernel=(heads, wide, width), bias=(width,) if biased else None)
     return linear(b, joined, np.ascontiguousarray(kernel.reshape(-1, width).T), bias)
@@ -76,7 +81,10 @@ def _attention(layer: Layer) -> Value:
 
 HANDLERS: dict[str, Handler] = {"Dense": _dense, "Embedding": _embedding, "MultiHeadAttention": _attention}
 HINTS = {
-    "EinsumDense": "use Dense on a reshaped input", "Attention": "use MultiHeadAttention",
-    "AdditiveAttention": "use MultiHeadAttention", "GroupQueryAttention": "use MultiHeadAttention",
-    "GroupedQueryAttention": "use MultiHeadAttention", "ReversibleEmbedding": "use Embedding, and Dense at the end",
-}  # fmt: skip
+    "EinsumDense": "use Dense on a reshaped input",
+    "Attention": "use MultiHeadAttention",
+    "AdditiveAttention": "use MultiHeadAttention",
+    "GroupQueryAttention": "use MultiHeadAttention",
+    "GroupedQueryAttention": "use MultiHeadAttention",
+    "ReversibleEmbedding": "use Embedding, and Dense at the end",
+}

@@ -108,9 +108,14 @@ def _matmul(layer: Layer) -> Value:
 
 
 HANDLERS: dict[str, Handler] = {
-    "Add": _merged("add"), "Subtract": _merged("sub"), "Multiply": _merged("mul"), "Maximum": _merged("maximum"),
-    "Minimum": _merged("minimum"), "Average": _average, "Concatenate": _concatenate,
-}  # fmt: skip
+    "Add": _merged("add"),
+    "Subtract": _merged("sub"),
+    "Multiply": _merged("mul"),
+    "Maximum": _merged("maximum"),
+    "Minimum": _merged("minimum"),
+    "Average": _average,
+    "Concatenate": _concatenate,
+}
 OPERATIONS: dict[str, Handler] = {
     "Add": _binary("add"), "Subtract": _binary("sub"), "Multiply": _binary("mul"), "Maximum": _binary("maximum"),
     "Minimum": _binary("minimum"), "Divide": _divide, "TrueDivide": _divide, "Negative": _negative, "Square": _square,

@@ -31,9 +31,12 @@ def _batch_norm(layer: Layer) -> Value:
         raise UnsupportedError("a batch norm over several axes, or with renorm; normalize the last axis")
     one = (x.shape[axes[0]],)
     gamma, beta, average, variance = taken(
-        layer.weights, gamma=one if config.flag("scale", True) else None, beta=one if config.flag("center", True) else None,
-        moving_mean=one, moving_variance=one,
-    )  # fmt: skip
+        layer.weights,
+        gamma=one if config.flag("scale", True) else None,
+        beta=one if config.flag("center", True) else None,
+        moving_mean=one,
+        moving_variance=one,
+    )
     factor = (1.0 if gamma is None else gamma.astype(np.float64)) / np.sqrt(
         variance.astype(np.float64) + config.real("epsilon", 1e-3)
     )
@@ -123,9 +126,13 @@ def _rescaling(layer: Layer) -> Value:
 
 
 HANDLERS: dict[str, Handler] = {
-    "BatchNormalization": _batch_norm, "LayerNormalization": _layer_norm, "Normalization": _normalization, "Rescaling": _rescaling,
-    "GroupNormalization": _group_norm, "RMSNormalization": _rms_norm,
-}  # fmt: skip
+    "BatchNormalization": _batch_norm,
+    "LayerNormalization": _layer_norm,
+    "Normalization": _normalization,
+    "Rescaling": _rescaling,
+    "GroupNormalization": _group_norm,
+    "RMSNormalization": _rms_norm,
+}
 HINTS = dict.fromkeys(
     ("UnitNormalization", "SpectralNormalization"),
     "its statistics are computed at run time; use BatchNormalization or LayerNormalization",

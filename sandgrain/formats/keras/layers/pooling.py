@@ -25,8 +25,11 @@ def _pool(op: str, rank: int) -> Handler:
         tall = (1,) * (2 - rank)
         sides = [(0, 0)] * (2 - rank) + sides
         window: dict[str, Any] = {
-            "kernel": tall + kernel, "stride": tall + stride, "padding": (*sides[0], *sides[1]), "activation": "none",
-        }  # fmt: skip
+            "kernel": tall + kernel,
+            "stride": tall + stride,
+            "padding": (*sides[0], *sides[1]),
+            "activation": "none",
+        }
         tensor = layer.b.image(channels_first(layer.b.plain(x)))[0]
         return Value(layer.b.node(op, (tensor,), **window), dense((1, *out, x.shape[-1])))
 
@@ -50,6 +53,10 @@ for _rank in (1, 2):
     HANDLERS[f"GlobalAveragePooling{_rank}D"] = _whole("mean", _rank)
     HANDLERS[f"GlobalMaxPooling{_rank}D"] = _whole("amax", _rank)
 HINTS = {
-    **{f"Adaptive{kind}Pooling{rank}D": "use AveragePooling or MaxPooling with a pool_size" for kind in ("Average", "Max") for rank in (1, 2, 3)},
+    **{
+        f"Adaptive{kind}Pooling{rank}D": "use AveragePooling or MaxPooling with a pool_size"
+        for kind in ("Average", "Max")
+        for rank in (1, 2, 3)
+    },
     **{f"{kind}Pooling3D": "use pools over one or two axes" for kind in ("Average", "Max", "GlobalAverage", "GlobalMax")},
-}  # fmt: skip
+}

@@ -147,9 +147,12 @@ def _time_distributed(layer: Layer) -> Any:
 
 
 HANDLERS: dict[str, Handler] = {
-    "GRU": _one_way("GRU"), "LSTM": _one_way("LSTM"), "Bidirectional": _bidirectional, "TimeDistributed": _time_distributed,
-}  # fmt: skip
+    "GRU": _one_way("GRU"),
+    "LSTM": _one_way("LSTM"),
+    "Bidirectional": _bidirectional,
+    "TimeDistributed": _time_distributed,
+}
 HINTS = {
     **dict.fromkeys(("SimpleRNN", "RNN", "StackedRNNCells", "GRUCell", "LSTMCell"), "use GRU or LSTM"),
     **{f"ConvLSTM{rank}D": "use convolutions, then GRU or LSTM" for rank in (1, 2, 3)},
-}  # fmt: skip
+}

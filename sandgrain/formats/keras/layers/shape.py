@@ -210,10 +210,17 @@ HANDLERS: dict[str, Handler] = {
        for name, make in (("ZeroPadding", _zero_padding), ("Cropping", _cropping), ("UpSampling", _up_sampling))},
 }  # fmt: skip
 OPERATIONS: dict[str, Handler] = {
-    "Mean": _reduced("mean"), "Max": _reduced("amax"), "Sum": _reduced("sum"), "Reshape": _ops_reshape, "Transpose": _transpose,
-    "ExpandDims": _expand, "Squeeze": _squeeze, "GetItem": _item,
-}  # fmt: skip
+    "Mean": _reduced("mean"),
+    "Max": _reduced("amax"),
+    "Sum": _reduced("sum"),
+    "Reshape": _ops_reshape,
+    "Transpose": _transpose,
+    "ExpandDims": _expand,
+    "Squeeze": _squeeze,
+    "GetItem": _item,
+}
 HINTS = {
-    "Masking": "feed sequences of one length, and leave it out", "Lambda": "it holds code, which is not run; use a layer instead",
+    "Masking": "feed sequences of one length, and leave it out",
+    "Lambda": "it holds code, which is not run; use a layer instead",
     **{f"{name}3D": "use layers over one or two axes" for name in ("ZeroPadding", "Cropping", "UpSampling")},
-}  # fmt: skip
+}

@@ -171,10 +171,11 @@ TRANSLATORS = {
 }  # fmt: skip
 
 _LIVE = "its statistics are computed at run time; use BatchNormalization"
-HINTS = dict.fromkeys(
-    ("MeanVarianceNormalization", "LRN", "LpNormalization"), _LIVE
-) | {
-    "Softsign": "use Tanh", "ThresholdedRelu": "use Relu", "Erf": "use Gelu",
-    "LogSoftmax": "leave it out: the class with the largest value stays the same", "Hardmax": "leave it out",
+HINTS = dict.fromkeys(("MeanVarianceNormalization", "LRN", "LpNormalization"), _LIVE) | {
+    "Softsign": "use Tanh",
+    "ThresholdedRelu": "use Relu",
+    "Erf": "use Gelu",
+    "LogSoftmax": "leave it out: the class with the largest value stays the same",
+    "Hardmax": "leave it out",
     "Shrink": "use Relu",
-}  # fmt: skip
+}

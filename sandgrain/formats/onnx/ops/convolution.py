@@ -35,10 +35,16 @@ def conv(call: Call) -> Value:
     need(min(out) > 0, "a kernel larger than its input; feed a larger one")
     even = all(a == b for a, b in sides)
     found: Value = call.aten(
-        f"conv{len(size)}d", (1, len(weights), *out), input=x if even else padded(call, x, sides), weight=weights,
-        bias=call.constant(2, "bias"), stride=stride, padding=[a for a, _ in sides] if even else [0] * len(size),
-        dilation=dilation, groups=groups,
-    )  # fmt: skip
+        f"conv{len(size)}d",
+        (1, len(weights), *out),
+        input=x if even else padded(call, x, sides),
+        weight=weights,
+        bias=call.constant(2, "bias"),
+        stride=stride,
+        padding=[a for a, _ in sides] if even else [0] * len(size),
+        dilation=dilation,
+        groups=groups,
+    )
     return found
 
 

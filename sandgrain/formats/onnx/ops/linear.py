@@ -83,6 +83,7 @@ TRANSLATORS = {"Gemm": gemm, "MatMul": matmul, "Einsum": _einsum}
 HINTS = {
     "MatMulInteger": "quantize with QDQ or QLinearMatMul, which keep the scale of the result",
     "DynamicQuantizeLinear": "quantize with calibration data (quantize_static), so that scales are constant",
-    "com.microsoft.MatMulNBits": "quantize to int8", "com.microsoft.DynamicQuantizeMatMul": "use quantize_static",
+    "com.microsoft.MatMulNBits": "quantize to int8",
+    "com.microsoft.DynamicQuantizeMatMul": "use quantize_static",
     "Attention": "export it as MatMul and Softmax (opset 22 or older)",
-}  # fmt: skip
+}

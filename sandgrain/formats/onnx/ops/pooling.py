@@ -62,9 +62,14 @@ def _reduce(key: str) -> Translator:
 
 
 TRANSLATORS = {
-    "MaxPool": _pool("max"), "AveragePool": _pool("avg"), "GlobalAveragePool": _global("avg"), "GlobalMaxPool": _global("max"),
-    "ReduceMean": _reduce("mean"), "ReduceSum": _reduce("sum"), "ReduceMax": _reduce("amax"),
-}  # fmt: skip
+    "MaxPool": _pool("max"),
+    "AveragePool": _pool("avg"),
+    "GlobalAveragePool": _global("avg"),
+    "GlobalMaxPool": _global("max"),
+    "ReduceMean": _reduce("mean"),
+    "ReduceSum": _reduce("sum"),
+    "ReduceMax": _reduce("amax"),
+}
 
 _POOL = "use AveragePool or MaxPool"
 HINTS = {

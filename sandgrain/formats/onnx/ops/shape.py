@@ -228,8 +228,11 @@ def _agrees(n: int, m: int, factor: float, exact: bool, where: str, rounding: st
     else:
         return False
     chosen = {
-        "floor": np.floor(at), "ceil": np.ceil(at), "round_prefer_floor": np.ceil(at - 0.5), "round_prefer_ceil": np.floor(at + 0.5),
-    }.get(rounding, np.full(m, -1.0))  # fmt: skip
+        "floor": np.floor(at),
+        "ceil": np.ceil(at),
+        "round_prefer_floor": np.ceil(at - 0.5),
+        "round_prefer_ceil": np.floor(at + 0.5),
+    }.get(rounding, np.full(m, -1.0))
     wanted = np.floor((k + 0.5 * exact) / factor)
     return np.array_equal(np.clip(chosen, 0, n - 1), np.clip(wanted, 0, n - 1))
 

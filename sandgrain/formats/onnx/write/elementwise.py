@@ -67,8 +67,12 @@ def _gelu(e: Emitter, x: str) -> str:
 
 
 FORMS = {
-    "add": _binary("Add"), "sub": _binary("Sub"), "mul": _binary("Mul"),
-    "maximum": _binary("Max"), "minimum": _binary("Min"), "prelu": prelu,
+    "add": _binary("Add"),
+    "sub": _binary("Sub"),
+    "mul": _binary("Mul"),
+    "maximum": _binary("Max"),
+    "minimum": _binary("Min"),
+    "prelu": prelu,
     "abs": _unary(lambda e, x: e.make("Abs", x)),
     "relu": _unary(lambda e, x: e.make("Relu", x)),
     "relu6": _unary(_relu6),
@@ -85,4 +89,4 @@ FORMS = {
     "gelu": _unary(_gelu),
     "quantize": _unary(lambda e, x: x),  # the scale is the output's
     "dequantize": _unary(lambda e, x: x),
-}  # fmt: skip
+}

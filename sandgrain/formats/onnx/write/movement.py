@@ -59,6 +59,11 @@ def gather(e: Emitter) -> None:
 
 
 FORMS = {
-    "reshape": reshape, "concatenation": concatenation, "split": split, "pad": pad, "transpose": transpose,
-    "strided_slice": strided_slice, "gather": gather,
-}  # fmt: skip
+    "reshape": reshape,
+    "concatenation": concatenation,
+    "split": split,
+    "pad": pad,
+    "transpose": transpose,
+    "strided_slice": strided_slice,
+    "gather": gather,
+}

@@ -40,9 +40,7 @@ def _run(e: Emitter, kind: str, w: str, u: str, b: str, more: dict[str, int]) ->
     x = e.make("Transpose", e.read(0), perm=(1, 0, 2))
     constants = (e.make("Unsqueeze", v, directions) for v in (w, u, b))
     way = "reverse" if e.attrs["reverse"] else "forward"
-    states, last = e.several(
-        kind, x, *constants, outputs=2, hidden_size=e.view.out.shape[-1], direction=way, **more
-    )  # fmt: skip
+    states, last = e.several(kind, x, *constants, outputs=2, hidden_size=e.view.out.shape[-1], direction=way, **more)
     if e.attrs["last"]:
         e.done(_squeezed(e, last, (0,)))
     else:

@@ -42,6 +42,10 @@ def arg_max(e: Emitter) -> None:
 
 
 FORMS = {
-    "mean": _reduction("ReduceMean"), "sum": _reduction("ReduceSum"), "reduce_max": _reduction("ReduceMax"),
-    "softmax": softmax, "layer_norm": layer_norm, "arg_max": arg_max,
-}  # fmt: skip
+    "mean": _reduction("ReduceMean"),
+    "sum": _reduction("ReduceSum"),
+    "reduce_max": _reduction("ReduceMax"),
+    "softmax": softmax,
+    "layer_norm": layer_norm,
+    "arg_max": arg_max,
+}

@@ -42,9 +42,13 @@ def transpose_conv(e: Emitter) -> None:
     cut = [max(r - size, 0) for r, size in zip(reach, a["size"], strict=True)]
     more = [max(size - r, 0) for r, size in zip(reach, a["size"], strict=True)]
     y = e.make(
-        "ConvTranspose", e.read(0, Layout.FIRST), e.weights(1, (3, 0, 1, 2)), kernel_shape=kernel, strides=stride,
+        "ConvTranspose",
+        e.read(0, Layout.FIRST),
+        e.weights(1, (3, 0, 1, 2)),
+        kernel_shape=kernel,
+        strides=stride,
         pads=[*before, *cut],
-    )  # fmt: skip
+    )
     if any(more):
         y = e.make("Pad", y, e.constant([0, 0, 0, 0, 0, 0, *more], "int64"))
     if e.view.optional(2) is not None:
@@ -78,6 +82,9 @@ def batch_matmul(e: Emitter) -> None:
 
 
 FORMS = {
-    "conv_2d": conv_2d, "depthwise_conv_2d": depthwise_conv_2d, "transpose_conv": transpose_conv,
-    "fully_connected": fully_connected, "batch_matmul": batch_matmul,
-}  # fmt: skip
+    "conv_2d": conv_2d,
+    "depthwise_conv_2d": depthwise_conv_2d,
+    "transpose_conv": transpose_conv,
+    "fully_connected": fully_connected,
+    "batch_matmul": batch_matmul,
+}

@@ -59,6 +59,8 @@ def _sizes(e: Emitter) -> str:
 
 
 FORMS = {
-    "average_pool_2d": _pool("AveragePool"), "max_pool_2d": _pool("MaxPool"),
-    "resize_nearest_neighbor": resize_nearest_neighbor, "resize_bilinear": resize_bilinear,
-}  # fmt: skip
+    "average_pool_2d": _pool("AveragePool"),
+    "max_pool_2d": _pool("MaxPool"),
+    "resize_nearest_neighbor": resize_nearest_neighbor,
+    "resize_bilinear": resize_bilinear,
+}

@@ -74,7 +74,10 @@ class Convolution(Op):
         a = view.attrs
         code = win.padding_code(a["padding"], view.input(0).shape[1:3], view.input(1).shape[1:3], a["stride"], a["dilation"])
         return {
-            "padding": code, "stride_h": a["stride"][0], "stride_w": a["stride"][1],
+            "padding": code,
+            "stride_h": a["stride"][0],
+            "stride_w": a["stride"][1],
             win.ACTIVATION_OPTION: win.ACTIVATION_CODE[a["activation"]],
-            "dilation_h_factor": a["dilation"][0], "dilation_w_factor": a["dilation"][1],
-        }  # fmt: skip
+            "dilation_h_factor": a["dilation"][0],
+            "dilation_w_factor": a["dilation"][1],
+        }

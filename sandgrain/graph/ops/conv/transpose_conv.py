@@ -63,7 +63,7 @@ class TransposeConv(Convolution):
     pad_value = None  # `padding` is what the output is cut by
     foreign = (
         Foreign("TRANSPOSE_CONV", 67, 49, (*win.STRIDE_OPTIONS, Option(win.ACTIVATION_OPTION, 3, "i8")), version=3, int16=True),
-    )  # fmt: skip
+    )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         x, weights = self.operands(inputs)
@@ -117,9 +117,11 @@ class TransposeConv(Convolution):
         codes, padding = named_paddings(view), tuple(a["padding"])
         need(padding in codes, f"padding {padding} of a transposed convolution has no name in .tflite; crop its output instead")
         options = {
-            "padding": codes[padding], "stride_h": a["stride"][0], "stride_w": a["stride"][1],
+            "padding": codes[padding],
+            "stride_h": a["stride"][0],
+            "stride_w": a["stride"][1],
             win.ACTIVATION_OPTION: win.ACTIVATION_CODE[a["activation"]],
-        }  # fmt: skip
+        }
         # TensorFlow Lite Micro reads a fourth input without asking whether it is there: leave an absent bias out.
         return Encoded("TRANSPOSE_CONV", options, (i32(view.out.shape), 1, 0, *((2,) if view.optional(2) is not None else ())))
 

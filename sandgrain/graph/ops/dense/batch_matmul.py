@@ -40,10 +40,14 @@ class BatchMatMul(Op):
     attributes = kinds(adj_x=bool, adj_y=bool)
     foreign = (
         Foreign(
-            "BATCH_MATMUL", 126, 101,
-            (Option("adj_x", 0, "bool", False), Option("adj_y", 1, "bool", False)), version=2, int16=True,
+            "BATCH_MATMUL",
+            126,
+            101,
+            (Option("adj_x", 0, "bool", False), Option("adj_y", 1, "bool", False)),
+            version=2,
+            int16=True,
         ),
-    )  # fmt: skip
+    )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2)

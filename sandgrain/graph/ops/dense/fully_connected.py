@@ -42,11 +42,14 @@ class FullyConnected(Op):
     weights = (Weight(),)
     foreign = (
         Foreign(
-            "FULLY_CONNECTED", 9, 8,
+            "FULLY_CONNECTED",
+            9,
+            8,
             (Option(win.ACTIVATION_OPTION, 0, "i8"), Option("weights_format", 1, "i8"), Option("keep_num_dims", 2, "bool")),
-            version=4, int16=True,
+            version=4,
+            int16=True,
         ),
-    )  # fmt: skip
+    )
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 2, 3)
@@ -119,8 +122,9 @@ class FullyConnected(Op):
     def encode(self, view: View) -> Encoded:
         options = {
             win.ACTIVATION_OPTION: win.ACTIVATION_CODE[view.attrs["activation"]],
-            "weights_format": 0, "keep_num_dims": view.attrs["keep_num_dims"],
-        }  # fmt: skip
+            "weights_format": 0,
+            "keep_num_dims": view.attrs["keep_num_dims"],
+        }
         return Encoded("FULLY_CONNECTED", options, tuple(range(len(view.inputs))))
 
     def sample(self, draw: Draw) -> Graph:

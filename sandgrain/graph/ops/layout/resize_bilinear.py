@@ -59,10 +59,13 @@ class ResizeBilinear(Resize):
     summary = "bilinear resize of height and width"
     foreign = (
         Foreign(
-            "RESIZE_BILINEAR", 23, 15,
-            (Option("align_corners", 2, "bool", False), Option("half_pixel_centers", 3, "bool", False)), version=3,
+            "RESIZE_BILINEAR",
+            23,
+            15,
+            (Option("align_corners", 2, "bool", False), Option("half_pixel_centers", 3, "bool", False)),
+            version=3,
         ),
-    )  # fmt: skip
+    )
 
     def check(self, view: View) -> None:
         need_quantized(view.input(0), view.out)

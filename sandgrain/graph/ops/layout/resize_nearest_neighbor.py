@@ -35,10 +35,14 @@ class ResizeNearestNeighbor(Resize):
     summary = "nearest-neighbour resize of height and width"
     foreign = (
         Foreign(
-            "RESIZE_NEAREST_NEIGHBOR", 97, 74,
-            (Option("align_corners", 0, "bool", False), Option("half_pixel_centers", 1, "bool", False)), version=2, int16=True,
+            "RESIZE_NEAREST_NEIGHBOR",
+            97,
+            74,
+            (Option("align_corners", 0, "bool", False), Option("half_pixel_centers", 1, "bool", False)),
+            version=2,
+            int16=True,
         ),
-    )  # fmt: skip
+    )
 
     def check(self, view: View) -> None:
         need_same_bytes(view.input(0), view.out)

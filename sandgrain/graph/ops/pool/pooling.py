@@ -21,9 +21,11 @@ from sandgrain.graph.ops.samples import SIZES, activation_tensor, draw_quant, on
 from sandgrain.graph.ops.traits import FIRST_INPUT, HOMOGENEOUS
 
 POOL_OPTIONS = (
-    *win.STRIDE_OPTIONS, Option("filter_width", 3, "i32"), Option("filter_height", 4, "i32"),
+    *win.STRIDE_OPTIONS,
+    Option("filter_width", 3, "i32"),
+    Option("filter_height", 4, "i32"),
     Option(win.ACTIVATION_OPTION, 5, "i8"),
-)  # fmt: skip
+)
 MAX_PLANE = 1 << 23  # pixels: a sum of that many int8 values fits 32 bits
 
 
@@ -62,9 +64,11 @@ class Pool(Op):
         need_activation(out, a["activation"])
         (top, _, left, _), kernel, stride = a["padding"], a["kernel"], a["stride"]
         inside = (
-            top < kernel[0] and left < kernel[1]
-            and (out.shape[1] - 1) * stride[0] - top < x.shape[1] and (out.shape[2] - 1) * stride[1] - left < x.shape[2]
-        )  # fmt: skip
+            top < kernel[0]
+            and left < kernel[1]
+            and (out.shape[1] - 1) * stride[0] - top < x.shape[1]
+            and (out.shape[2] - 1) * stride[1] - left < x.shape[2]
+        )
         need(inside, "a window lies wholly in the padding; pad by less than the window")
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
@@ -111,10 +115,12 @@ class Pool(Op):
         a = view.attrs
         options = {
             "padding": win.padding_code(a["padding"], view.input(0).shape[1:3], a["kernel"], a["stride"]),
-            "stride_h": a["stride"][0], "stride_w": a["stride"][1],
-            "filter_height": a["kernel"][0], "filter_width": a["kernel"][1],
+            "stride_h": a["stride"][0],
+            "stride_w": a["stride"][1],
+            "filter_height": a["kernel"][0],
+            "filter_width": a["kernel"][1],
             win.ACTIVATION_OPTION: win.ACTIVATION_CODE[a["activation"]],
-        }  # fmt: skip
+        }
         return Encoded(self.foreign[0].name, options, (0,))
 
     def sample(self, draw: Draw) -> Graph:

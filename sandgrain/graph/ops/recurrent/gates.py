@@ -145,10 +145,12 @@ def products(source: Quantization, weights: Sequence[Tensor], biases: Sequence[T
         scales = scales[:, :1]
     pairs = np.array([quantize_multiplier(float(s * source.scale[0] / ARGUMENT_SCALE)) for s in scales.reshape(-1)], np.int64)
     return Products(
-        stacked.reshape(gates, units, -1), np.concatenate(bias).reshape(gates, units),
-        pairs[:, 0].reshape(scales.shape).astype(np.int32), pairs[:, 1].reshape(scales.shape).astype(np.int32),
+        stacked.reshape(gates, units, -1),
+        np.concatenate(bias).reshape(gates, units),
+        pairs[:, 0].reshape(scales.shape).astype(np.int32),
+        pairs[:, 1].reshape(scales.shape).astype(np.int32),
         source.zero_point[0],
-    )  # fmt: skip
+    )
 
 
 def check_products(source: Tensor, weights: Tensor, bias: Tensor | None) -> None:

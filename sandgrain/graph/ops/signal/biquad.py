@@ -32,10 +32,13 @@ def attributes(kind: str, order: int, cutoff: Sequence[float], rate: float) -> A
     `rate`, in Hz. Raises UsageError where there is no such filter, or none in 32 bits."""
     sections = butterworth(kind, order, cutoff, rate)
     return attrs(
-        zero=tuple(s.zero for s in sections), multiplier=tuple(s.multiplier for s in sections),
-        shift=tuple(s.shift for s in sections), a1=tuple(s.a1 for s in sections), a2=tuple(s.a2 for s in sections),
+        zero=tuple(s.zero for s in sections),
+        multiplier=tuple(s.multiplier for s in sections),
+        shift=tuple(s.shift for s in sections),
+        a1=tuple(s.a1 for s in sections),
+        a2=tuple(s.a2 for s in sections),
         fraction=most_fraction(sections),
-    )  # fmt: skip
+    )
 
 
 @lru_cache(maxsize=64)

@@ -75,10 +75,13 @@ def tables(a: Attrs) -> Tables:
     floors = a["floor"] / gains
     exponent = MANTISSA - math.frexp(float(floors.max()))[1]
     return Tables(
-        bank.first, bank.counts, weights,
-        np.rint(floors * 2.0**exponent).astype(np.int32), unit - exponent - FULL_SCALE * power,
+        bank.first,
+        bank.counts,
+        weights,
+        np.rint(floors * 2.0**exponent).astype(np.int32),
+        unit - exponent - FULL_SCALE * power,
         np.rint((unit - np.log2(gains)) * 65536).astype(np.int32),
-    )  # fmt: skip
+    )
 
 
 # --- the reference --------------------------------------------------------------------------------------------------

@@ -173,10 +173,16 @@ class Spectrogram(SignalOp):
         window, hop, channels = draw.integer(1, fft), draw.integer(1, fft), draw.choice((1, 1, 2, 3))
         first = draw.integer(0, fft // 2)
         a = attrs(
-            window=window, hop=hop, fft=fft, taper=draw.choice(tuple(TAPERS)), precision=draw.choice(tuple(PRECISIONS)),
-            power=draw.choice((1, 2)), log=draw.choice((True, False)), floor=draw.choice((1e-8, 1e-6, 1e-3, 1.0)),
+            window=window,
+            hop=hop,
+            fft=fft,
+            taper=draw.choice(tuple(TAPERS)),
+            precision=draw.choice(tuple(PRECISIONS)),
+            power=draw.choice((1, 2)),
+            log=draw.choice((True, False)),
+            floor=draw.choice((1e-8, 1e-6, 1e-3, 1.0)),
             bins=draw.choice(((0, fft // 2), (first, draw.integer(first, fft // 2)))),
-        )  # fmt: skip
+        )
         x = Tensor("x", (1, window + draw.integer(0, 2) * hop + draw.integer(0, hop - 1), channels), "int16")
         shape, probe = self.shapes((x,), a)[0], one_op(self.name, (x,), (Tensor("y", (1,), "int16"),), a)
         scale = self.fixed_scale(probe.view(probe.nodes[0]))

@@ -64,7 +64,7 @@ def attributes(
         raise UsageError(f"{peaks} peaks; choose 0 to {MAX_PEAKS}")
     return attrs(
         fft=fft, window=window, hop=hop, bands=_bins(edges, rate, fft), peaks=peaks, which=tuple(which), rate=float(rate)
-    )  # fmt: skip
+    )
 
 
 def _bins(edges: Sequence[float], rate: float, fft: int) -> tuple[int, ...]:
@@ -201,8 +201,14 @@ class Vibration(SignalOp):
         which = tuple(n for n in STATISTICS if draw.choice((True, False, False)))
         edges = draw.choice(((0, 50), (0, 10, 20, 30, 40, 50), (5, 25, 45), (10, 20)))
         a = attributes(
-            samples, rate, fft=fft, edges=edges, peaks=draw.choice((0, 1, 3, MAX_PEAKS)), which=which, window=window,
+            samples,
+            rate,
+            fft=fft,
+            edges=edges,
+            peaks=draw.choice((0, 1, 3, MAX_PEAKS)),
+            which=which,
+            window=window,
             hop=draw.choice((1, max(window // 2, 1), window)),
-        )  # fmt: skip
+        )
         x = Tensor("x", (1, samples, channels), "int16")
         return one_op(self.name, (x,), (Tensor("y", (1, channels * _columns(a)), "int16"),), a)
