@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs`
     from sandgrain.api.profile import profile as profile
     from sandgrain.api.quantize import QuantizeReport as QuantizeReport
     from sandgrain.api.quantize import quantize as quantize
+    from sandgrain.api.score import score as score
     from sandgrain.api.targets import BoardInfo as BoardInfo
     from sandgrain.api.targets import Targets as Targets
     from sandgrain.api.targets import targets as targets

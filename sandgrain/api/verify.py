@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from sandgrain.api import _bring
+from sandgrain.api._bundles import bundle_of
 from sandgrain.api._verb import verb
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Watch, watched
-from sandgrain.base.text import printable
 from sandgrain.bundle import samples as datafile
 from sandgrain.bundle import store
 from sandgrain.bundle.verdict import Place as Place
@@ -58,20 +58,10 @@ def verify(
         raise UsageError(f"a seed of {seed}; choose 0 to {SEEDS - 1}")
     if limit is not None and limit < 1:
         raise UsageError(f"a limit of {limit} samples; choose 1 or more")
-    bundle = store.load_bundle(_bundle_of(Path(folder)))
+    bundle = store.load_bundle(bundle_of(Path(folder)))
     samples = _samples(bundle, data, labels, limit).head(limit) if data is not None else limit or RANDOM_SAMPLES
     with watched(progress) as step:
         return compare_with_reference(bundle, samples, How(on, oracle, edited, seed), step)
-
-
-def _bundle_of(folder: Path) -> Path:
-    """The folder itself, or the bundle of a project there. Raises UsageError for a project that was not built."""
-    if store.is_bundle(folder) or not (folder / "sandgrain.toml").is_file():
-        return folder
-    if not store.is_bundle(folder / "out"):
-        where = printable(str(folder), 200)
-        raise UsageError(f"{where} is a project without a bundle in out/; make it first: sandgrain build {where}")
-    return folder / "out"
 
 
 def _samples(bundle: store.Bundle, data: Any, labels: Any, limit: int | None) -> datafile.DataSet:

@@ -87,18 +87,36 @@ def rates(
     Labels in `ignore` (silence, unknown) are neither accepted nor missed.
     """
     open_events = [e for e in events if e.label not in ignore]
-    taken: set[int] = set()
-    wrong = 0
+    kept = np.where(np.isin(decisions, list(ignore)), -1, decisions)
+    found = matched(kept, times, open_events, slack)
+    hours, wrong = seconds / 3600, len(found.repeats) + len(found.false)
+    missed = len(open_events) - len(found.hits)
+    return Rates(wrong / hours if hours else 0.0, missed / len(open_events) if open_events else 0.0, hours, len(open_events))
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Which decisions belong to which events. `hits`: number of an event -> when it was decided for first, seconds.
+
+    `repeats`, `false`: (label, seconds) of decisions for an event that had one, and of those without any event of their label.
+    """
+
+    hits: dict[int, float]
+    repeats: tuple[tuple[int, float], ...]
+    false: tuple[tuple[int, float], ...]
+
+
+def matched(decisions: Array, times: Array, events: Sequence[Event], slack: float) -> Matched:
+    """See `rates`."""
+    hits: dict[int, float] = {}
+    repeats: list[tuple[int, float]] = []
+    false: list[tuple[int, float]] = []
     for k in np.flatnonzero(decisions >= 0):
         label, now = int(decisions[k]), float(times[k])
-        if label in ignore:
-            continue
-        fitting = [
-            i for i, e in enumerate(open_events) if i not in taken and e.label == label and e.start <= now <= e.end + slack
-        ]
-        if not fitting:
-            wrong += 1
-        taken.update(fitting[:1])
-    hours = seconds / 3600
-    missed = len(open_events) - len(taken)
-    return Rates(wrong / hours if hours else 0.0, missed / len(open_events) if open_events else 0.0, hours, len(open_events))
+        fitting = [i for i, e in enumerate(events) if e.label == label and e.start <= now <= e.end + slack]
+        free = [i for i in fitting if i not in hits]
+        if free:
+            hits[free[0]] = now
+        else:
+            (repeats if fitting else false).append((label, now))
+    return Matched(hits, tuple(repeats), tuple(false))

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import sandgrain
+from tests.support.command import sandgrain as command
 from tests.support.draws import rare
 
 pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
@@ -158,3 +160,25 @@ def test_a_damaged_rule_in_a_proof_is_one_line(chirps: Built[Classes], rule: obj
             store.load_bundle(chirps.folder)
     finally:
         path.write_text(whole)
+
+
+def test_score_hears_a_recording_as_the_build_did(chirps: Built[Classes], tmp_path: Path) -> None:
+    """The long recording of the build as a file with its truth beside it: the same decisions, the same finds."""
+    s = chirps.figures.spotted
+    plan = recording.planned(chirps.samples, (2,), 0.5)
+    x = np.concatenate(list(recording.pieces(plan, chirps.samples)))
+    save(tmp_path / "evening.wav", x[:, 0])
+    labels = chirps.samples.found.labels
+    rows = [{"start": e.start, "end": e.end, "label": labels[e.label]} for e in plan.events]
+    (tmp_path / "evening.json").write_text(json.dumps(rows))
+    found = sandgrain.score(chirps.folder.parent, tmp_path / "evening.wav")
+    assert s is not None and found.results == s.results
+    assert sum(e.events for e in found.events) == s.rates.events and sum(e.missed for e in found.events) == round(
+        s.rates.false_rejects * s.rates.events
+    )
+    assert found.false + sum(e.repeats for e in found.events) == s.false_accepts
+    assert all(len(line) <= 80 for line in str(found).splitlines())
+    done = command("score", str(chirps.folder), str(tmp_path), "--rest", "other", "--json", cwd=tmp_path)
+    assert done.json["windows"]["count"] == found.results and done.json["false_alarms"] == found.false
+    bad = command("score", str(chirps.folder), str(tmp_path / "none.wav"), cwd=tmp_path)
+    assert bad.code == 2 and "is not there" in bad.line

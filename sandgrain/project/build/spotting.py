@@ -6,10 +6,9 @@ scores must be the same bytes and the decisions the same events, and both must b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,13 @@ import numpy as np
 from sandgrain.base.errors import ToolchainError, UsageError
 from sandgrain.base.scratch import scratch
 from sandgrain.base.text import number, printable
-from sandgrain.bundle import store
+from sandgrain.bundle import listening, store
+from sandgrain.bundle.listening import PIECE, Driver, Heard
 from sandgrain.device.run import emulator_missing, open_emulator
-from sandgrain.device.run.host import HostModel
 from sandgrain.device.toolchain import build_firmware
 from sandgrain.graph.decisions import MAX_MARGIN, Rates, Rule, decide, rates
 from sandgrain.graph.dtypes import ACTIVATION
-from sandgrain.graph.ir import Array, Graph, Tensor
+from sandgrain.graph.ir import Array
 from sandgrain.project.build import metrics
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.recording import Recording, pieces, planned
@@ -31,12 +30,8 @@ from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import digest
 from sandgrain.project.file.schema import Project
 
-HERE = Path(__file__).parent
-PIECE = 512  # samples at most that the firmware takes at a time: their buffer is a KiB
-BATCH = 1024  # pieces that are held
 EMULATED = 64  # results that the emulated board gives
 MARGINS = tuple(range(0, MAX_MARGIN + 1, 8))  # that rates are drawn over
-Heard = dict[str, Array]  # "scores" int8 [n, labels], "samples" int64 [n]: up to each result, "decisions" int64 [n]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,77 +163,24 @@ def _spacing(times: Array) -> float:
 # --- the C, here and on the board ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Driver:
-    """The C around a bundle; `ports` has the shapes of what goes in and out of a piece."""
-
-    text: str
-    ports: Graph
-    piece: int
-    channels: int
-
-
 def _heard(run: Run, recording: Recording, firmware: Firmware) -> Heard:
     samples, bundle = run.samples, firmware.bundle
     stream = bundle.compiled.source.plan.stream
     assert stream is not None
     spacing = max(stream.stride * stream.hop, 1)  # samples between results, at least: behind a filter there are more
-    driver = _driver(bundle, min(spacing, PIECE), samples.pipeline.signal.shape[1])
+    driver = listening.driver(bundle, min(spacing, PIECE), samples.pipeline.signal.shape[1])
     progress = partial(run.progress, "listening to a long recording")
-    batches = _cut(pieces(recording, samples), driver, lambda done: progress(done, recording.samples))
-    host = _results(driver, _on_host(driver, bundle.code, batches))
+    batches = listening.cut(pieces(recording, samples), driver, lambda done: progress(done, recording.samples))
+    host = listening.results(driver, listening.on_host(driver, bundle.code, batches))
     first = int(host["samples"][min(EMULATED, len(host["samples"])) - 1]) if len(host["samples"]) else 0
     board = _on_board(driver, bundle, _start(pieces(recording, samples), first))
-    made = _results(driver, []) if board is None else board
+    made = listening.results(driver, []) if board is None else board
     return {
         **host,
         "board_scores": made["scores"],
         "board_decisions": made["decisions"],
         "emulated": np.array([board is not None]),
     }
-
-
-def _driver(bundle: store.Bundle, piece: int, channels: int) -> _Driver:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True, autoescape=False)
-    options, labels = bundle.compiled.source.options, len(bundle.compiled.graph.labels)
-    text = environment.get_template("spotting.c.j2").render(
-        name=options.name, upper=options.name.upper(), caller=options.arena == "caller", piece=piece, channels=channels
-    )
-    ports = (
-        Tensor("samples", (piece, channels), "int16"),
-        Tensor("count", (1,), "int32"),
-        Tensor("scores", (labels,), ACTIVATION),
-        Tensor("found", (2,), "int32"),
-    )
-    return _Driver(text, Graph("spotting", ports, (), (0, 1), (2, 3)), piece, channels)
-
-
-def _cut(parts: Iterable[Array], driver: _Driver, progress: Callable[[int], None]) -> Iterator[tuple[Array, Array]]:
-    """(int16 [n, piece, channels], int32 [n, 1] samples of each that count), BATCH pieces at most at a time.
-
-    `progress` is told how many samples are cut.
-    """
-    room, done = driver.piece * BATCH, 0
-    held = np.zeros((0, driver.channels), np.int16)
-    for part in parts:
-        held = np.concatenate([held, part])
-        while len(held) >= room:
-            yield _padded(held[:room], driver)
-            held, done = held[room:], done + room
-            progress(done)
-    if len(held):
-        yield _padded(held, driver)
-
-
-def _padded(x: Array, driver: _Driver) -> tuple[Array, Array]:
-    count = -(-len(x) // driver.piece)
-    room = np.zeros((count * driver.piece, driver.channels), np.int16)
-    room[: len(x)] = x
-    lengths = np.full((count, 1), driver.piece, np.int32)
-    lengths[-1] = len(x) - (count - 1) * driver.piece
-    return room.reshape(count, driver.piece, driver.channels), lengths
 
 
 def _start(parts: Iterable[Array], length: int) -> Array:
@@ -252,13 +194,7 @@ def _start(parts: Iterable[Array], length: int) -> Array:
     return np.concatenate(taken) if taken else np.zeros((0, 1), np.int16)
 
 
-def _on_host(driver: _Driver, code: Path, batches: Iterable[tuple[Array, Array]]) -> Iterator[list[Array]]:
-    host = HostModel(code, driver.ports, driver.text)
-    for batch in batches:
-        yield host.run(batch)
-
-
-def _on_board(driver: _Driver, bundle: store.Bundle, x: Array) -> Heard | None:
+def _on_board(driver: Driver, bundle: store.Bundle, x: Array) -> Heard | None:
     """None where the core is not emulated, or the board has no room for the driver."""
     board = bundle.board
     if not len(x) or not board.core.runs_firmware or emulator_missing(board):
@@ -270,20 +206,7 @@ def _on_board(driver: _Driver, bundle: store.Bundle, x: Array) -> Heard | None:
             elf = build_firmware(sources, [bundle.folder], board, work / "spotting.elf", bundle.build.toolchain)
         except ToolchainError:
             return None
-        cut, lengths = _padded(x, driver)
+        cut, lengths = listening.padded(x, driver)
         rows = open_emulator(elf, board).infer_all([[a.tobytes(), n.tobytes()] for a, n in zip(cut, lengths, strict=True)])
     scores = np.stack([np.frombuffer(row[0], ACTIVATION.numpy) for row in rows])
-    return _results(driver, [[scores, np.stack([np.frombuffer(row[1], np.int32) for row in rows])]])
-
-
-def _results(driver: _Driver, batches: Iterable[list[Array]]) -> Heard:
-    """Of all pieces, those that have a result."""
-    labels = driver.ports.tensors[2].size
-    scores, ends, decisions, at = [np.zeros((0, labels), ACTIVATION.numpy)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
-    for given, found in batches:
-        there = found[:, 0] > 0
-        scores.append(given[there])
-        ends.append((at + np.arange(len(found)) * driver.piece + found[:, 0])[there])
-        decisions.append(found[there, 1].astype(np.int64))
-        at += len(found) * driver.piece
-    return {"scores": np.concatenate(scores), "samples": np.concatenate(ends), "decisions": np.concatenate(decisions)}
+    return listening.results(driver, [[scores, np.stack([np.frombuffer(row[1], np.int32) for row in rows])]])

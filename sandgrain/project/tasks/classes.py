@@ -11,11 +11,13 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.text import plain
 from sandgrain.bundle.features_in_c import Extractor
+from sandgrain.bundle.listening import Listener
 from sandgrain.bundle.verdict import Verdict
 from sandgrain.compiler import passes
 from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.quantization import dequantize
+from sandgrain.project import score
 from sandgrain.project.build import doubts, figures, limits, metrics, network, page, plots, spotting
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.limits import Variant
@@ -26,9 +28,12 @@ from sandgrain.project.build.store import digest
 from sandgrain.project.build.text import Line, Table
 from sandgrain.project.file.schema import Project
 from sandgrain.project.inspection import Inspection
+from sandgrain.project.score import Scored
+from sandgrain.project.streams import with_changes
 from sandgrain.project.tasks.base import Fitted, Judged, Task
 
 WORST = 12  # test windows that are shown
+APART = 0.03  # accuracy on pieces and on whole recordings further apart than this get a note
 SHARES = (0.75, 0.5, 0.25)  # of the width that are measured
 SHOWN = 12  # classes up to which the confusion matrix is printed
 MAX_CLASSES = 40  # rows of the confusion matrix on the HTML page
@@ -60,6 +65,7 @@ class Classes:
     parameters: int
     history: Mapping[str, Mapping[str, list[float]]]  # training -> figure -> one value per epoch
     spotted: Spotted | None = None  # if it listens to a stream of sound
+    streams: Scored | None = None  # whole test recordings in which the label changes
 
     @property
     def accuracy(self) -> float:
@@ -114,6 +120,10 @@ class ClassesTask(Task[Classes]):
         if verdict.identical and spotting.applies(run, firmware):
             with run.stage("a long recording"):
                 spotted = spotting.spotted(run, firmware)
+        streams = None
+        if verdict.identical and (whole := with_changes(run.samples.records("test"), run.samples.opened)):
+            with run.stage("whole recordings"):
+                streams = score.scored(firmware.bundle, whole, score.ears_of(firmware.bundle), Listener(firmware.bundle))
         y = run.samples.features("test")[1]
         softmax = text.read_any(fitted.model, "model").nodes[-1].op == "softmax"
         chances = metrics.probabilities(own.outputs, already=softmax)
@@ -129,11 +139,13 @@ class ClassesTask(Task[Classes]):
             parameters=own.net.parameters,
             history=own.net.history,
             spotted=spotted,
+            streams=streams,
         )
         checks = limits.quality(run.project.budget, _quality(of_all))
         notes = (
             *doubts.too_good(run.found, of_all.accuracy, len(y), "an accuracy"),
             *figures.notes(found, of_all.accuracy_float),
+            *_apart(of_all),
         )
         return Judged(of_all, checks, int(metrics.losses(chances, y).argmin()), notes)
 
@@ -174,6 +186,7 @@ class ClassesTask(Task[Classes]):
             "false_accepts_per_hour": s.rates.false_accepts_per_hour if s else None,
             "false_rejects": s.rates.false_rejects if s else None,
             "long_recording": s.to_json() if s else None,
+            "whole_recordings": f.streams.to_json() if f.streams else None,
             "parameters": f.parameters,
             "labels": list(built.labels),
             "confusion": f.confusion.tolist(),
@@ -190,6 +203,8 @@ class ClassesTask(Task[Classes]):
     def quality(self, built: Built[Classes]) -> list[Line]:
         """Accuracies, and keywords in a long recording."""
         lines: list[Line] = [Table(["accuracy", "", ""], _accuracies(built), (1,)), _proof(built), ""]
+        if (whole := built.figures.streams) is not None:
+            lines += [Table(["whole recordings", "", ""], _whole_rows(whole), (1,)), ""]
         if (s := built.figures.spotted) is not None:
             rule, rejects = s.rule, f"{100 * s.rates.false_rejects:.1f} %"
             recording = f"{s.counted}; {s.recordings} test recordings, {s.between} between"
@@ -273,6 +288,25 @@ def _quality(f: Classes) -> limits.Quality:
     return limits.Quality(o.accuracy, o.balanced, o.macro_f1, f.auc, recalls, accepts)
 
 
+def _apart(f: Classes) -> tuple[str, ...]:
+    """A note where whole recordings are answered otherwise than the pieces that they were cut into."""
+    whole = None if f.streams is None or f.streams.windows is None else f.streams.windows.overall.accuracy
+    if whole is None or f.accuracy - whole <= APART:
+        return ()
+    told = f"the device hears whole recordings: {_percent(whole)} of their windows are right, not {_percent(f.accuracy)}"
+    return (f"{told}; windows that span a change of label are no test windows",)
+
+
+def _whole_rows(whole: Scored) -> list[list[str]]:
+    """Of both pages."""
+    o = None if whole.windows is None else whole.windows.overall
+    shown = "-" if o is None else f"{o.windows:,} windows of {len(whole.recordings)} recordings"
+    rows = [["as heard", _percent(None if o is None else o.accuracy), f"{shown}, by the label that most of each has"]]
+    rows.append(["pure", _percent(whole.pure[1]), f"{whole.pure[0]:,} windows with one label"])
+    rows.append(["over a change", _percent(whole.mixed[1]), f"{whole.mixed[0]:,} windows with more than one"])
+    return rows
+
+
 def _proof(built: Built[Classes]) -> str:
     """What was proven about the C that the figures are of."""
     v = built.verdict
@@ -295,6 +329,8 @@ def _accuracy_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
     if "qat" in f.history:
         how = "quantized after training, not trained with it"
         rows.insert(2, ("int8 before", _percent(f.accuracy_after_training), how))
+    if f.streams is not None:
+        rows += [(f"whole recordings, {name}", value, how) for name, value, how in _whole_rows(f.streams)]
     ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
     rows.append(
         ("proof", "identical" if v.identical else "DIFFERENT", f"to the reference, byte for byte, from raw samples on: {ran}")

@@ -1,0 +1,44 @@
+"""sandgrain score: a compiled model on long recordings, as the device hears them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import sandgrain
+from sandgrain.cli import _csv
+from sandgrain.cli._csv import Csv
+from sandgrain.cli._progress import Quiet, progress
+
+EXAMPLE = "Example: sandgrain score out/ evening.wav --rest background"
+
+
+def command(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="A folder that `sandgrain compile` wrote from features, or a built project.", show_default=False),
+    ],
+    recordings: Annotated[list[Path], typer.Argument(help="Recordings, or folders with them.", show_default=False)],
+    labels: Annotated[Path | None, typer.Option(help="For one recording: the file with start, end and label.")] = None,
+    label_column: Annotated[str, typer.Option(help="Tables: the column that has the label of each row.")] = "",
+    rest: Annotated[str, typer.Option(help="The label of what no stretch covers.")] = "",
+    edited: Annotated[bool, typer.Option("--edited", help="Run C that is not what the bundle's proof makes.")] = False,
+    quiet: Quiet = False,
+    as_csv: Csv = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run a model's C over whole recordings, and count what it gets right.
+
+    Windows that span a change count as well, by the label that most of them has. Events are found, missed, found twice, or false,
+    with the delay and with a bound on the rate of false alarms.
+
+    What is true of NAME.wav stands beside it, in seconds: NAME.csv or NAME.json with start, end and label, NAME.txt as Audacity
+    exports it, NAME.eaf of ELAN. A table may have a column of labels instead. --csv prints a row for each recording.
+    """
+    with progress("score", quiet) as step:
+        found = sandgrain.score(
+            folder, recordings, labels=labels, label_column=label_column, rest=rest, edited=edited, progress=step
+        )
+    _csv.show(found, as_json, as_csv)

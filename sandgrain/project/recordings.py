@@ -1,0 +1,104 @@
+"""Long recordings for a bundle, read as its signal is: rate, channels and full scale are the bundle's, the truth lies beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sandgrain.base.errors import UsageError
+from sandgrain.base.progress import Progress
+from sandgrain.base.text import plain
+from sandgrain.dataset import ingest, intervals, kinds
+from sandgrain.dataset.names import split_key
+from sandgrain.dataset.readers import make_layout, suffixes
+from sandgrain.dataset.records import Layout, Manifest
+from sandgrain.dataset.tracks import Stretch
+from sandgrain.frontend.signal import Signal
+from sandgrain.project.streams import Stream, joined, merged
+
+
+def streams(
+    places: Sequence[Path], signal: Signal, *, labels: Path | None, label_column: str, rest: str, progress: Progress
+) -> tuple[list[Stream], tuple[str, ...]]:
+    """(the recordings of `places`, files or folders; notes about what was left out).
+
+    `labels`: a file with the stretches of the one recording; else each has its own beside it, or `label_column` in it, or the
+    label of its folder. `rest`: the label of what no stretch covers, "": none. Raises UsageError.
+    """
+    if not kinds.of(signal.kind).sampled:
+        raise UsageError(f"the bundle takes {kinds.of(signal.kind).noun}; recordings have time")
+    found: list[Stream] = []
+    notes: list[str] = []
+    for place in places:
+        manifest = _read(place, signal, label_column, progress)
+        notes += [f"{plain(bad.path, 80)}: {plain(bad.reason, 200)}" for bad in manifest.bad]
+        found += [
+            _with_truth(stream, manifest.root, labels, rest)
+            for stream in joined(manifest.records, partial(ingest.open_record, manifest))
+        ]
+    if labels is not None and len(found) != 1:
+        raise UsageError(f"--labels is for one recording, and there are {len(found)}; put a file with labels beside each")
+    return found, tuple(notes)
+
+
+def _read(place: Path, signal: Signal, label_column: str, progress: Progress) -> Manifest:
+    layout = _layout(signal, label_column)
+    files: tuple[str, ...]
+    if place.is_file():
+        root, files = place.parent, (place.name,)
+    elif place.is_dir():
+        wanted = {p for s in suffixes(signal.kind) for p in place.rglob(f"*{s}") if _is_recording(p, s)}
+        root, files = place, tuple(sorted(p.relative_to(place).as_posix() for p in wanted))
+        if not files:
+            raise UsageError(f"{plain(place, 120)} holds no recording; name a file or a folder with recordings")
+    else:
+        raise UsageError(f"{plain(place, 120)} is not there; name a file or a folder with recordings")
+    manifest = ingest.ingest(root, replace(layout, files=tuple(map(_literal, files))), workers=1, progress=progress)
+    if not manifest.records:
+        raise UsageError(f"{plain(manifest.bad[0].path, 120)}: {manifest.bad[0].reason}" if manifest.bad else "nothing was read")
+    return manifest
+
+
+def _is_recording(path: Path, suffix: str) -> bool:
+    """Whether a file is one, and no file of labels beside one."""
+    return path.is_file() and not path.name.endswith((f".labels{suffix}",)) and not path.name.startswith(".")
+
+
+def _literal(name: str) -> str:
+    """A pattern that matches this name alone."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _layout(signal: Signal, label_column: str) -> Layout:
+    keys: dict[str, Any] = {"rate": signal.rate}
+    if not kinds.of(signal.kind).silence_between:
+        names = tuple(c.name for c in signal.channels)
+        if names and all(names):
+            keys["columns"] = names
+        scales = tuple(c.full_scale for c in signal.channels)
+        if scales and all(scales):
+            keys["full_scale"] = scales
+        keys["label_column"] = label_column
+    return make_layout(signal.kind, **keys)
+
+
+def _with_truth(stream: Stream, root: Path, labels: Path | None, rest: str) -> Stream:
+    path = labels if labels is not None else intervals.beside(root / split_key(stream.name)[0])
+    truth = stream.truth if path is None else merged(intervals.read(path))
+    truth = tuple(s for s in truth if s.label)
+    return replace(stream, truth=_filled(truth, stream.seconds, rest) if rest else truth)
+
+
+def _filled(truth: Sequence[Stretch], seconds: float, rest: str) -> tuple[Stretch, ...]:
+    """The stretches, and what lies between them under the label `rest`."""
+    found, at = list(truth), 0.0
+    for s in sorted(truth, key=lambda s: s.start):
+        if s.start > at:
+            found.append(Stretch(at, s.start, rest))
+        at = max(at, s.end)
+    if at < seconds:
+        found.append(Stretch(at, seconds, rest))
+    return merged(found)

@@ -1,0 +1,99 @@
+"""Long recordings with the truth about them: pieces that a reader cut at each change of label are put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.dataset.names import split_key
+from sandgrain.dataset.records import Record
+from sandgrain.dataset.tracks import Stretch
+
+TOUCHING = 1e-6  # seconds: stretches of one label that are no further apart are one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    """One long recording. `open`: its samples, int16 [n, channels]. `truth`: its labelled stretches by their start, in seconds; what
+    none covers has no label. `group`: its speaker, subject or device, or ""."""
+
+    name: str
+    rate: float
+    length: int  # samples
+    open: Callable[[], Array]
+    truth: tuple[Stretch, ...]
+    group: str = ""
+
+    @property
+    def seconds(self) -> float:
+        return self.length / self.rate
+
+
+def joined(records: Sequence[Record], opened: Callable[[Record], Array]) -> list[Stream]:
+    """The files of these records, each as one stream of its pieces in their order; a file that is one piece is one stretch.
+
+    A file whose pieces have several groups is one stream for each. Stretches of a record cut by time stay apart.
+    """
+    files: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        part = "" if record.part is None else record.key
+        files.setdefault((split_key(record.key)[0], record.group, part), []).append(record)
+    return [_joined(sorted(pieces, key=lambda r: split_key(r.key)[1] or 0), opened) for pieces in files.values()]
+
+
+def _joined(pieces: Sequence[Record], opened: Callable[[Record], Array]) -> Stream:
+    rate, at, truth = pieces[0].rate, 0, []
+    for piece in pieces:
+        truth.append(Stretch(at / rate, (at + piece.shape[0]) / rate, piece.label))
+        at += piece.shape[0]
+    name = split_key(pieces[0].key)[0]
+    return Stream(
+        name, rate, at, lambda: np.concatenate([opened(piece) for piece in pieces]), merged(truth), pieces[0].group
+    )  # fmt: skip
+
+
+def with_changes(records: Sequence[Record], opened: Callable[[Record], Array]) -> list[Stream]:
+    """The streams of these records in which the label changes: files that were cut at each change."""
+    return [stream for stream in joined(records, opened) if len({s.label for s in stream.truth}) > 1]
+
+
+def merged(truth: Iterable[Stretch]) -> tuple[Stretch, ...]:
+    """Stretches by their start, those of one label that touch or overlap as one."""
+    last: dict[str, int] = {}
+    found: list[Stretch] = []
+    for s in sorted(truth, key=lambda s: (s.start, s.end)):
+        k = last.get(s.label)
+        if k is not None and s.start <= found[k].end + TOUCHING:
+            found[k] = Stretch(found[k].start, max(found[k].end, s.end), s.label)
+        else:
+            last[s.label] = len(found)
+            found.append(s)
+    return tuple(found)
+
+
+def shares(truth: Sequence[Stretch], labels: Sequence[str], starts: Array, ends: Array) -> Array:
+    """The share of each span of time, `starts` to `ends` in seconds [n], that each label covers: float64 [n, labels]."""
+    length = np.maximum(ends - starts, 1e-12)
+    columns = []
+    for label in labels:
+        edges, covered = _coverage([s for s in truth if s.label == label])
+        columns.append((np.interp(ends, edges, covered) - np.interp(starts, edges, covered)) / length)
+    return np.stack(columns, 1) if columns else np.zeros((len(starts), 0))
+
+
+def _coverage(stretches: Sequence[Stretch]) -> tuple[Array, Array]:
+    """(points in time, seconds that are covered up to each), for `np.interp`."""
+    edges, covered = [0.0], [0.0]
+    for start, end in _apart(stretches):
+        edges += [start, end]
+        covered += [covered[-1], covered[-1] + end - start]
+    return np.array(edges), np.array(covered)
+
+
+def _apart(stretches: Sequence[Stretch]) -> Iterator[tuple[float, float]]:
+    """Start and end of stretches of one label, overlaps counted once."""
+    for s in merged(stretches):
+        yield s.start, s.end

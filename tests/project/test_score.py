@@ -1,0 +1,131 @@
+"""Whole recordings against the truth: windows over a change, events, delays, false alarms."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sandgrain.dataset.records import Record
+from sandgrain.dataset.tracks import Stretch
+from sandgrain.graph.decisions import Event, Rule, matched
+from sandgrain.graph.quantization import per_tensor
+from sandgrain.project import score
+from sandgrain.project.score import Ears
+from sandgrain.project.streams import Stream, joined, merged, shares, with_changes
+
+RATE = 10.0
+QUANT = per_tensor(1 / 256, -128)
+BUNDLE: Any = SimpleNamespace(
+    compiled=SimpleNamespace(source=SimpleNamespace(options=SimpleNamespace(name="walk"))),
+    board=SimpleNamespace(name="cortex-m4"),
+)
+
+
+class Told:
+    """A listener that says, every half a second, what the samples hold at the end of its window of one second."""
+
+    spacing = 5
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def hear(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        from sandgrain.graph.decisions import decide
+
+        ends = np.arange(10, len(x) + 1, self.spacing)
+        scores = np.full((len(ends), 3), -128, np.int8)
+        scores[np.arange(len(ends)), x[ends - 1, 0]] = 127
+        return {"scores": scores, "samples": ends, "decisions": decide(scores, self.rule)}
+
+
+def stream(said: list[int], truth: list[Stretch], name: str = "a.wav", group: str = "") -> Stream:
+    x = np.repeat(np.array(said, np.int16), 10)[:, np.newaxis]  # a second each
+    return Stream(name, RATE, len(x), lambda: x, tuple(truth), group)
+
+
+def scored(streams: list[Stream], background: tuple[int, ...] = (0,)) -> score.Scored:
+    rule = Rule(1, 16, 1, background)
+    ears = Ears(("rest", "walk", "fall"), 10, rule, QUANT, True)
+    return score.scored(BUNDLE, streams, ears, Told(rule))  # type: ignore[arg-type]
+
+
+def test_windows_that_span_a_change_count_and_are_told_apart() -> None:
+    found = scored([stream([0, 0, 1, 1], [Stretch(0, 2, "rest"), Stretch(2, 4, "walk")])])
+    assert found.windows is not None and found.results == 7
+    assert found.pure == (6, 1.0) and found.mixed == (1, 0.0)  # half rest, half walk: the first of equals, and walk is said
+    assert found.windows.overall.accuracy == 6 / 7
+
+
+def test_time_without_a_label_is_no_window_and_a_decision_there_is_false() -> None:
+    found = scored([stream([0, 2, 0, 0, 1, 1], [Stretch(4, 6, "walk")])])
+    fall, walk = found.events[1], found.events[0]
+    assert (walk.label, walk.events, walk.hits, walk.missed, walk.false) == ("walk", 1, 1, 0, 0)
+    assert (fall.label, fall.events, fall.false) == ("fall", 0, 1) and found.false == 1
+    assert walk.delay_s == pytest.approx(0.5) and found.at_most(1) == pytest.approx(4.744 / (6 / 3600), rel=1e-3)
+
+
+def test_missed_and_repeated_events() -> None:
+    truth = [Stretch(1, 3, "fall"), Stretch(5, 9, "walk")]
+    found = scored([stream([0, 0, 0, 0, 0, 1, 0, 1, 0, 0], truth)])
+    walk, fall = found.events
+    assert (walk.hits, walk.repeats, walk.false) == (1, 1, 0) and (fall.events, fall.hits, fall.missed) == (1, 0, 1)
+
+
+def test_labels_that_the_model_does_not_have_are_named_and_not_counted() -> None:
+    found = scored([stream([0, 0, 0, 0], [Stretch(0, 1.8, "rest"), Stretch(1.8, 4, "jump")])])
+    assert found.unknown == ("jump",) and found.windows is not None and found.windows.overall.windows == 3  # not of 1.5 to 2.5 s
+    assert any("no label jump" in str(line) for line in found.lines())
+
+
+def test_groups_and_the_worst_recordings_are_shown() -> None:
+    right = [stream([1, 1], [Stretch(0, 2, "walk")], f"{k}.wav", f"p{k}") for k in range(5)]
+    found = scored([*right, stream([0, 0], [Stretch(0, 2, "walk")], "bad.wav", "p9")])
+    assert found.windows is not None and found.windows.groups[0].name == "p9" and not found.windows.of_files
+    assert [r.accuracy for r in found.recordings] == [1.0] * 5 + [0.0]
+    assert found.to_json()["windows"]["count"] == 18
+
+
+# --- the truth ---------------------------------------------------------------------------------------------------------------
+
+
+def test_shares_are_what_counting_samples_gives() -> None:
+    rng = np.random.default_rng(0)
+    truth = [Stretch(a, a + d, label) for a, d, label in zip(rng.uniform(0, 9, 12), rng.uniform(0, 2, 12), "ab" * 6, strict=True)]
+    starts = rng.uniform(0, 9, 50)
+    found = shares(truth, "ab", starts, starts + 1)
+    for row, start in zip(found, starts, strict=True):
+        grid = start + (np.arange(20_000) + 0.5) / 20_000
+        for share, label in zip(row, "ab", strict=True):
+            inside = np.zeros(len(grid), bool)
+            for s in truth:
+                inside |= (s.label == label) & (grid >= s.start) & (grid < s.end)
+            assert share == pytest.approx(inside.mean(), abs=1e-3)
+
+
+def test_stretches_that_touch_are_one() -> None:
+    assert merged([Stretch(2, 3, "a"), Stretch(0, 2, "a"), Stretch(2.5, 4, "b"), Stretch(5, 6, "a")]) == (
+        Stretch(0, 3, "a"),
+        Stretch(2.5, 4, "b"),
+        Stretch(5, 6, "a"),
+    )
+
+
+def test_pieces_of_a_file_become_the_recording_that_they_were() -> None:
+    def piece(key: str, label: str, n: int, group: str = "") -> Record:
+        return Record(key, label, group, "motion", (n, 1), RATE, key)
+
+    records = [piece("x.csv#1", "sit", 20), piece("x.csv#2", "walk", 10), piece("x.csv#10", "sit", 5), piece("y.csv", "sit", 7)]
+    opened = {r.key: np.full(r.shape, k, np.int16) for k, r in enumerate(records)}
+    whole, lone = joined(records, lambda r: opened[r.key])
+    assert whole.truth == (Stretch(0, 2, "sit"), Stretch(2, 3, "walk"), Stretch(3, 3.5, "sit")) and whole.length == 35
+    assert whole.open()[:, 0].tolist() == [0] * 20 + [1] * 10 + [2] * 5 and lone.name == "y.csv"
+    assert [s.name for s in with_changes(records, lambda r: opened[r.key])] == ["x.csv"]
+
+
+def test_each_event_is_found_once_and_a_late_decision_still_counts() -> None:
+    decisions, times = np.array([-1, 1, 1, -1, 2, 1]), np.array([0.0, 1.0, 2.5, 3.0, 4.0, 5.0])
+    found = matched(decisions, times, [Event(1, 0.5, 1.5), Event(1, 4.8, 5.0), Event(2, 9, 10)], slack=0.5)
+    assert found.hits == {0: 1.0, 1: 5.0} and found.repeats == () and found.false == ((1, 2.5), (2, 4.0))
