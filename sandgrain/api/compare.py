@@ -59,7 +59,7 @@ class CompareRow:
     """What one setting costs and gives. None: not known. `reason`: why nothing is, or "".
 
     `measure`: "accuracy", "AUC", "MAE" or ""; `value`: of the int8 model, the mean over the seeds; `low`, `high`: the interval that
-    holds it with 95 %, over seeds where there are several, otherwise over the samples (accuracy alone).
+    holds it with 95 %, over the samples (accuracy alone), and over seeds where there are several.
     """
 
     setting: Setting
@@ -326,14 +326,21 @@ def _trained(made: Sequence[Built[Any]]) -> dict[str, Any]:
     if len(values) < len(facts):
         return {}
     mean, windows = sum(values) / len(values), int(facts[0]["windows"]["test"])
-    low, high = (None, None)
-    if len(values) > 1:
-        low, high = intervals.of_mean(values)
-    elif measure == "accuracy":
-        low, high = intervals.of_share(mean, windows)
+    low, high = _interval(values, windows if measure == "accuracy" else 0)
     floats = [float(f["accuracy_float"]) for f in facts if "accuracy_float" in f]
     whole = sum(floats) / len(floats) if floats else None
     return {"measure": measure, "value": mean, "low": low, "high": high, "float_value": whole, "samples": windows}
+
+
+def _interval(values: Sequence[float], windows: int) -> tuple[float | None, float | None]:
+    """Of shares, over the trainings; of one training, over the test windows. Where both are known, what holds either: trainings that
+    agree are no surer than their test. `windows`: 0 where the measure is no share of them."""
+    found = [intervals.of_mean(values)] if len(values) > 1 else []
+    if windows:
+        found.append(intervals.of_share(sum(values) / len(values), windows))
+    if not found:
+        return None, None
+    return max(min(low for low, _ in found), 0.0), min(max(high for _, high in found), 1.0)
 
 
 # --- the plot ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from sandgrain.api._verb import verb
 from sandgrain.base import scratch
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Watch, watched
-from sandgrain.base.reading import read_json
+from sandgrain.base.reading import read_json, read_small, why
 from sandgrain.base.text import printable
 from sandgrain.bundle import budget, store
 from sandgrain.bundle.make import CompileRequest, check_room, make
@@ -139,14 +139,11 @@ def _front(path: Path) -> FrontEnd:
 
 def _labels(path: Path) -> tuple[str, ...]:
     try:
-        if path.stat().st_size > MAX_LABELS:
-            raise UsageError(f"--labels {path} is larger than {MAX_LABELS} bytes; give one label per line")
-        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+        lines = [line.strip() for line in read_small(path, MAX_LABELS).decode("utf-8-sig").splitlines()]
         while lines and not lines[-1]:
             lines.pop()
-    except (OSError, UnicodeDecodeError) as error:
-        fact = type(error).__name__
-        raise UsageError(f"--labels {path} cannot be read ({fact}); give a text file, one label per line") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--labels {path} cannot be read ({why(error)}); give a text file, one label per line") from None
     if not lines:
         raise UsageError(f"--labels {path} is empty; give one label per line")
     return tuple(lines)

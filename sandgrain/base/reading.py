@@ -17,8 +17,8 @@ MAX_JSON = 1 << 20  # bytes of a file of settings or figures
 
 
 @contextmanager
-def open_plain(path: Path, limit: int) -> Iterator[IO[bytes]]:
-    """A plain file of at most `limit` bytes. Raises OSError, or ValueError where it is no such file.
+def open_plain(path: Path, limit: int | None = None) -> Iterator[IO[bytes]]:
+    """A plain file, of at most `limit` bytes where one is given. Raises OSError, or ValueError where it is no such file.
 
     A pipe or a device is not waited for.
     """
@@ -26,9 +26,14 @@ def open_plain(path: Path, limit: int) -> Iterator[IO[bytes]]:
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):
             raise ValueError("it is not a file")
-        if about.st_size > limit:
+        if limit is not None and about.st_size > limit:
             raise ValueError(f"it is larger than {size(limit)}")
         yield file
+
+
+def why(error: OSError | ValueError) -> str:
+    """In a few words why a file could not be opened or read here."""
+    return str(error) if type(error) is ValueError else type(error).__name__
 
 
 def read_small(path: Path, limit: int) -> bytes:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from sandgrain.base import files
+from sandgrain.base.reading import open_plain
 from sandgrain.dataset.manifest import layout_json
 from sandgrain.dataset.pool import MAX_REPLY, Reply, parse_reply
 from sandgrain.dataset.readers.base import BadFileError
@@ -85,7 +86,7 @@ class Cache:
     def _read(self) -> dict[str, bytes]:
         known: dict[str, bytes] = {}
         try:
-            with self._path.open("rb") as stream:
+            with open_plain(self._path) as stream:
                 if stream.readline(len(self._head) + 1) != self._head:
                     return {}
                 while (line := stream.readline(MAX_REPLY)) and len(known) < MAX_FILES:

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from sandgrain.base import files
 from sandgrain.base.errors import UsageError
-from sandgrain.base.reading import is_number
+from sandgrain.base.reading import is_number, open_plain
 from sandgrain.dataset import kinds
 from sandgrain.dataset.names import MAX_LABEL, escape, problem, split_key, unseen
 from sandgrain.dataset.readers import keys_of, make_layout
@@ -96,7 +96,7 @@ def load_manifest(path: str | os.PathLike[str], root: Path | None = None) -> Man
     """Read what `save` wrote; `root`: where the data lies now, if it was moved. Raises UsageError, in one line."""
     shown = escape(Path(path).name, 80)
     try:
-        with Path(path).open("rb") as stream:
+        with open_plain(Path(path)) as stream:
             return _loaded(stream, root)
     except OSError as error:
         raise UsageError(f"{shown}: the manifest cannot be read ({error.strerror})") from None

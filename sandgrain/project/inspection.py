@@ -14,6 +14,7 @@ import numpy as np
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
+from sandgrain.base.reading import read_small, why
 from sandgrain.base.tables import Line, Row, Shown, Table
 from sandgrain.base.text import plain
 from sandgrain.dataset import ingest, kinds, quality, split, split_in_time
@@ -301,10 +302,10 @@ def listed(records: Sequence[Record], root: Path, data: Data) -> tuple[Record, .
         try:
             if not path.resolve().is_relative_to(root.resolve()) or path.stat().st_size > MAX_LIST_FILE:
                 raise UsageError(f"[data.split] lists: {plain(name)} is not a list below the data; name a file there")
-            given |= {line.strip(): side for line in path.read_text("utf-8").splitlines() if line.strip()}
+            given |= {line.strip(): side for line in read_small(path, MAX_LIST_FILE).decode("utf-8").splitlines() if line.strip()}
         except (OSError, ValueError) as error:
             raise UsageError(
-                f"[data.split] lists: {plain(name)} cannot be read ({type(error).__name__}); name a text file below the data"
+                f"[data.split] lists: {plain(name)} cannot be read ({why(error)}); name a text file below the data"
             ) from None
     return tuple(replace(r, split=given.get(r.key.split("#")[0], "train")) for r in records)
 

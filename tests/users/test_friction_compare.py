@@ -167,3 +167,11 @@ def test_a_project_is_trained_for_every_width_and_seed(tmp_path: Path) -> None:
     assert small["flash_bytes"] < large["flash_bytes"] and (tmp_path / "rows.svg").read_bytes().startswith(b"<svg")
     again = command("compare", waves, "--targets", "cortex-m4", "--widths", "2", "--seeds", "0,1", "--json", cwd=tmp_path)
     assert again.json["rows"] == rows[:1], "what was trained is not trained again"
+
+
+def test_an_interval_over_trainings_stays_within_what_a_share_can_be() -> None:
+    assert api._interval([0.9167, 1.0], 24) == (pytest.approx(0.429, abs=0.01), 1.0)
+    low, high = api._interval([1.0, 1.0], 24)  # two trainings that agree are no surer than 24 windows
+    assert low == pytest.approx(0.862, abs=0.01) and high == 1.0
+    assert api._interval([0.4, 0.5], 0) == (0.0, 1.0) and api._interval([0.7], 0) == (None, None)
+    assert api._interval([0.5], 100) == pytest.approx((0.404, 0.596), abs=0.001)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sandgrain.base.errors import UsageError
+from sandgrain.base.reading import open_plain, why
 from sandgrain.base.text import plain
 
 __all__ = ["FIELDS", "Field", "completed", "named", "read", "shown", "to_toml"]
@@ -97,12 +98,12 @@ def _text(path: Path, name: str) -> str:
     try:
         if path.is_dir():
             raise UsageError(f"{name} is a folder, not a board's file; give the .toml in it")
-        with path.open("rb") as stream:
+        with open_plain(path) as stream:
             data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UsageError(f"there is no board file {name}; write one with: sandgrain targets --new {path.name}") from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"{name} cannot be read ({type(error).__name__}); give the path of a board's TOML file") from None
+        raise UsageError(f"{name} cannot be read ({why(error)}); give the path of a board's TOML file") from None
     if len(data) > MAX_BYTES:
         raise UsageError(f"{name} is larger than {MAX_BYTES} bytes; a board's file is a page")
     try:

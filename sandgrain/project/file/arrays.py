@@ -128,15 +128,21 @@ def _seen(base: Path, name: str) -> _Seen:
     try:
         with zipfile.ZipFile(base / name) as archive:
             x, head = _first(archive, "x")
-            try:
-                y, whole = _first(archive, "y")
-            except KeyError:
-                return _Seen(head, x, None)
-            one = len(whole.shape) == 1 and whole.shape[0] == head.shape[0] and whole.dtype.kind in "iuU"
-            return _Seen(head, x, y if one else np.zeros(0))
+            return _Seen(head, x, _labels(archive, head.shape[:1]))
     except (*READ_ERRORS, KeyError) as error:
         fact = "there is none" if isinstance(error, KeyError) else plain(str(error) or type(error).__name__, 100)
         raise UsageError(f"{plain(name)} holds no array x ({fact}); save x [n, ...] and y [n]") from None
+
+
+def _labels(archive: zipfile.ZipFile, rows: tuple[int, ...]) -> Array | None:
+    """The first labels; None where there are none, empty where they are not one a row, which reading the recordings will tell."""
+    try:
+        y, head = _first(archive, "y")
+    except KeyError:
+        return None
+    except READ_ERRORS:
+        return np.zeros(0)
+    return y if head.shape == rows and head.dtype.kind in "iuU" else np.zeros(0)
 
 
 def _first(archive: zipfile.ZipFile, name: str) -> tuple[Array, Header]:

@@ -35,7 +35,7 @@ UNIT_WORDS = {
     "h": "hour hours",
 }
 LABEL_WORDS = (
-    "label labels class classes target gesture activity category y state status species anomaly fault event condition outcome "
+    "label labels class classes cls lbl tag tags annotation truth target gesture activity category y state status species anomaly fault event condition outcome "
     "occupancy detection word command digit"
 )
 GROUP_WORDS = "group speaker subject user person participant patient player device machine session experiment trial run id"
@@ -46,6 +46,8 @@ NUMBERS = 0.9  # share of numbers from which a column is a channel; the rows of 
 FEW = 50  # values that a label or group of numbers takes at most
 NAMES = 500  # that one of text takes at most
 RUN = 4  # rows with the same label in a row, on average, at least
+SOURCES = 12  # values of text that may say which sensor a row is of,
+TURNS = 3  # where they change so often: rows, on average
 LONG_RUN = 50  # of a label that neither its name nor the last place says
 
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from sandgrain.base.arrays import Array
+from sandgrain.base.text import plain
 from sandgrain.dataset import dialect, times
 from sandgrain.dataset.tables import uneven
 from sandgrain.project.file.column import (
@@ -27,7 +28,9 @@ from sandgrain.project.file.column import (
     NAMES,
     NUMBERS,
     RUN,
+    SOURCES,
     TIME_WORDS,
+    TURNS,
     UNIT_WORDS,
     Clock,
     Column,
@@ -335,4 +338,10 @@ def _rest(table: Table) -> None:
         else:
             same = "the same text in every row" if column.distinct == 1 else f"text that takes {column.distinct} values"
             table.give(name, "unused", same)
+            if 2 <= column.distinct <= SOURCES and column.run < TURNS:
+                some = ", ".join(plain(cell, 20) for cell in sorted(set(column.filled))[:3])
+                table.doubts.append(
+                    f"column {name} says {some} in turn: rows of several sensors are mixed, and so is every channel; give each sensor a table or "
+                    "columns of its own (columns, files)"
+                )
     table.bad_share = float(bad.mean()) if len(bad) else 0.0

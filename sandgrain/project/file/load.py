@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sandgrain.base.errors import SandgrainError, UsageError
+from sandgrain.base.reading import open_plain, why
 from sandgrain.base.text import plain
 from sandgrain.dataset import augment
 from sandgrain.dataset.names import PROJECT_FILE
@@ -79,12 +80,12 @@ def read_toml(file: Path) -> dict[str, Any]:
     """The tables of a TOML file of moderate size and depth. Raises UsageError."""
     name = plain(str(file), 120)
     try:
-        with file.open("rb") as stream:
+        with open_plain(file) as stream:
             data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UsageError(f"there is no {name}; write one with: sandgrain init DATA") from None
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read ({type(error).__name__}); give a {NAME} or its folder") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name} cannot be read ({why(error)}); give a {NAME} or its folder") from None
     if len(data) > MAX_BYTES:
         raise UsageError(f"{name} is larger than {MAX_BYTES} bytes; a project file is a page")
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -134,6 +135,8 @@ BACKGROUND = frozenset(
 def look(root: Path) -> Look:
     """What lies in `root`, a folder or a file. Raises UsageError where there is nothing that could be read."""
     base = root if root.is_dir() else root.parent
+    if not root.is_dir() and not root.is_file():
+        raise UsageError(f"{plain(root, 120)} is neither a file nor a folder; name the folder with the data")
     names = list(_names(root)) if root.is_dir() else [root.name]
     tables = {n for n in names if Path(n).suffix.lower() in (".csv", ".tsv")}
     labels = next((n for n in sorted(tables, key=lambda n: (n.count("/"), n)) if n.count("/") < 2 and is_labels(base / n)), "")
@@ -196,8 +199,10 @@ def _stretches(base: Path, tables: Sequence[str], names: Sequence[str]) -> list[
 
 
 def _of_stretches(stretches: Sequence[str]) -> str:
-    more = f" and {len(stretches) - 1} more" if len(stretches) > 1 else ""
-    return f"{plain(stretches[0], 60)}{more} says where stretches of a longer recording begin and end, and holds no signal (left alone)"
+    if len(stretches) == 1:
+        return f"{plain(stretches[0], 60)} says where stretches of a longer recording begin and end, and holds no signal (left alone)"
+    more = f"{plain(stretches[0], 60)} and {len(stretches) - 1} more"
+    return f"{more} say where stretches of longer recordings begin and end, and hold no signal (left alone)"
 
 
 def _texts(base: Path, names: Sequence[str]) -> set[str]:
@@ -315,12 +320,20 @@ def _names(root: Path) -> Iterator[str]:
         inner[:] = sorted(d for d in inner if not d.startswith("."))
         for name in sorted(files):
             path = Path(folder) / name
-            if name.startswith(".") or path.is_symlink():
+            if name.startswith(".") or not _is_plain(path):
                 continue
             yield path.relative_to(root).as_posix()
             seen += 1
             if seen >= MAX_NAMES:
                 return
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether it is a file: no link, and no pipe or device, which would be waited for."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _audio(base: Path, names: Sequence[str]) -> dict[str, Any]:

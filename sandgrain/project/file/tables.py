@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import UsageError
-from sandgrain.base.reading import is_number
+from sandgrain.base.reading import is_number, read_small
 from sandgrain.base.text import plain
 from sandgrain.dataset import acquisition
 from sandgrain.dataset.dialect import COMMENTS, Dialect, cells, find, is_value
@@ -358,7 +358,7 @@ def _recordings(path: Path) -> tuple[list[dict[str, Any]], str]:
     try:
         if path.stat().st_size > MAX_JSON:
             raise UsageError(f"{plain(path.name)} is larger than {MAX_JSON >> 20} MiB; write [data] by hand")
-        value = json.loads(path.read_text("utf-8"))
+        value = json.loads(read_small(path, MAX_JSON).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{plain(path.name)} cannot be read as JSON ({type(error).__name__}); mend it or name another file"
