@@ -14,8 +14,8 @@ from itertools import combinations
 import numpy as np
 
 from sandgrain.base.errors import SandgrainError
-from sandgrain.bundle.fresh import draw, values_of
-from sandgrain.bundle.runners import Fed, Job
+from sandgrain.bundle.fresh import KINDS, draw, values_of
+from sandgrain.bundle.runners import Alone, Fed, Job
 from sandgrain.compiler.emit.layers import Layer
 from sandgrain.graph.dtypes import ACTIVATIONS
 from sandgrain.graph.ir import Array, Graph, Node, Tensor, View
@@ -25,28 +25,27 @@ ELEMENTS = 64_000  # of each layer's output that are wanted, over all rounds,
 LEAST, MOST = 6, 4096  # which are at least and at most so many, where this allows it:
 LAYER_MACS = 40_000_000  # of a layer's rounds in the reference
 MODEL_MACS = 600_000_000  # of the model's rounds in C
+BOARD_MACS = 4_000_000  # of a layer by itself on an emulated core
+SOFTER = (0, 1, 2, 3, 4)  # halvings of how far inputs lie from their zero points
+CALL = 8192  # bytes that are moved in the time of a call
 PIECES = 48  # in which the rounds are drawn, each of another kind than the one before
 FEW = 4  # rounds that are as quick one by one
-BYTES = 16 << 20  # of the inputs, and of what the layers leave, of all rounds
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Alone:
-    """A layer that can be fed. `rounds`: how many inputs are drawn for it; later rounds of the model take them again."""
-
-    layer: Layer
-    feeds: tuple[Fed, ...]
-    rounds: int
+BYTES = 24 << 20  # of the inputs, and of what the layers leave, of all rounds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
-    """Rounds of a model. `inputs`: of the model and, behind them, what is fed, as bytes, for each round. `expected`: by layer, for each
-    of its own rounds, the bytes of each output."""
+    """Rounds of a model. `inputs`: the model's, for each round. `fed`: by layer, for each of its own rounds, the bytes of its inputs, one
+    behind the other. `expected`: likewise, each of its outputs."""
 
     inputs: list[list[bytes]]
-    feeds: list[bytes]
+    fed: dict[int, list[bytes]]
     expected: dict[int, list[list[Array]]]
+
+    @property
+    def feeds(self) -> list[bytes]:
+        """For each round what all layers are fed; later rounds take a layer's inputs again."""
+        return [b"".join(f[r % len(f)] for f in self.fed.values()) for r in range(len(self.inputs))]
 
 
 def layers_alone(job: Job) -> list[Alone]:
@@ -85,6 +84,17 @@ def _rounds(graph: Graph, layer: Layer) -> int:
     return max(min(wanted, LAYER_MACS // max(layer.macs, 1)), 1)
 
 
+def called(alone: Alone, moves: int, arena_bytes: int) -> int:
+    """How often a layer is called by itself on an emulated core that may move so many bytes for it."""
+    calls = max(moves // (arena_bytes + CALL), FEW)
+    return max(min(alone.rounds, calls, BOARD_MACS // max(alone.layer.macs, 1)), 1)
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """So many of `count` rounds, from the first to the last: they lie in pieces, each of another kind."""
+    return sorted({k * count // wanted for k in range(wanted)}) if wanted < count else [*range(count)]
+
+
 def drawn(job: Job, alone: list[Alone], seed: int) -> Drawn:
     """What each round gives to the model and to its layers. Depends on nothing but the model and the seed."""
     compiled, rng = job.build.compiled, np.random.default_rng((seed, 1))
@@ -98,7 +108,7 @@ def drawn(job: Job, alone: list[Alone], seed: int) -> Drawn:
     rounds = max((len(f) for f in feeds.values()), default=0)
     sample = [draw(compiled.imported, index, 0, rng) for index in compiled.imported.inputs]
     inputs = [graph.packed(sample)] * rounds
-    return Drawn(inputs, [b"".join(f[r % len(f)] for f in feeds.values()) for r in range(rounds)], expected)
+    return Drawn(inputs, feeds, expected)
 
 
 def _own(graph: Graph, alone: Alone, rounds: int, rng: np.random.Generator) -> tuple[list[bytes], list[list[Array]]]:
@@ -110,11 +120,32 @@ def _own(graph: Graph, alone: Alone, rounds: int, rng: np.random.Generator) -> t
         if not many:
             break
         own = [tensors[f.tensor] for f in alone.feeds]
-        drawn = [values_of(replace(t, shape=(many, *t.shape)), kind, rng) for t in own]
-        values = {f.tensor: x for f, x in zip(alone.feeds, drawn, strict=True)}
+        drawn = {
+            f.tensor: values_of(replace(t, shape=(many, *t.shape)), kind, rng) for f, t in zip(alone.feeds, own, strict=True)
+        }
+        values = _softened(graph, node, drawn) if kind // len(KINDS) % 2 else drawn
         outputs += _outputs(graph, node, values, many)
         fed += [b"".join(tensors[i].dtype.pack(x[r]) for i, x in values.items()) for r in range(many)]
     return fed, outputs
+
+
+def _softened(graph: Graph, node: Node, values: dict[int, Array]) -> dict[int, Array]:
+    """Inputs so near to their zero points that as few outputs as can be lie at an end of what the layer gives: what is wrong in a rounding
+    shows nowhere else."""
+
+    def soft(power: int) -> dict[int, Array]:
+        found = {}
+        for i, x in values.items():
+            quant = graph.tensors[i].quant
+            middle = graph.tensors[i].zero_point if quant is not None and quant.per_tensor else 0
+            found[i] = (middle + np.round((x.astype(np.float64) - middle) / 2**power)).astype(x.dtype)
+        return found
+
+    def at_ends(power: int) -> float:
+        (first, *_), *_ = _outputs(graph, node, soft(power), 1)
+        return float(np.mean((first == first.min()) | (first == first.max())))
+
+    return soft(min(SOFTER, key=at_ends))
 
 
 def _outputs(graph: Graph, node: Node, values: Mapping[int, Array], many: int) -> list[list[Array]]:

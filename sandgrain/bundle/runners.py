@@ -7,11 +7,15 @@ import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import tee
+
+import numpy as np
 
 from sandgrain.base.errors import RunError
 from sandgrain.base.progress import Progress, silent
 from sandgrain.base.scratch import folder as temporary_folder
 from sandgrain.base.scratch import scratch
+from sandgrain.bundle.guards import guards, written
 from sandgrain.bundle.measure import Build, emulated
 from sandgrain.compiler.emit import bundle as emitted
 from sandgrain.compiler.emit.layers import Layer
@@ -19,9 +23,11 @@ from sandgrain.compiler.emit.part import Check
 from sandgrain.compiler.emit.proving import WHOLE, WORD, checked_bytes, proving
 from sandgrain.device.run import Emulator
 from sandgrain.device.run.host_process import HostProcess, Left, Reads, Sizes
+from sandgrain.device.run.trace import GUARD
 
 SECONDS = 0.5  # of computing that any sample may take on this computer, and one more for so many MACs:
 MACS = 5_000_000
+BESIDE = 256  # bytes before and behind the arena on a board that no layer may write
 Packed = Sequence[list[bytes]]  # samples, each the bytes of its inputs
 Calls = Sequence[tuple[list[bytes], int]]  # a sample and the way by which it is entered
 
@@ -34,6 +40,15 @@ class Fed:
     tensor: int
     offset: int
     nbytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alone:
+    """A layer that can be fed. `rounds`: how many inputs are drawn for it; later rounds of the model take them again."""
+
+    layer: Layer
+    feeds: tuple[Fed, ...]
+    rounds: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +108,7 @@ class Host:
         sizes = Sizes((*ins, WORD), (*outs, checked_bytes(job.checks)))
         places = tuple((layer.index, o, n) for layer in job.layers for _, o, n in layer.reads)
         feeds = tuple((f.after, f.offset, f.nbytes) for f in job.feeds)
-        reads = Reads(places, job.output_offset, feeds, compiled.source.plan.arena_bytes)
+        reads = Reads(places, job.output_offset, feeds, compiled.source.plan.arena_bytes, guards(compiled.source))
         seconds = seconds_a_sample(compiled.source.macs)
         with scratch() as work:
             folder = job.build.folder or work
@@ -159,6 +174,35 @@ class Board:
             found.append([p for all_of, at, n in pieces for p in (all_of[at : at + n] if all_of else [None] * n)])
         return found
 
+    def calls(self, asked: Sequence[tuple[Alone, Sequence[bytes]]], noise: np.random.Generator) -> Iterator[list[bytes]]:
+        """Layers' functions called by themselves, each once for every one of the bytes that its inputs are: its outputs.
+
+        The rest of the arena, and what lies around it, holds noise. Raises RunError where a layer writes what is not its own.
+        """
+        core, plan = self._plain, self.job.build.compiled.source.plan
+        arena = core.outputs[0].address - self.job.output_offset
+        start = max(arena - BESIDE, self.job.build.board.ram_base)
+        end = min(arena + plan.arena_bytes + BESIDE, core.image.symbols["sg_stack_limit"] + GUARD)
+        memories = (_laid(alone.feeds, one, arena - start, noise.bytes(end - start)) for alone, fed in asked for one in fed)
+        layers = [alone.layer for alone, fed in asked for _ in fed]
+        put, kept = tee(memories)
+        after = core.call_layers(arena, start, zip((layer.index for layer in layers), put, strict=True))
+        for layer, was, now in zip(layers, kept, after, strict=True):
+            astray = _astray(was, now, [(arena - start + offset, size) for offset, size in written(plan, layer.index)])
+            if astray is not None:
+                where = f"{core.image.layers()[layer.index].name} writes to {start + astray:#010x}"
+                raise RunError(f"{where}, which is not its own; what another layer or the program keeps there would be spoilt")
+            yield [now[arena - start + o :][:n] for _, o, n in layer.reads]
+
+    def callable(self, layer: Layer) -> bool:
+        """Whether a layer is a function of its own: one that changes nothing where it lies is not."""
+        return layer.index in self._plain.image.layers()
+
+    @property
+    def moves(self) -> int:
+        """Bytes that `calls` moves in about a second."""
+        return self._plain.moves
+
     @cached_property
     def _plain(self) -> Emulator:
         """The firmware as it is measured: the board's own memory, and no more."""
@@ -174,6 +218,25 @@ class Board:
         work = temporary_folder()
         weakref.finalize(self, shutil.rmtree, work, ignore_errors=True)
         return emulated(build, work / "firmware.elf", text)
+
+
+def _laid(feeds: Sequence[Fed], fed: bytes, base: int, memory: bytes) -> bytes:
+    """Memory with a layer's inputs in their places."""
+    laid, at = bytearray(memory), 0
+    for one in feeds:
+        laid[base + one.offset : base + one.offset + one.nbytes] = fed[at : at + one.nbytes]
+        at += one.nbytes
+    return bytes(laid)
+
+
+def _astray(was: bytes, now: bytes, written: Sequence[tuple[int, int]]) -> int | None:
+    """The first byte that changed and may not have. `written`: (start, size) of what may."""
+    expected = bytearray(was)
+    for start, size in written:
+        expected[start : start + size] = now[start : start + size]
+    if expected == now:
+        return None
+    return next(k for k, (a, b) in enumerate(zip(expected, now, strict=True)) if a != b)
 
 
 def _infer(core: Emulator, samples: Packed, progress: Progress) -> Iterator[list[bytes]]:

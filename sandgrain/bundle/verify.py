@@ -19,7 +19,7 @@ from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import printable
 from sandgrain.bundle import oracle as oracles
 from sandgrain.bundle import sequence
-from sandgrain.bundle.alone import Drawn, compared, drawn, layers_alone
+from sandgrain.bundle.alone import Drawn, called, compared, drawn, layers_alone, spread
 from sandgrain.bundle.fresh import Values, fresh, still
 from sandgrain.bundle.runners import Board, Host, Job
 from sandgrain.bundle.samples import DataSet
@@ -94,7 +94,7 @@ class Comparison:
         self.graph, self.imported = bundle.compiled.graph, bundle.compiled.imported
         build = bundle.build if bundle.edited else replace(bundle.build, folder=None)
         job = Job(build, bundle.compiled.source.checks(seed))
-        self.alone = layers_alone(job) if how.on != "emulator" else []
+        self.alone = layers_alone(job)
         self.job = replace(job, feeds=tuple(fed for one in self.alone for fed in one.feeds))
 
     def verdict(self, data: DataSet | int) -> Verdict:
@@ -173,7 +173,7 @@ class Comparison:
             wrong = wrong or self._output_difference(runner.name, reference, given, agree)
         found.take(runner.name, agree, wrong)
         found.last = given
-        if isinstance(runner, Host) and self.alone and found.difference is None:
+        if self.alone and found.difference is None:
             self._own_inputs(runner, agree, found)
         self._apart(runner, packed[:CHECKED], reference, found)
         if PIECES in ways(self.bundle.compiled.source):
@@ -239,9 +239,9 @@ class Comparison:
         agree[0] &= wrong is None
         found.take(runner.name, agree, wrong)
 
-    def _own_inputs(self, runner: Host, agree: npt.NDArray[np.bool_], found: Found) -> None:
+    def _own_inputs(self, runner: Host | Board, agree: npt.NDArray[np.bool_], found: Found) -> None:
         """Each layer on inputs of its own."""
-        wrong = self._alone_difference(runner)
+        wrong = self._alone_difference(runner) if isinstance(runner, Host) else self._called_difference(runner)
         agree[0] &= wrong is None
         found.take(runner.name, agree, wrong)
 
@@ -251,10 +251,33 @@ class Comparison:
         places = {(layer.index, tensor): k for k, (layer, tensor) in enumerate(self.job.tensors)}
         for r, layer, tensor, expected in compared(self.alone, given):
             piece = left[r][places[layer.index, tensor]]
-            wrong = self._piece_difference(runner.name, r, (layer, tensor), piece, expected)
+            wrong = self._own_difference(runner.name, r, (layer, tensor), piece, expected)
             if wrong is not None:
-                return replace(wrong, name=f"{wrong.name}, given inputs of its own")
+                return wrong
         return None
+
+    def _called_difference(self, runner: Board) -> Difference | None:
+        """The same on a board, where each layer is called by itself on some of its rounds."""
+        given, asked, rounds = self._drawn, [], []
+        for one in self.alone:
+            own = given.fed[one.layer.index]
+            chosen = spread(len(own), called(one, runner.moves // len(self.alone), self.bundle.compiled.source.plan.arena_bytes))
+            if runner.callable(one.layer):
+                asked.append((one, [own[r] for r in chosen]))
+                rounds += [(r, one.layer) for r in chosen]
+        left = runner.calls(asked, np.random.default_rng((self.seed, 2)))
+        for (r, layer), pieces in zip(rounds, left, strict=True):
+            for (tensor, _, _), piece, expected in zip(layer.reads, pieces, given.expected[layer.index][r], strict=True):
+                wrong = self._own_difference(runner.name, r, (layer, tensor), piece, expected)
+                if wrong is not None:
+                    return wrong
+        return None
+
+    def _own_difference(
+        self, runner: str, number: int, place: tuple[Layer, int], piece: bytes | None, expected: Array
+    ) -> Difference | None:
+        wrong = self._piece_difference(runner, number, place, piece, expected)
+        return None if wrong is None else replace(wrong, name=f"{wrong.name}, given inputs of its own")
 
     @cached_property
     def _drawn(self) -> Drawn:

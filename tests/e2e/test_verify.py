@@ -11,9 +11,12 @@ import pytest
 
 import sandgrain as api
 from sandgrain.base.errors import RunError
+from sandgrain.bundle.samples import fit
 from sandgrain.bundle.store import load_bundle
 from sandgrain.compiler.emit.bundle import files as bundle_files
 from sandgrain.device import targets
+from sandgrain.device.toolchain import zig
+from sandgrain.graph import interpret
 from tests.conftest import ROOT
 from tests.support.command import sandgrain
 from tests.support.draws import rare, turns
@@ -21,6 +24,7 @@ from tests.support.draws import rare, turns
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 IMAGES = ROOT / "sandgrain" / "demo" / "digits.npz"
 BOARD = targets.load("cortex-m3")  # a core for which every layer has a table of its own
+BOARDS = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "riscv32")
 STRAY = "0x60000000"  # no memory there
 END = f"{BOARD.ram_base + BOARD.ram_bytes:#010x}"
 
@@ -61,13 +65,14 @@ def changed_line(bundle: Path) -> int:
     )
 
 
-def put_in_layer(bundle: Path, index: int, code: str, before: str = "") -> None:
-    """`code` at the start of a layer's function, on the device alone; `before` in front of the function."""
+def put_in_layer(bundle: Path, index: int, code: str, before: str = "", where: str = "__arm__") -> None:
+    """`code` at the start of a layer's function, on the device alone; `before` in front of the function. `where`: a macro that is defined
+    there; SG_ZONE is in the host build alone."""
     path = bundle / "digits.c"
     head = f"static SG_NOINLINE void digits_layer_{index}(uint8_t *arena)\n{{\n"
     text = path.read_text()
     assert text.count(head) == 1
-    path.write_text(text.replace(head, f"{before}\n{head}#ifdef __arm__\n{code}\n#endif\n"))
+    path.write_text(text.replace(head, f"{before}\n{head}#ifdef {where}\n{code}\n#endif\n"))
 
 
 def test_an_untouched_bundle_is_identical_everywhere(bundle: Path) -> None:
@@ -164,3 +169,69 @@ def test_a_fault_exits_with_5_and_a_difference_with_4(bundle: Path) -> None:
     done = sandgrain("verify", bundle, "--limit", "1", "--edited", cwd=bundle.parent)
     assert done.code == 5 and "digits_layer_2" in done.line
     assert sandgrain("profile", bundle, cwd=bundle.parent).code == 5
+
+
+# --- whose bytes are whose --------------------------------------------------------------------------------------------------
+
+
+def beside(bundle: Path, index: int) -> int:
+    """A byte of the arena that means nothing while a layer runs, and that is not the layer's."""
+    plan = load_bundle(bundle).compiled.source.plan
+    used = {k for block, at in plan.blocks if block.first <= index <= block.last for k in range(at, at + block.size)}
+    return next(k for k in range(plan.arena_bytes) if k not in used)
+
+
+WRITES = (
+    ("DIGITS_ARENA_BYTES", "byte 1 behind the arena"),
+    ("-1", "byte 1 before the arena"),
+    ("{beside}", "byte {beside} of the arena"),
+)
+
+
+@pytest.mark.parametrize(("place", "said"), WRITES)
+@pytest.mark.parametrize("compiler", turns(["zig", "cc"]))
+def test_a_write_that_harms_no_answer_here_is_found_on_the_host(
+    compiler: str, place: str, said: str, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = beside(bundle, 4)
+    put_in_layer(bundle, 4, f"    (arena + {place.format(beside=at)})[0] ^= 1u;", where="SG_ZONE")
+    if compiler == "cc":
+        monkeypatch.setattr(zig, "host_command", list)
+    with pytest.raises(RunError, match=rf"on the host: layer 4 \(\w+\) writes to {said.format(beside=at)}"):
+        api.verify(bundle, IMAGES, limit=1, on="host", edited=True)
+
+
+@pytest.mark.parametrize("place", ["DIGITS_ARENA_BYTES", "{beside}"])
+def test_a_write_that_harms_no_answer_here_is_found_on_the_core(place: str, bundle: Path) -> None:
+    put_in_layer(bundle, 4, f"    (arena + {place.format(beside=beside(bundle, 4))})[0] ^= 1u;")
+    stack = "the stack ran into static memory"  # which begins behind the arena here
+    with pytest.raises(RunError, match=rf"digits_layer_4\b.* writes to 0x20\w+, which is not its own|{stack}"):
+        api.verify(bundle, IMAGES, limit=1, on="emulator", edited=True)
+
+
+@pytest.mark.parametrize(("on", "where"), [("host", "SG_ZONE"), ("emulator", "__arm__")])
+def test_a_read_of_bytes_that_mean_nothing_changes_the_answer(on: str, where: str, bundle: Path) -> None:
+    code = f"    if (arena[{beside(bundle, 4)}] & 1u) {{\n        return;\n    }}"
+    put_in_layer(bundle, 4, code, where=where)
+    verdict = api.verify(bundle, IMAGES, limit=1, on=on, edited=True)
+    assert verdict.difference is not None and verdict.difference.layer == 4
+
+
+def test_a_bug_of_the_device_for_values_that_no_sample_has_is_found(bundle: Path) -> None:
+    """Each layer is called by itself, on inputs of its own."""
+    plan, sample = load_bundle(bundle).compiled.source.plan, np.load(IMAGES)["x"][:1]
+    graph, read = plan.graph, plan.graph.nodes[2].inputs[0]
+    values = np.asarray(interpret.trace(graph, [fit(sample, graph.tensors[graph.inputs[0]], "x")[0]])[read]).reshape(-1)
+    k = int(np.argmax(values))
+    byte = f"arena[{plan.offsets[read] + k}]"
+    put_in_layer(bundle, 2, f"    if ((int8_t){byte} < {values[k]}) {{\n        {byte} ^= 64u;\n    }}")
+    verdict = api.verify(bundle, sample, on="emulator", edited=True)
+    assert verdict.difference is not None and verdict.difference.layer == 2
+    assert "given inputs of its own" in verdict.reason
+
+
+@pytest.mark.parametrize("name", turns([board for board in BOARDS if board != BOARD.name]))
+def test_layers_called_by_themselves_are_right_on_every_core(name: str, tmp_path: Path) -> None:
+    api.compile(DIGITS, target=name, out=tmp_path / "digits", measure=False)
+    verdict = api.verify(tmp_path / "digits", IMAGES, limit=1, on="emulator")
+    assert verdict.identical and verdict.alone >= 5

@@ -30,6 +30,7 @@ from tests.support.spoiled import Spoil
 
 DEFAULT = 10  # samples that `verify` makes where none are given
 OTHERS = 240  # samples of other kinds
+OURS = ("before", "harness", "driver")  # what `HostProcess` compiles beside the model
 CC = ("cc", "-std=c99", "-fPIC", "-w", "-Og", "-ffp-contract=off", "-DSG_ANY_CORE")
 
 
@@ -85,8 +86,8 @@ class Hunt:
         self.copy = shutil.copytree(self.made, self.work / "copy")
         self.file = next(self.made.glob("*.c")).name
         self.first = Ready(self.comparison.job)._process
-        for name in ("harness", "driver"):
-            self._cc("-c", str(self.first._work / f"{name}.c"), "-o", str(self.work / f"{name}.o"))
+        for name in OURS:
+            self._cc("-include", self._trace, "-c", str(self.first._work / f"{name}.c"), "-o", str(self.work / f"{name}.o"))
         self.object = self._object()
         self.clean = self._linked()
 
@@ -99,6 +100,15 @@ class Hunt:
         """What `verify` does on this computer with its default options, for a bundle that was edited."""
         return Comparison(self.bundle, How("host", oracle=False, edited=True, seed=self.seed), self.seed, silent)
 
+    @property
+    def _trace(self) -> str:
+        return str(self.first._work / "trace.h")
+
+    def _objects(self, model: Path) -> list[str]:
+        """In the order of `HostProcess`: the arena lies between the zones of the first and the last."""
+        before, *others = (str(self.work / f"{name}.o") for name in OURS)
+        return [before, str(model), *others]
+
     # --- compiling -------------------------------------------------------------------------------------------------------------------
 
     def _cc(self, *arguments: str) -> bytes:
@@ -110,14 +120,13 @@ class Hunt:
 
     def _object(self) -> bytes:
         out = self.work / "model.o"
-        self._cc("-include", str(self.first._work / "trace.h"), "-c", str(self.copy / self.file), "-o", str(out))
+        self._cc("-include", self._trace, "-c", str(self.copy / self.file), "-o", str(out))
         return out.read_bytes()
 
     def _linked(self) -> HostProcess:
         library = self.work / "model.so"
         library.unlink(missing_ok=True)
-        objects = [str(self.work / f"{name}.o") for name in ("model", "harness", "driver")]
-        self._cc("-shared", *objects, "-o", str(library))
+        self._cc("-shared", *self._objects(self.work / "model.o"), "-o", str(library))
         return Built(self.first, library)
 
     def compiled(self, spoil: Spoil) -> HostProcess | str:
@@ -140,10 +149,9 @@ class Hunt:
         """The lines of each kernel that the samples come by, those of `verify` and the others: elsewhere a change has no effect."""
         folder = self.work / "reached"
         folder.mkdir()
-        flags = ("-O0", "--coverage", "-include", str(self.first._work / "trace.h"), "-c", str(self.copy / self.file))
+        flags = ("-O0", "--coverage", "-include", self._trace, "-c", str(self.copy / self.file))
         self._cc(*flags, "-o", str(folder / "model.o"))
-        objects = [str(self.work / f"{name}.o") for name in ("harness", "driver")]
-        self._cc("-shared", "--coverage", str(folder / "model.o"), *objects, "-o", str(folder / "model.so"))
+        self._cc("-shared", "--coverage", *self._objects(folder / "model.o"), "-o", str(folder / "model.so"))
         data, graph = self.samples.data, self.bundle.compiled.graph
         mine = [graph.packed([x[s] for x in data.inputs]) for s in range(data.samples)]
         asked = [*([*x, word(WHOLE)] for x in mine), *self.others]

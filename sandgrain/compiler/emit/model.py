@@ -223,6 +223,6 @@ def harness(source: Source, *, stream: bool = False) -> str:
     return "\n".join([*parts, *(text for part in source.parts if (text := part.harness(memory, slots, pieces=stream)))])
 
 
-def block(size: str, name: str) -> str:
-    """C: memory of a harness, aligned as an arena is."""
-    return f"static union {{\n    int64_t alignment;\n    uint8_t bytes[{size}];\n}} {name};"
+def block(size: str, name: str, place: str = "") -> str:
+    """C: memory of a harness, aligned as an arena is. `place`: an attribute, or a macro that may be one."""
+    return f"static union {{\n    int64_t alignment;\n    uint8_t bytes[{size}];\n}} {name}{' ' * bool(place)}{place};"

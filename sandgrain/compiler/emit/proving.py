@@ -33,7 +33,7 @@ def proving(source: Source, checks: Sequence[Check]) -> str:
     memory = "memory.bytes, " if unit.caller else ""
     lines = [f'#include "{source.options.h_file}"', "", PUT]
     if unit.caller:
-        lines.append(block(f"{upper}_ARENA_BYTES", "memory"))
+        lines += [ZONE, block(f"{upper}_ARENA_BYTES", "memory", "SG_ZONE")]
     lines += [block(str(port.tensor.nbytes), port.name) for port in unit.ports if not port.slot]
     lines += [block(str(port.tensor.nbytes), f"apart_{port.name}") for port in unit.ports]
     lines += [block(str(WORD), "way"), f"static uint8_t answers[{checked_bytes(checks)}];"]
@@ -70,6 +70,8 @@ def proving(source: Source, checks: Sequence[Check]) -> str:
     ]
     return "\n".join(lines) + "\n"
 
+
+ZONE = "#ifndef SG_ZONE\n#define SG_ZONE /* where the arena lies: the host build has zones around it */\n#endif"
 
 PUT = """\
 static uint8_t *sg_at, *sg_end; /* where the answer of a check goes */

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +23,7 @@ class Emulator(Protocol):
     image: Image
     inputs: tuple[Slot, ...]
     outputs: tuple[Slot, ...]
+    moves: int  # bytes that `call_layers` moves in about a second
 
     def infer(self, inputs: Sequence[bytes]) -> list[bytes]:
         """One sample: the bytes of each input in, the bytes of each output back."""
@@ -38,6 +39,10 @@ class Emulator(Protocol):
 
     def trace(self, inputs: Sequence[bytes], reads: Mapping[int, Sequence[tuple[int, int]]]) -> dict[int, list[bytes]]:
         """One sample; after each layer in `reads`, the bytes at its (address, size) pairs."""
+        ...
+
+    def call_layers(self, argument: int, address: int, calls: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+        """Layers' functions called by themselves. `calls`: (layer, what is put at `address` before); the bytes there after each call."""
         ...
 
 

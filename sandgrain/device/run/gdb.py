@@ -9,9 +9,9 @@ from pathlib import Path
 
 from sandgrain.base.errors import RunError
 
-_CHUNK = 1024  # bytes of memory asked for at once; QEMU's packets hold 4096 characters
+_CHUNK = 1984  # bytes of memory asked for at once; QEMU's packets hold 4096 characters
 _PACKET = re.compile(rb"\$([^#$]*)#[0-9a-fA-F]{2}")
-_LINK = 14  # the link register's number
+_FIRST, _LINK, _PC = 0, 14, 15  # registers: of the first argument, of the way back, of the next instruction
 
 
 class Gdb:
@@ -50,6 +50,24 @@ class Gdb:
                 raise RunError(f"QEMU's machine has no memory at {address + start:#010x}")
             pieces.append(bytes.fromhex(answer))
         return b"".join(pieces)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Memory from `address` on."""
+        for start in range(0, len(data), _CHUNK):
+            piece = data[start : start + _CHUNK]
+            self._must(f"M{address + start:x},{len(piece):x}:{piece.hex()}")
+
+    def call(self, address: int, argument: int, back: int) -> None:
+        """As if the Thumb function at `address` had just been called from in front of `back`."""
+        registers = bytearray.fromhex(self._ask("g"))
+        for number, value in ((_FIRST, argument), (_LINK, back | 1), (_PC, address & ~1)):
+            registers[4 * number : 4 * number + 4] = value.to_bytes(4, "little")
+        self._must(f"G{registers.hex()}")
+
+    def _must(self, packet: str) -> None:
+        answer = self._ask(packet)
+        if answer != "OK":
+            raise RunError(f"QEMU refused to write ({answer[:20]}); check its version (7.2 or newer)")
 
     def _connect(self, path: Path, end: float) -> None:
         while True:

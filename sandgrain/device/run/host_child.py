@@ -59,6 +59,12 @@ def _asked(requests: BinaryIO, parent: int) -> bytes:
     return requests.read(HEAD.size)
 
 
+def _loaded(library: str) -> Any:
+    run = ctypes.CDLL(library).sg_run_all
+    run.restype = ctypes.c_int64
+    return run
+
+
 def _answer(run: Any, head: bytes, requests: BinaryIO, replies: BinaryIO, *, stays: bool) -> None:
     samples, given, gives, leaves, feeding, seconds = HEAD.unpack(head)
     inputs = requests.read(samples * given)
@@ -80,7 +86,7 @@ def main() -> None:
     _limit(memory, written, stays=stays)
     run: Any = None
     while len(head := _asked(requests, parent)) == HEAD.size:
-        run = run or ctypes.CDLL(library).sg_run_all
+        run = run or _loaded(library)
         _answer(run, head, requests, replies, stays=stays)
 
 

@@ -23,10 +23,12 @@ from sandgrain.device.toolchain import build_shared
 
 MEMORY = 1 << 30  # bytes of address space beside the samples: an interpreter takes some 20 MiB
 BASE = 10  # seconds of computing that a run may take beside its samples
+STRAY = 62  # bit of a status that says that a layer wrote what is not its own; above bit 32 its number, below the byte
 PATIENCE = 8  # seconds of the clock that a second of computing may take, on a machine that is busy
 
 # Loops over samples; after each layer that is looked at, what it left in the arena is kept, with a mark that it ran. Where samples bring
-# feeds, each is then written to the arena: inputs of the layer that runs next.
+# feeds, each is then written to the arena: inputs of the layer that runs next. Guarded, a layer must leave alone what is not its own, and
+# what means nothing behind it is overwritten with noise.
 DRIVER = """\
 #include <stdint.h>
 #include <string.h>
@@ -43,23 +45,83 @@ static const struct {{
 }}, feeds[] = {{
 {feeds}
     {{-2, 0, 0}},
+}}, writes[] = {{
+{writes}
+    {{-2, 0, 0}},
+}}, dead[] = {{
+{dead}
+    {{-2, 0, 0}},
 }};
+static uint8_t kept_arena[{guarded} + 3 * {zone}]; /* the arena and its zones as they were before the layer that runs */
+static uint8_t *low, *arena, *high;          /* where what is guarded begins, where the arena, where it ends */
+static uint64_t noise = 0x9E3779B97F4A7C15u;
+static int64_t stray; /* 0, or what the first layer that went astray wrote */
+static int guarding;
+extern uint8_t sg_zone_before[];
+extern uint8_t sg_zone_behind[];
+uint8_t sg_zone_behind[{zone}] SG_ZONE;
 static uint8_t *left; /* of this sample: a mark for each read, then the bytes */
 static const uint8_t *fed; /* of this sample, 0 for none */
-static uint32_t noise = 1;
 void sg_trace(int layer);
 int64_t sg_run_all(const uint8_t *in, uint8_t *out, uint8_t *kept, int64_t samples, int64_t feeding);
+static void sg_noise(uint8_t *to, uint32_t bytes)
+{{
+    for (; bytes >= 8u; bytes -= 8u, to += 8) {{
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        memcpy(to, &noise, 8);
+    }}
+    noise = noise * 6364136223846793005u + 1u;
+    memcpy(to, &noise, bytes);
+}}
+/* The arena, and the zones around it where the linker put them there. */
+static void sg_look(void)
+{{
+    const uintptr_t at = (uintptr_t)arena, before = (uintptr_t)sg_zone_before + {zone}, behind = (uintptr_t)sg_zone_behind;
+    low = arena;
+    high = arena + {guarded};
+    if (before <= at && at - before < {zone} / 2 && at + {guarded} <= behind && behind - (at + {guarded}) < {zone} / 2) {{
+        low = sg_zone_before;
+        high = sg_zone_behind + {zone};
+    }}
+}}
+/* Before the first layer, and behind each. */
+static void sg_guard(int layer)
+{{
+    uint8_t *const as_it_was = kept_arena + (arena - low);
+    if (layer < 0) {{
+        sg_noise(low, (uint32_t)(arena - low));
+        sg_noise(arena + {guarded}, (uint32_t)(high - (arena + {guarded})));
+    }}
+    for (uint32_t k = 0; k < {write_count}u; k++) {{
+        if (writes[k].layer == layer) {{
+            memcpy(as_it_was + writes[k].offset, arena + writes[k].offset, writes[k].bytes);
+        }}
+    }}
+    if (layer >= 0 && stray == 0 && memcmp(kept_arena, low, (size_t)(high - low)) != 0) {{
+        uint8_t *at = low;
+        while (kept_arena[at - low] == *at) {{
+            at++;
+        }}
+        stray = ((int64_t)1 << {stray}) + ((int64_t)layer << 32) + (at - arena) + {zone} * 2;
+    }}
+    for (uint32_t k = 0; k < {dead_count}u; k++) {{
+        if (dead[k].layer == layer) {{
+            sg_noise(arena + dead[k].offset, dead[k].bytes);
+        }}
+    }}
+}}
+static void sg_keep(void)
+{{
+    memcpy(kept_arena, low, (size_t)(high - low));
+}}
 static void sg_spoil(void) /* the arena means nothing between inferences */
 {{
-    uint8_t *const arena = (uint8_t *)sg_outputs[0] - {output_offset};
-    for (uint32_t k = 0; k < {spoiled}u; k++) {{
-        noise = noise * 1664525u + 1013904223u;
-        arena[k] = (uint8_t)(noise >> 24);
-    }}
+    sg_noise(arena, {spoiled}u);
 }}
 static void sg_feed(int layer)
 {{
-    uint8_t *const arena = (uint8_t *)sg_outputs[0] - {output_offset};
     const uint8_t *from = fed;
     for (uint32_t k = 0; from != 0 && k < {feed_count}u; k++) {{
         if (feeds[k].layer == layer) {{
@@ -70,7 +132,6 @@ static void sg_feed(int layer)
 }}
 void sg_trace(int layer)
 {{
-    const uint8_t *const arena = (const uint8_t *)sg_outputs[0] - {output_offset};
     uint32_t place = {count};
     for (uint32_t k = 0; k < {count}u; k++) {{
         if (left != 0 && reads[k].layer == layer) {{
@@ -79,10 +140,19 @@ void sg_trace(int layer)
         }}
         place += reads[k].bytes;
     }}
+    if (guarding) {{
+        sg_guard(layer);
+    }}
     sg_feed(layer);
+    if (guarding) {{
+        sg_keep();
+    }}
 }}
 int64_t sg_run_all(const uint8_t *in, uint8_t *out, uint8_t *kept, int64_t samples, int64_t feeding)
 {{
+    stray = 0;
+    arena = (uint8_t *)sg_outputs[0] - {output_offset};
+    sg_look();
     for (int64_t s = 0; s < samples; s++) {{
         sg_spoil();
         for (uint32_t k = 0; k < sg_input_count; k++) {{
@@ -92,10 +162,20 @@ int64_t sg_run_all(const uint8_t *in, uint8_t *out, uint8_t *kept, int64_t sampl
         left = kept + s * {leaves};
         fed = feeding ? in : 0;
         in += feeding ? {fed_bytes} : 0;
+        guarding = {guarded} != 0 && memcmp(sg_inputs[sg_input_count - 1], "\\0\\0\\0\\0", 4) == 0; /* the word that says how: as a whole */
+        if (guarding) {{
+            sg_guard(-1);
+        }}
         sg_feed(-1);
+        if (guarding) {{
+            sg_keep();
+        }}
         const int status = sg_infer();
         left = 0;
         fed = 0;
+        if (status == 0 && stray != 0) {{
+            return stray;
+        }}
         if (status != 0) {{
             return status;
         }}
@@ -108,10 +188,25 @@ int64_t sg_run_all(const uint8_t *in, uint8_t *out, uint8_t *kept, int64_t sampl
 }}
 """
 
-# Put before NAME.c: each layer is followed by a call.
+ZONE = 1024  # bytes before and behind the arena that must keep their values
+
+# Put before every source: each layer is followed by a call. The arena lies in a section of its own, between two zones: linkers keep the
+# order of the sources.
 TRACE = """\
 extern void sg_trace(int layer);
 #define SG_TRACE(layer) sg_trace(layer)
+#ifdef __APPLE__
+#define SG_ZONE __attribute__((section("__DATA,sg_zone"), aligned(8)))
+#else
+#define SG_ZONE __attribute__((section("sg_zone"), aligned(8)))
+#endif
+{arena}
+"""
+
+BEFORE = """\
+#include <stdint.h>
+extern uint8_t sg_zone_before[];
+uint8_t sg_zone_before[{zone}] SG_ZONE;
 """
 
 
@@ -127,6 +222,7 @@ class Reads:
     output_offset: int = 0
     feeds: tuple[tuple[int, int, int], ...] = ()
     arena_bytes: int = 0
+    guards: Guards | None = None
 
     @property
     def nbytes(self) -> int:
@@ -137,6 +233,23 @@ class Reads:
     def fed_bytes(self) -> int:
         """Of one sample that brings feeds."""
         return sum(size for _, _, size in self.feeds)
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """Of the arena's bytes, (layer, offset, bytes) of what each layer may write, and of what means nothing when it has run (-1: before the
+    first one). They hold where a sample's last input is a word of zeros."""
+
+    arena_bytes: int
+    declared: (
+        str  # C: the type and the name of the arena that NAME.c defines; "" where it is the caller's, or has a section of its own
+    )
+    writes: tuple[tuple[int, int, int], ...]
+    dead: tuple[tuple[int, int, int], ...]
+    ops: tuple[str, ...] = ()  # what each layer does, in words
+
+
+UNGUARDED = Guards(0, "", (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +278,7 @@ class HostProcess:
         self.code, self.sizes, self.reads, self.seconds, self.base = code, sizes, reads, seconds, BASE
         self._work = work = temporary_folder()
         weakref.finalize(self, shutil.rmtree, work, ignore_errors=True)
+        guards = (reads.guards if reads.places else None) or UNGUARDED
         driver = DRIVER.format(
             reads=_table(reads.places),
             feeds=_table(reads.feeds),
@@ -173,12 +287,21 @@ class HostProcess:
             leaves=reads.nbytes,
             fed_bytes=reads.fed_bytes,
             output_offset=reads.output_offset if reads.places else 0,
+            writes=_table(guards.writes),
+            dead=_table(guards.dead),
+            write_count=len(guards.writes),
+            dead_count=len(guards.dead),
+            guarded=guards.arena_bytes,
+            zone=ZONE,
+            stray=STRAY,
             spoiled=reads.arena_bytes if reads.places else 0,
         )
-        for name, text in (("harness.c", harness_text), ("driver.c", driver), ("trace.h", TRACE)):
+        trace = TRACE.format(arena=f"extern {guards.declared} SG_ZONE;" if guards.declared else "")
+        texts = {"before.c": BEFORE.format(zone=ZONE), "harness.c": harness_text, "driver.c": driver, "trace.h": trace}
+        for name, text in texts.items():
             (work / name).write_text(text, "ascii")
         self._library = work / "model.so"
-        self._build([code, work / "harness.c", work / "driver.c"], work / "trace.h")
+        self._build([work / "before.c", code, work / "harness.c", work / "driver.c"], work / "trace.h")
 
     def _build(self, sources: Sequence[Path], trace: Path) -> None:
         """Compile the library. `trace`: what stands before every source."""
@@ -195,6 +318,8 @@ class HostProcess:
         head = HEAD.pack(len(samples), given, gives, reads.nbytes, bool(feeds), self._seconds(len(samples)))
         answer = self._ask(head + body, len(samples), gives + reads.nbytes)
         (status,) = STATUS.unpack_from(answer)
+        if status >> STRAY == 1:
+            raise RunError(self._strays(status >> 32 & (1 << STRAY - 32) - 1, (status & (1 << 32) - 1) - 2 * ZONE))
         if status:
             raise RunError(f"the model returned status {status} on the host")
         behind = STATUS.size + len(samples) * gives
@@ -230,6 +355,15 @@ class HostProcess:
         if not answer:
             raise RunError(self._died(code, samples, seconds))
         return answer
+
+    def _strays(self, layer: int, at: int) -> str:
+        guards = self.reads.guards or UNGUARDED
+        size, op = guards.arena_bytes, f" ({guards.ops[layer]})" if layer < len(guards.ops) else ""
+        where = f"byte {-at} before" if at < 0 else f"byte {at - size + 1} behind" if at >= size else f"byte {at} of"
+        return (
+            f"{printable(self.code.name)} on the host: layer {layer}{op} writes to {where} the arena, which is not its own; what another "
+            "layer or the program keeps there would be spoilt"
+        )
 
     def _died(self, code: int, samples: int, seconds: int) -> str:
         """Why there is no answer."""

@@ -11,7 +11,7 @@ import itertools
 import shutil
 import struct
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -54,6 +54,8 @@ class QemuEmulator:
     `timeout_s`: seconds of this computer's time for a call, however many samples it has. Raises UsageError when QEMU is
     not installed or has no such core, RunError when the image cannot be started.
     """
+
+    moves = 2 << 20  # bytes that `call_layers` moves in about a second
 
     def __init__(self, elf_path: Path, board: Board, *, timeout_s: float = 120.0) -> None:
         if board.core.emulator != "qemu":
@@ -110,6 +112,20 @@ class QemuEmulator:
                 gdb.run_to(gdb.link() & ~1, f"the end of layer {number}")
                 found[number] = [gdb.read(address, size) for address, size in reads[number]]
         return found
+
+    def call_layers(self, argument: int, address: int, calls: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+        """Call layers' functions by themselves, as `call_layers` in unicorn_core does; in a process of its own, stopped before sg_infer."""
+        layers, back = self.image.layers(), self.image.symbols["sg_infer"]
+        idle = [bytes(slot.size) for slot in self.inputs]
+        with scratch() as folder, self._stopped(folder, idle) as gdb:
+            gdb.run_to(back, "sg_infer")
+            for number, memory in calls:
+                if number not in layers:
+                    raise UsageError(f"the firmware has no layer {number}; it has {len(layers)}")
+                gdb.write(address, memory)
+                gdb.call(layers[number].address, argument, back)
+                gdb.run_to(back, f"the end of layer {number}")
+                yield gdb.read(address, len(memory))
 
     @contextmanager
     def _stopped(self, work: Path, inputs: Sample) -> Iterator[Gdb]:

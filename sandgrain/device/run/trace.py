@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from sandgrain.device.cost import Cost
 
+GUARD = 64  # bytes at the far end of the stack that must keep what was put there
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:

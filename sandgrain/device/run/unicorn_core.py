@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ from sandgrain.base.errors import RunError, UsageError
 from sandgrain.device.cost import Decoder, Image, count
 from sandgrain.device.cost.cycles import OVERHEAD, Cost
 from sandgrain.device.run.counter import Counter
-from sandgrain.device.run.trace import Slot, Trace
+from sandgrain.device.run.trace import GUARD, Slot, Trace
 from sandgrain.device.targets import Board
 
 __all__ = ["Emulator", "version"]
@@ -31,7 +34,7 @@ __all__ = ["Emulator", "version"]
 _PAGE = 0x1000
 _RETURN = 0x9F0F0F00  # sg_infer "returns" here, where no board has memory (and where Armv7-M may execute): the run stops
 _SYSTEM = 0xE000E000  # Cortex-M system control space, there while booting (the FPU is enabled in it)
-_PAINT, _GUARD = 0xA5, 64  # fill byte of the unused stack; bytes at its far end that must keep it
+_PAINT = 0xA5  # fill byte of the unused stack
 _BOOT_SECONDS = 10
 
 Sample = Sequence[bytes | np.ndarray[Any, Any]]
@@ -48,6 +51,8 @@ class Emulator:
     `timeout_s`: seconds of this computer's time that an inference may take. Raises RunError when the image cannot be
     started, UsageError when the board's core is not one that Unicorn has.
     """
+
+    moves = 24 << 20  # bytes that `call_layers` moves in about a second
 
     def __init__(self, elf_path: Path, board: Board, *, timeout_s: float = 60.0) -> None:
         if board.core.emulator != "unicorn":
@@ -117,6 +122,31 @@ class Emulator:
         self._finish()
         self._uc.ctl_flush_tb()  # blocks were cut where the run stopped
         return found
+
+    def call_layers(self, argument: int, address: int, calls: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+        """Call layers' functions by themselves. `calls`: (layer, what is written to `address` before). The bytes there after each call.
+
+        Memory is put back as it was behind the last one. Raises UsageError for a layer that the firmware does not have, RunError as
+        `infer` does.
+        """
+        kept = b""
+        with _watch(self._uc, self._timeout) as watch:
+            for number, memory in calls:
+                kept = kept or self.read(address, len(memory))
+                self._enter(self._layer(number))
+                self._uc.reg_write(self._r0, argument)
+                self._uc.mem_write(address, memory)
+                watch.begun = time.monotonic()
+                self._run_to(_RETURN, f"the end of layer {number}", 0)
+                watch.begun = None
+                yield self.read(address, len(memory))
+        self._uc.mem_write(address, kept)
+
+    def _layer(self, number: int) -> int:
+        layers = self.image.layers()
+        if number not in layers:
+            raise UsageError(f"the firmware has no layer {number}; it has {len(layers)}")
+        return layers[number].address
 
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes of the device's memory."""
@@ -206,12 +236,12 @@ class Emulator:
     def _results(self) -> list[bytes]:
         return [self.read(slot.address, slot.size) for slot in self.outputs]
 
-    def _enter(self) -> None:
-        """Everything as at the entry of sg_infer; the far end of the stack is painted, to see an overflow."""
-        self._uc.mem_write(self.address("sg_stack_limit"), bytes([_PAINT]) * _GUARD)
+    def _enter(self, entry: int | None = None) -> None:
+        """Everything as at the entry of sg_infer, or of another function; the far end of the stack is painted, to see an overflow."""
+        self._uc.mem_write(self.address("sg_stack_limit"), bytes([_PAINT]) * GUARD)
         self._uc.reg_write(self._sp, self.address("sg_stack_top") & ~15)
         self._uc.reg_write(self._lr, _RETURN | self._thumb)
-        self._uc.reg_write(self._pc, self.address("sg_infer") | self._thumb)
+        self._uc.reg_write(self._pc, (self.address("sg_infer") if entry is None else entry) | self._thumb)
 
     def _call(self) -> None:
         self._enter()
@@ -229,11 +259,14 @@ class Emulator:
 
     def _finish(self) -> None:
         self._run_to(_RETURN, "the end of the inference")
-        if self.read(self.address("sg_stack_limit"), _GUARD) != bytes([_PAINT]) * _GUARD:
-            raise RunError(f"the stack ran into static memory on {self.board.name}; choose a board with more RAM")
+        self._check_stack()
         status = int.from_bytes(self._uc.reg_read(self._r0).to_bytes(8, "little")[:4], "little", signed=True)
         if status != 0:
             raise RunError(f"sg_infer returned {status}; the generated code refuses its input")
+
+    def _check_stack(self) -> None:
+        if self.read(self.address("sg_stack_limit"), GUARD) != bytes([_PAINT]) * GUARD:
+            raise RunError(f"the stack ran into static memory on {self.board.name}; choose a board with more RAM")
 
     def _run_to(self, until: int, what: str, seconds: float | None = None) -> None:
         seconds = self._timeout if seconds is None else seconds
@@ -249,7 +282,9 @@ class Emulator:
         if self._fault is not None:
             raise RunError(self._explain(None))
         if pc != until:
-            raise RunError(f"{what} was not reached in {seconds:g} s, the core is at {self._place(pc)}; raise the time limit")
+            raise RunError(
+                f"{what} was not reached in {seconds or self._timeout:g} s, the core is at {self._place(pc)}; raise the time limit"
+            )
 
     def _link(self) -> int:
         return int(self._uc.reg_read(self._lr))
@@ -327,6 +362,32 @@ class Emulator:
         low, high = self.address("sg_stack_limit"), self.address("sg_stack_top") & ~15
         changed = np.flatnonzero(np.frombuffer(self.read(low, high - low), np.uint8) != _PAINT)
         return high - low - int(changed[0]) if changed.size else 0
+
+
+@dataclass(slots=True)
+class _Watch:
+    """`begun`: when the call that runs was begun."""
+
+    begun: float | None = None
+
+
+@contextmanager
+def _watch(core: Any, seconds: float) -> Iterator[_Watch]:
+    """Stops calls that take longer. Unicorn's own limit starts a thread for each call, which takes a hundred times as long as a small one."""
+    watch, over = _Watch(), threading.Event()
+
+    def look() -> None:
+        while not over.wait(1.0):
+            if watch.begun is not None and time.monotonic() - watch.begun > seconds:
+                core.emu_stop()
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        over.set()
+        thread.join()
 
 
 def _unicorn_library() -> Any:
