@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sandgrain.base.errors import UsageError
-from sandgrain.base.text import printable
+from sandgrain.base.text import plain, printable
 from sandgrain.graph.ir import Array
 
 LABELS = ("y", "label", "labels", "target", "targets")  # keys of a batch that is a mapping
@@ -90,6 +90,10 @@ def _whole(samples: Any, shapes: Shapes) -> Gathered | None:
         return Gathered(first, numbers(samples[-1], "labels") if len(samples) > len(shapes) else None)
     if len(shapes) == 1 and len(samples) == 2 and isinstance(samples, tuple | list):
         x, y = (_maybe(part) for part in samples)
+        if x is not None and _is_batch(x, shapes[0]):
+            _no_text(samples[1], len(x))
+            if y is not None and isinstance(samples, tuple) and y.ndim == 1 and len(y) != len(x) and y.shape != shapes[0]:
+                raise UsageError(f"{len(y)} labels for {len(x)} samples; give one for each, or none")
         if (
             x is not None
             and y is not None
@@ -146,6 +150,16 @@ def _maybe(x: Any) -> Array | None:
         return numbers(x)
     except UsageError:
         return None
+
+
+def _no_text(y: Any, samples: int) -> None:
+    """Raises UsageError for labels that are names: which output each of them is, they do not say."""
+    texts = np.asarray(y) if _is_array(y) and not hasattr(y, "detach") else None
+    if texts is not None and texts.dtype.kind in "US" and texts.shape[:1] == (samples,):
+        some = ", ".join(plain(str(name), 20) for name in np.unique(texts)[:3])
+        raise UsageError(
+            f"labels are text ({some}); give the number of the output that each stands for: np.unique(y, return_inverse=True)[1] counts them in order of the alphabet"
+        )
 
 
 def _is_batch(x: Array, shape: tuple[int, ...]) -> bool:

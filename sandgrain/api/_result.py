@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sandgrain.api import _bring, _doubts
+from sandgrain.api._bundles import bundle_of
 from sandgrain.api._int8 import Imported
 from sandgrain.api._quality import Comparison
 from sandgrain.api._verb import verb
@@ -147,7 +148,7 @@ def load(folder: str | Path) -> Result:
 
     Raises UsageError where there is no bundle of this version.
     """
-    place = Path(folder)
+    place = bundle_of(Path(folder))
     if not store.is_bundle(place) and store.is_bundle(place / "out"):
         place = place / "out"
     store.load_bundle(place)

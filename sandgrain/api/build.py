@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sandgrain.api._extras import TRAIN, require
 from sandgrain.api._verb import verb
+from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Watch, watched
+from sandgrain.base.text import printable
 
 if TYPE_CHECKING:
     from sandgrain.project.build.result import Built
@@ -22,6 +24,8 @@ def build(
     seed: int | None = None,
     html: str | os.PathLike[str] | None = None,
     verify: int = 500,
+    folds: int | None = None,
+    leave_out: Literal["group"] | None = None,
     progress: Watch = None,
 ) -> Built[Any]:
     """Train, quantize, compile and verify a project: raw samples in, labels out, measured on the emulated board.
@@ -33,6 +37,8 @@ def build(
     `seed`: from 0 to 2**32 - 1, instead of the project's.
     `html`: file for a page with plots.
     `verify`: test windows, at most, that run on the emulated board.
+    `folds`: first train and judge so many times, each recording tested once; groups stay whole where the project splits by group.
+    `leave_out`: "group" leaves each speaker, subject or device out in turn.
     `progress`: True for a bar, or a callable that is told what is done, how many pieces of it are, and how many there are. By
         default notebooks show a bar.
 
@@ -42,12 +48,20 @@ def build(
     """
     require(*TRAIN, who="build", extra="train")
     from sandgrain.project.build import page, run
+    from sandgrain.project.build.folds import GROUP, Cut
     from sandgrain.project.file.load import load
 
+    if folds is not None and (leave_out is not None or folds < 2):
+        raise UsageError(
+            f"--folds {folds}{' and --leave-out' if leave_out else ''}; choose 2 folds or more, or groups to leave out"
+        )
+    if leave_out not in (None, GROUP):
+        raise UsageError(f"--leave-out {printable(str(leave_out))}: only {GROUP} can be left out")
+    cut = None if folds is None and leave_out is None else Cut(folds or 0)
     loaded = load(project)
     folder = loaded.folder / "out" if out is None else Path(out)
     with watched(progress) as step:
-        built = run.build(loaded, folder, seed=seed, verified=verify, progress=step)
+        built = run.build(loaded, folder, seed=seed, verified=verify, cut=cut, progress=step)
         if html is not None:
             page.write(built, Path(html), step)
     return built

@@ -13,6 +13,7 @@ import numpy as np
 
 from sandgrain.api import _bring, _int8
 from sandgrain.api._bring import Samples
+from sandgrain.api._bundles import bundle_of
 from sandgrain.api._verb import verb
 from sandgrain.base import files, together
 from sandgrain.base.errors import ModelError, UnsupportedError, UsageError, printable
@@ -92,7 +93,7 @@ def export(
 ) -> ExportReport:
     """Write a model as .tflite, as ONNX, or as C++ source with a .tflite in it.
 
-    `model`: what `sandgrain.compile` takes, or the folder of a bundle.
+    `model`: what `sandgrain.compile` takes, or the folder of a bundle or of a project that was built.
     `out`: the file to write; its suffix says the format: .tflite, .onnx or .cc (with a header .h beside it).
     `calibration`: samples to quantize a model of floats with, as for `compile`.
     `kind`: "int8" (where nothing is said), "int16" or "float"; a quantized model stays int8.
@@ -139,7 +140,7 @@ def _load(model: Any, name: str, example_input: Any) -> Graph:
     """The graph of whatever has one; of a bundle, the network that it was compiled from."""
     if not isinstance(model, str | os.PathLike) or not os.path.isdir(model):  # noqa: PTH112 - Path.is_dir raises for a NUL
         return _bring.load(model, name, example_input)
-    bundle = store.load_bundle(Path(model))
+    bundle = store.load_bundle(bundle_of(Path(model)))
     if bundle.origin.model is None:
         raise UsageError(f"{printable(name)} computes features and has no network; give a bundle or a file with one")
     return text.read_any(bundle.origin.model, name)

@@ -136,7 +136,9 @@ def to_graph(x: Array, tensor: Tensor, what: str, channels_first: bool) -> Array
     read in another order than it was written in.
     """
     shape, own = tensor.shape, own_shape(tensor.shape, channels_first)
-    if x.ndim < 1 or len(x) == 0 or _long(x.shape[1:]) != _long(own):
+    if x.ndim and len(x) == 0:
+        raise UsageError(f"{what} is {x.shape}: no sample; give at least 1")
+    if x.ndim < 1 or _long(x.shape[1:]) != _long(own):
         raise UsageError(f"{what} is {x.shape}; the model takes samples of {own}{_way_out(x.shape, own)}")
     if not (channels_first and len(shape) > 2):
         return x.reshape(len(x), *shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -21,6 +21,10 @@ def command(
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the project's.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the page with plots to this file.")] = None,
     verify: Annotated[int, typer.Option(min=1, max=1_000_000, help="Test windows, at most, on the emulated board.")] = 500,
+    folds: Annotated[
+        int | None, typer.Option(min=2, max=1000, help="Cross-validate first: train and judge so many times.")
+    ] = None,
+    leave_out: Annotated[str | None, typer.Option(help="Cross-validate first: leave each `group` out in turn.")] = None,
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
@@ -35,5 +39,7 @@ def command(
     trained); 4 the firmware differs from its reference; 5 a tool failed.
     """
     with progress("reading", quiet) as step:
-        built = sandgrain.build(project, out=out, seed=seed, html=html, verify=verify, progress=step)
+        built = sandgrain.build(
+            project, out=out, seed=seed, html=html, verify=verify, folds=folds, leave_out=cast(Any, leave_out), progress=step
+        )
     _built.answer(built, html, as_json)

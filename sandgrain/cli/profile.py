@@ -16,7 +16,9 @@ EXAMPLE = "Example: sandgrain profile kws/"
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="A folder that `sandgrain compile` wrote.", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(help="A folder that `sandgrain compile` wrote, or a built project.", show_default=False)
+    ],
     target: Annotated[str | None, typer.Option("--target", "-t", help="Another board or core of the same kind.")] = None,
     compiler: Annotated[str | None, typer.Option(help="zig or gcc; by default the one it was compiled with.")] = None,
     quiet: Quiet = False,

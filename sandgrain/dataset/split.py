@@ -117,6 +117,46 @@ def leave_one_group_out(
         yield unit.name, {r.key: "test" if r.key in out else inner[r.key] for r in records}
 
 
+def folds(
+    records: Sequence[Record], count: int, draw: Draw, *, grouped: bool, weights: Mapping[str, int] | None = None
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """(name, assignment) for each of `count` folds as the test side: every recording is tested once.
+
+    Copies stay together, and groups where `grouped`. Folds get the same mix of labels as far as what stays together allows.
+    `draw`: its `validation` is the share of what a fold does not test. Raises UsageError for fewer groups or recordings than folds.
+    """
+    _check_shares(draw.validation, 0.0)
+    units = _units(records, grouped, weights)
+    if count < 2 or len(units) < count:
+        what = "groups" if grouped else "different recordings"
+        raise UsageError(f"{count} folds of {len(units)} {what}; choose 2 to {len(units)}")
+    totals: Counter[str] = sum((u.labels for u in units), Counter())
+    filled: list[Counter[str]] = [Counter() for _ in range(count)]
+    home: dict[str, int] = {}
+    for unit in sorted(_order(units, draw.seed), key=lambda u: -u.size):  # the largest first: the small ones even it out
+        cost = [sum(n * (2 * have[label] + n) / totals[label] ** 2 for label, n in unit.labels.items()) for have in filled]
+        best = min(range(count), key=lambda k: (cost[k], k))
+        filled[best].update(unit.labels)
+        home |= {r.key: best for r in unit.records}
+    for k in range(count):
+        rest = [r for r in records if home[r.key] != k]
+        inner = _inner(rest, draw, grouped, weights)
+        yield f"fold {k + 1}", {r.key: "test" if home[r.key] == k else inner[r.key] for r in records}
+
+
+def _inner(records: Sequence[Record], draw: Draw, grouped: bool, weights: Mapping[str, int] | None) -> dict[str, str]:
+    """Train and validation of what a fold does not test: by group where that can be."""
+    if not draw.validation:
+        return {r.key: "train" for r in records}
+    for by in ("group", "stratified", "file") if grouped else ("stratified", "file"):
+        try:
+            inner = Draw(by, by != "file", draw.validation, 0.0, draw.seed)
+            return assign(records, inner, weights)
+        except UsageError:
+            continue
+    return {r.key: "train" for r in records}
+
+
 def leaks(records: Sequence[Record], split: Mapping[str, str]) -> list[str]:
     """A sentence for everything that lies on both sides of a split: copies, groups, recordings cut from one file.
 

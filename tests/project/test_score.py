@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.tracks import Stretch
 from sandgrain.graph.decisions import Event, Rule, matched
@@ -122,7 +124,23 @@ def test_pieces_of_a_file_become_the_recording_that_they_were() -> None:
     whole, lone = joined(records, lambda r: opened[r.key])
     assert whole.truth == (Stretch(0, 2, "sit"), Stretch(2, 3, "walk"), Stretch(3, 3.5, "sit")) and whole.length == 35
     assert whole.open()[:, 0].tolist() == [0] * 20 + [1] * 10 + [2] * 5 and lone.name == "y.csv"
-    assert [s.name for s in with_changes(records, lambda r: opened[r.key])] == ["x.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "whole"),
+    [
+        ("x.csv", {"label_column": "state"}, True),
+        ("x.csv", {"label_column": "state", "segment": 10}, False),  # rows of one label, from anywhere
+        ("x.npz", {}, False),  # each row of x is a recording of its own
+        ("x.npz", {"stream": True}, True),
+    ],
+)
+def test_only_files_that_were_cut_at_changes_are_put_together(name: str, keys: dict[str, Any], whole: bool) -> None:
+    records = [Record(f"{name}#{k}", label, "", "motion", (20, 1), RATE, "") for k, label in enumerate(("sit", "walk"), 1)]
+    found = with_changes(records, make_layout("motion", **keys), lambda r: np.zeros(r.shape, np.int16))
+    assert [s.name for s in found] == ([name] if whole else [])
+    pictures = [replace(r, rate=0.0, kind="image") for r in records]
+    assert with_changes(pictures, make_layout("image"), lambda r: np.zeros(r.shape)) == []
 
 
 def test_each_event_is_found_once_and_a_late_decision_still_counts() -> None:

@@ -24,7 +24,7 @@ from sandgrain.graph.ops import OPS
 from sandgrain.graph.quantization import per_tensor
 from sandgrain.kernels import Lowered, kernels_of
 from tests.conftest import ROOT
-from tests.support.draws import CASES, SeededDraw
+from tests.support.draws import CASES, SeededDraw, new_seed
 from tests.support.shared_files import MODELS
 
 STRICT = (
@@ -32,13 +32,13 @@ STRICT = (
     "-Werror",
 )  # fmt: skip
 ANY_CORE = "-DSG_ANY_CORE"
-SAMPLES_OF_AN_OP = 1 if CASES <= 100 else 3
+SAMPLES_OF_AN_OP = 1 if CASES <= 100 else 3  # new ones in every run
 SHARED = ("kws_ref_model", "ad01_int8", "pretrainedResnet_quant", "vww_96_int8", "micro_speech_quantized", "hello_world_int8")
 
 
 def op_graphs(count: int = SAMPLES_OF_AN_OP) -> list[Graph]:
     """A few random graphs of every op."""
-    return [op.sample(SeededDraw(1000 + k)) for op in OPS.values() for k in range(count)]
+    return [op.sample(SeededDraw(new_seed(1000 + k))) for op in OPS.values() for k in range(count)]
 
 
 def compact_graphs(count: int = SAMPLES_OF_AN_OP) -> list[tuple[Graph, str]]:

@@ -407,3 +407,13 @@ def test_verify_takes_arrays_as_well_as_paths(made: Path) -> None:
     held = np.load(IMAGES)
     verdict = api.verify(made, data=held["x"][:4], labels=held["y"][:4], on="host")
     assert verdict.identical and verdict.samples == 4 and verdict.accuracy is not None
+
+
+@pytest.mark.parametrize("ask", [api.verify, api.profile, api.load, lambda place: api.export(place, place / "net.tflite")])
+def test_28_a_project_stands_for_its_bundle_wherever_one_is_needed(ask: Any, made: Path, tmp_path: Path) -> None:
+    (tmp_path / "sandgrain.toml").write_text("")
+    with pytest.raises(UsageError, match=r"is a project without a bundle in out/; make it first: sandgrain build"):
+        ask(tmp_path)
+    shutil.copytree(made, tmp_path / "out")
+    if ask is not api.verify:  # which is tried above
+        assert ask(tmp_path) is not None

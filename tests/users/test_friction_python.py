@@ -480,3 +480,23 @@ def test_tables_speak_python_too(made: sandgrain.Result, tmp_path: Path) -> None
     assert "--calibration" not in str(floats) and "--calibration" not in floats._repr_html_()
     with command_line():
         assert "--calibration" in " ".join(str(floats).split())
+
+
+@pytest.mark.parametrize("texts", [np.array(["rain", "dry"] * 40), np.array([b"rain", b"dry"] * 40)])
+def test_labels_that_are_names_are_told_what_they_should_be(texts: Any) -> None:
+    with pytest.raises(sandgrain.UsageError, match=r"labels are text \(.*dry.*rain.*\); give the number") as caught:
+        sandgrain.compile(net(), target="host", measure=False, calibration=(X, texts))
+    assert "return_inverse" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (lambda: (X, Y[:30]), r"^30 labels for 80 samples; give one for each, or none$"),
+        (lambda: (X[:30], Y), r"^80 labels for 30 samples; give one for each, or none$"),
+        (lambda: X[:0], r"\(0, 3\): no sample; give at least 1$"),
+    ],
+)
+def test_samples_and_labels_that_do_not_go_together_are_told_as_they_are(samples: Callable[[], Any], said: str) -> None:
+    with pytest.raises(sandgrain.UsageError, match=said):
+        sandgrain.compile(net(), target="host", measure=False, calibration=samples())

@@ -14,6 +14,7 @@ from sandgrain.bundle.report import Report
 from sandgrain.bundle.verdict import Verdict
 from sandgrain.frontend.signal import Signal
 from sandgrain.project.build.battery import Battery
+from sandgrain.project.build.folds import Folds
 from sandgrain.project.build.limits import Check
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.stages import Stage
@@ -43,6 +44,7 @@ class Built(Shown, Generic[F]):
     example: str | None  # what example/main.c prints on the emulated board
     samples: Samples
     stages: tuple[Stage, ...]
+    folds: Folds | None = None  # cross-validation, if it was asked for
 
     @property
     def missed(self) -> tuple[Check, ...]:
@@ -75,6 +77,7 @@ class Built(Shown, Generic[F]):
             self._budget(),
             "",
             *self.task.quality(self),
+            *self._folds(),
             *self._costs(),
             *self.task.details(self),
             *self._use(),
@@ -83,6 +86,14 @@ class Built(Shown, Generic[F]):
     def _budget(self) -> Table:
         rows = [[c.name, f"{c.sign} {c.shown(c.limit)}", c.shown(c.value), c.outcome, _whose(c)] for c in self.checks]
         return Table(["budget", "limit", "result", "", "whose"], rows, (1, 2), (0, 3))
+
+    def _folds(self) -> list[Line]:
+        if self.folds is None:
+            return []
+        lines: list[Line] = [line for table in self.folds.tables() for line in (table, "")]
+        if self.folds.pooled is not None:
+            lines.insert(1, f"every window once: {self.folds.pooled.interval}")
+        return lines
 
     def _costs(self) -> list[Line]:
         r = self.report
@@ -150,6 +161,7 @@ class Built(Shown, Generic[F]):
             "advice": self.advice,
             "notes": list(self.notes),
             "report": r.to_json(),
+            "cross_validation": self.folds.to_json() if self.folds else None,
         }
         return {**shared, **self.task.json(self)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sandgrain.base.progress import Progress, silent
 from sandgrain.bundle.verdict import Verdict
 from sandgrain.compiler.emit.ctext import identifier
 from sandgrain.project import inspection
-from sandgrain.project.build import advice, example, firmware, limits, place
+from sandgrain.project.build import advice, example, firmware, folds, limits, place
 from sandgrain.project.build.battery import battery_of
 from sandgrain.project.build.firmware import Firmware, Request
 from sandgrain.project.build.result import Built
@@ -39,11 +39,18 @@ class Outcome:
 
 
 def build(
-    loaded: Loaded, out: Path, *, seed: int | None = None, verified: int = VERIFIED, progress: Progress = silent
+    loaded: Loaded,
+    out: Path,
+    *,
+    seed: int | None = None,
+    verified: int = VERIFIED,
+    cut: folds.Cut | None = None,
+    progress: Progress = silent,
 ) -> Built[Any]:
     """Everything from the project's data to its verified C in `out`.
 
-    `seed`: instead of the project's. `verified`: test windows, at most, that run on the emulated board. Limits that are missed
+    `seed`: instead of the project's. `verified`: test windows, at most, that run on the emulated board. `cut`: for
+    cross-validation before it. Limits that are missed
     are in `Built.missed`; the C is there all the same. Raises UsageError, ModelError, ToolchainError and RunError, BudgetError
     before training where the untrained model is already over a limit of cost, and if the board is too small.
     """
@@ -63,6 +70,10 @@ def build(
         samples.features("train")
     with run.stage("limits, untrained"):
         advice.before_training(run, task, _request(run, Fitted(b"", found.labels)))
+    crossed = None
+    if cut is not None:
+        with run.stage(cut.how):
+            crossed = folds.run(run, task, cut)
     fitted = task.fit(run)
     request = _request(run, fitted)
     progress("compiling", 0, 1)
@@ -72,6 +83,7 @@ def build(
         verdict = firmware.verified(run, task, made, samples.spread("test", verified))
     outcome = Outcome(made, verdict, task.judge(run, fitted, made, verdict))
     built = _finished(run, task, request, outcome, (*outcome.judged.notes, *notes, *fitted.notes))
+    built = replace(built, folds=crossed)
     with files.output(out / "report.json") as file:
         file.write(json.dumps(built.to_json(), indent=1).encode() + b"\n")
     return built

@@ -43,11 +43,12 @@ def _sealed(value: Any) -> str:
 class Store:
     """A folder of results. `path` names one; the others read it, or make and keep it.
 
-    `made`: the stages that had to be made since this object exists.
+    `made`: the stages that had to be made since this object exists. `keep`: results of a stage that stay.
     """
 
     folder: Path
     made: list[str] = field(default_factory=list)
+    keep: int = KEPT
 
     def path(self, stage: str, key: str, suffix: str) -> Path:
         return self.folder / f"{stage}-{key}{suffix}"
@@ -98,12 +99,12 @@ class Store:
         return files.output(path)
 
     def sweep(self, path: Path) -> None:
-        """Remove the oldest results of the stage of `path`, so that KEPT stay with it, and what killed builds left."""
+        """Remove the oldest results of the stage of `path`, so that `keep` stay with it, and what killed builds left."""
         files.remove_drafts(self.folder)
         stage, kept = path.name.split("-")[0], []
         for other in self.folder.glob(f"{stage}-*"):
             with suppress(OSError):  # another build of this project may be at it, too
                 kept.append((other.stat().st_mtime_ns, other))
-        for _, old in sorted(kept)[: max(len(kept) - KEPT, 0)]:
+        for _, old in sorted(kept)[: max(len(kept) - self.keep, 0)]:
             if old != path:
                 old.unlink(missing_ok=True)

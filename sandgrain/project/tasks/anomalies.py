@@ -18,6 +18,7 @@ from sandgrain.graph.ir import Array, Graph
 from sandgrain.project.build import detection, doubts, limits, network, page, plots
 from sandgrain.project.build.detection import Anomalies, ByLabel, Hourly, Wrong, shown_percent, shown_share
 from sandgrain.project.build.firmware import Firmware
+from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.limits import Variant
 from sandgrain.project.build.rates import Rates, rates
 from sandgrain.project.build.result import Built
@@ -127,6 +128,15 @@ class AnomaliesTask(Task[Anomalies]):
         checks = limits.quality(budget, detection.quality(figures))
         notes = (*doubts.too_good(run.found, figures.host.auc, len(scores), "an AUC"), *detection.notes(figures))
         return Judged(figures, checks, int(scores.argmax()), notes)
+
+    def in_fold(self, run: Run, fitted: Fitted) -> InFold:
+        """AUC where the fold has both kinds, and what is told right, by the int8 C."""
+        own: Detector = fitted.own
+        y = run.samples.features("test")[1]
+        found = rates(own.scores, y != run.found.labels.index(normal_of(run.found)), own.detector.threshold)
+        if found.auc is None or found.detected is None:
+            raise UsageError("a fold has no window of another label than the normal one; choose fewer folds")
+        return InFold({"AUC": found.auc, "balanced": (1 - found.false_alarms + found.detected) / 2, "detected": found.detected})
 
     # --- what would keep the limits
 

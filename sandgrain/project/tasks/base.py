@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from sandgrain.base.arrays import Array
+from sandgrain.base.errors import UsageError
 from sandgrain.bundle.verdict import Verdict
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.decisions import Rule
@@ -22,6 +23,7 @@ from sandgrain.project.inspection import Inspection
 
 if TYPE_CHECKING:
     from sandgrain.project.build.firmware import Firmware
+    from sandgrain.project.build.folds import InFold
     from sandgrain.project.build.result import Built
 
 F = TypeVar("F")  # the figures of a task
@@ -90,6 +92,10 @@ class Task(ABC, Generic[F]):
     @abstractmethod
     def judge(self, run: Run, fitted: Fitted, firmware: Firmware, verdict: Verdict) -> Judged[F]:
         """How good the model is, on this computer and on the emulated board."""
+
+    def in_fold(self, run: Run, fitted: Fitted) -> InFold:
+        """How good a model is on the test windows of a fold, by its C on this computer. Raises UsageError: no folds."""
+        raise UsageError(f"folds are not there for {self.name}; build without them")
 
     # --- what would keep the limits
 

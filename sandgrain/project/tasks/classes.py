@@ -18,8 +18,10 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.quantization import dequantize
 from sandgrain.project import score
-from sandgrain.project.build import doubts, figures, limits, metrics, network, page, plots, spotting
+from sandgrain.project.build import doubts, figures, label_tables, limits, metrics, network, page, plots, spotting
 from sandgrain.project.build.firmware import Firmware
+from sandgrain.project.build.folds import InFold
+from sandgrain.project.build.label_tables import MAX_CLASSES, SHOWN
 from sandgrain.project.build.limits import Variant
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.spotting import Spotted
@@ -29,14 +31,12 @@ from sandgrain.project.build.text import Line, Table
 from sandgrain.project.file.schema import Project
 from sandgrain.project.inspection import Inspection
 from sandgrain.project.score import Scored
-from sandgrain.project.streams import with_changes
+from sandgrain.project.streams import Stream, with_changes
 from sandgrain.project.tasks.base import Fitted, Judged, Task
 
 WORST = 12  # test windows that are shown
 APART = 0.03  # accuracy on pieces and on whole recordings further apart than this get a note
 SHARES = (0.75, 0.5, 0.25)  # of the width that are measured
-SHOWN = 12  # classes up to which the confusion matrix is printed
-MAX_CLASSES = 40  # rows of the confusion matrix on the HTML page
 WIDTH = 78  # columns of the page of text
 
 
@@ -121,12 +121,11 @@ class ClassesTask(Task[Classes]):
             with run.stage("a long recording"):
                 spotted = spotting.spotted(run, firmware)
         streams = None
-        if verdict.identical and (whole := with_changes(run.samples.records("test"), run.samples.opened)):
+        if verdict.identical and (whole := _whole_streams(run)):
             with run.stage("whole recordings"):
                 streams = score.scored(firmware.bundle, whole, score.ears_of(firmware.bundle), Listener(firmware.bundle))
         y = run.samples.features("test")[1]
-        softmax = text.read_any(fitted.model, "model").nodes[-1].op == "softmax"
-        chances = metrics.probabilities(own.outputs, already=softmax)
+        chances = _chances(fitted.model, own.outputs)
         own_of, of_files = figures.owners({r.key: r.group for r in run.found.records}, run.samples.keys("test"))
         found = figures.of_answers(chances, y, run.found.labels, own_of, of_files=of_files, seed=run.seed)
         of_all = Classes(
@@ -148,6 +147,15 @@ class ClassesTask(Task[Classes]):
             *_apart(of_all),
         )
         return Judged(of_all, checks, int(metrics.losses(chances, y).argmin()), notes)
+
+    def in_fold(self, run: Run, fitted: Fitted) -> InFold:
+        """Accuracy, balanced accuracy and macro F1 of the int8 C."""
+        own: _Outputs = fitted.own
+        y = run.samples.features("test")[1]
+        chances = _chances(fitted.model, own.outputs)
+        found = figures.of_answers(chances, y, run.found.labels, [""] * len(y), of_files=False, seed=run.seed)
+        o = found.overall
+        return InFold({"accuracy": o.accuracy, "balanced": o.balanced, "macro F1": o.macro_f1}, chances, y)
 
     def difference(self, found: Classes) -> str:
         """Whether the stream over a long recording is the reference's."""
@@ -220,7 +228,7 @@ class ClassesTask(Task[Classes]):
     def details(self, built: Built[Classes]) -> list[Line]:
         """The confusion matrix if it fits, else the pairs that are mixed up most."""
         counts, names = built.figures.confusion, [plain(label, 12) or "(none)" for label in built.labels]
-        per_label: list[Line] = [_per_label(built.figures.found), ""]
+        per_label: list[Line] = [label_tables.shown(built.figures.found), ""]
         if len(names) > SHOWN:
             return [*per_label, f"mixed up most: {'; '.join(_mixed_up(counts, names)) or 'nothing'}", ""]
         sizes = [max(len(name), len(str(column.max()))) for name, column in zip(names, counts.T, strict=True)]
@@ -238,13 +246,19 @@ class ClassesTask(Task[Classes]):
             "summary": f"{built.model}, {f.parameters:,} parameters, seed {built.seed}, for {r.target} ({r.core})",
             "headline": [(_percent(f.accuracy), f"accuracy, int8, all {built.windows['test']:,} test windows")],
             "accuracies": _accuracy_rows(built),
-            "labels": _label_rows(f.found),
-            "groups": _group_rows(f.found),
+            "labels": label_tables.label_rows(f.found),
+            "groups": label_tables.group_rows(f.found),
             "of_files": f.found.of_files,
             "plots": [*plots.curves(f.history), *decisions],
             "worst": _worst_pictures(built),
             **_matrix(built),
         }
+
+
+def _chances(model: bytes, outputs: Array) -> Array:
+    """Outputs of the int8 network as probabilities, float64 [n, classes]."""
+    softmax = text.read_any(model, "model").nodes[-1].op == "softmax"
+    return metrics.probabilities(outputs, already=softmax)
 
 
 def _outputs(run: Run, model: bytes) -> Array:
@@ -286,6 +300,11 @@ def _quality(f: Classes) -> limits.Quality:
     o, accepts = f.found.overall, None if f.spotted is None else f.spotted.rates.false_accepts_per_hour
     recalls = {x.label: x.recall for x in f.found.labels}
     return limits.Quality(o.accuracy, o.balanced, o.macro_f1, f.auc, recalls, accepts)
+
+
+def _whole_streams(run: Run) -> list[Stream]:
+    """Test recordings as they were before they were cut at each change of label."""
+    return with_changes(run.samples.records("test"), run.found.manifest.layout, run.samples.opened)
 
 
 def _apart(f: Classes) -> tuple[str, ...]:
@@ -360,36 +379,6 @@ def _shared_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
         rows.append(("ROC AUC", f"{f.auc:.3f}", "each label against the others, the mean"))
     rows.append(("calibration", f"{o.calibration:.3f}", "mean gap between how sure and how right; 0 is perfect"))
     return rows
-
-
-def _per_label(found: figures.Figures) -> Table:
-    """Of each label; of many, those with the least recall."""
-    rows = list(found.labels)
-    if len(rows) > SHOWN:
-        rows = sorted(rows, key=lambda x: (x.recall is not None, x.recall, x.label))[:SHOWN]
-    cells = [[cell for k, cell in enumerate(row) if k != 4] for row in map(_label_row, rows)]
-    head = "label" if len(rows) == len(found.labels) else f"{len(rows)} worst of {len(found.labels)}"
-    return Table([head, "windows", "recall", "95 %", "precision", "F1"], cells, range(1, 6))
-
-
-def _label_rows(found: figures.Figures) -> list[list[str]]:
-    """Of each label, for the HTML page."""
-    return [_label_row(x) for x in found.labels[:MAX_CLASSES]]
-
-
-def _label_row(x: figures.OfLabel) -> list[str]:
-    """Label, windows, recall, its interval, specificity, precision, F1."""
-    low, high = x.recall_interval or (0.0, 0.0)
-    between = f"{100 * low:.0f} to {100 * high:.0f}" if x.recall_interval else "-"
-    shares = [_percent(x.recall), between, _percent(x.specificity), _percent(x.precision)]
-    return [plain(x.label, 20) or "(none)", f"{x.windows:,}", *shares, f"{x.f1:.3f}"]
-
-
-def _group_rows(found: figures.Figures) -> list[list[str]]:
-    """The groups that are answered worst, for the HTML page."""
-    return (
-        [[plain(g.name, 60), f"{g.windows:,}", _percent(g.accuracy)] for g in found.groups[:WORST]] if found.worst_group else []
-    )
 
 
 def _mixed_up(counts: Array, names: Sequence[str]) -> list[str]:

@@ -1,0 +1,186 @@
+"""Cross-validation: the project trained and judged several times, each recording tested once by a network that did not see it.
+
+The folds say how good the recipe is (mean, spread, worst). The firmware is that of the project's own split.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.base.errors import UsageError
+from sandgrain.base.progress import Progress
+from sandgrain.base.tables import Table
+from sandgrain.base.text import plain
+from sandgrain.dataset import split
+from sandgrain.project import inspection
+from sandgrain.project.build import figures
+from sandgrain.project.build.samples import Samples
+from sandgrain.project.build.stages import Run
+from sandgrain.project.build.store import Store
+from sandgrain.project.inspection import Inspection
+
+if TYPE_CHECKING:
+    from sandgrain.project.tasks.base import Task
+
+GROUP = "group"  # what can be left out
+SHOWN = 12  # folds that the text has a row for
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InFold:
+    """How good a fitted model is on the test windows of a fold. `measures`: name -> value, the first one leads.
+
+    `chances`, float64 [n, labels], and `truth`, int64 [n]: of a classifier, else None.
+    """
+
+    measures: Mapping[str, float]
+    chances: Array | None = None
+    truth: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One of them. `windows`: that were tested."""
+
+    name: str
+    windows: int
+    measures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """All of them. `pooled`: of a classifier, over every window once."""
+
+    how: str
+    folds: tuple[Fold, ...]
+    pooled: figures.Figures | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the measures."""
+        return tuple(self.folds[0].measures)
+
+    def values(self, name: str) -> list[float]:
+        """A measure of each fold."""
+        return [fold.measures[name] for fold in self.folds]
+
+    def spread(self, name: str) -> float:
+        """The standard deviation over the folds."""
+        return statistics.stdev(self.values(name)) if len(self.folds) > 1 else 0.0
+
+    @property
+    def worst(self) -> Fold:
+        """By the first measure."""
+        return min(self.folds, key=lambda fold: (fold.measures[self.names[0]], fold.name))
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object."""
+        measures = {
+            name: {
+                "mean": statistics.fmean(self.values(name)),
+                "spread": self.spread(name),
+                "worst": min(self.values(name)),
+            }
+            for name in self.names
+        }
+        folds = [{"name": f.name, "windows": f.windows, **f.measures} for f in self.folds]
+        return {"how": self.how, "measures": measures, "folds": folds, "pooled": self.pooled.to_json() if self.pooled else None}
+
+    def tables(self) -> list[Table]:
+        """For people."""
+        rows = [
+            [
+                name,
+                _percent(statistics.fmean(self.values(name))),
+                f"{100 * self.spread(name):.1f}",
+                _percent(min(self.values(name))),
+            ]
+            for name in self.names
+        ]
+        worst = sorted(self.folds, key=lambda f: (f.measures[self.names[0]], f.name))[:SHOWN]
+        head = "fold" if len(worst) == len(self.folds) else f"{len(worst)} worst of {len(self.folds)}"
+        each = [[plain(f.name, 30), f"{f.windows:,}", *(_percent(f.measures[name]) for name in self.names)] for f in worst]
+        return [
+            Table([self.how, "mean", "spread", "worst"], rows, (1, 2, 3)),
+            Table([head, "windows", *self.names], each, range(1, 2 + len(self.names))),
+        ]
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+# --- the folds -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How the recordings are cut. `count`: folds, or 0 where each group is left out in turn."""
+
+    count: int
+
+    @property
+    def how(self) -> str:
+        """For people."""
+        return f"{self.count} folds" if self.count else "each group left out"
+
+
+def run(run: Run, task: Task[Any], cut: Cut) -> Folds:
+    """Train and judge each fold. What was made is kept: an interrupted run goes on.
+
+    Raises UsageError where the recordings or the task allow no folds.
+    """
+    assigned = list(assignments(run.found, cut, run.seed))
+    store = Store(run.store.folder.parent / "folds", keep=4 * len(assigned), made=run.store.made)
+    made: list[Fold] = []
+    answers: list[InFold] = []
+    owners: list[str] = []
+    of_files = True
+    for k, (name, sides) in enumerate(assigned):
+        found = task.data(replace(run.found, sides=sides))[0]
+        samples = Samples(found, store, run.seed)
+        told = replace(run, samples=samples, progress=_within(run.progress, k, len(assigned)), out=Path(run.out))
+        result = task.in_fold(told, task.fit(told))
+        keys = samples.keys("test")
+        own, of_files = figures.owners({r.key: r.group for r in found.records}, keys)
+        owners += own
+        answers.append(result)
+        made.append(Fold(name, len(keys), result.measures))
+    return Folds(cut.how, tuple(made), _pooled(run, answers, owners, of_files))
+
+
+def _pooled(run: Run, answers: list[InFold], owners: list[str], of_files: bool) -> figures.Figures | None:
+    chances = [a.chances for a in answers if a.chances is not None]
+    truth = [a.truth for a in answers if a.truth is not None]
+    if not chances:
+        return None
+    labels = run.found.labels
+    return figures.of_answers(np.concatenate(chances), np.concatenate(truth), labels, owners, of_files=of_files, seed=run.seed)
+
+
+def _within(progress: Progress, k: int, count: int) -> Progress:
+    """What a fold says of itself."""
+    return lambda text, done, total: progress(f"fold {k + 1} of {count}: {text}", done, total)
+
+
+def assignments(found: Inspection, cut: Cut, seed: int) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """(name of a fold, recording -> side). Raises UsageError."""
+    data = found.loaded.project.data
+    if data.split.by == "time" or any(r.part is not None for r in found.records):
+        raise UsageError('folds of recordings that are split by time would train on what comes later; use by = "file" or "group"')
+    head = {r.key: found.all_records[h].sha256 for r, h in zip(found.all_records, found.judgement.family.tolist(), strict=True)}
+    together = [replace(r, sha256=head[r.key]) for r in found.records]
+    validation = data.split.validation / (1 - data.split.test)
+    if not cut.count:
+        yield from split.leave_one_group_out(together, validation=validation, seed=seed)
+        return
+    weights = {r.key: max(inspection.windows(r, data), 1) for r in together}
+    grouped = all(r.group for r in together) and data.split.by != "file"
+    yield from split.folds(together, cut.count, split.Draw(validation=validation, seed=seed), grouped=grouped, weights=weights)
