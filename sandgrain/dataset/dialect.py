@@ -154,10 +154,14 @@ def find(head: bytes, whole: bool, given: TextOptions = NOTHING) -> Dialect:
     separator = SEPARATOR.fullmatch(lines[0][1])
     if separator:
         lines = lines[1:]
+    if not lines:
+        raise BadFileError("it holds no samples")  # it says how its cells are separated, and has none
     delimiter, decimal, width = _way(lines, given, separator[1] if separator else "")
     if decimal == "," and not given.decimal:
         notes.append("its decimal mark is the comma")
     rows = [(number, cells(line, delimiter, number)) for number, line in lines if not _is_comment(line)]
+    if not rows:
+        raise BadFileError("it holds no samples")  # comments alone
     at = _first_values(rows, width, decimal)
     if given.header_line:
         at = max(at, next((k + 1 for k, (number, _) in enumerate(rows) if number == given.header_line), at))

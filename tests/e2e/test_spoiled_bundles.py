@@ -15,10 +15,10 @@ from sandgrain.bundle import store
 from sandgrain.bundle.alone import drawn
 from sandgrain.compiler.pipeline import compile_bytes
 from tests.conftest import ROOT
-from tests.support.bug_hunt import Hunt, compiler, hunt
+from tests.support.bug_hunt import DeviceHunt, Hunt, compiler, hunt
 from tests.support.draws import new_seed
 from tests.support.shared_files import MODELS, shared_model
-from tests.support.spoiled import Spoil, bugs, flips
+from tests.support.spoiled import Spoil, bugs, device_bugs, flips
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 FLIPPED = ("hello_world_int8", "kws_ref_model", "micro_speech_quantized", "ad01_int8")
@@ -35,6 +35,14 @@ HUNTS = (
     ("kws_ref_model", "cortex-m4", 25),
     ("kws_ref_model", "host", 20),
     (ARRHYTHMIA, "cortex-m4", 25),
+)
+# The same in assembly and in what else is compiled for a core alone: DSP instructions, Thumb, Helium.
+DEVICE_HUNTS = (
+    ("hello_world_int8", "cortex-m4", 12),
+    ("hello_world_int8", "cortex-m3", 8),
+    ("micro_speech_quantized", "cortex-m4", 12),
+    ("kws_ref_model", "cortex-m4", 10),
+    ("kws_ref_model", "cortex-m55", 8),
 )
 needs_cc = pytest.mark.skipif(not compiler(), reason="needs a C compiler called cc")
 
@@ -136,5 +144,20 @@ def test_200_bugs_in_kernels_are_found_where_they_change_an_answer(name: str, ta
     seed = HUNTS.index((name, target, count))
     made = opened(MODELS / f"{name}.tflite", target, tmp_path, new_seed(seed))
     tally = hunt(made, bugs(made.made, seed, made.reached()), count)
+    print(f"{name} on {target}: {tally}")
+    assert tally.tried == count and not tally.missed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "target", "count"), DEVICE_HUNTS)
+def test_50_bugs_of_the_device_alone_are_found_where_they_change_an_answer(
+    name: str, target: str, count: int, tmp_path: Path
+) -> None:
+    shared_model(name)
+    seed = DEVICE_HUNTS.index((name, target, count))
+    api.compile(MODELS / f"{name}.tflite", target=target, out=tmp_path / "made", name="model", measure=False)
+    made = DeviceHunt(tmp_path / "made", tmp_path, new_seed(seed))
+    assert not made.noticed(made.clean) and not made.changes(made.clean)
+    tally = hunt(made, device_bugs(made.made, seed), count)
     print(f"{name} on {target}: {tally}")
     assert tally.tried == count and not tally.missed

@@ -17,10 +17,13 @@ pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train
 from sandgrain.base import files, sealed
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import store
+from sandgrain.bundle.listening import Listener
 from sandgrain.graph.decisions import Rule
-from sandgrain.project.build import example, firmware, page, recording, run, spotting
+from sandgrain.project.build import deciding, example, firmware, page, recording, run, spotting
 from sandgrain.project.build.result import Built
+from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.stages import Run
+from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import load
 from sandgrain.project.file.schema import Data, Decide, Project
 from sandgrain.project.tasks.classes import TASK, Classes
@@ -139,7 +142,7 @@ def test_background_recordings_fill_the_gaps(tmp_path: Path) -> None:
 def test_a_rule_names_labels_of_the_data() -> None:
     def rule(background: tuple[str, ...], rest: str = "") -> Rule:
         given = Project(data=Data(kind="audio", rest=rest), decide=Decide(background=background))
-        return spotting.rule_of(given, ("yes", "no", "noise"))
+        return deciding.rule_of(given, ("yes", "no", "noise"))
 
     assert rule(("noise",)).background == (2,) and rule(()).background == () and rule(("no",), "noise").background == (1, 2)
     with pytest.raises(UsageError, match=r"\[decide\] background: quiet is no label of the data; it has yes, no, noise"):
@@ -182,3 +185,33 @@ def test_score_hears_a_recording_as_the_build_did(chirps: Built[Classes], tmp_pa
     assert done.json["windows"]["count"] == found.results and done.json["false_alarms"] == found.false
     bad = command("score", str(chirps.folder), str(tmp_path / "none.wav"), cwd=tmp_path)
     assert bad.code == 2 and "is not there" in bad.line
+
+
+def test_hold_and_smoothing_may_be_seconds() -> None:
+    data = Data.model_validate({"kind": "audio", "classes": ["yes", "no"], "rest": "noise"})
+    given = Project(data=data, decide=Decide(smoothing_s=0.5, hold_s=1.0))
+    labels = ("yes", "no", "noise")
+    assert deciding.rule_of(given, labels, 0.1) == Rule(5, 16, 10, (2,)) and deciding.rule_of(given, labels, 2.0).smoothing == 1
+    assert deciding.rule_of(given, labels).hold == Rule().hold  # before the stream is known
+    with pytest.raises(UsageError, match=r"smoothing_s = 60: 600 results, one each 0.1 s; at most 6.4 s"):
+        deciding.rule_of(Project(data=data, decide=Decide(smoothing_s=60.0)), labels, 0.1)
+
+
+def test_the_margin_is_chosen_on_validation_for_a_wanted_rate(chirps: Built[Classes], tmp_path: Path) -> None:
+    """By the int8 network window by window, as the stream of its C: the scores are those of the stream."""
+    model = (chirps.folder / "proof" / "model.tflite").read_bytes()
+    plan = recording.planned(chirps.samples, (2,), 0.5)
+    stream = Listener(store.load_bundle(chirps.folder)).hear(np.concatenate(list(recording.pieces(plan, chirps.samples))))
+    assert np.array_equal(deciding._scores(chirps.samples, plan, model), stream["scores"])
+    project = chirps.samples.found.loaded.project
+    decide = project.decide.model_copy(update={"false_alarms_per_hour": 0.0})
+    loaded = replace(chirps.samples.found.loaded, project=project.model_copy(update={"decide": decide}))
+    samples = Samples(replace(chirps.samples.found, loaded=loaded), Store(tmp_path / "work"))
+    rule, (note,) = deciding.chosen(Run(samples, tmp_path), model)
+    assert f"margin {rule.margin} was chosen on" in note and " 0 false accepts per hour there (wanted: 0)" in note
+    plan = recording.planned(samples, (2,), project.decide.minutes, side="validation")
+    scores = deciding._scores(samples, plan, model)
+    found = {m: deciding._judged(scores, replace(rule, margin=m), samples, plan) for m in range(0, 256, deciding.STEP)}
+    assert any(r.false_accepts_per_hour > 0 for r in found.values())  # the choice matters
+    kept = {m: r for m, r in found.items() if not r.false_accepts_per_hour}
+    assert kept[rule.margin].false_rejects == min(r.false_rejects for r in kept.values())

@@ -18,7 +18,6 @@ ROOMS = ("graph", "frontend", "quantization", "compiler", "bundle", "api", "trai
 BY_NATURE = {
     "graph/dtypes.py",  # where it is said
     "api/export.py",  # the kinds of numbers that files have
-    "project/tasks/classes.py",  # a row of a page
 }
 LIMITS = (127, 255)  # as numbers they are nothing else
 HALF = 128  # a limit where it is added, taken away, compared or negative; else a size

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import numpy as np
 from sandgrain.base.errors import RunError, ToolchainError
 from sandgrain.base.progress import silent
 from sandgrain.bundle.fresh import Fresh, fresh
-from sandgrain.bundle.runners import Host, Job, word
+from sandgrain.bundle.runners import Board, Host, Job, word
 from sandgrain.bundle.store import Bundle, load_bundle
 from sandgrain.bundle.verify import Comparison, Found, How
 from sandgrain.compiler.emit.proving import WHOLE
@@ -202,6 +202,60 @@ class Hunt:
             return True
 
 
+@dataclass(eq=False)
+class DeviceHunt(Hunt):
+    """The same for the firmware on its emulated core, which the compiler of `verify` builds."""
+
+    def __post_init__(self) -> None:
+        self.copy = shutil.copytree(self.made, self.work / "copy")
+        self.clean = self._board()
+        self.image = self._linked_image()
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        return Comparison(self.bundle, How("emulator", oracle=False, edited=True, seed=self.seed), self.seed, silent)
+
+    def _board(self) -> Board:
+        job = self.comparison.job
+        return Board(replace(job, build=replace(job.build, folder=self.copy)))
+
+    def _linked_image(self) -> bytes:
+        return self._board().job.build.link(self.work / "now.elf").read_bytes()
+
+    def compiled(self, spoil: Spoil) -> Board | str:  # type: ignore[override]
+        """As on the host. The C stays as it is until the next one: the core's second program is built when it is asked."""
+        shutil.rmtree(self.copy)
+        spoil.put(self.made, self.copy)
+        try:
+            return "the same" if self._linked_image() == self.image else self._board()
+        except ToolchainError:
+            return "no C"
+
+    def noticed(self, built: Board) -> str:  # type: ignore[override]
+        graph, found = self.bundle.compiled.graph, Found()
+        reference = [np.stack([np.asarray(v[i]) for v in self.samples.values]) for i in graph.outputs]
+        try:
+            self.comparison.ran(built, self.samples.data, reference, self.samples.values, found)
+        except RunError as error:
+            return str(error)
+        return "" if found.difference is None else str(found.difference)
+
+    @cached_property
+    def others(self) -> list[list[bytes]]:
+        graph = self.bundle.compiled.graph
+        return [graph.packed(x) for x in others(self.bundle.compiled.imported, OTHERS, self.seed + 1)]
+
+    @cached_property
+    def answers(self) -> list[list[bytes]]:
+        return [left.outputs for left in self.clean.run(self.others, WHOLE)]
+
+    def changes(self, built: Board) -> bool:  # type: ignore[override]
+        try:
+            return [left.outputs for left in built.run(self.others, WHOLE)] != self.answers
+        except RunError:
+            return True
+
+
 # --- many changes ------------------------------------------------------------------------------------------------------------------
 
 
@@ -226,9 +280,9 @@ def hunt(bundle: Hunt, spoils: Iterable[Spoil], count: int, *, same: bool = Fals
         if isinstance(built, str) and not same:
             continue
         tally.tried += 1
-        if built == "no C" or (isinstance(built, HostProcess) and bundle.noticed(built)):
+        if built == "no C" or (not isinstance(built, str) and bundle.noticed(built)):
             tally.noticed += 1
-        elif isinstance(built, HostProcess) and bundle.changes(built):
+        elif not isinstance(built, str) and bundle.changes(built):
             tally.missed.append(spoil.says)
         else:
             tally.without_effect += 1

@@ -11,6 +11,7 @@ import json
 import random
 import re
 import struct
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -101,9 +102,43 @@ def words(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
     return b"".join(tokens)
 
 
+ODD = (  # bytes that are no UTF-8, or no character that anybody sees
+    b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x80\x8b", b"\xe2\x80\xae", b"\xef\xbb\xbf", b"\0", b"\xc2\xa0", b"\xef\xbc\x91", b"\x1b[2J",
+)  # fmt: skip
+
+
+def rough(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
+    """Text as careless programs write it: line ends of several kinds, marks on every line, quotes that stay open, a header that comes again,
+    rows that are too long, too short, or far too wide."""
+    rows = data.split(b"\n")
+    at, kind = rng.randrange(len(rows)), rng.randrange(9)
+    if kind == 0:
+        return b"".join(row + rng.choice((b"\n", b"\r\n", b"\r", b"\n\r")) for row in rows)
+    if kind == 1:
+        return b"\n".join(rng.choice((b"\xef\xbb\xbf", b"\xfe\xff", b"")) + row for row in rows)
+    if kind == 2:
+        rows[at] = b'"' + rows[at]
+    elif kind == 3:
+        rows.insert(at, rows[0])
+    elif kind == 4:
+        mark = rng.choice((b",", b";", b"\t", b" ", b"="))
+        rows[at] = mark.join([rows[at]] * rng.choice((2, 300, 20_000)))[: 1 << 20]
+    elif kind == 5:
+        mark = rng.choice((b",", b";", b"\t", b"|"))
+        rows = [row + mark for row in rows]
+    elif kind == 6:
+        rng.shuffle(rows)
+    elif kind == 7:
+        rows = [*rows[:at], b'"' + b"\n".join(rows[at : at + 3]) + b'"', *rows[at + 3 :]]
+    else:
+        place = rng.randrange(len(rows[at]) + 1)
+        rows[at] = rows[at][:place] + rng.choice(ODD) * rng.choice((1, 1, 500)) + rows[at][place:]
+    return b"\n".join(rows)
+
+
 def text(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
     """Text, now and then as bytes or as a whole."""
-    return rng.choice((words,) * 7 + (raw, whole))(data, rng, seeds)
+    return rng.choice((words,) * 6 + (rough, rough, raw, whole))(data, rng, seeds)
 
 
 def binary(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
@@ -210,7 +245,9 @@ def arrays(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
         return raw(data, rng, seeds)
     if not parts:
         return data
-    name, kind = rng.choice(sorted(parts)), rng.randrange(10)
+    name, kind = rng.choice(sorted(parts)), rng.randrange(11)
+    if kind == 10:
+        return _stuffed(parts, name, rng)
     if kind <= 4 and len(parts[name]) > 10:
         parts[name] = _headed(parts[name], kind, rng, seeds)
     elif kind == 5:
@@ -254,6 +291,26 @@ def _odd(body: bytes, rng: random.Random) -> bytes:
         "<f", float("nan")
     )
     return body[: -len(odd)] + odd
+
+
+def _stuffed(parts: dict[str, bytes], name: str, rng: random.Random) -> bytes:
+    """A member that comes twice with two contents, a folder of a member's name, a long comment, something in front of or behind the archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a name that comes twice
+        for member, data in parts.items():
+            archive.writestr(zipfile.ZipInfo(member), data, zipfile.ZIP_DEFLATED)
+        kind = rng.randrange(5)
+        if kind == 0:
+            archive.writestr(zipfile.ZipInfo(name), parts[rng.choice(sorted(parts))][: rng.choice((0, 9, 80, 1 << 20))])
+        elif kind == 1:
+            archive.writestr(zipfile.ZipInfo(f"{name}/"), b"")
+        elif kind == 2:
+            archive.comment = rng.choice((b"PK\x05\x06" + bytes(40), b"x" * 65535, b"\xff\0"))
+    whole = buffer.getvalue()
+    if kind == 3:
+        return rng.choice((b"#!/bin/sh\n", bytes(5000), whole)) + whole
+    return whole + rng.choice((b"\0", b"PK\x05\x06", whole[-60:])) if kind == 4 else whole
 
 
 def _claims(data: bytes, rng: random.Random) -> bytes:

@@ -94,3 +94,45 @@ def bugs(bundle: Path, seed: int, reached: Mapping[str, set[int]]) -> list[Spoil
                 says = f"{path.name}:{line}: {m[0].strip()} is {instead.strip()}"
                 places.append(Spoil(f"kernels/{path.name}", m.start(), m.end(), instead, says))
     return [places[k] for k in rng.permutation(len(places))]
+
+
+# --- bugs of the device ------------------------------------------------------------------------------------------------------------
+
+ASSEMBLY = (
+    (r"#1\b", "#2"), (r"#4\b", "#8"), (r"#8\b", "#4"), (r"#16\b", "#0"), (r"\badds?\b", "sub"), (r"\bsubs?\b", "add"),
+    (r"\bsmlad\b", "smladx"), (r"\bsmmlar\b", "smmla"), (r"\bsmmulr\b", "smmul"), (r"\bsxtb16\b", "uxtb16"), (r"\bssat\b", "usat"),
+    (r"\bmla\b", "mls"), (r"\bsxtb\b", "uxtb"), (r"\bldrsb\b", "ldrb"), (r"\basrs?\b", "lsr"), (r"\bbne\b", "beq"), (r"\bbgt\b", "bge"),
+    (r"\bbge\b", "bgt"), (r"\bbhs\b", "bhi"), (r"\bvqrdmulh\b", "vqdmulh"), (r"\bvrshl\b", "vshl"), (r"\bvmladava\b", "vmladavax"),
+    (r"\bvqadd\b", "vadd"), (r"\bvqmovnb\b", "vmovnb"), (r"\bvmax\b", "vmin"),
+)  # fmt: skip
+DEVICE = re.compile(r"SG_HAS_DSP|SG_MVE\b|__ARM|__arm|__thumb|__riscv")
+
+
+def device_bugs(bundle: Path, seed: int) -> list[Spoil]:
+    """The same, and some for assembly, in the lines that are compiled for a device and not for this computer."""
+    rng, places = np.random.default_rng(seed), list[Spoil]()
+    for path in sorted((bundle / "kernels").glob("*.h")):
+        text, lines = path.read_text(), device_lines(path.read_text())
+        code = COMMENT.sub(lambda m: " " * len(m[0]), text)
+        for pattern, instead in (*SWAPS, *ASSEMBLY):
+            for m in re.finditer(pattern, code):
+                line = text.count("\n", 0, m.start()) + 1
+                if line in lines:
+                    says = f"{path.name}:{line}: {m[0].strip()} is {instead.strip()}"
+                    places.append(Spoil(f"kernels/{path.name}", m.start(), m.end(), instead, says))
+    return [places[k] for k in rng.permutation(len(places))]
+
+
+def device_lines(text: str) -> set[int]:
+    """The lines behind an #if that asks for a device, up to its #else."""
+    found, asked = set[int](), list[bool]()
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(r"\s*#\s*if", line):
+            asked.append(bool(DEVICE.search(line)) and not re.search(r"#\s*ifndef|#\s*if !", line))
+        elif re.match(r"\s*#\s*el", line):
+            asked[-1] = False
+        elif re.match(r"\s*#\s*endif", line):
+            asked.pop()
+        elif any(asked):
+            found.add(number)
+    return found

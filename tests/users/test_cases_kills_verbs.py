@@ -29,7 +29,7 @@ from tests.support.draws import new_seed, turns
 from tests.support.float_graphs import small
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
-KILLS = 4  # of each command
+KILLS = 3  # of each command
 READ = {"calibration", "data", "features", "labels", "model", "test"}  # options of paths that are read; all others are written to
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -95,7 +95,7 @@ SCENES = {
         ("mine.toml",),
     ),
 }
-QUICK = ("compile", "data", "export", "init", "quantize", "targets")  # without a training, or many firmwares
+QUICK = ("export", "init", "targets")  # which take little more than the start of Python
 
 
 def writes(name: str) -> list[str]:

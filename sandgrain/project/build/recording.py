@@ -42,11 +42,11 @@ class Recording:
         return self.samples / self.rate
 
 
-def planned(samples: Samples, background: tuple[int, ...], minutes: float) -> Recording:
-    """As many test recordings as `minutes` take, in an order that is the same for the same data. `background`: labels' numbers."""
+def planned(samples: Samples, background: tuple[int, ...], minutes: float, side: str = "test") -> Recording:
+    """As many recordings of a side as `minutes` take, in an order that is the same for the same data. `background`: labels' numbers."""
     window, rate = samples.pipeline.signal.shape[0], samples.pipeline.signal.rate
     numbers = {label: k for k, label in enumerate(samples.found.labels)}
-    records, draw = samples.records("test"), generator("long recording")
+    records, draw = samples.records(side), generator("long recording")
     at, end, most = 0, BEHIND * window, int(minutes * 60 * rate)
     parts, events = [], []
     for k in draw.permutation(len(records)).tolist():

@@ -6,6 +6,7 @@ scores must be the same bytes and the decisions the same events, and both must b
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -13,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.base.errors import ToolchainError, UsageError
+from sandgrain.base.errors import ToolchainError
 from sandgrain.base.scratch import scratch
-from sandgrain.base.text import number, printable
+from sandgrain.base.text import number
 from sandgrain.bundle import listening, store
 from sandgrain.bundle.listening import PIECE, Driver, Heard
 from sandgrain.device.run import emulator_missing, open_emulator
 from sandgrain.device.toolchain import build_firmware
-from sandgrain.graph.decisions import MAX_MARGIN, Rates, Rule, decide, rates
+from sandgrain.graph.decisions import MAX_MARGIN, Rates, Rule, decide, matched, rates
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array
 from sandgrain.project.build import metrics
@@ -28,7 +29,6 @@ from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.recording import Recording, pieces, planned
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import digest
-from sandgrain.project.file.schema import Project
 
 EMULATED = 64  # results that the emulated board gives
 MARGINS = tuple(range(0, MAX_MARGIN + 1, 8))  # that rates are drawn over
@@ -47,6 +47,8 @@ class Spotted:
     decisions: int  # that were made from them
     board: int  # results that the emulated board gave; 0 if the core is not emulated
     identical: bool  # the board's bytes and decisions are those of this computer, and the decisions are numpy's
+    repeats: int  # decisions for a keyword that had one; they are among the false accepts
+    delay_s: float | None  # from a keyword's start to its decision, the median of those that were found
     margins: tuple[tuple[int, float, float], ...]  # (margin, false accepts per hour, false rejects) of other rules
 
     @property
@@ -88,7 +90,9 @@ class Spotted:
             "false_accepts_per_hour": r.false_accepts_per_hour,
             "false_accepts": self.false_accepts,
             "false_accepts_per_hour_at_most": self.at_most if self.rates.hours else None,
+            "repeats": self.repeats,
             "false_rejects": r.false_rejects,
+            "delay_s": self.delay_s,
             "events": r.events,
             "rule": asdict(self.rule),
             "seconds": self.seconds,
@@ -103,19 +107,6 @@ class Spotted:
                 for margin, accepts, rejects in self.margins
             ],
         }
-
-
-def rule_of(project: Project, labels: tuple[str, ...]) -> Rule:
-    """`[decide]` as the C's macros. Raises UsageError for a background label that there is not."""
-    given = project.decide
-    for label in given.background:
-        if label not in labels:
-            names = ", ".join(printable(name) for name in labels[:8])
-            raise UsageError(f"[decide] background: {printable(label)} is no label of the data; it has {names}")
-    never = {*given.background, *([project.data.rest] if project.data.rest in labels else [])}
-    if never >= set(labels):
-        raise UsageError("[decide] background: no label is left to decide for; name fewer")
-    return Rule(given.smoothing, given.margin, given.hold, tuple(k for k, label in enumerate(labels) if label in never))
 
 
 def applies(run: Run, firmware: Firmware) -> bool:
@@ -140,6 +131,9 @@ def spotted(run: Run, firmware: Firmware) -> Spotted | None:
         """A decision may come as long as one of its results has heard something of the event."""
         return rates(decide(scores, rule), times, recording.events, recording.seconds, slack=late)
 
+    events = [e for e in recording.events if e.label not in rule.background]
+    own = matched(decide(scores, rule), times, events, late)
+    delays = [when - events[k].start for k, when in own.hits.items()]
     sweep = [(margin, judged(replace(rule, margin=margin))) for margin in MARGINS]
     return Spotted(
         rule=rule,
@@ -151,6 +145,8 @@ def spotted(run: Run, firmware: Firmware) -> Spotted | None:
         decisions=int((found >= 0).sum()),
         board=count,
         identical=bool(same and np.array_equal(found, decide(scores, rule))),
+        repeats=len(own.repeats),
+        delay_s=statistics.median(delays) if delays else None,
         margins=tuple((margin, r.false_accepts_per_hour, r.false_rejects) for margin, r in sweep),
     )
 

@@ -284,7 +284,7 @@ def _rest(found: Look, board: str) -> list[str]:
     model = kinds.of(found.kind).first_model(found.shape)
     return [
         "[model]", f"name = {quoted(model)}", "# width = 16  # channels: more are more accurate, slower and bigger", "",
-        "[train]", "# epochs = 60  # passes over the data; not given: by the number of windows", "seed = 0", "",
+        "[train]", "epochs = 0  # passes over the data; 0: by the number of windows", "seed = 0", "",
         "[target]", f"board = {quoted(board)}  # see: sandgrain targets", "",
         "[budget]  # the build fails when one is exceeded", '# ram = "32K"', '# flash = "128K"', '# latency = "60ms"', "# accuracy = 0.95",
     ]  # fmt: skip

@@ -235,6 +235,14 @@ class Decide(Section):
         "margin gives fewer false accepts and more false rejects; the page of `sandgrain build --html` plots both.",
     )
     hold: int = Field(Rule().hold, ge=0, lt=MAX_HOLD, description="Results after a decision in which no other decision is made.")
+    smoothing_s: float | None = Field(None, gt=0, le=3600, description="`smoothing` in seconds of the stream instead of results.")
+    hold_s: float | None = Field(None, ge=0, le=86_400, description="`hold` in seconds of the stream instead of results.")
+    false_alarms_per_hour: float | None = Field(
+        None,
+        ge=0,
+        description="Audio: `margin` is chosen so that a long recording made of the validation recordings has at most so many false "
+        "accepts per hour. Not given: `margin` as it stands.",
+    )
     background: Words = Field(
         (),
         description='Labels for which there is never a decision, such as `["silence"]`; the label of `[data] rest` is always one.',

@@ -18,7 +18,7 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.quantization import dequantize
 from sandgrain.project import score
-from sandgrain.project.build import doubts, figures, label_tables, limits, metrics, network, page, plots, spotting
+from sandgrain.project.build import deciding, doubts, figures, label_tables, limits, metrics, network, page, plots, spotting
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.label_tables import MAX_CLASSES, SHOWN
@@ -97,7 +97,7 @@ class ClassesTask(Task[Classes]):
     def data(self, found: Inspection) -> tuple[Inspection, tuple[str, ...]]:
         """All of it; the labels that [decide] and [budget] name are looked at."""
         limits.asked(found.loaded.project.budget, found.labels)
-        spotting.rule_of(found.loaded.project, found.labels)
+        deciding.rule_of(found.loaded.project, found.labels)
         return found, ()
 
     def fit(self, run: Run) -> Fitted:
@@ -106,8 +106,9 @@ class ClassesTask(Task[Classes]):
             net = network.trained(run.samples, run.seed, run.progress)
         with run.stage("int8 on this computer"):
             own = _Outputs(net, _outputs(run, net.model), _outputs(run, net.after_training))
-        rule = spotting.rule_of(run.project, run.found.labels)
-        return Fitted(net.model, run.found.labels, rule=rule, notes=net.notes, own=own)
+        with run.stage("decisions"):
+            rule, notes = deciding.chosen(run, net.model)
+        return Fitted(net.model, run.found.labels, rule=rule, notes=(*net.notes, *notes), own=own)
 
     def truth(self, found: Inspection, labels: Array) -> Mapping[str, Array]:
         """The labels as they are."""
@@ -220,6 +221,12 @@ class ClassesTask(Task[Classes]):
             rows = [
                 ["false accepts", s.accepts, recording],
                 ["false rejects", rejects, f"of {s.rates.events} keywords; {settings}"],
+                ["repeated", str(s.repeats), "decisions for a keyword that had one, among the false accepts"],
+                [
+                    "delay",
+                    "-" if s.delay_s is None else f"{s.delay_s:.2f} s",
+                    "from a keyword's start to its decision, the median",
+                ],
                 ["decisions", str(s.decisions), s.compared],
             ]
             lines += [Table(["a stream", "", ""], rows, (1,)), ""]
