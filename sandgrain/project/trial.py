@@ -18,7 +18,7 @@ from sandgrain.frontend.blocks import Block
 from sandgrain.project import features, inspection
 from sandgrain.project.file.schema import Data, Project, Split
 
-FEW = ingest.Few(files=64, size=8 << 20)
+FEW = ingest.Few(files=256, size=8 << 20)
 SEEDS = 32  # draws that are tried until every label is in training
 ROWS = 8  # of a recording, as a rule: with fewer, a row is no moment of a signal
 SHOWN = 2  # files that a remark names
