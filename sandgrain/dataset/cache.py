@@ -33,7 +33,7 @@ class Cache:
     def __init__(self, folder: Path, root: Path, layout: Layout) -> None:
         self._root = root
         self._links = layout.links
-        self._tracks = layout.get(TrackOptions).label_tracks
+        self._tracks = layout.get(TrackOptions)
         head = json.dumps([FORMAT, layout_json(layout)], sort_keys=True)
         self._head = head.encode() + b"\n"
         self._path = folder / f"ingest-{hashlib.sha256(self._head).hexdigest()[:24]}.jsonl"
@@ -76,7 +76,7 @@ class Cache:
         """Of a file's bytes, and of its label track's; of a file that cannot be read one that no other has."""
         whole = hashlib.sha256()
         try:
-            for path in (file.path, *([beside(file.path)] if self._tracks else [])):
+            for path in (file.path, *([beside(file.path, self._tracks.track_suffix)] if self._tracks.label_tracks else [])):
                 with open_inside(self._root, path, self._links) as stream:
                     while piece := stream.read(PIECE):
                         whole.update(piece)

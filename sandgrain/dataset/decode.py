@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandgrain.base.errors import UsageError
-from sandgrain.dataset import kinds, tracks
+from sandgrain.dataset import intervals, kinds, tracks
 from sandgrain.dataset.dialect import utf16
 from sandgrain.dataset.names import clean, escape
 from sandgrain.dataset.readers import for_suffix, readers
@@ -52,7 +52,7 @@ def decode(root: Path, path: str, layout: Layout) -> Iterator[Sample]:
     """The recordings of file `path` below `root`, or the stretches that its label track names. Raises BadFileError."""
     try:
         options = layout.get(tracks.TrackOptions)
-        track = tracks.read(root, path, layout.links) if options.label_tracks else None
+        track = intervals.track(root, path, options.track_suffix, layout.links) if options.label_tracks else None
         with open_inside(root, path, layout.links) as stream:
             head = stream.read(HEAD)
             reader = choose(head, posixpath.splitext(path)[1].lower(), layout)

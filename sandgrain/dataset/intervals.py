@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import math
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,14 @@ from sandgrain.base.text import plain
 from sandgrain.dataset import tracks
 from sandgrain.dataset.names import clean
 from sandgrain.dataset.readers.base import MAX_RECORDS, BadFileError
-from sandgrain.dataset.tracks import MAX_TRACK, Stretch
+from sandgrain.dataset.tracks import MAX_TRACK, Stretch, Track
+from sandgrain.dataset.walk import open_inside
 
 START = ("start", "begin", "from", "onset", "start_s", "start_time", "begin_time", "starttime", "t0", "start (s)")
 END = ("end", "stop", "to", "offset", "end_s", "end_time", "endtime", "stop_time", "t1", "end (s)")
 LENGTH = ("duration", "length", "duration_s", "dur")
+ROWS = ("samples", "rows", "n_samples", "sample_count", "end_sample", "end_row")  # lengths and ends that count samples
+START_ROWS = ("start_sample", "start_row", "first_sample", "offset_samples")
 LABEL = ("label", "class", "event", "name", "annotation", "activity", "text", "tag", "value")
 LISTS = ("labels", "intervals", "events", "annotations", "segments")  # keys of an object that holds the list
 SUFFIXES = (
@@ -69,6 +73,38 @@ def read(path: Path) -> tuple[Stretch, ...]:
     return tuple(sorted(found, key=lambda s: (s.start, s.end, s.label)))
 
 
+def track(root: Path, path: str, suffix: str, links: Sequence[str] = ()) -> Track:
+    """The label track of recording `path` below `root`, in the file of its name and `suffix`. Raises BadFileError."""
+    name = tracks.beside(path, suffix)
+    shown = posixpath.basename(name)
+    try:
+        with open_inside(root, name, links) as stream:
+            data = stream.read(MAX_TRACK + 1)
+    except BadFileError as error:
+        raise BadFileError(f"its label track {shown} {error}") from None
+    if len(data) > MAX_TRACK:
+        raise BadFileError(f"its label track has more than {MAX_TRACK} bytes")
+    end = posixpath.splitext(name)[1].lower()
+    try:
+        if end == ".txt":
+            return tracks.parse(data.decode("utf-8-sig"))
+        found = sorted(_parsed(end, data), key=lambda s: (s.start, s.end, s.label))
+    except UnicodeDecodeError:
+        raise BadFileError("its label track is not UTF-8 text; export it again") from None
+    except BadFileError as error:
+        raise BadFileError(f"its label track {shown}: {error}") from None
+    if len(found) > MAX_RECORDS:
+        raise BadFileError(f"its label track has more than {MAX_RECORDS} stretches")
+    whole = [s for s in found if s.end > s.start and s.label]
+    return Track(tuple(whole), sum(s.end <= s.start for s in found), sum(not s.label for s in found), _counts_samples(end, data))
+
+
+def _counts_samples(suffix: str, data: bytes) -> bool:
+    """Whether a table's header says that it counts samples."""
+    head = data.decode("utf-8-sig").partition("\n")[0].lower() if suffix == ".csv" else ""
+    return bool({cell.strip() for cell in head.replace(";", ",").replace("\t", ",").split(",")} & {*ROWS, *START_ROWS})
+
+
 def _parsed(suffix: str, data: bytes) -> Sequence[Stretch]:
     if suffix == ".eaf":
         return _elan(data)
@@ -105,8 +141,8 @@ def _document(text: str) -> Iterator[Stretch]:
 
 
 def _stretch(row: Mapping[str, Any], place: str, names: str) -> Stretch:
-    start, label = _value(row, START), _value(row, LABEL)
-    end, length = _value(row, END), _value(row, LENGTH)
+    start, label = _value(row, (*START_ROWS, *START)), _value(row, LABEL)
+    end, length = _value(row, ("end_sample", "end_row", *END)), _value(row, (*ROWS[:4], *LENGTH))
     if start is None or label is None or (end is None and length is None):
         raise BadFileError(f"{place} has no start, end (or duration) and label; it has {plain(names, 80)}")
     first = _seconds(start, place)

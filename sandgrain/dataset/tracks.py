@@ -11,12 +11,10 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 
 from sandgrain.dataset.names import clean
 from sandgrain.dataset.readers.base import MAX_RECORDS, BadFileError, Sample
 from sandgrain.dataset.records import option
-from sandgrain.dataset.walk import open_inside
 
 SUFFIX = ".txt"
 MAX_TRACK = 1 << 24  # bytes
@@ -29,8 +27,13 @@ class TrackOptions:
 
     label_tracks: bool = option(
         False,
-        "Audio: each recording has a label track beside it, NAME.txt with start, end and label between tabs, as Audacity exports it; "
-        "each stretch is a recording of its own. A recording without a track is bad.",
+        "Each recording has a label track beside it, NAME.txt with start, end and label between tabs, as Audacity exports it, or another "
+        "file as `track_suffix` says; each stretch is a recording of its own. A recording without a track is bad.",
+    )
+    track_suffix: str = option(
+        SUFFIX,
+        "With `label_tracks`: what a track is called behind the recording's name: `.txt`, `.csv` or `.json` (columns or keys start, end or "
+        "duration, and label, in seconds; start and samples count samples), `.eaf`, or with more before it, such as `.labels.csv`.",
     )
     rest_label: str = option("", "With `label_tracks`: the label of what no stretch covers. Empty: it is left out, and counted.")
 
@@ -51,11 +54,12 @@ class Track:
     stretches: tuple[Stretch, ...]
     points: int = 0
     empty: int = 0
+    in_samples: bool = False  # its starts and ends count samples, not seconds
 
 
-def beside(path: str) -> str:
+def beside(path: str, suffix: str = SUFFIX) -> str:
     """Where the label track of a recording lies."""
-    return posixpath.splitext(path)[0] + SUFFIX
+    return posixpath.splitext(path)[0] + suffix
 
 
 def parse(text: str) -> Track:
@@ -88,25 +92,11 @@ def _line(line: str, number: int) -> tuple[float, float, str]:
     return start, end, clean(" ".join(cells[2:]), "label")
 
 
-def read(root: Path, path: str, links: Sequence[str] = ()) -> Track:
-    """The label track of recording `path` below `root`. Raises BadFileError."""
-    track = beside(path)
-    try:
-        with open_inside(root, track, links) as stream:
-            data = stream.read(MAX_TRACK + 1)
-    except BadFileError as error:
-        raise BadFileError(f"its label track {posixpath.basename(track)} {error}") from None
-    if len(data) > MAX_TRACK:
-        raise BadFileError(f"its label track has more than {MAX_TRACK} bytes")
-    try:
-        return parse(data.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise BadFileError("its label track is not UTF-8 text; export it again") from None
-
-
 def cut(sample: Sample, track: Track, rest_label: str) -> Iterator[Sample]:
     """The stretches of a recording, each as one; the last carries a note about what was left out. Raises BadFileError."""
     rate, length = sample.rate, len(sample.data)
+    if track.in_samples:
+        rate = 1.0
     if not rate:
         raise BadFileError("does not say its sampling rate, and its label track is in seconds; set rate")
     parts = list(_parts(track.stretches, length, rate))
@@ -148,7 +138,9 @@ def _parts(stretches: Sequence[Stretch], length: int, rate: float) -> Iterator[t
 def _note(sample: Sample, track: Track, left: float, seconds: float) -> str:
     said = [sample.note] if sample.note else []
     if left >= SHORTEST:
-        said.append(f"{left:.4g} of {seconds:.4g} s have no label, or several, and are left out")
+        said.append(
+            f"{left:.4g} of {seconds:.4g} {'samples' if track.in_samples else 's'} have no label, or several, and are left out"
+        )
     if track.points:
         said.append(f"{track.points} labels mark a moment and no stretch, and are left out")
     if track.empty:

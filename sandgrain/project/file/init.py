@@ -167,7 +167,7 @@ _SAYS = {
     "background": '  # no samples, but what [[augment]] kind = "background" mixes in',
     "labels": "  # the index file: a row a file, and what its columns say about it",
     "bad_rows": "  # share of rows that may hold a cell that is no number",
-    "label_tracks": "  # NAME.txt beside NAME.wav: start, end and label between tabs, as Audacity exports them",
+    "label_tracks": "  # a file beside each recording says which stretches of it have which label",
     "rest_label": '  # of what no stretch covers, such as "background"; empty: it is left out',
     "time_unit": "  # s, ms, us, ns, min, h, day, iso, dmy or mdy",
 }

@@ -18,7 +18,7 @@ from typing import Any
 from sandgrain.base.errors import UsageError
 from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import plain
-from sandgrain.dataset import kinds, readers, tracks
+from sandgrain.dataset import intervals, kinds, readers, tracks
 from sandgrain.dataset.labels import read_labels
 from sandgrain.dataset.names import PROJECT_FILE
 from sandgrain.dataset.readers import audio
@@ -175,6 +175,11 @@ def look(root: Path) -> Look:
         found = INSIDE[kind](base, chosen)
         if index:
             found = _with_index(found, index, base)
+        if kind == "npz" and not index and not _labelled(found) and (tracked := _tracked(base, chosen, names)):
+            common["others"] = _others_of(tracked, chosen, names)
+            found["table"] = (*found["table"], *tracked.pop("tracks"))
+            found |= tracked | {"notes": (*found.get("notes", ()), *tracked["notes"])}
+            stretches = []
         if stretches:
             found["notes"] = (*found.get("notes", ()), f"{_of_stretches(stretches)}; {_LABELS_INSIDE}")
         return _finished({**common, **found, "table": (*found.get("table", ()), *table)}, base, names)
@@ -183,11 +188,23 @@ def look(root: Path) -> Look:
     lists = tuple((side, n) for side, n in LISTS if (base / n).is_file())
     inside = _audio(base, chosen) if kind == "audio" else _image(base, chosen)
     if kind == "audio" and not labels and (tracked := _tracked(base, chosen, names)):
-        beside = {tracks.beside(n) for n in chosen}
-        common["others"] = _others(n for n in names if n not in beside and kind_of.get(n) != kind and n != PROJECT_FILE)
-        table += [("label_tracks", True), ("rest_label", "")]
+        common["others"] = _others_of(tracked, chosen, names)
+        table += tracked.pop("tracks")
         named, inside, common["files"] = {}, inside | tracked, tuple(f"**/*{s}" for s in suffixes)
     return _finished({**common, "kind": kind, "table": tuple(table), **named, **inside, "lists": lists}, base, names)
+
+
+def _labelled(found: dict[str, Any]) -> bool:
+    """Whether the files hold labels themselves, or hold no stream that could be cut."""
+    inside = bool(found.get("labels")) and "{label}" not in found.get("name", "")
+    return inside or not dict(found.get("table", ())).get("stream")
+
+
+def _others_of(tracked: dict[str, Any], chosen: Sequence[str], names: Sequence[str]) -> Any:
+    """The files that are neither recordings nor their tracks."""
+    suffix = dict(tracked["tracks"]).get("track_suffix", tracks.SUFFIX)
+    mine = {*chosen, *(tracks.beside(n, suffix) for n in chosen), PROJECT_FILE}
+    return _others(n for n in names if n not in mine)
 
 
 _LABELS_INSIDE = "give the recordings these labels themselves (label_column of a table, y of an .npz, one a row), or a file each"
@@ -224,15 +241,21 @@ def _texts(base: Path, names: Sequence[str]) -> set[str]:
 def _tracked(base: Path, chosen: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
     """What label tracks beside recordings say, where most recordings have one; nothing where they do not."""
     there = set(names)
-    with_track = [n for n in chosen if tracks.beside(n) in there]
-    if 2 * len(with_track) < len(chosen):
-        return {}
-    labels, lengths = Counter[str](), list[float]()
+    suffix, with_track = next(
+        (
+            (end, some)
+            for end in intervals.SUFFIXES
+            if 2 * len(some := [n for n in chosen if (t := tracks.beside(n, end)) in there and t not in chosen]) >= len(chosen)
+        ),
+        ("", []),
+    )
+    labels, lengths, counted = Counter[str](), list[float](), False
     for name in spread(with_track, OPENED):
         try:
-            track = tracks.read(base, name)
+            track = intervals.track(base, name, suffix)
         except BadFileError:
             return {}
+        counted = track.in_samples
         labels.update(s.label for s in track.stretches)
         lengths += [s.end - s.start for s in track.stretches]
     if not labels:
@@ -240,11 +263,17 @@ def _tracked(base: Path, chosen: Sequence[str], names: Sequence[str]) -> dict[st
     depths = {n.count("/") for n in chosen}
     folders = [f"{{folder{k}}}" if k else "{folder}" for k in range(min(depths))]
     note = (
-        f"label tracks beside {len(with_track)} of {len(chosen)} recordings: each of {len(lengths)} stretches ({sum(lengths):.4g} s) is a recording "
+        f"label tracks beside {len(with_track)} of {len(chosen)} recordings: each of {len(lengths)} stretches ({sum(lengths):.4g} {'samples' if counted else 's'}) is a recording "
         "of its own, and a recording is a group; what has no label is left out, unless rest_label names it (label_tracks)"
     )
     grouped = {"name": "/".join([*folders, "{group}"]), "groups": len(chosen)} if len(depths) == 1 else {}
-    return {"labels": tuple(sorted(labels)), "notes": (note,), "seconds": tuple(sorted(lengths)), **grouped}
+    keys: tuple[tuple[str, Any], ...] = (
+        ("label_tracks", True),
+        *((("track_suffix", suffix),) * (suffix != tracks.SUFFIX)),
+        ("rest_label", ""),
+    )
+    size = {"points" if counted else "seconds": tuple(sorted(int(n) if counted else n for n in lengths))}
+    return {"labels": tuple(sorted(labels)), "notes": (note,), **size, **grouped, "tracks": keys}
 
 
 def _patterns(chosen: Sequence[str], names: Sequence[str], suffixes: Sequence[str], aside: bool) -> tuple[str, ...]:
