@@ -32,6 +32,7 @@ class Cache:
 
     def __init__(self, folder: Path, root: Path, layout: Layout) -> None:
         self._root = root
+        self._links = layout.links
         self._tracks = layout.get(TrackOptions).label_tracks
         head = json.dumps([FORMAT, layout_json(layout)], sort_keys=True)
         self._head = head.encode() + b"\n"
@@ -76,7 +77,7 @@ class Cache:
         whole = hashlib.sha256()
         try:
             for path in (file.path, *([beside(file.path)] if self._tracks else [])):
-                with open_inside(self._root, path) as stream:
+                with open_inside(self._root, path, self._links) as stream:
                     while piece := stream.read(PIECE):
                         whole.update(piece)
             return whole.hexdigest()

@@ -52,8 +52,8 @@ def decode(root: Path, path: str, layout: Layout) -> Iterator[Sample]:
     """The recordings of file `path` below `root`, or the stretches that its label track names. Raises BadFileError."""
     try:
         options = layout.get(tracks.TrackOptions)
-        track = tracks.read(root, path) if options.label_tracks else None
-        with open_inside(root, path) as stream:
+        track = tracks.read(root, path, layout.links) if options.label_tracks else None
+        with open_inside(root, path, layout.links) as stream:
             head = stream.read(HEAD)
             reader = choose(head, posixpath.splitext(path)[1].lower(), layout)
             stream.seek(0)

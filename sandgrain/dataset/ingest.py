@@ -19,7 +19,7 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
 from sandgrain.dataset import decode, kinds, names
 from sandgrain.dataset.cache import Cache
-from sandgrain.dataset.labels import read_labels
+from sandgrain.dataset.labels import Names, read_labels
 from sandgrain.dataset.manifest import EMPTY, load_manifest, make_manifest, save
 from sandgrain.dataset.names import Pattern, Place, escape
 from sandgrain.dataset.opening import open_record
@@ -87,6 +87,8 @@ def ingest(
     files, unread, others = _files(root, layout)
     wrong += unread
     if listed is not None:
+        listed, unclear = Names((f.path for f in files), layout.labels).resolve(listed, layout.labels)
+        wrong += unclear
         wrong += _missing(listed, files, wrong, layout)
     places: dict[str, Place] = {}
     for file in files:
@@ -140,12 +142,14 @@ def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile], Coun
     def wanted(path: str) -> bool:
         if path in (layout.labels, names.PROJECT_FILE):
             return False
+        if layout.background and names.fits(path, layout.background):
+            return False
         if names.wanted(path, layout, known):
             return True
         others[posixpath.splitext(path)[1].lower()[:20], path.partition("/")[0] if "/" in path else ""] += 1
         return False
 
-    files, bad = walk(root, wanted)
+    files, bad = walk(root, wanted, layout.links)
     if layout.get(TrackOptions).label_tracks:
         files = [_with_track(root, file, others) for file in files]
     return files, bad, +others
@@ -208,7 +212,7 @@ def _records(file: Found, reply: list[decode.Description], place: Place, layout:
     folder = file.path.partition("/")[0] if "/" in file.path else ""
     fields = dict(place.fields) or EMPTY
     for d in reply:
-        label = place.label if layout.labels else (d.label if d.label is not None else place.label)
+        label = place.label if layout.labels and place.label is not None else (d.label if d.label is not None else place.label)
         if label is None:
             label = "" if layout.name else names.clean(folder, "label")
         group = place.group if layout.labels and place.group else (d.group if d.group is not None else place.group)

@@ -1,11 +1,12 @@
-"""The labels file: a CSV table with columns file, label and optionally group and split."""
+"""The index file: a CSV table with a row a file, and columns that say its name, label, group and split, whatever they are called."""
 
 from __future__ import annotations
 
 import json
 import os
 import posixpath
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sandgrain.base.errors import UsageError
@@ -13,6 +14,7 @@ from sandgrain.dataset.names import Place, clean, escape, problem, split_of
 from sandgrain.dataset.readers.base import MAX_JSON, BadFileError
 from sandgrain.dataset.readers.csv import open_table
 from sandgrain.dataset.records import BadFile, Layout
+from sandgrain.dataset.tables import TableOptions
 from sandgrain.dataset.walk import MAX_FILES, OUTSIDE, open_inside
 
 EXPORTED = ".labels"  # info.labels, as Edge Impulse exports it
@@ -25,16 +27,19 @@ COLUMNS = {
 
 
 def read_labels(root: Path, layout: Layout) -> tuple[dict[str, Place], list[BadFile]]:
-    """Path -> what the file says about it, and the lines that cannot be used. Raises UsageError for a file that cannot be read."""
+    """Name of a file, as the index file has it -> what is said about it, and the lines that cannot be used.
+
+    `Names` finds the file. Raises UsageError for an index file that cannot be read, or lacks a column.
+    """
     found: dict[str, Place] = {}
     bad: list[BadFile] = []
     header: list[str] = []
     if layout.labels.endswith(EXPORTED):
         return _exported(root, layout.labels)
     try:
-        with open_inside(root, layout.labels) as stream:
+        with open_inside(root, layout.labels, layout.links) as stream:
             form, lines = open_table(stream, os.fstat(stream.fileno()).st_size, most=MAX_FILES)
-            header = _header(form.names)
+            header = _header(form.names, chosen(layout))
             for number, fields in lines:
                 try:
                     path, place = _line(dict(zip(header, fields, strict=False)), len(fields) == len(header))
@@ -46,6 +51,13 @@ def read_labels(root: Path, layout: Layout) -> tuple[dict[str, Place], list[BadF
     except BadFileError as error:
         raise UsageError(f"labels {escape(layout.labels, 80)}: {escape(str(error))}") from None
     return found, bad
+
+
+def chosen(layout: Layout) -> dict[str, str]:
+    """What a column is -> the key of `[data]` and the name that it gives, for those that are given."""
+    table = layout.get(TableOptions)
+    keys = {"file": layout.file_column, "label": table.label_column, "group": table.group_column, "split": layout.split_column}
+    return {what: name for what, name in keys.items() if name}
 
 
 def _exported(root: Path, name: str) -> tuple[dict[str, Place], list[BadFile]]:
@@ -80,30 +92,93 @@ def _exported(root: Path, name: str) -> tuple[dict[str, Place], list[BadFile]]:
     return found, bad
 
 
-def _header(fields: Sequence[str]) -> list[str]:
+def _header(fields: Sequence[str], given: Mapping[str, str]) -> list[str]:
     header = [name.strip().lower() for name in fields]
+    for what, name in given.items():
+        if name.strip().lower() not in header:
+            raise BadFileError(f"has no column {name!r} ({what}_column); it has {', '.join(header)[:100]}")
+    where = usual_columns(header) | {what: header.index(name.strip().lower()) for what, name in given.items()}
     twice = any(name.endswith(" (2)") and name.removesuffix(" (2)") in COLUMNS for name in header)  # as `dialect` calls it
-    if twice or not {"file", "label"} <= known_columns(header):
-        raise BadFileError(f"its first line must name the columns file and label, once each, not {','.join(header)[:60]!r}")
-    for what, words in COLUMNS.items():
-        if found := next((word for word in words if word in header), ""):
-            header[header.index(found)] = what
-    return header
+    if twice or "file" not in where or len(where) < 2:
+        raise BadFileError(
+            f"its first line must name the columns file and label, once each, not {','.join(header)[:60]!r}; "
+            "or say which they are (file_column, label_column)"
+        )
+    if len(set(where.values())) < len(where):
+        raise BadFileError("two of file_column, label_column, group_column and split_column name the same column")
+    named = {k: what for what, k in where.items()}
+    return [named.get(k, f"column {k}") for k in range(len(header))]
 
 
-def known_columns(fields: Sequence[str]) -> set[str]:
-    """Which of COLUMNS a header has."""
-    header = {name.strip().lower() for name in fields}
-    return {what for what, words in COLUMNS.items() if header & set(words)}
+def usual_columns(fields: Sequence[str]) -> dict[str, int]:
+    """Which of COLUMNS a header has, and where."""
+    header = [name.strip().lower() for name in fields]
+    found = {what: next((header.index(word) for word in words if word in header), -1) for what, words in COLUMNS.items()}
+    return {what: k for what, k in found.items() if k >= 0}
+
+
+class Names:
+    """Finds the files that an index file means: by their path, from the index file's folder, or as other machines call them,
+    with more or fewer folders before the name, and without a suffix."""
+
+    def __init__(self, paths: Iterable[str], labels: str) -> None:
+        self._paths = frozenset(paths)
+        self._folder = posixpath.dirname(labels)
+        self._tails: dict[str, str] | None = None  # end of a path -> the path, "" where several end so
+
+    def find(self, name: str) -> tuple[str, ...]:
+        """The path of the file that `name` means; none where there is no such file, two where it may be either of them."""
+        near = posixpath.normpath(posixpath.join(self._folder, name))
+        for path in (name, near):
+            if path in self._paths:
+                return (path,)
+        plain = re.sub(r"^[A-Za-z]:", "", name).replace("\\", "/")
+        parts = [p for p in plain.split("/") if p not in ("", ".", "..")]
+        if not parts:
+            return ()
+        if self._tails is None:
+            self._tails = _tails(self._paths)
+        whole = "/".join(parts)
+        if whole in self._tails:
+            return (self._tails[whole],) if self._tails[whole] else (whole, whole)
+        ends = ("/".join(parts[k:]) for k in range(1, len(parts)))  # the folders of another machine
+        return next(((end,) for end in ends if end in self._paths), ())
+
+    def resolve(self, listed: Mapping[str, Place], labels: str) -> tuple[dict[str, Place], list[BadFile]]:
+        """Path -> what `listed` says about it, names of files that are not there as they are; and names that cannot be used."""
+        found: dict[str, Place] = {}
+        bad: list[BadFile] = []
+        for name, place in listed.items():
+            paths = self.find(name)
+            if len(paths) > 1:
+                bad.append(
+                    BadFile(escape(name), f"{escape(labels, 60)} names it, and several files are called so; write their folder")
+                )
+            elif not paths and (name.startswith("/") or ".." in name.split("/")):
+                bad.append(BadFile(escape(name), f"{escape(labels, 60)} names it, and it {OUTSIDE}"))
+            elif found.setdefault(paths[0] if paths else name, place) != place:
+                bad.append(BadFile(escape(name), f"{escape(labels, 60)} names it twice, with different labels"))
+        return found, bad
+
+
+def _tails(paths: Iterable[str]) -> dict[str, str]:
+    """Every end of a path, with and without its suffix -> the path, or "" where it is the end of several."""
+    found: dict[str, str] = {}
+    for path in paths:
+        parts = path.split("/")
+        for k in range(len(parts)):
+            end = "/".join(parts[k:])
+            for tail in {end, posixpath.splitext(end)[0]}:
+                found[tail] = path if found.get(tail, path) == path else ""
+    return found
 
 
 def _line(row: dict[str, str], whole: bool) -> tuple[str, Place]:
     if not whole:
         raise BadFileError("has more or fewer fields than the first line")
     path = row["file"].strip().removeprefix("./")
-    if path.startswith("/") or ".." in path.split("/"):
-        raise BadFileError(OUTSIDE)
     if why := problem(path) or ("" if path else "no file is named"):
         raise BadFileError(why)
     group, split = row.get("group", ""), row.get("split", "").strip()
-    return path, Place(clean(row["label"], "label"), clean(group, "group") or None, split_of(split) if split else None)
+    label = clean(row["label"], "label") if "label" in row else None
+    return path, Place(label, clean(group, "group") or None, split_of(split) if split else None)

@@ -51,6 +51,8 @@ LATER: tuple[type[Any], ...] = (
     NpzOptions,
 )  # a data set that does not use them has the hash that it had before they came
 
+LATER_KEYS = ("file_column", "split_column", "background", "links")  # of the layout itself: the same holds for them
+
 
 def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
     """SHA-256 over the layout and, record by record in order, key, label, group, split, rate and sha256."""
@@ -58,6 +60,8 @@ def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
     for options in LATER:
         if layout.get(options) == options():
             keys = {k: v for k, v in keys.items() if k not in {f.name for f in fields(options)}}
+    usual = Layout("audio")
+    keys = {k: v for k, v in keys.items() if k not in LATER_KEYS or v != _plain(getattr(usual, k))}
     whole = hashlib.sha256(json.dumps(keys, sort_keys=True).encode())
     for r in records:
         whole.update(b"\n" + json.dumps([r.key, r.label, r.group, r.split, r.rate, r.sha256]).encode())
@@ -66,8 +70,13 @@ def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
 
 def layout_json(layout: Layout) -> dict[str, Any]:
     """The layout as JSON takes it; a whole number of Hz is written as every other."""
-    keys = {k: list(v) if isinstance(v, tuple) else v for k, v in keys_of(layout).items()}
+    keys = {k: _plain(v) for k, v in keys_of(layout).items()}
     return keys | {"rate": float(layout.rate), "full_scale": [float(v) for v in keys["full_scale"]]}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON holds it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def save(manifest: Manifest, path: str | os.PathLike[str]) -> None:

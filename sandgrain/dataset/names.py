@@ -148,7 +148,12 @@ def wanted(path: str, layout: Layout, suffixes: Sequence[str]) -> bool:
     seen = "".join(ch for ch in path if not unseen(ch)).rstrip() if unseen(path) else path
     if not layout.files:
         return seen.lower().endswith(tuple(suffixes))
-    return any(_glob(pattern.split("/"), seen.split("/")) for pattern in layout.files)
+    return fits(seen, layout.files)
+
+
+def fits(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a path below the root fits one of the patterns."""
+    return any(_glob(pattern.split("/"), path.split("/")) for pattern in patterns)
 
 
 def _glob(pattern: list[str], parts: list[str]) -> bool:
@@ -194,4 +199,9 @@ def place_of(path: str, layout: Layout, pattern: Pattern | None, listed: dict[st
     )
     if given is None:
         return by_name
-    return Place(given.label, given.group or by_name.group, given.split or by_name.split, by_name.fields)
+    return Place(
+        by_name.label if given.label is None else given.label,
+        given.group or by_name.group,
+        given.split or by_name.split,
+        by_name.fields,
+    )

@@ -28,7 +28,11 @@ class Layout:
     kind: Kind  # sound is int16 [samples, 1], sensors int16 [samples, channels], images uint8 [height, width, channels]
     files: tuple[str, ...] = ()  # glob patterns below the root; empty: all suffixes of the kind
     name: str = ""  # pattern of the path without its suffix, see `names.compile_pattern`; "": the label is the first folder
-    labels: str = ""  # CSV file below the root with columns file, label, group, split; it wins over `name`
+    labels: str = ""  # index file below the root: CSV with columns file, label, group, split; it wins over `name`
+    file_column: str = ""  # of the index file; "": one of the usual names, see `labels.COLUMNS`
+    split_column: str = ""  # of the index file, as file_column
+    background: tuple[str, ...] = ()  # glob patterns of recordings that are no samples
+    links: tuple[str, ...] = ()  # links below the root that may lead outside of it
     rate: float = 0.0  # Hz; 0: what the files say
     options: tuple[Any, ...] = ()  # of readers, one of a class at most; a class that is missing has its defaults
 

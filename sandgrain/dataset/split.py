@@ -103,13 +103,13 @@ def leave_one_group_out(
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """(group, assignment) for every group in turn as the test side, in the order of their names.
 
-    Groups that share a copy of a recording go together. Validation is drawn from the other groups by recording.
+    Groups that share a copy of a recording go together; what has no group is never left out. Validation is drawn from the other groups by recording.
     """
     _check_shares(validation, 0.0)
     _need_groups(records)
-    units = _units(records, True)
+    units = [u for u in _units(records, True) if any(r.group for r in u.records)]
     if len(units) < 2:
-        raise UsageError(_few_groups(records, units, 2))
+        raise UsageError(_few_groups([r for r in records if r.group], units, 2))
     for unit in sorted(units, key=lambda u: u.name):
         out = {r.key for r in unit.records}
         rest = [r for r in records if r.key not in out]
@@ -198,7 +198,7 @@ def _check_shares(validation: float, test: float) -> None:
 
 def _need_groups(records: Sequence[Record]) -> None:
     missing = [r.key for r in records if not r.group]
-    if missing:
+    if len(missing) == len(records):
         raise UsageError(
             f"{len(missing)} of {len(records)} recordings have no group ({_names(missing)}); put {{group}} into `name`, name a "
             'group column, or split by = "file"'
@@ -265,7 +265,7 @@ def _units(records: Sequence[Record], grouped: bool, weights: Mapping[str, int] 
 
     first: dict[tuple[str, str], int] = {}
     for k, r in enumerate(records):
-        for mark in [("content", r.sha256)] + [("group", r.group)] * grouped:
+        for mark in [("content", r.sha256)] + [("group", r.group)] * (grouped and bool(r.group)):
             other = root(first.setdefault(mark, k))
             mine = root(k)
             home[max(other, mine)] = min(other, mine)
@@ -277,8 +277,13 @@ def _units(records: Sequence[Record], grouped: bool, weights: Mapping[str, int] 
         labels: Counter[str] = Counter()
         for r in part:
             labels[r.label] += 1 if weights is None else weights[r.key]
-        found.append(Unit(min(r.group if grouped else r.key for r in part), tuple(part), labels))
+        found.append(Unit(min(_own(r) if grouped else r.key for r in part), tuple(part), labels))
     return found
+
+
+def _own(record: Record) -> str:
+    """The record's group; one without is a group of its own, of a name that no other has."""
+    return record.group or f"{record.key} (no group)"
 
 
 def _order(units: Sequence[Unit], seed: int, draw: int = 0) -> list[Unit]:
@@ -377,10 +382,10 @@ def _cost(
 
 
 def _few_groups(records: Sequence[Record], units: Sequence[Unit], needed: int) -> str:
-    groups = sorted({r.group for r in records})
+    groups = sorted({_own(r) for r in records})
     if len(groups) >= needed:
-        tied = max(units, key=lambda u: len({r.group for r in u.records}))
-        return f"copies of recordings tie the groups {_names(sorted({r.group for r in tied.records}))} together; drop the copies"
+        tied = max(units, key=lambda u: len({_own(r) for r in u.records}))
+        return f"copies of recordings tie the groups {_names(sorted({_own(r) for r in tied.records}))} together; drop the copies"
     have = f"there is only one group ({plain(groups[0])})" if len(groups) == 1 else f"there are {len(groups)} groups"
     return f'{have}, a split by group needs {needed}; record more of them, hold out less, or split by = "file"'
 

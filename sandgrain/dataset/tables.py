@@ -29,8 +29,8 @@ class TableOptions:
     """What readers of tables are told."""
 
     columns: tuple[str, ...] = option((), "Tables: the columns that are channels, in order. Empty: all that have no other use.")
-    label_column: str = option("", "Tables: the column with the label.")
-    group_column: str = option("", "Tables: the column with the speaker, subject or device.")
+    label_column: str = option("", "The column with the label: of the index file where `labels` names one, else of tables.")
+    group_column: str = option("", "The column with the speaker, subject or device, as `label_column`.")
     time_column: tuple[str, ...] = option(
         (),
         'Tables: the column with the time, or two, such as `["Date", "Time"]`; it gives the rate, and is checked against `rate`.',
@@ -61,6 +61,12 @@ class Scale:
     )
 
 
+def table_options(layout: Layout) -> TableOptions:
+    """What tables are told: where an index file is given, `label_column` and `group_column` are columns of that."""
+    table = layout.get(TableOptions)
+    return replace(table, label_column="", group_column="") if layout.labels else table
+
+
 JITTER = 0.2  # of a step: beyond it, samples were lost or doubled
 GAP = 10  # steps without a row that end a recording whose rows are put on a grid
 RATE_ERROR = 0.05  # how far the measured rate may be from the one that the layout names
@@ -85,7 +91,7 @@ def find_columns(header: Sequence[str], layout: Layout) -> Columns:
     if len(where) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise BadFileError(f"has two columns called {twice[:40]!r}")
-    table = layout.get(TableOptions)
+    table = table_options(layout)
     special = [*table.time_column, table.label_column, table.group_column]
     names = table.columns or tuple(name for name in header if name not in special)
     for name in [*names, *filter(None, special)]:
@@ -316,7 +322,7 @@ class _Made:
 
     def finished(self, now: _Open) -> Iterator[Sample]:
         """The recording, or the parts of it that long gaps leave."""
-        table, layout = self.layout.get(TableOptions), self.layout
+        table, layout = table_options(self.layout), self.layout
         if table.segment and now.rows != table.segment:
             raise BadFileError(f"{now.place}: the recording that begins here has {now.rows} rows, not {table.segment}")
         data = np.concatenate(now.blocks)

@@ -88,11 +88,11 @@ def _line(line: str, number: int) -> tuple[float, float, str]:
     return start, end, clean(" ".join(cells[2:]), "label")
 
 
-def read(root: Path, path: str) -> Track:
+def read(root: Path, path: str, links: Sequence[str] = ()) -> Track:
     """The label track of recording `path` below `root`. Raises BadFileError."""
     track = beside(path)
     try:
-        with open_inside(root, track) as stream:
+        with open_inside(root, track, links) as stream:
             data = stream.read(MAX_TRACK + 1)
     except BadFileError as error:
         raise BadFileError(f"its label track {posixpath.basename(track)} {error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -36,13 +36,13 @@ class Found:
     mtime_ns: int
 
 
-def walk(root: Path, wanted: Callable[[str], bool]) -> tuple[list[Found], list[BadFile]]:
+def walk(root: Path, wanted: Callable[[str], bool], links: Sequence[str] = ()) -> tuple[list[Found], list[BadFile]]:
     """The wanted files below `root`, sorted by path, and what was found that cannot be read.
 
-    Names that begin with a dot are passed over. Links are followed when they lead to a file below `root`; links to folders
-    are not followed. Raises UsageError for more than MAX_FILES files.
+    Names that begin with a dot are passed over. Links are followed when they lead to a file or folder below `root`, or are among
+    `links`; but no link to a folder around itself, and no second one to the same folder. Raises UsageError for more than MAX_FILES files.
     """
-    found = _Walk(os.path.realpath(root), wanted)
+    found = _Walk(os.path.realpath(root), wanted, tuple(links))
     while found.folders:
         folder = found.folders.pop()
         try:
@@ -63,6 +63,8 @@ class _Walk:
 
     base: str  # the root's real path
     wanted: Callable[[str], bool]  # whether a path below the root is to be read
+    links: tuple[str, ...]  # paths of links that may lead outside
+    linked: set[str] = field(default_factory=set)  # folders that a link has led to
     files: list[Found] = field(default_factory=list)
     bad: list[BadFile] = field(default_factory=list)
     folders: list[str] = field(default_factory=lambda: [""])  # below the root, still to be listed
@@ -77,15 +79,15 @@ class _Walk:
             return
         try:
             if entry.is_symlink():
-                if not (self.wanted(path) or entry.is_dir()):
+                if not (entry.is_dir() or self.wanted(path)):
                     return
-                if not _inside(os.path.realpath(entry.path), self.base):
-                    raise BadFileError(OUTSIDE)
+                self.check_link(entry, path)
             elif not self.wanted(path):
                 return
             about = entry.stat()
             if stat.S_ISDIR(about.st_mode):
-                raise BadFileError("is a link to a folder; such links are not followed")
+                self.folders.append(f"{path}/")
+                return
             check_plain(about)
             self.files.append(Found(path, about.st_size, about.st_mtime_ns))
         except BadFileError as error:
@@ -93,6 +95,27 @@ class _Walk:
         except OSError as error:
             what = "is a link that leads nowhere" if entry.is_symlink() else f"cannot be read ({error.strerror})"
             self.bad.append(BadFile(escape(path), what))
+
+    def check_link(self, entry: os.DirEntry[str], path: str) -> None:
+        """Raises BadFileError for a link that is not followed; of one to a folder it is kept where it leads to."""
+        real = os.path.realpath(entry.path)
+        if not (real == self.base or _inside(real, self.base) or _linked(path, self.links)):
+            raise BadFileError(f"{OUTSIDE}; name it in links to follow it")
+        if not entry.is_dir():
+            return
+        around = os.path.realpath(Path(entry.path).parent)
+        if real == around or _inside(around, real):
+            raise BadFileError("is a link to a folder that it lies in")
+        if real in self.linked:
+            raise BadFileError("is another link to a folder that is read already")
+        if path.count("/") >= MAX_DEPTH:
+            raise BadFileError(f"lies more than {MAX_DEPTH} folders deep")
+        self.linked.add(real)
+
+
+def _linked(path: str, links: Sequence[str]) -> str:
+    """The link among `links` that a path is, or lies below; or ""."""
+    return next((link for link in links if path == link or path.startswith(f"{link}/")), "")
 
 
 def check_plain(about: os.stat_result) -> None:
@@ -109,8 +132,9 @@ def _inside(real: str, base: str) -> bool:
     return real.startswith(base.rstrip("/") + "/")
 
 
-def open_inside(root: Path, path: str) -> BinaryIO:
-    """Open the plain file `path` below `root` for reading. Raises BadFileError; never blocks, never leaves `root`."""
+def open_inside(root: Path, path: str, links: Sequence[str] = ()) -> BinaryIO:
+    """Open the plain file `path` below `root` for reading. Raises BadFileError; never blocks, never leaves `root` but by one of
+    `links`, which are paths of links below it."""
     parts = path.split("/")
     if "" in parts or ".." in parts or "\0" in path:
         raise BadFileError(OUTSIDE)
@@ -120,7 +144,7 @@ def open_inside(root: Path, path: str) -> BinaryIO:
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise
-            handle = _descend(root, _resolved(root, path))
+            handle = _descend(*_resolved(root, path, links))
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         raise BadFileError("is not there" if missing else f"cannot be read ({error.strerror})") from None
@@ -147,10 +171,15 @@ def _descend(root: Path, parts: list[str]) -> int:
     return at
 
 
-def _resolved(root: Path, path: str) -> list[str]:
-    """The parts of what a link below `root` leads to. Raises BadFileError when it is not below `root`."""
+def _resolved(root: Path, path: str, links: Sequence[str]) -> tuple[Path, list[str]]:
+    """The folder and parts of what a link below `root` leads to. Raises BadFileError when it is not below `root`, or below what
+    the link among `links` leads to."""
     base = os.path.realpath(root)
     real = os.path.realpath(Path(base, path))
     if not _inside(real, base):
-        raise BadFileError(OUTSIDE)
-    return real[len(base.rstrip("/")) + 1 :].split("/")
+        link = _linked(path, links)
+        target = os.path.realpath(Path(base, link)) if link else ""
+        if not link or not (real == target or _inside(real, target)):
+            raise BadFileError(OUTSIDE)
+        base = str(Path(target).parent) if real == target else target
+    return Path(base), real[len(base.rstrip("/")) + 1 :].split("/")

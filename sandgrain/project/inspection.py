@@ -20,7 +20,7 @@ from sandgrain.base.text import plain
 from sandgrain.dataset import ingest, kinds, quality, split, split_in_time
 from sandgrain.dataset.records import SPLITS, Manifest, Record
 from sandgrain.dataset.windows import count
-from sandgrain.project import features
+from sandgrain.project import background, features
 from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Data
 
@@ -231,6 +231,7 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
     manifest = ingest.ingest(
         root, data.layout, bad=data.bad, workers=workers or os.cpu_count() or 1, cache=work / "ingest", progress=progress
     )
+    background.manifests(loaded)  # a pattern that nothing fits is told before anything is computed
     if not manifest.records:
         first = (
             f"; the first of {len(manifest.bad)} bad files: {manifest.bad[0].path} {manifest.bad[0].reason}"

@@ -11,7 +11,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.dataset.names import split_key
 from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import Layout, Record
-from sandgrain.dataset.tables import TableOptions
+from sandgrain.dataset.tables import table_options
 from sandgrain.dataset.tracks import Stretch
 
 TOUCHING = 1e-6  # seconds: stretches of one label that are no further apart are one
@@ -67,7 +67,7 @@ def _cut_at_changes(path: str, layout: Layout) -> bool:
     """Whether recordings of a file follow one another without a gap, a new one where the label is another."""
     if path.lower().endswith(".npz"):
         return layout.get(NpzOptions).stream
-    table = layout.get(TableOptions)
+    table = table_options(layout)
     return bool(table.label_column) and not table.segment
 
 

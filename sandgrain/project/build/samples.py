@@ -13,12 +13,11 @@ from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import features_in_c
 from sandgrain.dataset import augment, ingest, kinds
-from sandgrain.dataset.readers import make_layout
-from sandgrain.dataset.readers.base import RateOptions
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.windows import Cut, Windowing, count, stream
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Normalization, Pipeline
+from sandgrain.project import background
 from sandgrain.project.build.store import Store, digest
 from sandgrain.project.features import pipeline_of, windowing_of
 from sandgrain.project.inspection import Inspection
@@ -134,13 +133,8 @@ class Samples:
 
     def background(self, most: int = BACKGROUND) -> list[Array]:
         """The recordings of `[data] background`, `most` of them."""
-        data = self.found.loaded.project.data
-        if not data.background:
-            return []
-        audio = data.layout.get(RateOptions)
-        layout = make_layout(data.kind, files=data.background, rate=data.rate, resample=audio.resample)
-        manifest = ingest.ingest(self.found.loaded.root, layout)
-        return [ingest.open_record(manifest, r) for r in manifest.records[:most]]
+        found = [(m, r) for m in background.manifests(self.found.loaded) for r in m.records]
+        return [ingest.open_record(manifest, record) for manifest, record in found[:most]]
 
     def _features(self, side: str, steps: augment.Augmentation | None, variant: int) -> dict[str, Array]:
         names = {label: k for k, label in enumerate(self.found.labels)}

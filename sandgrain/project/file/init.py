@@ -157,7 +157,7 @@ _SAYS = {
     "stream": "  # x is one stream, a row a sample; false: each row is a recording",
     "segment": "  # rows a recording; empty lines lie between them",
     "background": '  # no samples, but what [[augment]] kind = "background" mixes in',
-    "labels": "  # file,label[,group[,split]]",
+    "labels": "  # the index file: a row a file, and what its columns say about it",
     "bad_rows": "  # share of rows that may hold a cell that is no number",
     "label_tracks": "  # NAME.txt beside NAME.wav: start, end and label between tabs, as Audacity exports them",
     "rest_label": '  # of what no stretch covers, such as "background"; empty: it is left out',

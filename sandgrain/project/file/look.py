@@ -23,9 +23,11 @@ from sandgrain.dataset.labels import read_labels
 from sandgrain.dataset.names import PROJECT_FILE
 from sandgrain.dataset.readers import audio
 from sandgrain.dataset.readers.base import BadFileError
-from sandgrain.dataset.records import Kind, Layout
+from sandgrain.dataset.records import Kind
+from sandgrain.project.file import listing
 from sandgrain.project.file.arrays import look_npz
 from sandgrain.project.file.column import Verdict
+from sandgrain.project.file.listing import Index, find_index
 from sandgrain.project.file.naming import naming
 from sandgrain.project.file.schema import Split
 from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, look_json, look_parquet, look_table, spread
@@ -139,8 +141,8 @@ def look(root: Path) -> Look:
         raise UsageError(f"{plain(root, 120)} is neither a file nor a folder; name the folder with the data")
     names = list(_names(root)) if root.is_dir() else [root.name]
     tables = {n for n in names if Path(n).suffix.lower() in (".csv", ".tsv")}
-    labels = next((n for n in sorted(tables, key=lambda n: (n.count("/"), n)) if n.count("/") < 2 and is_labels(base / n)), "")
-    labels = labels or next((n for n in names if n.rsplit("/", 1)[-1] == "info.labels"), "")
+    index = find_index(base, names, sorted(tables)) or _by_header(base, sorted(tables))
+    labels = index.path if index else ""
     texts = _texts(base, names)
     stretches = _stretches(base, sorted(tables - {labels}), names)
     kind_of = {
@@ -168,15 +170,15 @@ def look(root: Path) -> Look:
     others = _others(n for n in names if n not in (labels, PROJECT_FILE) and kind_of.get(n) != kind)
     chosen = [n for n in chosen if n.split("/")[0] not in aside] or chosen
     common: dict[str, Any] = {"files": _patterns(chosen, names, suffixes, bool(aside)), "count": len(chosen), "others": others}
-    table: list[tuple[str, Any]] = [("labels", labels)] if labels else []
+    table: list[tuple[str, Any]] = list(index.keys) if index else []
     if kind in INSIDE:
         found = INSIDE[kind](base, chosen)
-        if labels:  # the list says what the names would
-            found = {k: v for k, v in found.items() if k not in ("name", "labels", "groups", "has_split")} | _listed(base, labels)
+        if index:
+            found = _with_index(found, index, base)
         if stretches:
             found["notes"] = (*found.get("notes", ()), f"{_of_stretches(stretches)}; {_LABELS_INSIDE}")
         return _finished({**common, **found, "table": (*found.get("table", ()), *table)})
-    named = naming(chosen) if not labels else _listed(base, labels)
+    named = _with_index(naming(chosen), index, base) if index else naming(chosen)
     table += [("background", tuple(f"{a}/*{s}" for a in aside for s in suffixes))] if aside else []
     lists = tuple((side, n) for side, n in LISTS if (base / n).is_file())
     inside = _audio(base, chosen) if kind == "audio" else _image(base, chosen)
@@ -291,14 +293,26 @@ def _finished(fields: dict[str, Any]) -> Look:
     return Look(**fields, notes=tuple(notes), background=background)
 
 
-def _listed(base: Path, labels: str) -> dict[str, Any]:
-    """What a table of files says: labels, how many groups, whether it gives sides. Raises UsageError."""
-    places = list(read_labels(base, Layout("audio", labels=labels))[0].values())
-    return {
-        "labels": tuple(sorted({p.label for p in places if p.label})),
-        "groups": len({p.group for p in places if p.group}) if all(p.group for p in places) else 0,
-        "has_split": bool(places) and all(p.split for p in places),
-    }
+def _by_header(base: Path, tables: Sequence[str]) -> Index | None:
+    """A table whose header says that it lists files and labels, though the files are not there."""
+    near = sorted((n for n in tables if n.count("/") < 2), key=lambda n: (n.count("/"), n))
+    name = next((n for n in near if is_labels(base / n)), "")
+    return Index(name, (("labels", name),)) if name else None
+
+
+def _with_index(found: dict[str, Any], index: Index, base: Path) -> dict[str, Any]:
+    """What was found inside the files or in their names, and what the index file says, which wins. Raises UsageError."""
+    said = listing.about(index, list(read_labels(base, listing.layout_of(index))[0].values()))
+    kept = dict(found)
+    if "labels" in said:  # the list says what the names would
+        kept.pop("name", None)
+        if "table" in found:
+            kept["table"] = tuple((k, v) for k, v in found["table"] if k not in ("label_column", "group_column"))
+        else:
+            kept.pop("notes", None)  # about names
+    if not said["groups"] and "labels" not in said:
+        said.pop("groups")
+    return {**kept, **said, "notes": (*kept.get("notes", ()), *index.notes)}
 
 
 def _is_background(label: str) -> bool:

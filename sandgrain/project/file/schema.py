@@ -105,7 +105,27 @@ class Files(Section):
         description="Pattern of a file's path without its suffix, such as `{label}_{group}_{index}`; `{label}`, `{group}` and "
         "`{split}` have a meaning. Empty: the label is the first folder's name.",
     )
-    labels: str = Field("", description="CSV file below `path` with columns file, label and, if you like, group and split.")
+    labels: str = Field(
+        "",
+        description="Index file below `path`: a CSV table with a row a file. Its columns are called file, label, group and split, or as "
+        "`file_column`, `label_column`, `group_column` and `split_column` say; only the file must be there. Files may be named with or "
+        "without suffix and folder; an empty group is no group.",
+    )
+    file_column: str = Field(
+        "", description="The column of `labels` with the names of files. Empty: `file`, `filename`, `path` and the like."
+    )
+    split_column: str = Field(
+        "", description="The column of `labels` with train, validation and test. Empty: `split`, `set` and the like."
+    )
+    background: Words = Field(
+        (),
+        description='Patterns of recordings that `[[augment]] kind = "background"` mixes in; they are not samples. Below `path`, or beside '
+        'it, such as `["../noise/*.wav"]`.',
+    )
+    links: Words = Field(
+        (),
+        description='Links below `path` that may lead outside of it, such as `["yes", "no"]`. Links that stay below it are followed anyway.',
+    )
     rate: float = Field(0.0, ge=0, le=1e7, description="Sampling rate, Hz. 0: the files' own.")
 
 
@@ -128,10 +148,6 @@ class Data(with_options(Files)):  # type: ignore[misc]
     stride_s: float = Field(0.0, ge=0, le=1e8, description="From one window to the next, seconds. 0: `window_s`.")
     pad: Literal["center", "end", "none"] = Field(
         "center", description="Where a recording that is too short lies in its window; `none` leaves it out."
-    )
-    background: Words = Field(
-        (),
-        description='Patterns below `path` of recordings that `[[augment]] kind = "background"` mixes in; they are not samples.',
     )
     bad: Literal["skip", "refuse"] = Field("skip", description="A file that cannot be read: leave it out, or end with an error.")
     duplicates: Answer = Field("keep", description="Copies and near-copies of a recording: keep them, or drop all but the first.")

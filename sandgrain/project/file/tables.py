@@ -18,7 +18,7 @@ from sandgrain.base.reading import is_number, read_small
 from sandgrain.base.text import plain
 from sandgrain.dataset import acquisition
 from sandgrain.dataset.dialect import COMMENTS, Dialect, cells, find, is_value
-from sandgrain.dataset.labels import known_columns
+from sandgrain.dataset.labels import usual_columns
 from sandgrain.dataset.names import ALIASES
 from sandgrain.dataset.readers import cbor
 from sandgrain.dataset.readers.base import BadFileError
@@ -92,7 +92,7 @@ def is_labels(path: Path) -> bool:
         names = find(head, len(head) < LABELS_HEAD).names
     except (OSError, BadFileError):
         return False
-    return known_columns(names) >= {"file", "label"}
+    return usual_columns(names).keys() >= {"file", "label"}
 
 
 STARTS = frozenset(("start", "begin", "offset", "first", "start_sample", "start_row", "onset"))

@@ -1,0 +1,182 @@
+"""A look for an index file: a table with a row a file, whatever its columns are called. `init` says which column is what, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandgrain.base.text import plain
+from sandgrain.dataset.labels import COLUMNS, EXPORTED, Names, usual_columns
+from sandgrain.dataset.names import ALIASES, Place
+from sandgrain.dataset.readers import make_layout
+from sandgrain.dataset.readers.base import BadFileError
+from sandgrain.dataset.records import Layout
+from sandgrain.project.file.column import GROUP_WORDS, LABEL_WORDS, NAMES, Column
+from sandgrain.project.file.tables import Glance, glance
+
+TABLES = 40  # that are looked into
+HEAD = 40  # rows that show whether a column has names of files
+THERE = 0.5  # share of its cells that are names of files, of a column that names them
+REPEATS = 1.25  # rows for each value of a group, on average
+FEW = 20  # values of a label of numbers
+FOLD = 2.0  # a label of text takes at most a value for so many rows
+NO_GROUPS = frozenset(("gender", "sex", "age", "date", "time", "licence", "license"))
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index file. `keys`: those of `[data]` that it needs, `labels` first; `notes`: what its columns are, and why.
+
+    `columns`: what -> the title of its column.
+    """
+
+    path: str
+    keys: tuple[tuple[str, Any], ...]
+    notes: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
+
+
+def find_index(base: Path, names: Sequence[str], tables: Sequence[str]) -> Index | None:
+    """The first of `tables` with a column whose cells are names of other files that are there, and another that says something
+    about them; nothing where there is none."""
+    near = sorted((n for n in tables if n.count("/") < 2), key=lambda n: (n.count("/"), n))
+    for name in near[:TABLES]:
+        places = Names((n for n in names if n != name), name)
+        try:
+            if _names_files(glance(base / name, HEAD), places) and (found := _judged(name, glance(base / name), places)):
+                return found
+        except (BadFileError, OSError):
+            continue
+    info = next((n for n in names if n.rsplit("/", 1)[-1] == f"info{EXPORTED}"), "")
+    return Index(info, (("labels", info),)) if info else None
+
+
+def _names_files(seen: Glance, places: Names) -> bool:
+    """Whether one of the columns may have names of files, by the first rows."""
+    columns = list(zip(*(row for stretch in seen.stretches for row in stretch), strict=True))
+    return any(sum(len(places.find(c)) == 1 for c in cells) >= THERE * len(cells) for cells in columns)
+
+
+def _judged(name: str, seen: Glance, places: Names) -> Index | None:
+    rows = [row for stretch in seen.stretches for row in stretch]
+    columns = {k: Column(title, [[row[k] for row in rows]], seen.form.decimal) for k, title in enumerate(seen.form.names)}
+    shares = {k: sum(len(places.find(c)) == 1 for c in column.cells) / len(rows) for k, column in columns.items()}
+    file = max(shares, key=lambda k: (shares[k], -k))
+    if shares[file] < THERE or 2 * columns[file].distinct < len(rows):
+        return None
+    folders = [(places.find(cell) or ("",))[0].rpartition("/")[0].rpartition("/")[2] for cell in columns[file].cells]
+    left = {k: column for k, column in columns.items() if k != file}
+    picked: dict[str, tuple[int, str]] = {
+        "file": (file, f"{100 * shares[file]:.0f} % of its cells are names of files that are there")
+    }
+    for what, pick in (("split", _split), ("label", _label), ("group", _group)):
+        label = columns[picked["label"][0]] if "label" in picked else None
+        if found := pick(left, folders, label):
+            picked[what] = found
+            left.pop(found[0])
+    return _index(name, seen.form.names, picked) if len(picked) > 1 else None
+
+
+def _index(name: str, titles: Sequence[str], picked: dict[str, tuple[int, str]]) -> Index:
+    usual = usual_columns(titles)
+    keys: list[tuple[str, Any]] = [("labels", name)]
+    said = []
+    for what, (k, why) in picked.items():
+        if usual.get(what) != k:
+            keys.append((f"{what}_column", titles[k].strip()))
+        said.append(f"{plain(titles[k], 30)} is the {what}, for {why} ({what}_column)")
+    notes = (f"{plain(name, 60)} lists the files (labels): {'; '.join(said)}",)
+    return Index(name, tuple(keys), notes, {what: titles[k] for what, (k, _) in picked.items()})
+
+
+Picked = tuple[int, str] | None
+
+
+def _named(columns: dict[int, Column], words: Sequence[str]) -> list[int]:
+    """The columns whose name has one of the words, the first word first."""
+    found = [(rank, k) for k, c in columns.items() if (rank := c.hint(" ".join(words))) is not None]
+    exact = [(words.index(c.name.strip().lower()), k) for k, c in columns.items() if c.name.strip().lower() in words]
+    return list(dict.fromkeys(k for _, k in (*sorted(exact), *sorted(found))))
+
+
+def _split(columns: dict[int, Column], folders: Sequence[str], label: Column | None) -> Picked:
+    for k, c in columns.items():
+        values = {cell.lower() for cell in c.filled}
+        if len(values) > 1 and values <= ALIASES.keys() and len(c.filled) == len(c.cells):
+            return k, f"it says {', '.join(sorted(values))}"
+    return None
+
+
+def _label(columns: dict[int, Column], folders: Sequence[str], label: Column | None) -> Picked:
+    """By its name; else what says the folder's name again; else the first of text with few values, or of few whole numbers."""
+    for k in _named(columns, [*COLUMNS["label"], *LABEL_WORDS.split()]):
+        if _few(columns[k]):
+            return k, f"its name, and it takes {columns[k].distinct} values"
+    for k, c in columns.items():
+        if c.distinct > 1 and c.cells == list(folders):
+            return k, f"it says the folder's name again, {c.distinct} values"
+    mute = {k for k, c in columns.items() if _says_group(c)}
+    for k, c in columns.items():
+        if k not in mute and c.share < 0.5 and _few(c):
+            return k, f"text that takes {c.distinct} values"
+    if any(k for k in mute) and len(set(folders)) > 1:
+        return None  # the folders are the labels, the table says whose the recordings are
+    for k, c in columns.items():
+        if k not in mute and c.share > 0.99 and (c.flat % 1 == 0).all() and 2 <= c.distinct <= min(FEW, len(c.cells) // 4):
+            return k, f"it takes {c.distinct} whole values"
+    return None
+
+
+def _few(column: Column) -> bool:
+    values, most = column.distinct, len(column.cells) / FOLD
+    whole = column.share < 0.5 or bool((column.flat % 1 == 0).all())
+    return whole and 2 <= values <= max(2.0, min(most, NAMES))
+
+
+def _says_group(column: Column) -> bool:
+    return column.hint(" ".join((*COLUMNS["group"], *GROUP_WORDS.split()))) is not None or bool(NO_GROUPS & set(column.words))
+
+
+def _group(columns: dict[int, Column], folders: Sequence[str], label: Column | None) -> Picked:
+    """By its name; else the column of names with the most values that repeats as people do: over labels, and not with them."""
+    marks = label.cells if label is not None else list(folders)
+    for k in _named(columns, [*COLUMNS["group"], *GROUP_WORDS.split()]):
+        c = columns[k]
+        if c.distinct >= 2 and len(c.filled) > c.distinct:
+            empty = len(c.cells) - len(c.filled)
+            more = f"; {empty} rows have none, and each is one of its own" if empty else ""
+            return k, f"its name, and {c.distinct} values repeat{more}"
+    some = {k: c for k, c in columns.items() if _repeats(c, marks)}
+    if not some:
+        return None
+    k = max(some, key=lambda k: (some[k].distinct, -k))
+    return k, f"{some[k].distinct} names repeat in {len(some[k].filled)} rows, as a person or a device would"
+
+
+def _repeats(column: Column, labels: Sequence[str]) -> bool:
+    """Whether the values of a column could be people: names, not measures; more than the labels, and not of one label each."""
+    filled = [(c, mark) for c, mark in zip(column.cells, labels, strict=True) if c]
+    ids = column.share < 0.5 or all(len(c) == len(column.filled[0]) and c.startswith("0") for c in column.filled[:50])
+    if not filled or not ids or NO_GROUPS & set(column.words) or column.distinct < 3:
+        return False
+    each = Counter(c for c, _ in set(filled))
+    crossed = sum(n > 1 for n in each.values()) >= 1 or column.distinct > 2 * len(set(labels))
+    return len(filled) >= REPEATS * column.distinct and column.distinct > len(set(labels)) and crossed
+
+
+def layout_of(index: Index) -> Layout:
+    """The layout that reads the index file."""
+    return make_layout("audio", **dict(index.keys))
+
+
+def about(index: Index, places: Sequence[Place]) -> dict[str, Any]:
+    """What the table of files says, as fields of `look.Look`: labels, how many groups, whether it gives sides."""
+    found: dict[str, Any] = {
+        "groups": len({p.group for p in places if p.group}),
+        "has_split": bool(places) and all(p.split for p in places),
+    }
+    labels = tuple(sorted({p.label for p in places if p.label}))
+    return found | {"labels": labels} if labels else found
