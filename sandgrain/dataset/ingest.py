@@ -17,7 +17,7 @@ from typing import Literal
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
-from sandgrain.dataset import decode, kinds, names
+from sandgrain.dataset import ambiguous, decode, kinds, names
 from sandgrain.dataset.cache import Cache
 from sandgrain.dataset.labels import Names, read_labels
 from sandgrain.dataset.manifest import EMPTY, load_manifest, make_manifest, save
@@ -90,6 +90,7 @@ def ingest(
         listed, unclear = Names((f.path for f in files), layout.labels).resolve(listed, layout.labels)
         wrong += unclear
         wrong += _missing(listed, files, wrong, layout)
+    pattern, unclear_name = ambiguous.settle(pattern, [f.path for f in files]) if pattern else (None, None)
     places: dict[str, Place] = {}
     for file in files:
         try:
@@ -97,7 +98,7 @@ def ingest(
         except BadFileError as error:
             wrong.append(BadFile(escape(file.path), str(error)))
     records: list[Record] = []
-    notes: list[Note] = []
+    notes = [Note(escape(unclear_name[0]), unclear_name[1])] if unclear_name else []
     chosen = [f for f in files if f.path in places]
     if few:
         chosen, workers = few.of(chosen), 0

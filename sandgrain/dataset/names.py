@@ -82,10 +82,15 @@ def split_of(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A name pattern: for each part between slashes, what is literal, and the placeholders between those."""
+    """A name pattern: for each part between slashes, what is literal, and the placeholders between those.
+
+    `longest`: for each part, the placeholder that takes what the others leave, where a name can be read in several ways: -1 for
+    the last one, or the first where only so those that count stand for digits.
+    """
 
     text: str
     parts: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    longest: tuple[int, ...] = ()
 
     def match(self, path: str) -> dict[str, str] | None:
         """What the placeholders stand for in a path (with its suffix), or None where it does not fit."""
@@ -93,16 +98,29 @@ class Pattern:
         if len(pieces) != len(self.parts):
             return None
         found: dict[str, str] = {}
-        for piece, (literals, names) in zip(pieces, self.parts, strict=True):
-            values = _between(piece, literals)
+        for k, (piece, (literals, names)) in enumerate(zip(pieces, self.parts, strict=True)):
+            longest = self.longest[k] if self.longest else -1
+            values = read_with(piece, literals, longest if longest >= 0 else len(names) - 1)
             if values is None:
                 return None
-            if not _counted(names, values):  # boat_pose_1 by {label}_{index}: the number is at the end, whatever comes before it
-                other = _between(piece[::-1], [text[::-1] for text in reversed(literals)])
-                other = [text[::-1] for text in reversed(other)] if other else values
+            if longest < 0 and not _counted(names, values):  # boat_pose_1 by {label}_{index}: the number is at the end
+                other = read_with(piece, literals, 0) or values
                 values = other if _counted(names, other) else values
             found.update(zip(names, values, strict=True))
         return found
+
+
+def read_with(piece: str, literals: Sequence[str], longest: int) -> list[str] | None:
+    """The texts between the literals: as short as can be, but for number `longest`, which gets the rest; None where it does not fit."""
+    if len(literals) < 3 or longest == len(literals) - 2:
+        return _between(piece, literals)
+    backwards = _between(piece[::-1], [text[::-1] for text in reversed(literals)])
+    if backwards is None:
+        return None
+    tail = [text[::-1] for text in reversed(backwards)][longest + 1 :]
+    end = len(piece) - len(literals[-1]) - sum(map(len, tail)) - sum(map(len, literals[longest + 1 : -1]))
+    head = _between(piece[:end], [*literals[: longest + 1], ""])
+    return [*head, *tail] if head else None
 
 
 def _counted(names: Sequence[str], values: Sequence[str]) -> bool:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain
-from sandgrain.dataset import ingest, kinds
+from sandgrain.dataset import ambiguous, ingest, kinds, names
 from sandgrain.dataset.records import SPLITS, Manifest, Record
 from sandgrain.frontend.blocks import Block
 from sandgrain.project import features, inspection
 from sandgrain.project.file.schema import Data, Project, Split
 
-FEW = ingest.Few(files=64, size=8 << 20)
+FEW = ingest.Few(files=256, size=8 << 20)
 SEEDS = 32  # draws that are tried until every label is in training
 ROWS = 8  # of a recording, as a rule: with fewer, a row is no moment of a signal
 SHOWN = 2  # files that a remark names
@@ -59,6 +59,7 @@ def _judged(manifest: Manifest, root: Path, project: Project, blocks: Sequence[B
     notes: tuple[str, ...] = (
         (f"{len(manifest.bad)} of {tried} files that were tried are refused: {_shown(manifest)}",) if manifest.bad else ()
     )
+    notes += _unclear(manifest, project)
     if why := features.problem(manifest.records, project.data, blocks):
         return Trial(f"features cannot be computed: {why}", notes)
     rows = statistics.median(r.shape[0] for r in manifest.records)
@@ -69,6 +70,14 @@ def _judged(manifest: Manifest, root: Path, project: Project, blocks: Sequence[B
     if tried < count:
         return Trial(notes=notes)
     return _split(manifest.records, root, project, notes)
+
+
+def _unclear(manifest: Manifest, project: Project) -> tuple[str, ...]:
+    """A note where a file's name can be read in several ways."""
+    pattern = ingest.check_layout(project.data.layout)
+    paths = sorted({names.split_key(r.key)[0] for r in manifest.records})
+    said = ambiguous.settle(pattern, paths)[1] if pattern else None
+    return (f"{said[0]}: {said[1]} (name)",) if said else ()
 
 
 def _shown(manifest: Manifest) -> str:

@@ -36,7 +36,7 @@ UNIT_WORDS = {
 }
 LABEL_WORDS = (
     "label labels class classes cls lbl tag tags annotation truth target gesture activity category y state status species anomaly fault event condition outcome "
-    "occupancy detection word command digit"
+    "occupancy detection word command digit changepoint changepoints"
 )
 GROUP_WORDS = "group speaker subject user person participant patient player device machine session experiment trial run id"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -37,13 +38,18 @@ from sandgrain.project.file.column import (
     Table,
 )
 
+MANY_LABELS = 12  # values of a second label
+MIN_SETTINGS = 3  # values of a setting
+ONCE = 1.5  # changes of a setting for each pair of its value and a label
+
 
 def judge(columns: Sequence[Column]) -> Table:
     """What each of the columns is."""
     table = Table({c.name: c for c in columns})
     _empty(table)
     _label(table)
-    _group(table)
+    _other_labels(table)
+    _group(table, columns)
     _time(table, [c for c in columns if c.name in (*table.of("label"), *table.of("group"))])
     _rest(table)
     table.verdicts = {c.name: table.verdicts[c.name] for c in columns}
@@ -81,6 +87,19 @@ def _label(table: Table) -> None:
             return
 
 
+def _other_labels(table: Table) -> None:
+    """Columns that say of the rows what the label says of them, in other words: a channel of them would tell the answer."""
+    if not (label := table.of("label")):
+        return
+    for name, column in list(table.left.items()):
+        if (
+            column.hint(LABEL_WORDS) is not None
+            and column.distinct <= MANY_LABELS
+            and (_is_label(column) or column.distinct == 1)
+        ):
+            table.give(name, "unused", f"another label by its name, beside {label[0]}")
+
+
 def _is_label(column: Column) -> bool:
     """Whether its values are few: text, or whole numbers."""
     if not 2 <= column.distinct <= len(column.cells) / 2 or column.run < 1.2:
@@ -91,14 +110,35 @@ def _is_label(column: Column) -> bool:
     return whole and column.distinct <= FEW and column.distinct * RUN <= len(column.cells)
 
 
-def _group(table: Table) -> None:
-    """The column with a name such as subject that stays the same for many rows."""
+def _group(table: Table, columns: Sequence[Column]) -> None:
+    """The column with a name such as subject that stays the same for many rows; else one that is as constant as a setting."""
     hinted = sorted((k, c.name) for c in table.left.values() if (k := c.hint(GROUP_WORDS)) is not None)
     for _, name in hinted:
         column = table.left[name]
         if 2 <= column.distinct <= NAMES and column.run >= RUN and (column.share < 0.5 or bool((column.flat % 1 == 0).all())):
             table.give(name, "group", f"its name, and it takes {column.distinct} values in runs of {column.run:.0f} rows")
             return
+    marks = [c for c in columns if c.name in table.of("label")]
+    settings = [c for c in table.left.values() if marks and _is_setting(c, marks[0])]
+    if settings:
+        best = max(settings, key=lambda c: c.distinct)
+        why = (
+            f"it stays the same for {best.run:.0f} rows and takes {best.distinct} values, each once or so in a label: a setting, an id or a "
+            f"subject, and what {marks[0].name} is must be told without it"
+        )
+        table.give(best.name, "group", why)
+
+
+def _is_setting(column: Column, label: Column) -> bool:
+    """Whether it is constant within long runs of rows, and takes few values over them, which several labels have: a speed, a person."""
+    if (column.share < NUMBERS and column.share > 0) or not MIN_SETTINGS <= column.distinct <= FEW or column.run < LONG_RUN:
+        return False
+    if column.share and not bool((column.flat % 1 == 0).all()):
+        return False
+    pairs = {pair for a, b in zip(column.stretches, label.stretches, strict=True) for pair in zip(a, b, strict=True)}
+    changes = sum(a != b for s in column.stretches for a, b in pairwise(s))
+    labels = Counter(value for value, _ in pairs)
+    return changes <= ONCE * len(pairs) and 2 * sum(n > 1 for n in labels.values()) >= len(labels)
 
 
 # --- time ----------------------------------------------------------------------------------------------------------------

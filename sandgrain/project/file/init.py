@@ -77,7 +77,7 @@ def _tried(found: Look, folder: Path, place: Path, board: str) -> tuple[Look, st
     project = parse(tomllib.loads(text))  # what is written can be read
     from_tables(project.augment, project.data.kind)
     came = trial.run(folder, project, parse_blocks(project.features), found.count)
-    notes, labels = [*found.notes, *came.notes], found.labels or came.labels
+    notes, labels = [*found.notes, *came.notes], _labels(found, came.labels)
     if len(labels) < 2 and not came.problem:
         seen = "one label is seen" if labels else "no label is seen"
         notes.append(f"{seen}: a classifier needs two (name, label_column or labels say them), a detector of anomalies needs one")
@@ -87,6 +87,14 @@ def _tried(found: Look, folder: Path, place: Path, board: str) -> tuple[Look, st
         notes.append(f"split: {came.why}; so it is {how}, see [data.split]")
     tried = replace(found, notes=tuple(notes), labels=labels, problem=came.problem, split=came.split)
     return tried, text if tried == found else render(tried, _relative(folder, place), board)
+
+
+def _labels(found: Look, tried: Sequence[str]) -> tuple[str, ...]:
+    """Those of the look, which opens a part of each file, and of the recordings that were read whole."""
+    inside = {"label_column", "stream"} & dict(found.table).keys()
+    if not inside or not found.labels:
+        return found.labels or tuple(tried)
+    return tuple(sorted({*found.labels, *tried}, key=lambda t: (not t.isdecimal(), int(t) if t.isdecimal() else 0, t)))
 
 
 def place_of(out: Path) -> Path:

@@ -24,6 +24,16 @@ REPEATS = 1.25  # rows for each value of a group, on average
 FEW = 20  # values of a label of numbers
 FOLD = 2.0  # a label of text takes at most a value for so many rows
 NO_GROUPS = frozenset(("gender", "sex", "age", "date", "time", "licence", "license"))
+NO_LABELS = NO_GROUPS | {
+    "origin",
+    "source",
+    "url",
+    "author",
+    "format",
+    "codec",
+    "notes",
+    "comment",
+}  # about a file, not what is in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,7 @@ def _index(name: str, titles: Sequence[str], picked: dict[str, tuple[int, str]])
         if usual.get(what) != k:
             keys.append((f"{what}_column", titles[k].strip()))
         said.append(f"{plain(titles[k], 30)} is the {what}, for {why} ({what}_column)")
-    notes = (f"{plain(name, 60)} lists the files (labels): {'; '.join(said)}",)
+    notes = (f"{plain(name, 60)} lists the files (labels): {said[0]}", *(f"of {plain(name, 60)}: {text}" for text in said[1:]))
     return Index(name, tuple(keys), notes, {what: titles[k] for what, (k, _) in picked.items()})
 
 
@@ -118,11 +128,11 @@ def _label(columns: dict[int, Column], folders: Sequence[str], label: Column | N
     for k, c in columns.items():
         if c.distinct > 1 and c.cells == list(folders):
             return k, f"it says the folder's name again, {c.distinct} values"
-    mute = {k for k, c in columns.items() if _says_group(c)}
+    mute = {k for k, c in columns.items() if _says_group(c) or NO_LABELS & set(c.words)}
     for k, c in columns.items():
         if k not in mute and c.share < 0.5 and _few(c):
             return k, f"text that takes {c.distinct} values"
-    if any(k for k in mute) and len(set(folders)) > 1:
+    if any(_says_group(columns[k]) for k in mute) and len(set(folders)) > 1:
         return None  # the folders are the labels, the table says whose the recordings are
     for k, c in columns.items():
         if k not in mute and c.share > 0.99 and (c.flat % 1 == 0).all() and 2 <= c.distinct <= min(FEW, len(c.cells) // 4):

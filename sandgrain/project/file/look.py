@@ -24,7 +24,7 @@ from sandgrain.dataset.names import PROJECT_FILE
 from sandgrain.dataset.readers import audio
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Kind
-from sandgrain.project.file import listing
+from sandgrain.project.file import listing, rates
 from sandgrain.project.file.arrays import look_npz
 from sandgrain.project.file.column import Verdict
 from sandgrain.project.file.listing import Index, find_index
@@ -177,7 +177,7 @@ def look(root: Path) -> Look:
             found = _with_index(found, index, base)
         if stretches:
             found["notes"] = (*found.get("notes", ()), f"{_of_stretches(stretches)}; {_LABELS_INSIDE}")
-        return _finished({**common, **found, "table": (*found.get("table", ()), *table)})
+        return _finished({**common, **found, "table": (*found.get("table", ()), *table)}, base, names)
     named = _with_index(naming(chosen), index, base) if index else naming(chosen)
     table += [("background", tuple(f"{a}/*{s}" for a in aside for s in suffixes))] if aside else []
     lists = tuple((side, n) for side, n in LISTS if (base / n).is_file())
@@ -187,7 +187,7 @@ def look(root: Path) -> Look:
         common["others"] = _others(n for n in names if n not in beside and kind_of.get(n) != kind and n != PROJECT_FILE)
         table += [("label_tracks", True), ("rest_label", "")]
         named, inside, common["files"] = {}, inside | tracked, tuple(f"**/*{s}" for s in suffixes)
-    return _finished({**common, "kind": kind, "table": tuple(table), **named, **inside, "lists": lists})
+    return _finished({**common, "kind": kind, "table": tuple(table), **named, **inside, "lists": lists}, base, names)
 
 
 _LABELS_INSIDE = "give the recordings these labels themselves (label_column of a table, y of an .npz, one a row), or a file each"
@@ -276,7 +276,7 @@ def _way_out(seen: Counter[str]) -> str:
     return "name the folder with the data, or rename tables to .csv"
 
 
-def _finished(fields: dict[str, Any]) -> Look:
+def _finished(fields: dict[str, Any], base: Path, names: Sequence[str]) -> Look:
     """The look, with what its labels and other files give occasion to say."""
     background = tuple(label for label in fields.get("labels", ()) if _is_background(label))
     notes = list(fields.pop("notes", ()))
@@ -290,6 +290,9 @@ def _finished(fields: dict[str, Any]) -> Look:
         shown = ", ".join(f"{n} {suffix}{f' in {folder}' if folder else ''}" for suffix, folder, n in fields["others"][:6])
         more = f" and {len(fields['others']) - 6} more kinds" if len(fields["others"]) > 6 else ""
         notes.append(f"{count} other {'file is' if count == 1 else 'files are'} left alone: {plain(shown, 240)}{more}")
+    if not fields.get("rate") and kinds.of(fields["kind"]).guesses_rate:
+        fields["rate"], said = rates.of_texts(base, names)
+        notes += said
     return Look(**fields, notes=tuple(notes), background=background)
 
 

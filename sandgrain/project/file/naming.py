@@ -11,6 +11,7 @@ from typing import Any
 SPLIT_WORDS = frozenset({"train", "training", "test", "testing", "validation", "val"})
 MARKS = "_-. "
 MAX_PIECES = 8
+MAX_TAKES = 12  # words that tell the takes of a label apart
 GROUP = re.compile(
     r"(speaker|spk|subject|subj|sub|user|usr|person|participant|patient|device|dev|machine|mach|motor|pump|fan|bearing|session|sess|id|rig|unit|"
     r"s|p|u|m|d)[-_]?\d{1,4}",
@@ -212,10 +213,23 @@ def _always_together(columns: Sequence[Sequence[str]], label: int) -> bool:
     return len(pairs) == len(set(columns[label + 1])) == len(set(columns[label])) or len(pairs) == len(set(columns[label]))
 
 
+def _takes(rows: Sequence[Sequence[str]], mark: str) -> dict[str, Any]:
+    """Labels of one or more pieces before a word of one small vocabulary, which each label has all of: boat_pose_left, plank_left."""
+    if mark == "." or not all(len(r) >= 2 and all(r) for r in rows):
+        return {}
+    takes: dict[str, set[str]] = {}
+    for r in rows:
+        takes.setdefault(mark.join(r[:-1]), set()).add(r[-1])
+    sets = {frozenset(t) for t in takes.values()}
+    if len(takes) < 2 or len(sets) != 1 or not 2 <= len(next(iter(sets))) <= MAX_TAKES:
+        return {}
+    return {"name": f"{{label}}{mark}{{take}}", "labels": tuple(sorted(takes)), "groups": 0}
+
+
 def _several(rows: Sequence[Sequence[str]], mark: str) -> dict[str, Any]:
     """Labels of one or more pieces before a number: {label}_{index}, or {label}_{group}_{index}."""
     if mark == "." or not all(len(r) >= 2 and r[-1].isdigit() for r in rows):
-        return {}
+        return _takes(rows, mark)
     if all(len(r) >= 3 for r in rows):
         heads, groups = [mark.join(r[:-2]) for r in rows], [r[-2] for r in rows]
         pairs, values = set(zip(heads, groups, strict=True)), set(groups)

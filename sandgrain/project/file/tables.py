@@ -29,7 +29,8 @@ from sandgrain.project.file.naming import GROUP, naming, speaking
 
 MAX_JSON = 16 << 20  # bytes of a document, as ingest reads it
 MAX_HEAD = 1 << 20  # bytes of a table that are looked at
-MAX_TAIL = 1 << 15  # bytes at the end of a longer one
+PIECES, PIECE = 48, 1 << 14  # of what follows: so many pieces of so many bytes
+PIECE_ROWS = 200  # of a piece
 LABELS_HEAD = 1 << 14  # bytes that show whether a table lists files
 MAX_FILES = 20
 MIN_GROUPS = 3  # files named after subjects, of a split by them
@@ -51,7 +52,7 @@ class Glance:
 
 
 def glance(path: Path, rows: int = MAX_ROWS) -> Glance:
-    """The first rows of a CSV file, and some from its end where it is long. Raises BadFileError or OSError."""
+    """The first rows of a CSV file, and some from all over it where it is long. Raises BadFileError or OSError."""
     with path.open("rb") as stream:
         head = stream.read(MAX_HEAD)
         form = find(head, len(head) < MAX_HEAD)
@@ -60,14 +61,27 @@ def glance(path: Path, rows: int = MAX_ROWS) -> Glance:
         if len(head) == MAX_HEAD:
             lines.pop()
         first = lines[form.first - 1 : form.first - 1 + rows]
-        last: list[str] = []
-        if len(head) == MAX_HEAD and not form.encoding.startswith("utf-16"):
+        later: list[list[str]] = []
+        if not form.encoding.startswith("utf-16"):
             size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(MAX_HEAD, size - MAX_TAIL))
-            last = stream.read(MAX_TAIL).decode(form.encoding, "replace").splitlines()[1:]
-    stretches = tuple(list(_rows(part, form)) for part in (first, last) if part)
+            begin = len("\n".join(first).encode(form.encoding, "replace"))
+            for at in _places(begin, size, len(first) >= rows or len(head) == MAX_HEAD):
+                stream.seek(at)
+                later.append(stream.read(PIECE).decode(form.encoding, "replace").splitlines()[1 : PIECE_ROWS + 1])
+                if at + PIECE < size:
+                    later[-1] = later[-1][:-1]
+    stretches = tuple(list(_rows(part, form)) for part in (first, *later) if part)
     whole = len(first) == len(lines) - form.first + 1 and len(head) < MAX_HEAD
     return Glance(form, stretches, frozenset(_between_empty_lines(first, whole)))
+
+
+def _places(begin: int, size: int, is_long: bool) -> list[int]:
+    """Where pieces of a long table are looked at, from what was read at its beginning to its end."""
+    last = size - PIECE
+    if not is_long or last <= begin:
+        return []
+    count = min(PIECES, (size - begin) // PIECE)
+    return sorted({begin + (last - begin) * k // max(1, count - 1) for k in range(count)} | {last})
 
 
 def _rows(lines: Sequence[str], form: Dialect) -> Iterator[list[str]]:

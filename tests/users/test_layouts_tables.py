@@ -1,0 +1,94 @@
+"""One table with a label column as it lies: a setting is a group, labels are of the whole file, a rate is what a text says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sandgrain.project.file.init import How, write
+from sandgrain.project.file.look import Look, look
+
+DRAW = np.random.default_rng(5)
+
+
+def fan(folder: Path, settings: tuple[str, ...], rows: int = 120, head: str = "wconfid,pctid,x,y,z") -> None:
+    lines = [head]
+    for label in ("1", "2", "3"):
+        for setting in settings:
+            values = DRAW.normal(0, 1, (rows, 3)).round(3)
+            lines += [f"{label},{setting},{a},{b},{c}" for a, b, c in values]
+    (folder / "accelerometer.csv").write_text("\n".join(lines) + "\n")
+
+
+def roles(found: Look) -> dict[str, str]:
+    return {v.column: v.role for v in found.columns}
+
+
+@pytest.mark.parametrize(
+    ("label", "settings"),
+    [
+        ("wconfid", tuple(str(s) for s in range(20, 60, 5))),
+        ("class", ("slow", "medium", "fast")),
+        ("wconfid", ("7", "11", "12", "30")),
+    ],
+)
+def test_a_column_that_is_constant_in_the_runs_of_a_label_is_a_group_with_its_reason(
+    label: str, settings: tuple[str, ...], tmp_path: Path
+) -> None:
+    fan(tmp_path, settings, head=f"{label},pctid,x,y,z")
+    found = look(tmp_path)
+    assert roles(found) == {label: "label", "pctid": "group", "x": "channel", "y": "channel", "z": "channel"}
+    why = next(v for v in found.columns if v.column == "pctid")
+    assert f"takes {len(settings)} values" in why.text and why.key == "group_column"
+    assert found.groups == len(settings) and dict(found.table)["group_column"] == "pctid"
+    told = write(tmp_path, tmp_path / "sandgrain.toml", How(dry=True))
+    assert not told.problem and told.labels == ("1", "2", "3")
+
+
+def test_a_sensor_of_few_values_that_comes_and_goes_is_a_channel(tmp_path: Path) -> None:
+    rows = (f"{(k // 60) % 5 * 10},{(k // 100) % 2},{20 + (k % 977) / 100},{(k // 500) % 2}" for k in range(4000))
+    lines = ["light,door,temp,state", *rows]
+    (tmp_path / "room.csv").write_text("\n".join(lines) + "\n")
+    assert roles(look(tmp_path)) == {"light": "channel", "door": "channel", "temp": "channel", "state": "label"}
+
+
+def test_labels_are_counted_over_the_whole_file(tmp_path: Path) -> None:
+    fan(tmp_path, ("20", "25", "30", "35"), rows=9000)
+    assert (tmp_path / "accelerometer.csv").stat().st_size > 1 << 20
+    found = look(tmp_path)
+    assert found.labels == ("1", "2", "3") and found.groups == 4
+
+
+RATES = {
+    "a sample every 20 ms, 1 minute for each run": 50.0,
+    "The sensor was sampled at 104 Hz.": 104.0,
+    "one row each 5 minutes": 1 / 300,
+}
+
+
+@pytest.mark.parametrize("words", RATES)
+def test_a_rate_is_taken_from_the_words_beside_the_data(words: str, tmp_path: Path) -> None:
+    fan(tmp_path, ("20", "25", "30"))
+    (tmp_path / "README.md").write_text(f"# Fan\n\n{words}\n")
+    found = look(tmp_path)
+    assert found.rate == pytest.approx(RATES[words], rel=1e-4)
+    assert any("README.md says" in note and "(" not in note[:4] for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "words", ["sampled at 100 Hz, resampled to 50 Hz", "from 44.1 kHz recordings", "rows in order of time", ""]
+)
+def test_a_rate_is_never_invented(words: str, tmp_path: Path) -> None:
+    fan(tmp_path, ("20", "25", "30"))
+    (tmp_path / "README.md").write_text(f"# Fan\n\n{words}\n")
+    found = look(tmp_path)
+    assert not found.rate and any("a guess" in str(line) for line in found.lines())
+    assert any("speaks of 100 Hz, 50 Hz" in note for note in found.notes) == ("50 Hz" in words)
+
+
+def test_a_second_label_is_no_channel(tmp_path: Path) -> None:
+    rows = "".join(f"{k % 41},{k % 37},{(k // 90) % 2}.0,{int(k % 90 == 0)}.0\n" for k in range(900))
+    (tmp_path / "a.csv").write_text("pressure,flow,anomaly,changepoint\n" + rows)
+    assert roles(look(tmp_path)) == {"pressure": "channel", "flow": "channel", "anomaly": "label", "changepoint": "unused"}
