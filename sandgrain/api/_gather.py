@@ -200,7 +200,10 @@ def _items(samples: Any, most: int | None) -> tuple[Iterable[Any], str]:
     """What to go through, and a note where not all of it is."""
     if isinstance(samples, str | bytes) or not (hasattr(samples, "__iter__") or hasattr(samples, "__getitem__")):
         kind = printable(f"{type(samples).__module__}.{type(samples).__qualname__}".removeprefix("builtins."))
-        raise UsageError(f"a {kind} holds no samples; give an array [n, ...], (x, y), a loader, a list of arrays or an .npz file")
+        article = "an" if kind[:1].lower() in "aeiou" else "a"
+        raise UsageError(
+            f"{article} {kind} holds no samples; give an array [n, ...], (x, y), a loader, a list of arrays or an .npz file"
+        )
     count = _length(samples)
     if count is None or not hasattr(samples, "__getitem__") or isinstance(samples, tuple | list):
         return (iter(samples), "") if hasattr(samples, "__iter__") else (_indexed(samples), "")

@@ -149,7 +149,7 @@ def _windows(found: Inspection) -> None:
     if not found.loaded.project.data.window_s or not any(sides.values()):
         return
     told = ", ".join(f"{n:,} {side}" for side, n in sides.items())
-    balance = f"; largest label to smallest {found.window_balance:.2f} : 1" if found.window_balance else ""
+    balance = f"; {found.window_balance:.2f} : 1 by label" if found.window_balance else ""
     _terminal.line(f"windows    {told}{balance}")
     for side, count in sides.items():
         missing = [label for label, row in rows.items() if not row[side]]

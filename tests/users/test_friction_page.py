@@ -56,7 +56,7 @@ def test_a_count_has_its_exact_upper_bound(count: int, bound: float) -> None:
 
 def test_nothing_in_seven_minutes_is_not_nothing_in_an_hour() -> None:
     hours = 6.9 / 60
-    quiet = Spotted(Rule(), Rates(0.0, 0.1, hours, 20), 414.0, 10, "silence", 100, 2, 0, True, ())
+    quiet = Spotted(Rule(), Rates(0.0, 0.1, hours, 20), 414.0, 10, "silence", 100, 2, 0, True, 0, None, ())
     assert quiet.accepts == "0 per hour" and quiet.counted == "0 in 6.9 min: below 26 per hour with 95 % confidence"
     assert quiet.to_json()["false_accepts_per_hour_at_most"] == pytest.approx(2.9957 / hours, abs=0.01)
     long = replace(quiet, rates=Rates(0.0, 0.1, 24.0, 20), seconds=86400.0)

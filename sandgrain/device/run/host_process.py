@@ -52,7 +52,7 @@ static const struct {{
 {dead}
     {{-2, 0, 0}},
 }};
-static uint8_t kept_arena[{guarded} + 3 * {zone}]; /* the arena and its zones as they were before the layer that runs */
+static uint8_t sg_kept[{guarded} + 3 * {zone}]; /* the arena and its zones as they were before the layer that runs */
 static uint8_t *low, *arena, *high;          /* where what is guarded begins, where the arena, where it ends */
 static uint64_t noise = 0x9E3779B97F4A7C15u;
 static int64_t stray; /* 0, or what the first layer that went astray wrote */
@@ -89,7 +89,7 @@ static void sg_look(void)
 /* Before the first layer, and behind each. */
 static void sg_guard(int layer)
 {{
-    uint8_t *const as_it_was = kept_arena + (arena - low);
+    uint8_t *const as_it_was = sg_kept + (arena - low);
     if (layer < 0) {{
         sg_noise(low, (uint32_t)(arena - low));
         sg_noise(arena + {guarded}, (uint32_t)(high - (arena + {guarded})));
@@ -99,9 +99,9 @@ static void sg_guard(int layer)
             memcpy(as_it_was + writes[k].offset, arena + writes[k].offset, writes[k].bytes);
         }}
     }}
-    if (layer >= 0 && stray == 0 && memcmp(kept_arena, low, (size_t)(high - low)) != 0) {{
+    if (layer >= 0 && stray == 0 && memcmp(sg_kept, low, (size_t)(high - low)) != 0) {{
         uint8_t *at = low;
-        while (kept_arena[at - low] == *at) {{
+        while (sg_kept[at - low] == *at) {{
             at++;
         }}
         stray = ((int64_t)1 << {stray}) + ((int64_t)layer << 32) + (at - arena) + {zone} * 2;
@@ -114,7 +114,7 @@ static void sg_guard(int layer)
 }}
 static void sg_keep(void)
 {{
-    memcpy(kept_arena, low, (size_t)(high - low));
+    memcpy(sg_kept, low, (size_t)(high - low));
 }}
 static void sg_spoil(void) /* the arena means nothing between inferences */
 {{

@@ -1,0 +1,185 @@
+"""The benchmark of real recordings: public data sets put through init and build as a user would, cross-validated, without helper code.
+
+    python bench/real.py [--sets fan_accel arabic_commands ...]
+
+Each set is copied as it lies; `sandgrain init` writes its project file, and what a user would have to correct in it is listed here, a
+line of the file each. Then `sandgrain build` with folds trains and judges it. A set takes minutes; stages stay in out/real, so that a
+run that was ended goes on where it was. bench/real.json holds the last figures of each set, docs/explanation/real.md shows them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+import sandgrain
+from sandgrain.base.errors import SandgrainError
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+WORK = ROOT / "out" / "real"
+PATH = HERE / "real.json"
+PAGE = ROOT / "docs" / "explanation" / "real.md"
+HEADING = "## The last figures\n"  # everything below it is written by the benchmark
+DATA = Path(os.environ.get("SANDGRAIN_DATA", ROOT.parent / "shared" / "data"))
+BOARD = "arduino-nano-33-ble-sense"
+NOTES = ("README.md", "LICENSE")  # what is about a set and no part of it
+
+Row = dict[str, Any]
+console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "120")))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One set. `lines`: (what init wrote, as a pattern; what a user writes instead). `bar`: of `measure`, the mean over the folds, %."""
+
+    name: str
+    measure: str
+    bar: float
+    lines: tuple[tuple[str, str], ...] = ()
+    folds: int | None = 5
+    leave_out: Literal["group"] | None = None
+
+
+CASES = (
+    Case(
+        "fan_accel",
+        "accuracy",
+        86.0,
+        (
+            (r"columns = .*", 'columns = ["x", "y", "z"]'),
+            (r"full_scale = .*", 'full_scale = [2, 2, 2]\ngroup_column = "pctid"'),
+            (r'by = "[a-z]+".*', 'by = "group"'),
+            (r"\[\[features\]\]\nblock = .*", '[[features]]\nblock = "vibration"'),
+            (r'name = "cnn1d"', 'name = "mlp"'),
+        ),
+        folds=None,
+        leave_out="group",
+    ),
+    Case("arabic_commands", "accuracy", 94.0),
+    Case(
+        "wake_words",
+        "accuracy",
+        97.0,
+        ((r'labels = "index.csv".*', 'labels = "index.csv"\nclasses = ["computer"]\nrest = "other"'),),
+    ),
+    Case("sign_digits", "accuracy", 96.0),
+    Case("baby_cry", "accuracy", 95.0),
+)
+
+
+def prepared(case: Case) -> Path:
+    """The set as it lies, with the project file of init and what a user corrects in it."""
+    folder = WORK / case.name
+    if not folder.is_dir():
+        shutil.copytree(DATA / case.name, folder, ignore=shutil.ignore_patterns(*NOTES))
+    sandgrain.init(folder, out=folder, board=BOARD, force=True)
+    file = folder / "sandgrain.toml"
+    text = file.read_text("utf-8")
+    for pattern, instead in case.lines:
+        text, found = re.subn(pattern, instead, text, count=1)
+        if not found:
+            raise SystemExit(f"{case.name}: init wrote nothing like {pattern}; correct the case")
+    file.write_text(text, "utf-8")
+    return folder
+
+
+def run(case: Case) -> Row:
+    """The figures of one set."""
+    start = time.monotonic()
+    built = sandgrain.build(prepared(case), folds=case.folds, leave_out=case.leave_out, verify=50)
+    found = built.to_json()
+    crossed = found["cross_validation"]
+    measures = {name: {key: round(100 * value, 1) for key, value in m.items()} for name, m in crossed["measures"].items()}
+    return {
+        "set": case.name,
+        "how": crossed["how"],
+        "lines": len(case.lines),
+        "measure": case.measure,
+        "bar": case.bar,
+        **measures[case.measure],
+        "majority": round(100 * crossed["pooled"]["majority"], 1) if crossed["pooled"] else None,
+        "measures": measures,
+        "model": found["model"],
+        "ram_bytes": found["ram_bytes"],
+        "flash_bytes": found["flash_bytes"],
+        "latency_ms": found["latency_ms"],
+        "identical": found["identical"],
+        "minutes": round((time.monotonic() - start) / 60, 1),
+    }
+
+
+def keep(rows: list[Row]) -> None:
+    """Write the figures and the page; a set that was not run keeps its last figures."""
+    known = {r["set"]: r for r in (json.loads(PATH.read_text("utf-8")) if PATH.is_file() else [])}
+    known |= {r["set"]: r for r in rows}
+    kept = [known[name] for name in sorted(known)]
+    PATH.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+    head = PAGE.read_text("utf-8").partition(HEADING)[0]
+    lines = [
+        "| set | how | changed lines | measure | mean | worst | bar | majority | RAM | flash | ms |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for r in kept:
+        told = [
+            r["set"],
+            r["how"],
+            r["lines"],
+            r["measure"],
+            f"{r['mean']:.1f}",
+            f"{r['worst']:.1f}",
+            f"{r['bar']:.0f}",
+            r["majority"],
+        ]
+        told += [f"{r['ram_bytes']:,}", f"{r['flash_bytes']:,}", "-" if r["latency_ms"] is None else f"{r['latency_ms']:.2f}"]
+        lines.append("| " + " | ".join(map(str, told)) + " |")
+    PAGE.write_text(f"{head}{HEADING}\n" + "\n".join(lines) + "\n", "utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="*", choices=[case.name for case in CASES], default=[case.name for case in CASES])
+    wanted = parser.parse_args().sets
+    rows: list[Row] = []
+    for case in CASES:
+        if case.name not in wanted:
+            continue
+        if not (DATA / case.name).is_dir():
+            console.print(f"{case.name}: not there; set SANDGRAIN_DATA to the folder that has the sets")
+            continue
+        console.print(f"{case.name} ...")
+        try:
+            rows.append(run(case))
+        except SandgrainError as error:
+            console.print(f"{case.name}: {error}")
+            continue
+        keep(rows)
+    table = Table("set", "how", "mean", "worst", "bar", "RAM", "flash", "ms", "minutes")
+    for r in rows:
+        shown = (
+            r["set"],
+            r["how"],
+            r["mean"],
+            r["worst"],
+            r["bar"],
+            r["ram_bytes"],
+            r["flash_bytes"],
+            r["latency_ms"],
+            r["minutes"],
+        )
+        table.add_row(*map(str, shown))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
