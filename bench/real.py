@@ -57,9 +57,6 @@ CASES = (
         "accuracy",
         86.0,
         (
-            (r"columns = .*", 'columns = ["x", "y", "z"]'),
-            (r"full_scale = .*", 'full_scale = [2, 2, 2]\ngroup_column = "pctid"'),
-            (r'by = "[a-z]+".*', 'by = "group"'),
             (r"\[\[features\]\]\nblock = .*", '[[features]]\nblock = "vibration"'),
             (r'name = "cnn1d"', 'name = "mlp"'),
         ),

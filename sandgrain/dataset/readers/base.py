@@ -73,6 +73,21 @@ class Sample:
     note: str = ""
 
 
+class Within:
+    """A stream of `size` bytes that is never asked for more than it has left.
+
+    Pillow reads as many bytes as a chunk's header claims, and Python takes memory for them before it looks what is there.
+    """
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream, self._size = stream, size
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, count: int = -1) -> bytes:
+        left = max(self._size - self._stream.tell(), 0)
+        return self._stream.read(left if count is None or count < 0 else min(count, left))
+
+
 class Reader(Protocol):
     """A module of this folder.
 

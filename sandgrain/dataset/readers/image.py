@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sandgrain.base.arrays import Array
-from sandgrain.dataset.readers.base import MAX_PIXELS, BadFileError, Sample, load_package, one_line
+from sandgrain.dataset.readers.base import MAX_PIXELS, BadFileError, Sample, Within, load_package, one_line
 from sandgrain.dataset.records import Layout
 
 KINDS = ("image",)
@@ -52,7 +52,7 @@ def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", category=UserWarning)  # "corrupt EXIF data": then it is not turned
-            with Image.open(stream, formats=FORMATS) as image:
+            with Image.open(Within(stream, size), formats=FORMATS) as image:  # type: ignore[arg-type]
                 if image.width * image.height > MAX_PIXELS:
                     raise BadFileError(f"has {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read")
                 yield Sample(_rgb(image))
