@@ -67,10 +67,14 @@ def _notes(found: Inspection) -> None:
     notes = found.manifest.notes
     if notes:
         _terminal.line(f"odd files  {len(notes)}, taken all the same")
-        for note in notes[:MAX_NOTES]:
-            _terminal.line(f"  {plain(note.path, 70)}: {plain(note.text, 300)}")
-        if len(notes) > MAX_NOTES:
-            _terminal.line(f"  and {len(notes) - MAX_NOTES} more: --json lists them")
+        alike: dict[str, list[str]] = {}
+        for note in notes:
+            alike.setdefault(note.text, []).append(note.path)
+        for text, paths in list(alike.items())[:MAX_NOTES]:
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            _terminal.line(f"  {plain(paths[0], 70)}{more}: {plain(text, 300)}")
+        if len(alike) > MAX_NOTES:
+            _terminal.line(f"  and {sum(map(len, list(alike.values())[MAX_NOTES:]))} more: --json lists them")
     others = sorted(found.manifest.others.items(), key=lambda item: -item[1])
     if others:
         shown = [f"{n} {s or 'without suffix'}{f' in {f}' if f else ''}" for (s, f), n in others[:MAX_NOTES]]

@@ -24,7 +24,7 @@ from sandgrain.dataset.tracks import TrackOptions, beside
 from sandgrain.dataset.walk import MAX_FILES, Found, open_inside
 
 PIECE = 1 << 20  # bytes that are hashed at a time
-FORMAT = 3  # to be raised when a reader's results change
+FORMAT = 4  # to be raised when a reader's results change
 
 
 class Cache:

@@ -28,6 +28,7 @@ SHOWN = 20  # examples of a finding that are kept
 Topic = Literal["copies", "near-duplicates", "conflicting labels", "clipped", "silent", "constant", "stuck channel"]
 FACTS = np.dtype([("peak", "i4"), ("clipped", "f4"), ("silent", "?"), ("constant", "?"), ("stuck", "?")])
 CACHE_VERSION = 1
+FEW_ROWS = 8  # of a recording whose values may stay the same by chance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +89,12 @@ def measure(
     *,
     cache: Path | None = None,
     progress: Progress = silent,
+    scaled: bool = True,
 ) -> Facts:
-    """The facts about each record, which `open_record` gives the samples of. `cache`: a file that remembers them."""
+    """The facts about each record, which `open_record` gives the samples of. `cache`: a file that remembers them.
+
+    `scaled`: whether the largest int16 stands for the sensor's range; of raw counts nobody knows what is little.
+    """
     known = _load(cache)
     rows = np.zeros(len(records), FACTS)
     prints = np.zeros((len(records), fingerprint.SIZE), np.float16)
@@ -108,7 +113,17 @@ def measure(
             progress("checking", k + 1, len(records))
     if cache is not None and fresh:
         _save(cache, records, rows, prints)
+    _forget_what_says_nothing(records, rows, scaled)
     return Facts(rows, prints)
+
+
+def _forget_what_says_nothing(records: Sequence[Record], rows: Array, scaled: bool) -> None:
+    """A recording of a row or two cannot change, and raw counts that hardly move may be all that the sensor has."""
+    few = np.array([kinds.of(r.kind).sampled and r.shape[0] < FEW_ROWS for r in records], bool)
+    for flag in ("silent", "constant", "stuck"):
+        rows[flag][few] = False
+    if not scaled:
+        rows["silent"] = False
 
 
 def describe(kind: Kind, samples: Array, rate: float) -> tuple[int, float, bool, bool, bool]:

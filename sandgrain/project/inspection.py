@@ -19,6 +19,7 @@ from sandgrain.base.tables import Line, Row, Shown, Table
 from sandgrain.base.text import plain
 from sandgrain.dataset import ingest, kinds, quality, split, split_in_time
 from sandgrain.dataset.records import SPLITS, Manifest, Record
+from sandgrain.dataset.tables import Scale
 from sandgrain.dataset.windows import count
 from sandgrain.project import background, features
 from sandgrain.project.file.load import Loaded
@@ -29,6 +30,7 @@ NO_GROUP = (
     "no speaker, subject or device is known, so the same one may be on both sides of the split, and the figures better than with "
     "a new one; put {group} into `name`, or name a group_column"
 )
+UNSAID = 0.002  # share by which a length may be rounded to whole samples without a word
 LISTED = 100  # bad files and leaks that JSON holds
 
 
@@ -245,7 +247,9 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
         raise UsageError(
             f"[data] classes: no recording has one of these labels; there are {plain(', '.join(manifest.labels), 200)}"
         )
-    facts = quality.measure(records, partial(ingest.open_record, manifest), cache=work / "facts.npz", progress=progress)
+    facts = quality.measure(
+        records, partial(ingest.open_record, manifest), cache=work / "facts.npz", progress=progress, scaled=_is_scaled(data)
+    )
     judgement = quality.judge(
         records, facts, data.model_dump(include={"duplicates", "conflicts", "silent", "constant", "clipped"})
     )
@@ -263,7 +267,24 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
         remarks = split.leaks([replace(r, sha256=r.key) for r in kept], sides)  # copies are told above
         if not any(r.group for r in kept) and data.split.by != "given":
             remarks.append(NO_GROUP)
+    remarks += _rounded(kept, data)
     return Inspection(loaded, manifest, records, facts, judgement, kept, sides, tuple(leaks), tuple(remarks), left_out)
+
+
+def _is_scaled(data: Data) -> bool:
+    """Whether samples are shares of the sensor's range: sound and pictures always, tables where it is given."""
+    return kinds.of(data.kind).silence_between or not kinds.of(data.kind).sampled or bool(data.layout.get(Scale).full_scale)
+
+
+def _rounded(records: Sequence[Record], data: Data) -> list[str]:
+    """What became of lengths in seconds that are no whole number of samples."""
+    found = []
+    for rate in sorted({r.rate for r in records if r.rate})[:1]:
+        for key, seconds in (("window_s", data.window_s), ("stride_s", data.stride_s)):
+            samples = round(seconds * rate)
+            if samples and abs(samples / rate / seconds - 1) > UNSAID:
+                found.append(f"{key} = {seconds:g} is {samples} samples at {rate:g} Hz, so it is {samples / rate:.4g} s")
+    return found
 
 
 def prepare(work: Path) -> Path:

@@ -213,7 +213,8 @@ def _wave_sample(stream: BinaryIO, wave: Wave, layout: Layout) -> Sample:
         scale, said = _float_scale(_wave_blocks(stream, wave))
         note = "; ".join(filter(None, (note, said)))
     blocks = (block * scale if scale != 1 else block for block in _wave_blocks(stream, wave))
-    return replace(_sample(wave.rate, wave.frames, wave.channels, blocks, layout), note=note)
+    sample = _sample(wave.rate, wave.frames, wave.channels, blocks, layout)
+    return replace(sample, note="; ".join(n for n in (note, sample.note) if n))
 
 
 def _float_scale(blocks: Iterator[Array]) -> tuple[float, str]:
@@ -315,13 +316,17 @@ def _sample(rate: float, frames: int, channels: int, blocks: Iterator[Array], la
     if change != 1:
         check_values(math.ceil(frames * change), kept)
         data, clipped = resampled(_joined(blocks, frames, kept), change)
-        return Sample(data, layout.rate, clipped=clipped)
+        return Sample(data, layout.rate, clipped=clipped, note=_averaged(channels, kept))
     data, clipped, at = np.empty((frames, kept), np.int16), 0, 0
     for block in blocks:
         whole, over = _rounded(_mixed(block, kept), at)
         data[at : at + len(block)] = whole
         clipped, at = clipped + over, at + len(block)
-    return Sample(data, float(rate), clipped=clipped)
+    return Sample(data, float(rate), clipped=clipped, note=_averaged(channels, kept))
+
+
+def _averaged(channels: int, kept: int) -> str:
+    return f"{channels} channels are averaged into one" if kept < channels else ""
 
 
 def _change(rate: float, layout: Layout) -> Fraction:

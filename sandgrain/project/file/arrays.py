@@ -66,7 +66,9 @@ def _streams(base: Path, names: Sequence[str], first: _Seen) -> dict[str, Any]:
         table.append(("full_scale", scales(largest)))
     stems = tuple(n.rsplit(".", 1)[0] for n in names)
     if not all(s.y is not None and len(s.y) for s in alike):
-        return {"kind": "motion", "table": tuple(table), "notes": tuple(notes), **of_files(names)}
+        named = of_files(names)
+        notes += named.pop("notes", ())
+        return {"kind": "motion", "table": tuple(table), "notes": tuple(notes), **named}
     labels = sorted({str(v) for s in alike if s.y is not None for v in s.y.tolist()}, key=lambda t: (not t.isdigit(), len(t), t))
     notes.append("a recording ends where y changes (stream)")
     found: dict[str, Any] = {"kind": "motion", "table": tuple(table), "labels": tuple(labels)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Index:
     keys: tuple[tuple[str, Any], ...]
     notes: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
+    rates: tuple[float, ...] = ()
 
 
 def find_index(base: Path, names: Sequence[str], tables: Sequence[str]) -> Index | None:
@@ -87,7 +88,13 @@ def _judged(name: str, seen: Glance, places: Names) -> Index | None:
         if found := pick(left, folders, label):
             picked[what] = found
             left.pop(found[0])
-    return _index(name, seen.form.names, picked) if len(picked) > 1 else None
+    return replace(_index(name, seen.form.names, picked), rates=_rates(left)) if len(picked) > 1 else None
+
+
+def _rates(columns: dict[int, Column]) -> tuple[float, ...]:
+    """The rates in Hz that a column names, sorted."""
+    found = next((c for c in columns.values() if c.share == 1 and "hz" in c.words and (c.flat > 0).all()), None)
+    return tuple(sorted({float(v) for v in found.flat})) if found else ()
 
 
 def _index(name: str, titles: Sequence[str], picked: dict[str, tuple[int, str]]) -> Index:
@@ -188,5 +195,12 @@ def about(index: Index, places: Sequence[Place]) -> dict[str, Any]:
         "groups": len({p.group for p in places if p.group}),
         "has_split": bool(places) and all(p.split for p in places),
     }
+    if len(index.rates) == 1:
+        found["rate"] = index.rates[0]
+    elif index.rates:
+        some = ", ".join(f"{r:g}" for r in index.rates[:6])
+        found["unclear_rate"] = (
+            f"rate: {plain(index.path, 40)} says {some} Hz, file by file; a project has one rate, so choose files of one (files, rate)"
+        )
     labels = tuple(sorted({p.label for p in places if p.label}))
     return found | {"labels": labels} if labels else found

@@ -39,6 +39,7 @@ SUFFIXES: dict[str, str] = {
 }  # suffix -> what such a file is looked into as
 TEXTS = (".txt", ".dat")  # may be tables: looked into
 MAX_NAMES = 50_000
+SIZED = 1000  # files whose size decides what the data is, where there are as many of two kinds
 MAX_PATTERNS = 200  # of files
 SHOWN, MANY = 12, 60  # labels, and columns, that are shown
 OPENED = 40  # files that are looked into
@@ -151,6 +152,9 @@ def look(root: Path) -> Look:
         if n != labels and n not in stretches
     }
     counts = Counter(kind for kind in kind_of.values() if kind)
+    sizes = Counter[str]()
+    for n in kind_of if len(counts) > 1 and len(kind_of) <= SIZED else ():
+        sizes[kind_of[n]] += (base / n).stat().st_size
     media = [k for k in ("audio", "image") if counts[k]]
     if not counts and stretches:
         raise UsageError(f"{plain(root, 120)}: {_of_stretches(stretches)}; name the folder that has the recordings, too")
@@ -161,7 +165,7 @@ def look(root: Path) -> Look:
             f"{plain(root, 120)} has no file that is read here{f' (it has {there})' if there else ''}; {_way_out(seen)}; "
             f"what is read: {', '.join((*SUFFIXES, *TEXTS))}"
         )
-    kind = max(media, key=lambda k: counts[k]) if media else counts.most_common(1)[0][0]
+    kind = max(media or counts, key=lambda k: (counts[k], sizes[k]))
     chosen = sorted(n for n, found in kind_of.items() if found == kind)
     suffixes = sorted({Path(n).suffix for n in chosen})
     aside = (
@@ -178,7 +182,8 @@ def look(root: Path) -> Look:
         if kind == "npz" and not index and not _labelled(found) and (tracked := _tracked(base, chosen, names)):
             common["others"] = _others_of(tracked, chosen, names)
             found["table"] = (*found["table"], *tracked.pop("tracks"))
-            found |= tracked | {"notes": (*found.get("notes", ()), *tracked["notes"])}
+            about_names = [n for n in found.get("notes", ()) if "(name)" not in n]
+            found |= tracked | {"notes": (*about_names, *tracked["notes"])}
             stretches = []
         if stretches:
             found["notes"] = (*found.get("notes", ()), f"{_of_stretches(stretches)}; {_LABELS_INSIDE}")
@@ -319,7 +324,9 @@ def _finished(fields: dict[str, Any], base: Path, names: Sequence[str]) -> Look:
         shown = ", ".join(f"{n} {suffix}{f' in {folder}' if folder else ''}" for suffix, folder, n in fields["others"][:6])
         more = f" and {len(fields['others']) - 6} more kinds" if len(fields["others"]) > 6 else ""
         notes.append(f"{count} other {'file is' if count == 1 else 'files are'} left alone: {plain(shown, 240)}{more}")
-    if not fields.get("rate") and kinds.of(fields["kind"]).guesses_rate:
+    if why := fields.pop("unclear_rate", ""):
+        notes += () if fields.get("rate") else (why,)
+    elif not fields.get("rate") and kinds.of(fields["kind"]).guesses_rate:
         fields["rate"], said = rates.of_texts(base, names)
         notes += said
     return Look(**fields, notes=tuple(notes), background=background)

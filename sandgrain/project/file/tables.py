@@ -233,6 +233,7 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
             notes.append(note)
     else:
         named = of_files(names)
+        notes += named.pop("notes", ())
     groups = {"groups": by_name[judged.of("group")[0]].distinct} if judged.of("group") else {}
     return {
         "kind": "motion",
@@ -257,7 +258,12 @@ def of_files(names: Sequence[str]) -> dict[str, Any]:
     if any("/" in n for n in names):
         return naming(names)
     stems = tuple(n.rsplit(".", 1)[0] for n in names)
-    return speaking(stems) or ({"name": "{label}", "labels": stems} if len(names) <= MAX_FILES else {})
+    found = speaking(stems) or ({"name": "{label}", "labels": stems} if len(names) <= MAX_FILES else {})
+    if len(found.get("labels", ())) == len(names) > 1:
+        some = ", ".join(plain(label, 20) for label in found["labels"][:3])
+        said = f"each file is taken for a label of its own, by its name ({some}); where they are no labels, give them by label_column, labels or a file beside each (name)"
+        return {**found, "notes": (*found.get("notes", ()), said)}
+    return found
 
 
 def spread(names: Sequence[str], most: int) -> list[str]:
