@@ -122,7 +122,8 @@ def rough(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
         rows.insert(at, rows[0])
     elif kind == 4:
         mark = rng.choice((b",", b";", b"\t", b" ", b"="))
-        rows[at] = mark.join([rows[at]] * rng.choice((2, 300, 20_000)))[: 1 << 20]
+        often = rng.choice((2, 300, 20_000))
+        rows[at] = mark.join([rows[at][: (1 << 20) // often]] * often)
     elif kind == 5:
         mark = rng.choice((b",", b";", b"\t", b"|"))
         rows = [row + mark for row in rows]
