@@ -11,12 +11,14 @@ from sandgrain.graph.interpret import run
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.quantization import dequantize
+from tests.support.draws import rare
 
 
 def load(path: Path) -> Graph:
     return read.load(path)
 
 
+@rare
 def test_demo_model_recognises_98_percent_of_the_held_out_images(digits_model: Path, digits_data: Path) -> None:
     graph, data = load(digits_model), np.load(digits_data)
     assert data["x"].shape == (360, 8, 8, 1) and data["x"].dtype == np.int8

@@ -54,6 +54,7 @@ def test_a_board_without_room_is_no_and_one_without_room_for_code_is_tight(monke
     assert [f.verdict for f in sandgrain.inspect(DIGITS).fits] == ["no"]
 
 
+@rare
 def test_a_float_model_is_planned_as_if_it_were_int8(tmp_path: Path) -> None:
     for name in ("kws_ref_model_float32", "kws_ref_model"):
         (tmp_path / name).with_suffix(".tflite").write_bytes(shared_model(name))

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import sandgrain
 from sandgrain import cli
+from tests.support.draws import rare
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,6 +112,7 @@ def test_the_list_of_commands_imports_no_compiler() -> None:
     assert {name.partition(".")[2].partition(".")[0] for name in last.split()} <= {"", "base", "cli", "__main__"}
 
 
+@rare
 def test_a_command_is_two_files(tmp_path: Path) -> None:
     """In a copy of the package: no list elsewhere knows of the new one."""
     shutil.copytree(ROOT / "sandgrain", tmp_path / "sandgrain", ignore=shutil.ignore_patterns("__pycache__", "*.c", "*.h"))

@@ -15,6 +15,7 @@ from sandgrain.bundle.make import CompileRequest
 from sandgrain.compiler.emit.model import Options
 from sandgrain.device import targets
 from tests.conftest import ROOT
+from tests.support.draws import rare
 
 VERBS = sandgrain._VERBS
 ROOMS = ("api", "bundle", "cli", "device/cost", "device/toolchain", "device/targets")
@@ -58,6 +59,7 @@ def test_options_are_refused_before_the_model_is_read(tmp_path: Path) -> None:
         sandgrain.compile(tmp_path / "no-such-file.tflite", max_ram="much")
 
 
+@rare
 @pytest.mark.parametrize("path", PATHS, ids=lambda p: p.relative_to(ROOT / "sandgrain").as_posix())
 def test_no_function_has_more_than_six_parameters(path: Path) -> None:
     """A verb's options and a command's are the exception: people give them one by one."""

@@ -123,6 +123,7 @@ def test_known_layers_in_a_new_order_are_put_together_within_the_stated_error(bu
         assert found.report.instructions == pytest.approx(built_whole.instructions, rel=0.02)
 
 
+@rare
 def test_what_does_not_fit_is_an_answer() -> None:
     small = replace(BOARD, name="small", ram_bytes=256, flash_bytes=4096)
     found = costs.cost(digits(), small)
@@ -159,6 +160,7 @@ def test_a_new_graph_of_known_layers_is_neither_proved_nor_written_again(monkeyp
     assert asked != []  # proofs may read weights
 
 
+@rare
 def test_answers_are_those_of_the_slow_path() -> None:
     """Of plans whose proofs were made anew for each graph, and of C that was written out."""
     costs.cost(digits(), BOARD)

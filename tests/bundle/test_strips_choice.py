@@ -20,7 +20,7 @@ from sandgrain.graph import interpret, rules
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.quantization import Quantization, per_tensor
-from tests.support.draws import SeededDraw, random_inputs
+from tests.support.draws import SeededDraw, random_inputs, rare
 from tests.support.shared_files import shared_model
 
 M4 = targets.load("cortex-m4").core.features
@@ -142,6 +142,7 @@ def test_what_cannot_be_reached_gives_the_choice_of_least_memory() -> None:
         assert planned(graph, M4, least).arena_bytes <= planned(graph, M4, other).arena_bytes
 
 
+@rare
 @pytest.mark.parametrize("model", ["kws_ref_model", "pretrainedResnet_quant", "vww_96_int8"])
 def test_only_the_layers_that_need_too_much_change_their_kernels(model: str) -> None:
     """`--optimize size --max-ram` with a limit just under the need: the layers that fit the limit keep their kernels."""

@@ -104,6 +104,7 @@ int main(void)
 """
 
 
+@rare
 def test_two_models_share_an_arena_of_the_callers(tmp_path: Path) -> None:
     graph = pipeline.compile_bytes(DIGITS, targets.load("host"), Options("x")).graph
     models = [made(graph, "one", "caller"), made(graph, "two", "caller")]
@@ -112,6 +113,7 @@ def test_two_models_share_an_arena_of_the_callers(tmp_path: Path) -> None:
     assert run_program(program(tmp_path, main, models), x.tobytes()) == flat(interpret.run(graph, [x]))
 
 
+@rare
 def test_two_models_with_static_arenas_do_not_disturb_each_other(tmp_path: Path) -> None:
     graph = pipeline.compile_bytes(DIGITS, targets.load("host"), Options("x")).graph
     models = [made(graph, "one"), made(mixed_graph(), "two"), made(graph, "three")]
@@ -140,6 +142,7 @@ def test_the_arena_lies_in_the_section_that_the_user_names(target: str, tmp_path
     assert file.get_section_by_name(".bss.model_arena") is None
 
 
+@rare
 @pytest.mark.parametrize("target", ["cortex-m7", "rv32imc"])
 def test_the_tables_lie_in_the_section_that_the_user_names(target: str, tmp_path: Path) -> None:
     board, options = targets.load(target), Options("kept", weights_section=".ext_flash")

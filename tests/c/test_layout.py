@@ -74,6 +74,7 @@ def test_every_struct_that_assembly_reads_has_its_layout_checked() -> None:
     assert set(layouts()) == STRUCTS
 
 
+@rare
 @pytest.mark.parametrize("header", sorted({header for header, _, _ in layouts().values()}))
 def test_the_layout_is_the_one_that_the_assembly_reads(header: str, tmp_path: Path) -> None:
     assert compiled(header, headers()[header].read_text(), tmp_path) == ""

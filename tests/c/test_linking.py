@@ -60,6 +60,7 @@ def test_a_cpp_program_compiles_and_links_with_every_kind_of_bundle(kind: str, t
     assert run_program(tmp_path / "program", b"") == b""
 
 
+@rare
 def test_all_kinds_of_bundles_share_one_folder_and_one_program(tmp_path: Path) -> None:
     for made in kinds().values():
         bundle.write(made.source, tmp_path)

@@ -72,6 +72,7 @@ def test_no_function_recurses_or_calls_through_a_pointer(target: str, tmp_path: 
     assert max(bounds.values()) > 0
 
 
+@rare
 def test_a_bundle_holds_exactly_the_kernels_that_its_model_uses() -> None:
     for source in sources(()):
         files = bundle.files(source)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support.c_programs import host_compilers, run_compiler
+from tests.support.draws import rare
 
 KERNELS = ROOT / "sandgrain" / "kernels"
 UBSAN = (
@@ -74,6 +75,7 @@ def run(compiler: str, header: str, body: str, place: Path) -> subprocess.Comple
     return done
 
 
+@rare
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize(("header", "body"), [("conv_window_dsp_s8.h", GATHERED), ("conv_2d_pair_s8.h", COPIED)])
 def test_no_pointer_is_made_before_the_image(header: str, body: str, compiler: str, tmp_path: Path) -> None:

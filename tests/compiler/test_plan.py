@@ -107,6 +107,7 @@ def test_no_two_live_tensors_overlap(drawn: Drawn) -> None:
     execute(planned(drawn))
 
 
+@rare
 @settings(max_examples=150)
 @given(drawn_graphs())
 def test_every_offset_is_aligned_and_the_arena_is_no_smaller_than_its_bound(drawn: Drawn) -> None:
@@ -116,6 +117,7 @@ def test_every_offset_is_aligned_and_the_arena_is_no_smaller_than_its_bound(draw
     assert plan.arena_bytes >= lower_bound(blocks, sharings)
 
 
+@rare
 @settings(max_examples=150)
 @given(drawn_graphs(branches=2))
 def test_the_order_is_executable_and_never_worse_than_the_given_one(drawn: Drawn) -> None:

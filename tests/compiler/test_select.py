@@ -13,6 +13,7 @@ from sandgrain.compiler import select
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 from sandgrain.graph.quantization import Quantization, per_tensor
 from sandgrain.kernels import Kernel, kernels_of
+from tests.support.draws import rare
 
 
 def dense(**changes: Any) -> Graph:
@@ -62,6 +63,7 @@ def test_one_tensor_read_twice_is_not_two_alike() -> None:
     assert content(twice) != content(two)
 
 
+@rare
 def test_an_array_is_digested_once_and_forgotten_with_its_graph() -> None:
     graph = dense()
     before = len(select._DIGESTS)

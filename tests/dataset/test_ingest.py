@@ -195,6 +195,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+@rare
 def test_only_changed_files_are_decoded_again(words: Path, tmp_path: Path, decoded: list[str]) -> None:
     (words / "no" / "bad.wav").write_bytes(b"?")
     cache = tmp_path / "cache"
@@ -271,6 +272,7 @@ def test_a_manifest_comes_back_as_it_was(words: Path, tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["manifest.jsonl"]
 
 
+@rare
 def test_the_hash_is_of_the_data_and_not_of_the_place(words: Path, tmp_path: Path) -> None:
     found = ingest(words, AUDIO)
     shutil.copytree(words, tmp_path / "copy")

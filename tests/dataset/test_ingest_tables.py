@@ -15,6 +15,7 @@ from sandgrain.dataset.decode import decode
 from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.readers.base import BadFileError, Sample
 from sandgrain.dataset.records import Kind, Layout
+from tests.support.draws import rare
 
 MOTION = Layout("motion")
 
@@ -99,6 +100,7 @@ def test_one_table_holds_many_recordings(tmp_path: Path) -> None:
     ]
 
 
+@rare
 @pytest.mark.parametrize("rows", [1, 3, 4095, 4096, 4097, 5000])
 def test_recordings_reach_over_the_blocks_that_are_read(rows: int, tmp_path: Path) -> None:
     values = np.arange(10_000) % 1000
@@ -120,6 +122,7 @@ def timed(times: list[float]) -> str:
     return "t,x\n" + "\n".join(f"{t!r},{k}" for k, t in enumerate(times))
 
 
+@rare
 def test_times_give_the_rate_and_are_checked(tmp_path: Path) -> None:
     layout = make_layout("motion", time_column="t")
     steady = [1e9 + k * 0.01 for k in range(9000)]

@@ -18,6 +18,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.base.text import plain
 from sandgrain.dataset import fingerprint, kinds, page, pictures, quality
 from sandgrain.dataset.records import BadFile, Kind, Record
+from tests.support.draws import rare
 
 RATE = 8000.0
 
@@ -102,6 +103,7 @@ def test_motion_of_many_channels_has_a_fingerprint(channels: int) -> None:
     assert 0 < kinds.of("motion").fingerprint(x, 50).size <= fingerprint.SIZE
 
 
+@rare
 @given(st.integers(0, 400), st.integers(2, 12), st.floats(0.5, 0.9999), st.integers(0, 2**32 - 1))
 def test_near_pairs_are_those_of_comparing_all_with_all(n: int, size: int, threshold: float, seed: int) -> None:
     rng = np.random.default_rng(seed)

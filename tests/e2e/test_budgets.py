@@ -42,6 +42,7 @@ def test_compile_exits_with_3_and_says_which_limit_by_how_much_and_which_layer(
     assert tree(place) == {}
 
 
+@rare
 def test_a_limit_that_is_met_exactly_is_kept_and_one_less_is_not(report: Report) -> None:
     board = targets.load("microbit-v2")
     assert report.latency_ms is not None

@@ -21,6 +21,7 @@ import pytest
 from sandgrain.base.errors import UsageError
 from tests.support import campaign
 from tests.support.campaign import Format, complaint, forked, mutant, tried
+from tests.support.draws import rare
 from tests.support.file_mutants import FORMATS, NEVER_REFUSED
 from tests.support.tallies import Tally, summary, to_json
 
@@ -48,6 +49,7 @@ def test_the_files_that_are_mutated_are_legal(name: str, tmp_path: Path) -> None
             form.consume(path)
 
 
+@rare
 @names
 def test_mutants_are_many_and_the_same_on_every_machine(name: str) -> None:
     form = FORMATS[name]
@@ -116,6 +118,7 @@ def litter(path: Path) -> None:
     (path.parents[1] / "tmp" / "x").touch()
 
 
+@rare
 @pytest.mark.parametrize(
     ("deed", "said"),
     [

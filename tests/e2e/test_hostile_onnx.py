@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.draws import rare
+
 onnx = pytest.importorskip("onnx", reason="needs ONNX: pip install 'sandgrain[onnx]'")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, which makes the models that are mutated")
 from onnx import helper  # noqa: E402
@@ -146,6 +148,7 @@ def varint(value: int) -> bytes:
     return bytes([*found, value])
 
 
+@rare
 @pytest.mark.parametrize(("make", "fact"), [h[1:] for h in HUGE], ids=[h[0].replace(" ", "-") for h in HUGE])
 def test_an_attack_gives_one_line(make: Callable[[], bytes], fact: str, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"

@@ -61,6 +61,7 @@ def test_memory_can_be_read_after_a_layer() -> None:
         core.trace([SAMPLES[0]], {9: []})
 
 
+@rare
 @needs_qemu
 def test_instructions_grow_by_a_round_of_the_loop() -> None:
     board = targets.load("cortex-m55")
@@ -98,6 +99,7 @@ def test_a_status_of_the_model_is_an_error() -> None:
         QemuEmulator(toy_firmware.program("cortex-m55", "return -3;"), targets.load("cortex-m55")).infer([])
 
 
+@rare
 @needs_qemu
 def test_a_loop_without_end_is_stopped() -> None:
     path = toy_firmware.program("cortex-m55", "for (;;) { x++; }", before="extern volatile int x; volatile int x;")

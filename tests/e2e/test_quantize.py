@@ -74,6 +74,7 @@ def test_json_is_one_object(folder: Path) -> None:
     assert levels == sorted(levels) and len(levels) == 6
 
 
+@rare
 def test_the_same_call_writes_the_same_bytes(folder: Path) -> None:
     for name in ("one.tflite", "two.tflite"):
         api.quantize(folder / "net.tflite", folder / "net.npz", folder / name)
@@ -133,6 +134,7 @@ def test_an_int8_model_is_refused(folder: Path) -> None:
     assert "is not a float model; it is quantized already" in refusal(folder, model=folder / "int8.tflite")
 
 
+@rare
 def test_int8_samples_are_read_by_the_given_scale(folder: Path, tmp_path: Path) -> None:
     x = np.load(folder / "net.npz")["x"]
     given = per_tensor(0.03, 5)
@@ -145,6 +147,7 @@ def test_int8_samples_are_read_by_the_given_scale(folder: Path, tmp_path: Path) 
 # --- hostile files ---------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.filterwarnings("error")
 def test_a_damaged_float_file_is_quantized_or_refused_in_a_line(folder: Path) -> None:
     models = [(folder / "net.tflite").read_bytes(), writer.write(floated(OPS["concatenation"].sample(SeededDraw(8))))]

@@ -155,6 +155,7 @@ def test_m4_code_stays_under_16_kib(name: str) -> None:
     assert code is not None and 0 < code < MAX_CODE
 
 
+@rare
 @pytest.mark.parametrize("name", MEASURED)
 def test_m4_instructions_are_no_more_than_twice_those_of_tflm_with_cmsis_nn(name: str) -> None:
     """With portable kernels alone; those made for the core need no more."""

@@ -52,6 +52,7 @@ def test_every_board_boots(board: str) -> None:
     assert emulator(board).infer([SAMPLES[0]]) == [toy_firmware.toy_reference(SAMPLES[0])]
 
 
+@rare
 @pytest.mark.parametrize(("core", "compiler"), EVERY_BUILD)
 def test_instruction_counts_are_exact(core: str, compiler: str) -> None:
     """Against a hook on every instruction. That hook leaves out what an IT block skips, which the core does issue."""
@@ -137,6 +138,7 @@ def test_a_stray_access_names_function_layer_and_address(core: str, where: str) 
     assert ("write to" in message) == (where == "flash")
 
 
+@rare
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m4", "rv32imc"])
 def test_ram_that_ends_inside_a_page_ends_there(core: str) -> None:
     board = dataclasses.replace(targets.load(core), ram_bytes=0x10200)

@@ -118,6 +118,7 @@ def test_a_difference_on_the_device_alone_is_found_there(bundle: Path) -> None:
     assert verdict.difference is not None and verdict.difference.runner == "emulator" and verdict.difference.layer == 5
 
 
+@rare
 def test_the_difference_names_sample_element_and_both_values(bundle: Path) -> None:
     path = bundle / "digits.c"
     text = path.read_text().replace(
@@ -142,6 +143,7 @@ def test_a_write_outside_memory_is_reported_by_function_and_layer(index: int, bu
         api.verify(bundle, IMAGES, limit=1, edited=True)
 
 
+@rare
 def test_a_stray_write_in_a_helper_names_the_layer_that_called_it(bundle: Path) -> None:
     helper = f"static SG_NOINLINE void helper(void);\nstatic SG_NOINLINE void helper(void) {{ *(volatile uint8_t *)(uintptr_t){STRAY}u = 1; }}"
     put_in_layer(bundle, 3, "    helper();", before=f"#ifdef __arm__\n{helper}\n#endif")
@@ -155,6 +157,7 @@ def test_a_read_past_the_end_of_memory_is_reported(bundle: Path) -> None:
         api.verify(bundle, IMAGES, limit=1, edited=True)
 
 
+@rare
 def test_a_write_to_flash_is_reported(bundle: Path) -> None:
     put_in_layer(bundle, 2, "    *(volatile uint8_t *)(uintptr_t)&digits_p2 = 1;")
     with pytest.raises(RunError, match=rf"digits_layer_2\b.*write to .*flash of {BOARD.name}"):

@@ -16,7 +16,7 @@ from sandgrain.graph import reals as floats
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.ops import OPS
 from sandgrain.quantization import quantize
-from tests.support.draws import SeededDraw, random_inputs
+from tests.support.draws import SeededDraw, random_inputs, rare
 from tests.support.float_graphs import Net, floated, small
 from tests.support.models import graph_of
 from tests.support.onnx_oracle import onnx_run, reals, steps_apart
@@ -35,6 +35,7 @@ def kinds(model: bytes) -> list[str]:
     return [n.op_type for n in onnx.load_from_string(model).graph.node]
 
 
+@rare
 @pytest.mark.parametrize("name", sorted(exporter.FORMS))
 def test_int8_forms_are_within_a_step(name: str) -> None:
     near = total = 0

@@ -64,6 +64,7 @@ def window(data: Draw, size: list[int], *, dilated: bool = True) -> dict[str, An
 # --- windows -----------------------------------------------------------------------------------------------------------
 
 
+@rare
 @given(st.data())
 def test_convolutions(data: Draw) -> None:
     rank, groups = data.draw(st.integers(1, 2)), data.draw(st.sampled_from((1, 1, 2, 4)))
@@ -329,6 +330,7 @@ def test_pads(data: Draw) -> None:
     same(net, net.op("Pad", started(net), net.ints(*pads), net.constant(0)))
 
 
+@rare
 @given(st.data())
 def test_shapes(data: Draw) -> None:
     opset = data.draw(OPSETS)
@@ -369,6 +371,7 @@ def test_depth_to_space_and_back(mode: str) -> None:
     same(net, y, net.op("SpaceToDepth", net.op("Tanh", y), blocksize=2))
 
 
+@rare
 @given(st.data())
 def test_resizes(data: Draw) -> None:
     rank = data.draw(st.integers(1, 2))
@@ -410,6 +413,7 @@ def test_most_resizes_can_be_done() -> None:
 # --- sequences ---------------------------------------------------------------------------------------------------------
 
 
+@rare
 @given(st.data())
 def test_recurrent_layers(data: Draw) -> None:
     kind, direction = (

@@ -111,6 +111,7 @@ def run(graph: Graph, samples: Array) -> Array:
     return np.stack([dequantize(interpret.run(graph, [x])[0], quant_out) for x in stack])
 
 
+@rare
 @pytest.mark.parametrize(("how", "activation", "per_channel"), [*itertools.product(FORMATS, TYPES, (True, False))])
 def test_every_scale_and_weight_stays(how: str, activation: str, per_channel: bool, tmp_path: Path) -> None:
     samples = np.random.default_rng(1).normal(size=(12, 3, 12, 12)).astype(np.float32)

@@ -30,6 +30,7 @@ def nearest() -> Graph:
     return next(g for g in graphs if g.tensors[g.outputs[0]].size == 1)
 
 
+@rare
 def test_a_graph_is_compiled_proven_and_verified(tmp_path: Path) -> None:
     made = sandgrain.compile(nearest(), out=tmp_path / "out", name="near", threshold=-7, optimize="size", measure=False)
     assert (made.folder / "proof" / "model.txt").read_bytes() == text.write(nearest())

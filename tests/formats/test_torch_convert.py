@@ -273,6 +273,7 @@ def test_sums_and_products_broadcast() -> None:
     agree(Each(layers), 4, 3, 5)
 
 
+@rare
 def test_elements_move() -> None:
     layers = [
         nn.Flatten(), lambda x: x.permute(0, 2, 3, 1), lambda x: x.transpose(1, 3).reshape(1, -1), lambda x: x.flatten(2),
@@ -292,6 +293,7 @@ def test_elements_move() -> None:
     agree(Each([scaled(f) for f in sequence]), 8, 4)
 
 
+@rare
 def test_products_of_matrices() -> None:
     w = torch.randn(6, 4)
     layers = [
@@ -365,6 +367,7 @@ def test_what_two_layers_read_is_not_changed_for_one() -> None:
     agree(module, 3, 2, 2)
 
 
+@rare
 def test_layers_that_work_in_place() -> None:
     def forward(x: Any) -> Any:
         y = x * 2
@@ -467,6 +470,7 @@ def test_everything_that_is_unsupported_is_named_at_once() -> None:
         assert piece in text
 
 
+@rare
 @pytest.mark.parametrize(
     ("module", "x", "error", "fact"),
     [

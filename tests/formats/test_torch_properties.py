@@ -114,6 +114,7 @@ def test_transposed_convolutions(axes: int, data: st.DataObject) -> None:
     agree(several(data, layer), 4, *(6, 5)[:axes])
 
 
+@rare
 @pytest.mark.parametrize("axes", [1, 2])
 @given(data=st.data())
 @few
@@ -158,6 +159,7 @@ def test_activations_of_exponentials(alpha: float) -> None:
     agree([nn.ELU(alpha), nn.ELU(-alpha), nn.SELU(), nn.CELU(), nn.CELU(alpha), nn.Mish(), torch.exp], 4, 7)
 
 
+@rare
 @given(data=st.data())
 @few
 def test_interpolation(data: st.DataObject) -> None:
@@ -203,6 +205,7 @@ def test_norms_of_groups(places: tuple[int, ...], data: st.DataObject) -> None:
     agree(several(data, layer), 6, *places, channels_first=data.draw(st.booleans()))
 
 
+@rare
 @given(data=st.data())
 @few
 def test_attention(data: st.DataObject) -> None:
@@ -298,6 +301,7 @@ def test_einsums_with_an_ellipsis(equation: str, shape: tuple[int, ...]) -> None
     agree([lambda x: torch.einsum(equation, *[x, x + 0.5][: equation.count(",") + 1])], *shape, channels_first=False)
 
 
+@rare
 def test_a_group_norm_of_a_decomposed_program() -> None:
     module = nn.Sequential(nn.Conv1d(3, 4, 3), nn.GroupNorm(2, 4), nn.ReLU()).eval()
     exported = torch.export.export(module, (torch.zeros(1, 3, 8),))

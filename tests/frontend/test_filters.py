@@ -50,6 +50,7 @@ def test_a_biquad_of_motion_is_the_same_everywhere(kind: str, order: int, cutoff
     check_everywhere(graph_of("biquad", 60, 6, a), list(motion_windows(60)))
 
 
+@rare
 def test_a_biquad_of_audio_is_the_same_everywhere() -> None:
     a = biquad.attributes("highpass", 4, (80.0,), 8000)
     check_everywhere(graph_of("biquad", 400, 1, a), list(audio_windows(400)))
@@ -59,6 +60,7 @@ def test_decimated_motion_is_the_same_everywhere() -> None:
     check_everywhere(graph_of("decimate", 119, 6, decimate.attributes(3, 12, 40.0)), list(motion_windows(119)))
 
 
+@rare
 def test_decimated_audio_is_the_same_everywhere() -> None:
     check_everywhere(graph_of("decimate", 400, 1, decimate.attributes(4)), list(audio_windows(400)))
 

@@ -82,6 +82,7 @@ def test_every_core_gives_the_reference_on_a_thousand_images(name: str) -> None:
     check_everywhere(chain(*CHAINS[name], quant=QUANTS.get(name)), list(images()), emulate=1000)
 
 
+@rare
 @pytest.mark.parametrize("convert", ["rgb565_le", "rgb565_be"])
 def test_every_rgb565_pixel_becomes_the_nearest_colour_on_every_core(convert: str) -> None:
     words = np.arange(1 << 16, dtype="<u2" if convert == "rgb565_le" else ">u2").reshape(1, 256, 256)
@@ -118,6 +119,7 @@ def test_bilinear_is_torch_rounded_once(size: tuple[int, int]) -> None:
     assert np.array_equal(ours, np.floor(theirs + 0.5 + 1e-9))
 
 
+@rare
 @pytest.mark.parametrize("size", SHRINKING)
 def test_area_is_what_pillow_makes_of_a_finer_image_within_a_level(size: tuple[int, int]) -> None:
     """Every pixel repeated so that the boxes hold whole ones; Pillow's own BOX takes or leaves whole pixels at other ratios."""
@@ -140,6 +142,7 @@ def test_area_by_whole_factors_is_pillows_reduce() -> None:
             assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= (1 if factors == (8, 16) else 0)
 
 
+@rare
 @pytest.mark.parametrize("size", SHRINKING)
 def test_area_is_the_exact_mean_rounded_once(size: tuple[int, int]) -> None:
     """The mean of the image repeated `size` times along each side, where every output pixel covers whole pixels."""

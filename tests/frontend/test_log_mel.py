@@ -48,6 +48,7 @@ def second() -> Array:
 # --- filterbanks ----------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize("norm", ["none", "slaney"])
 @pytest.mark.parametrize("scale", ["htk_hertz", "slaney"])
 @pytest.mark.parametrize(("rate", "fft", "bands", "low", "high"), [(16000, 512, 40, 0.0, 8000.0), (8000, 256, 20, 50.0, 3800.0)])
@@ -84,6 +85,7 @@ def test_a_magnitude_is_right_to_1_in_4000() -> None:
 # --- the numbers -----------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize("norm", ["none", "slaney"])
 @pytest.mark.parametrize("scale", ["htk_hertz", "slaney"])
 def test_the_logarithms_are_librosas(scale: str, norm: str) -> None:
@@ -169,6 +171,7 @@ def test_the_bytes_are_the_same_everywhere(changed: dict[str, Any]) -> None:
 # --- the cost --------------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize("opt", ["-O2", "-O3"])
 def test_a_second_of_audio_costs_less_than_2500000_instructions(opt: str) -> None:
     """49 frames from scratch on Cortex-M4, 40 bands, int8 out; and the RAM beside the audio, stack included."""

@@ -42,6 +42,7 @@ def scales(op: str, a: Attrs, scale: float | None = None) -> list[float]:
 # --- real windows, everywhere --------------------------------------------------------------------------------------------
 
 
+@rare
 def test_statistics_of_motion_are_the_same_everywhere() -> None:
     check_everywhere(graph_of("statistics", 119, 6, statistics_op.attributes(EVERY)), list(motion_windows(119)), emulate=FEW)
 

@@ -16,7 +16,7 @@ from sandgrain.graph.ops import OPS
 from sandgrain.graph.ops.channels import Interval, channels_of
 from sandgrain.graph.ops.traits import OWN_OUTPUT, PadValue
 from sandgrain.graph.quantization import per_tensor
-from tests.support.draws import SeededDraw
+from tests.support.draws import SeededDraw, rare
 from tests.support.float_graphs import floated
 
 CASES = 20
@@ -52,6 +52,7 @@ def drawn_ends(rng: np.random.Generator, channels: int, zero_point: int) -> np.n
     return np.choose(rng.integers(0, 4, channels), [wide[[0, 0]], narrow, wide, zero])
 
 
+@rare
 @pytest.mark.parametrize("name", OPS)
 def test_channels_stay_within_their_intervals(name: str) -> None:
     """Inputs drawn from random intervals, channel by channel, give outputs within those of `interval`."""

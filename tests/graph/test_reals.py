@@ -18,7 +18,7 @@ from sandgrain.graph.quantization import dequantize
 from sandgrain.quantization import Range, convert_with_ranges
 from sandgrain.quantization.scales import limits
 from sandgrain.quantization.twins import fake, rounded_weights, with_data
-from tests.support.draws import SeededDraw
+from tests.support.draws import SeededDraw, rare
 from tests.support.float_graphs import Net, floated, small
 from tests.support.integers import to_int8
 from tests.support.shared_files import shared_model
@@ -54,6 +54,7 @@ def test_every_op_of_a_model_file_has_a_float_meaning() -> None:
     assert all(OPS[name].has_real for name in FLOAT_OPS)
 
 
+@rare
 @needs_tflm
 @pytest.mark.parametrize("name", FLOAT_OPS)
 def test_floats_equal_tensorflow_lite_micro(name: str) -> None:
@@ -77,6 +78,7 @@ def test_floats_equal_tensorflow_lite_micro(name: str) -> None:
         pytest.skip(f"TensorFlow Lite Micro has no float {name}")
 
 
+@rare
 @pytest.mark.parametrize("name", [n for n, op in OPS.items() if op.has_real and n not in ("arg_max", "quantize")])
 def test_int8_means_what_the_floats_mean(name: str) -> None:
     """With inputs and weights rounded once, the int8 output is within two steps (or STEPS) of the float one, clipped to its

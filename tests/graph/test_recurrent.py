@@ -270,6 +270,7 @@ def test_an_lstm_is_exported_and_tflm_gives_the_same_bytes() -> None:
         assert interpret.run(int8, [sample])[0].tobytes() == row[0].tobytes() == interpret.run(again, [sample])[0].tobytes()
 
 
+@rare
 def test_a_gru_has_no_file_format_but_comes_back_from_its_text() -> None:
     model, x = random_model("gru")
     _, int8, samples = int8_of(model, x)

@@ -12,7 +12,7 @@ from sandgrain.graph import rules
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 from sandgrain.graph.ops import OPS
 from sandgrain.graph.quantization import Quantization, per_tensor
-from tests.support.draws import SeededDraw
+from tests.support.draws import SeededDraw, rare
 
 Q = per_tensor(0.1, 0)
 
@@ -31,6 +31,7 @@ def with_tensor(index: int, tensor: Tensor) -> Graph:
     return replace(graph, tensors=tuple(tensors))
 
 
+@rare
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("seed", range(5))
 def test_samples_of_every_op_are_legal(op: str, seed: int) -> None:

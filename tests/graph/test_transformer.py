@@ -145,6 +145,7 @@ def trained(shape: tuple[int, ...], width: int, **options: Any) -> Any:
     return model.eval()
 
 
+@rare
 @pytest.mark.parametrize(("norm", "activation"), [("layer", "gelu"), ("layer", "relu"), ("batch", "gelu")])
 def test_every_style_equals_torch(norm: str, activation: str) -> None:
     options = {"norm": norm, "activation": activation, "layers": 1}

@@ -161,6 +161,7 @@ def test_a_widening_pointwise_layer_lies_over_its_own_input() -> None:
     assert np.array_equal(batch.run(0, sample)[0], interpret.run(graph, sample)[0])
 
 
+@rare
 @pytest.mark.parametrize("kernel", [(9, 5), (9, 4), (10, 4), (3, 9)])
 def test_a_window_larger_than_the_image_is_right_on_the_host(kernel: tuple[int, int]) -> None:
     """LLVM's superword vectorizer gets 9 x 5 wrong on x86-64 (`toolchain.build.HOST_ONLY`)."""

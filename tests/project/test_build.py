@@ -363,5 +363,6 @@ def test_the_page_escapes_what_comes_from_outside(waves: Built[Classes]) -> None
     assert "<script" not in text and text.count("<svg") >= 3
 
 
+@rare
 def test_the_page_of_one_build_is_the_same_twice(waves: Built[Classes]) -> None:
     assert page.render(waves) == page.render(waves)

@@ -111,6 +111,7 @@ def test_the_functions_to_call_are_those_of_the_header_and_end_with_the_alarm(hu
     assert all(f"{call}(" in header for call in hums.calls)
 
 
+@rare
 def test_the_html_page_loads_nothing_and_has_its_plots(hums: Built[Anomalies]) -> None:
     text = pages.render(hums)
     assert "<script" not in text and "http" not in text.replace("http-equiv", "").replace("http://www.w3.org", "")

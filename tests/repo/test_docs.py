@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from sandgrain.cli import app
 from sandgrain.graph.ops import OPS
 from sandgrain.kernels import kernels_of
+from tests.support.draws import rare
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,6 +42,7 @@ def test_cli_page_is_what_help_prints() -> None:
     assert (ROOT / "docs" / "reference" / "cli.md").read_text() == render(app), "run `make docs`"
 
 
+@rare
 @pytest.mark.parametrize("name", sorted(commands()))
 def test_help_page_of_a_command_is_the_documented_one(name: str) -> None:
     shown = CliRunner().invoke(app, [name, "--help"], prog_name="sandgrain", env={"COLUMNS": "80"}).output

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.draws import rare
+
 ROOT = Path(__file__).resolve().parents[2] / "sandgrain"
 ROOMS = ("graph", "frontend", "quantization", "compiler", "bundle", "api", "train", "project")
 BY_NATURE = {
@@ -76,6 +78,7 @@ def _places_of_types(node: ast.AST) -> list[ast.expr]:
     return [e for p in parts for e in ([p, *p.elts] if isinstance(p, ast.Tuple | ast.Set) else [p])]
 
 
+@rare
 def test_nothing_but_the_data_type_assumes_eight_bits() -> None:
     broken = {f: assumptions((ROOT / f).read_text("utf-8")) for f in FILES if f not in BY_NATURE}
     assert {f: what for f, what in broken.items() if what} == {}

@@ -66,6 +66,7 @@ def test_integer_scores_are_the_fitted_model(kind: str, options: dict[str, Any])
     assert scores.auc(low, high) > 0.6
 
 
+@rare
 @pytest.mark.parametrize(("kind", "options"), KINDS[:5:2], ids=["kmeans", "gmm", "gmm window"])
 def test_the_c_gives_what_the_reference_gives(kind: str, options: dict[str, Any]) -> None:
     found = fit(kind, NORMAL, QUANT, **options)
@@ -73,6 +74,7 @@ def test_the_c_gives_what_the_reference_gives(kind: str, options: dict[str, Any]
     assert found.scores(STRANGE[:10]).tolist() == expected
 
 
+@rare
 def test_a_mixture_agrees_with_scikit_learn() -> None:
     """One row a window, so that the score is one log-likelihood."""
     from sklearn.mixture import GaussianMixture
@@ -102,6 +104,7 @@ def test_mahalanobis_agrees_with_scikit_learn() -> None:
     assert np.abs(found.scores(TEST[:, 0]) * found.unit / expected - 1).max() < 0.002
 
 
+@rare
 def test_columns_that_never_vary_do_no_harm() -> None:
     x = NORMAL.copy()
     x[:, :, 4] = 17
@@ -274,6 +277,7 @@ def test_an_autoencoder_is_trained_and_quantized(view: str) -> None:
 # --- scores ------------------------------------------------------------------------------------------------------------
 
 
+@rare
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=40), st.lists(st.integers(0, 25), min_size=1, max_size=40))
 def test_areas_are_those_of_scikit_learn(normal: list[int], faulty: list[int]) -> None:

@@ -16,6 +16,7 @@ from sandgrain.graph.quantization import Quantization, per_tensor
 from sandgrain.quantization.calibrate import Range, calibrate
 from sandgrain.train import loop
 from sandgrain.train.qat import GRADIENTS, LINEAR, Twin
+from tests.support.draws import rare
 from tests.support.float_graphs import Net, small
 from tests.support.integers import to_int8
 
@@ -165,6 +166,7 @@ def test_every_gradient_has_a_case() -> None:
     assert set(GRADIENTS) == {*CASES, "quantize"} and set(LINEAR) <= set(GRADIENTS)
 
 
+@rare
 @pytest.mark.parametrize("op", sorted(CASES))
 def test_the_twin_computes_what_the_firmware_computes(op: str) -> None:
     graph, x = case(op)

@@ -22,7 +22,7 @@ from sandgrain.device.toolchain import build_object
 from sandgrain.formats import text
 from sandgrain.graph.ops import OPS
 from sandgrain.project.file import load as project_file
-from tests.support.draws import SeededDraw
+from tests.support.draws import SeededDraw, rare
 
 OWN = 'core = "cortex-m4"\nram_bytes = 0x10000\nflash_bytes = 0x40000\nclock_hz = 80_000_000\n'
 OWNED = (
@@ -122,6 +122,7 @@ def test_friction_a_board_says_what_is_not_certain_and_what_its_system_takes(nam
         assert board.system in board.system_note and "leaves" in board.system_note
 
 
+@rare
 @pytest.mark.parametrize("core", [c for c in targets.cores() if targets.load_core(c).runs_firmware])
 def test_friction_a_model_compiles_for_a_board_of_every_core(core: str, tmp_path: Path) -> None:
     board = next(b for b in map(targets.load, targets.boards()) if b.core.name == core)
@@ -190,6 +191,7 @@ def test_23_any_other_word_is_told_what_stands_in_for_any_chip() -> None:
 # --- a board of one's own --------------------------------------------------------------------------------------------
 
 
+@rare
 def test_23_a_board_of_ones_own_is_a_file_anywhere(own: Path, model: Path, tmp_path: Path) -> None:
     for target in (str(own), own):
         board = targets.load(target)

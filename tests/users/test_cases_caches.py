@@ -25,6 +25,7 @@ from sandgrain.device import targets
 from sandgrain.device.run import counter
 from sandgrain.device.toolchain import DEFAULT, Toolchain, build, process
 from tests.bundle.test_costs import dense
+from tests.support.draws import rare
 
 BOARD = targets.load("cortex-m4")
 STEP = Step(900, 1200.5, 64)
@@ -151,6 +152,7 @@ def half(path: Path) -> None:
     path.write_bytes(data[: len(data) // 2])
 
 
+@rare
 def test_12_a_damaged_cache_is_measured_again_and_mended(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One build for four kinds of damage: what was believed would differ from what was measured."""
     graph = dense((8, 6))

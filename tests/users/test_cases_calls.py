@@ -21,7 +21,7 @@ from sandgrain.formats.text import dump
 from sandgrain.graph.ops import OPS
 from tests.conftest import ROOT
 from tests.support.c_bundles import front
-from tests.support.draws import SeededDraw, turns
+from tests.support.draws import SeededDraw, rare, turns
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 
@@ -102,6 +102,7 @@ def test_28_what_is_kept_from_one_call_to_the_next_is_found(what: str, bundles: 
     assert not verdict.identical and verdict.difference is not None, what
 
 
+@rare
 @pytest.mark.parametrize("what", turns(list(PUSHED), 2))
 def test_28_a_wrong_push_is_found_where_one_window_does_not_show_it(what: str, bundles: Path, tmp_path: Path) -> None:
     file, before, after = PUSHED[what]
@@ -135,6 +136,7 @@ def test_28_a_stream_and_its_decisions_are_the_same_here_and_on_the_core(bundles
     assert verdict.calls > sequence.CALLS and "calls in drawn order" in verdict.conclusion
 
 
+@rare
 def test_28_a_count_of_calls_on_the_device_alone_is_found_there(bundles: Path, tmp_path: Path) -> None:
     count = "    static uint32_t calls;\n#ifdef __arm__\n    output_0[0] ^= ++calls > 3u;\n#endif\n    (void)calls;\n"
     bundle = edited(bundles, tmp_path, "digits/digits.c", r"    return DIGITS_OK;\n", f"{count}    return DIGITS_OK;\n")

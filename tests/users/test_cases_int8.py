@@ -56,6 +56,7 @@ def said(result: Any) -> str:
     return " ".join(str(result).split())
 
 
+@rare
 def test_05_inputs_of_different_scales_are_warned_about_with_tried_advice() -> None:
     """hPa beside a share: accuracy falls from 1.00 to chance."""
     made = sandgrain.compile(RAIN, calibration=weather(400), **HOST)
@@ -147,12 +148,14 @@ def test_05_a_regression_gets_its_mean_absolute_error() -> None:
     assert found.float_value == pytest.approx(0.1, abs=1e-5) and found.int8_value == pytest.approx(0.1, abs=0.05)
 
 
+@rare
 def test_05_one_hot_labels_are_labels() -> None:
     x, y = weather(60)
     found = sandgrain.compile(RAIN, calibration=(x, np.eye(2)[y]), **HOST).compared
     assert found is not None and (found.measure, found.float_value) == ("accuracy", 1.0)
 
 
+@rare
 def test_05_labels_that_count_from_one_get_no_accuracy() -> None:
     x, y = weather(60)
     made = sandgrain.compile(RAIN, calibration=(x, y + 1), **HOST)

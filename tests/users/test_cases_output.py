@@ -51,6 +51,7 @@ def test_13_a_full_disk_under_stdout_is_one_line(arguments: list[str], tmp_path:
     assert arguments[-1] == "--help" or ended(arguments, "/dev/null", tmp_path)[0] == 0
 
 
+@rare
 @pytest.mark.parametrize("more", [[], ["--json"]])
 def test_13_so_it_is_for_a_command_that_works(more: list[str], tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(DIGITS)

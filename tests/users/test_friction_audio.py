@@ -16,6 +16,7 @@ from sandgrain.dataset.decode import decode
 from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Layout
+from tests.support.draws import rare
 
 AUDIO = Layout("audio")
 ADTS, ASF = b"\xff\xf1\x50\x80", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
@@ -63,6 +64,7 @@ def test_a_heic_picture_is_no_sound(tmp_path: Path) -> None:
         list(decode(tmp_path, "a.m4a", AUDIO))
 
 
+@rare
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 @pytest.mark.parametrize(("suffix", "codec"), [("m4a", "aac"), ("aac", "aac"), ("wma", "wmav2")])
 def test_a_real_recording_is_decoded_where_ffmpeg_is(suffix: str, codec: str, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import sandgrain
 from sandgrain.api import compare as api
 from tests.conftest import ROOT
 from tests.support.command import sandgrain as command
+from tests.support.draws import rare
 from tests.support.sensor_project import project
 from tests.users.test_cases_int8 import RAIN, weather
 
@@ -38,6 +39,7 @@ def test_compare_has_a_row_for_each_combination(found: sandgrain.CompareReport) 
     assert 0 <= emulated.low < emulated.value < emulated.high <= 1
 
 
+@rare
 def test_compare_agrees_with_compile(found: sandgrain.CompareReport) -> None:
     made = sandgrain.compile(RAIN, target="cortex-m4", calibration=weather(400))
     row = found.settings[0]

@@ -23,6 +23,7 @@ from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Layout
 from sandgrain.dataset.walk import Found
 from sandgrain.project.file.look import look
+from tests.support.draws import rare
 
 
 @pytest.fixture(autouse=True)
@@ -210,6 +211,7 @@ def columns(rows: int, seed: int, mark: str = " ", end: str = "") -> str:
     return "".join(mark.join(f"{v: .7e}" if mark == " " else f"{v:.6f}" for v in row) + end + "\n" for row in values)
 
 
+@rare
 @pytest.mark.parametrize(("suffix", "mark"), [(".txt", " "), (".dat", "\t"), (".TXT", ",")])
 def test_tables_are_read_whatever_their_suffix_where_they_are_tables(suffix: str, mark: str, tmp_path: Path) -> None:
     root = tmp_path / "x"
@@ -251,6 +253,7 @@ def test_a_project_without_files_does_not_take_every_text_for_data(tmp_path: Pat
 # --- slow sensors ------------------------------------------------------------------------------------------------------------
 
 
+@rare
 @pytest.mark.parametrize("step", [31, 86_400])
 def test_a_sensor_of_a_row_a_minute_or_a_day_gets_windows_that_features_can_be_computed_of(step: int, tmp_path: Path) -> None:
     """One table, date and time in two columns, a count of people as the label: rooms, weather stations, meters."""

@@ -77,6 +77,7 @@ def test_a_detector_is_checked_before_it_is_fitted(tmp_path: Path, monkeypatch: 
     assert sentence.startswith("before training: flash ") and "nothing was trained" in sentence
 
 
+@rare
 def test_the_boards_memory_counts_where_the_budget_asks_for_more() -> None:
     board, report = targets.load("arduino-nano-33-ble-sense"), _features(stride=1600).report
     found = {c.name: c for c in limits.costs(Budget(ram="1M", flash="2K"), board, report)}

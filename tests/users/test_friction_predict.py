@@ -18,6 +18,7 @@ import sandgrain
 from sandgrain.device.run import host_process
 from tests.conftest import ROOT
 from tests.support.command import environment
+from tests.support.draws import rare
 
 DIGITS = ROOT / "sandgrain" / "demo" / "digits.tflite"
 IMAGES = np.load(DIGITS.with_suffix(".npz"))["x"][:6]
@@ -71,6 +72,7 @@ def gone(pids: list[int], seconds: float = 20) -> bool:
     return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
+@rare
 @pytest.mark.parametrize(
     ("code", "said"),
     [
@@ -95,6 +97,7 @@ def test_c_that_does_wrong_is_one_error_and_the_next_call_is_answered(
     np.testing.assert_array_equal(found.predict(good), wanted)
 
 
+@rare
 def test_what_a_bundle_runs_when_it_is_loaded_does_not_run_here(bundle: Path) -> None:
     sign = bundle.parent / "ran"
     code = f"""
@@ -112,6 +115,7 @@ __attribute__((constructor)) static void hello(void)
     assert int.from_bytes(sign.read_bytes(), "little") != os.getpid()
 
 
+@rare
 def test_a_child_that_was_killed_is_started_again(kept: sandgrain.Result) -> None:
     wanted, others = kept.predict(IMAGES), []
     for child in below(os.getpid()):  # those of other tests' results, which may still be there, as well
@@ -158,6 +162,7 @@ def test_a_fork_has_a_child_of_its_own(kept: sandgrain.Result) -> None:
     np.testing.assert_array_equal(kept.predict(IMAGES), wanted)
 
 
+@rare
 @pytest.mark.parametrize("end", ["", "raise SystemExit(3)", "import os; os.kill(os.getpid(), 9)"])
 def test_the_child_ends_with_python(end: str, compiled: Path, tmp_path: Path) -> None:
     script = (

@@ -114,6 +114,7 @@ def test_types_are_checked_by_the_callers_tools() -> None:
 # --- files -------------------------------------------------------------------------------------------------------------
 
 
+@rare
 def test_compile_without_out_writes_nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     made = sandgrain.compile(DIGITS, target="host", measure=False)
@@ -125,6 +126,7 @@ def test_compile_without_out_writes_nothing_here(tmp_path: Path, monkeypatch: py
     assert kept.predict(IMAGES).shape == (6, 10)
 
 
+@rare
 def test_a_folder_is_loaded_again(tmp_path: Path) -> None:
     first = sandgrain.compile(DIGITS, target="host", measure=False, out=tmp_path / "out")
     again = sandgrain.load(tmp_path / "out")
@@ -351,6 +353,7 @@ def test_samples_may_come_in_any_form(form: str) -> None:
     assert reference is not None and survey.compared.snr_db == pytest.approx(reference.snr_db, abs=1e-3)
 
 
+@rare
 def test_torch_data_sets_are_samples(torch: Any) -> None:
     data = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
     reference = sandgrain.inspect(net(), calibration=(X, Y)).compared
@@ -370,6 +373,7 @@ def test_predict_and_verify_take_what_compile_takes() -> None:
     assert sandgrain.verify(made.folder, data=X[:6], labels=Y[:6].tolist(), on="host").accuracy == verdict.accuracy
 
 
+@rare
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_are_refused_by_name(value: float) -> None:
     made = sandgrain.compile(net(), calibration=X, target="host", measure=False)
@@ -404,7 +408,7 @@ def test_a_large_data_set_is_sampled_all_over() -> None:
     ("samples", "said"),
     [
         (lambda: iter(()), "no sample"),
-        (lambda: 5, "a int holds no samples"),
+        (lambda: 5, "an int holds no samples"),
         (lambda: [np.zeros(3), np.zeros(4)], "batch 1 holds samples of"),
         (lambda: [(X[0], 1, 2, 3)], "batch 0 has 4 parts"),
         (lambda: ["a", "b"], "batch 0 is a str"),

@@ -19,6 +19,7 @@ from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import load
 from sandgrain.project.file.naming import naming
 from tests.support import effort
+from tests.support.draws import rare
 
 RUN = CliRunner()
 
@@ -133,6 +134,7 @@ def test_the_first_line_of_init_on_a_thousand_files_takes_two_seconds_of_a_core(
     assert effort.seconds(explained, enough=2) < 2
 
 
+@rare
 def test_a_copied_folder_with_the_same_data_is_not_read_or_computed_again(voices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = api.data(voices, workers=1)
     shutil.copytree(voices / "x", voices / "y", copy_function=shutil.copyfile)  # other times of change
@@ -148,6 +150,7 @@ def test_a_copied_folder_with_the_same_data_is_not_read_or_computed_again(voices
         api.data(voices, workers=1)
 
 
+@rare
 def test_what_is_guessed_of_tables_is_printed_and_the_project_file_is_no_unread_file(tmp_path: Path) -> None:
     """A rate that no file says, and channels of which one took a second look, were in the comments of the file only."""
     draw = np.random.default_rng(5)

@@ -14,6 +14,7 @@ from sandgrain.dataset.ingest import ingest, open_record
 from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Layout
+from tests.support.draws import rare
 
 RATE = 8000
 SOUND = np.random.default_rng(4).integers(-9000, 9000, 10 * RATE).astype(np.int16)
@@ -109,6 +110,7 @@ def test_a_track_that_changes_is_read_again(tmp_path: Path) -> None:
     assert (open_record(again, again.records[1])[:, 0] == SOUND[3 * RATE : 4 * RATE]).all()
 
 
+@rare
 def test_init_and_data_read_tracks_as_people_have_them(tmp_path: Path) -> None:
     draw = np.random.default_rng(2)
     for k in range(5):
