@@ -10,8 +10,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.support.draws import rare
-
 pytest.importorskip("onnx", reason="needs ONNX: pip install 'sandgrain[onnx]'")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime, the oracle of these tests")
 from sandgrain.base.errors import UnsupportedError
@@ -64,7 +62,6 @@ def window(data: Draw, size: list[int], *, dilated: bool = True) -> dict[str, An
 # --- windows -----------------------------------------------------------------------------------------------------------
 
 
-@rare
 @given(st.data())
 def test_convolutions(data: Draw) -> None:
     rank, groups = data.draw(st.integers(1, 2)), data.draw(st.sampled_from((1, 1, 2, 4)))
@@ -291,7 +288,6 @@ def test_layer_norm(bias: bool) -> None:
 # --- moves -------------------------------------------------------------------------------------------------------------
 
 
-@rare
 @given(st.data())
 def test_slices(data: Draw) -> None:
     shape = (1, 3, 6, 7)
@@ -330,7 +326,6 @@ def test_pads(data: Draw) -> None:
     same(net, net.op("Pad", started(net), net.ints(*pads), net.constant(0)))
 
 
-@rare
 @given(st.data())
 def test_shapes(data: Draw) -> None:
     opset = data.draw(OPSETS)
@@ -371,7 +366,6 @@ def test_depth_to_space_and_back(mode: str) -> None:
     same(net, y, net.op("SpaceToDepth", net.op("Tanh", y), blocksize=2))
 
 
-@rare
 @given(st.data())
 def test_resizes(data: Draw) -> None:
     rank = data.draw(st.integers(1, 2))
@@ -413,7 +407,6 @@ def test_most_resizes_can_be_done() -> None:
 # --- sequences ---------------------------------------------------------------------------------------------------------
 
 
-@rare
 @given(st.data())
 def test_recurrent_layers(data: Draw) -> None:
     kind, direction = (
