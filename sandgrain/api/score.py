@@ -27,6 +27,7 @@ def score(
     labels: str | os.PathLike[str] | None = None,
     label_column: str = "",
     rest: str = "",
+    resample: bool = False,
     edited: bool = False,
     progress: Watch = None,
 ) -> Scored:
@@ -39,6 +40,7 @@ def score(
     `labels`: that file, for one recording.
     `label_column`: the column of a table that has the label of each row.
     `rest`: the label of what no stretch covers; without it, nothing is known of it, and a decision there is a false alarm.
+    `resample`: take recordings of another rate, brought to the model's.
     `edited`: run C that is not what the bundle's proof makes.
     `progress`: True for a bar, or a callable that is told what is done, how many pieces of it are, and how many there are.
 
@@ -64,6 +66,7 @@ def score(
             labels=None if labels is None else Path(labels),
             label_column=label_column,
             rest=rest,
+            resample=resample,
             progress=step,
         )
         return scoring.scored(bundle, found, ears, Listener(bundle), notes, step)

@@ -77,6 +77,11 @@ def percent(share: float, digits: int = 2) -> str:
     return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown} %"
 
 
+def tenths(share: float | None) -> str:
+    """A share in percent with one decimal, as results are compared: 98.1 %; "-" for what is not known."""
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
 def count(value: float | None) -> str:
     """Large counts for people: 812, 22.3 k, 7.70 M; "-" for what is not known."""
     if value is None:

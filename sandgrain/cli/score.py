@@ -24,6 +24,7 @@ def command(
     labels: Annotated[Path | None, typer.Option(help="For one recording: the file with start, end and label.")] = None,
     label_column: Annotated[str, typer.Option(help="Tables: the column that has the label of each row.")] = "",
     rest: Annotated[str, typer.Option(help="The label of what no stretch covers.")] = "",
+    resample: Annotated[bool, typer.Option("--resample", help="Bring recordings of another rate to the model's.")] = False,
     edited: Annotated[bool, typer.Option("--edited", help="Run C that is not what the bundle's proof makes.")] = False,
     quiet: Quiet = False,
     as_csv: Csv = False,
@@ -39,6 +40,13 @@ def command(
     """
     with progress("score", quiet) as step:
         found = sandgrain.score(
-            folder, recordings, labels=labels, label_column=label_column, rest=rest, edited=edited, progress=step
+            folder,
+            recordings,
+            labels=labels,
+            label_column=label_column,
+            rest=rest,
+            resample=resample,
+            edited=edited,
+            progress=step,
         )
     _csv.show(found, as_json, as_csv)

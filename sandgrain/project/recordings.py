@@ -21,31 +21,43 @@ from sandgrain.project.streams import Stream, joined, merged
 
 
 def streams(
-    places: Sequence[Path], signal: Signal, *, labels: Path | None, label_column: str, rest: str, progress: Progress
+    places: Sequence[Path],
+    signal: Signal,
+    *,
+    labels: Path | None,
+    label_column: str,
+    rest: str,
+    resample: bool,
+    progress: Progress,
 ) -> tuple[list[Stream], tuple[str, ...]]:
     """(the recordings of `places`, files or folders; notes about what was left out).
 
     `labels`: a file with the stretches of the one recording; else each has its own beside it, or `label_column` in it, or the
-    label of its folder. `rest`: the label of what no stretch covers, "": none. Raises UsageError.
+    label of its folder. `rest`: the label of what no stretch covers, "": none. `resample`: other rates. Raises UsageError.
     """
     if not kinds.of(signal.kind).sampled:
         raise UsageError(f"the bundle takes {kinds.of(signal.kind).noun}; recordings have time")
     found: list[Stream] = []
     notes: list[str] = []
     for place in places:
-        manifest = _read(place, signal, label_column, progress)
+        manifest = _read(place, _layout(signal, label_column, resample), signal, progress)
         notes += [f"{plain(bad.path, 80)}: {plain(bad.reason, 200)}" for bad in manifest.bad]
         found += [
             _with_truth(stream, manifest.root, labels, rest)
             for stream in joined(manifest.records, partial(ingest.open_record, manifest))
         ]
+    window = signal.shape[0]
+    notes += [
+        f"{plain(s.name, 80)} is shorter than a window ({window / signal.rate:g} s): no result"
+        for s in found
+        if s.length < window
+    ]
     if labels is not None and len(found) != 1:
         raise UsageError(f"--labels is for one recording, and there are {len(found)}; put a file with labels beside each")
     return found, tuple(notes)
 
 
-def _read(place: Path, signal: Signal, label_column: str, progress: Progress) -> Manifest:
-    layout = _layout(signal, label_column)
+def _read(place: Path, layout: Layout, signal: Signal, progress: Progress) -> Manifest:
     files: tuple[str, ...]
     if place.is_file():
         root, files = place.parent, (place.name,)
@@ -58,7 +70,11 @@ def _read(place: Path, signal: Signal, label_column: str, progress: Progress) ->
         raise UsageError(f"{plain(place, 120)} is not there; name a file or a folder with recordings")
     manifest = ingest.ingest(root, replace(layout, files=tuple(map(_literal, files))), workers=1, progress=progress)
     if not manifest.records:
-        raise UsageError(f"{plain(manifest.bad[0].path, 120)}: {manifest.bad[0].reason}" if manifest.bad else "nothing was read")
+        if not manifest.bad:
+            raise UsageError("nothing was read; name a file or a folder with recordings")
+        first = manifest.bad[0]
+        here = " (here: --resample)" if "resample" in first.reason else ""
+        raise UsageError(f"{plain(first.path, 120)}: {first.reason}{here}")
     return manifest
 
 
@@ -72,8 +88,8 @@ def _literal(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-def _layout(signal: Signal, label_column: str) -> Layout:
-    keys: dict[str, Any] = {"rate": signal.rate}
+def _layout(signal: Signal, label_column: str, resample: bool) -> Layout:
+    keys: dict[str, Any] = {"rate": signal.rate, "resample": resample}
     if not kinds.of(signal.kind).silence_between:
         names = tuple(c.name for c in signal.channels)
         if names and all(names):

@@ -18,7 +18,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
 from sandgrain.base.tables import Line, Row, Shown, Table
-from sandgrain.base.text import number, plain
+from sandgrain.base.text import number, plain, tenths
 from sandgrain.bundle import store
 from sandgrain.bundle.listening import Heard, Listener
 from sandgrain.dataset import kinds
@@ -83,6 +83,13 @@ class Scored(Shown):
         return self.seconds / 3600
 
     @property
+    def length(self) -> str:
+        """Of all recordings, for people."""
+        if self.hours >= 1:
+            return f"{self.hours:.1f} h"
+        return f"{self.seconds / 60:.1f} min" if self.seconds >= 60 else f"{self.seconds:.1f} s"
+
+    @property
     def false(self) -> int:
         """False alarms, without repeats."""
         return sum(e.false for e in self.events)
@@ -117,8 +124,8 @@ class Scored(Shown):
 
     def lines(self) -> list[Line]:
         """A page of text, 80 columns wide."""
-        length = f"{self.hours:.1f} h" if self.hours >= 1 else f"{self.seconds / 60:.1f} min"
-        head = f"{len(self.recordings)} recordings, {length}; {self.results:,} results"
+        many = len(self.recordings)
+        head = f"{many} recording{'s' * (many != 1)}, {self.length}; {self.results:,} results"
         return [
             f"{plain(self.name, 30)} for {self.target}: {head}",
             "",
@@ -142,16 +149,14 @@ class Scored(Shown):
         if found is None:
             return ["no window has a label that the model knows", ""]
         o = found.overall
-        rows = [["windows", _percent(o.accuracy), f"{o.windows:,} with a label, by most of each; {found.interval}"]]
-        rows.append(["pure", _percent(self.pure[1]), f"{self.pure[0]:,} with one label"])
-        rows.append(["over a change", _percent(self.mixed[1]), f"{self.mixed[0]:,} with more than one"])
-        rows.append(
-            ["majority", _percent(o.majority), f"what always saying {plain(o.majority_label, 30) or '(none)'} would give"]
-        )
-        rows.append(["balanced", _percent(o.balanced), "the mean of the labels' recalls"])
+        rows = [["windows", tenths(o.accuracy), f"{o.windows:,} with a label, by most of each; {found.interval}"]]
+        rows.append(["pure", tenths(self.pure[1]), f"{self.pure[0]:,} with one label"])
+        rows.append(["over a change", tenths(self.mixed[1]), f"{self.mixed[0]:,} with more than one"])
+        rows.append(["majority", tenths(o.majority), f"what always saying {plain(o.majority_label, 30) or '(none)'} would give"])
+        rows.append(["balanced", tenths(o.balanced), "the mean of the labels' recalls"])
         lines: list[Line] = [Table(["accuracy", "", ""], rows, (1,)), ""]
         cells = [
-            [plain(x.label, 24), f"{x.windows:,}", _percent(x.recall), _percent(x.precision), f"{x.f1:.3f}"] for x in found.labels
+            [plain(x.label, 24), f"{x.windows:,}", tenths(x.recall), tenths(x.precision), f"{x.f1:.3f}"] for x in found.labels
         ]
         return [*lines, Table(["label", "windows", "recall", "precision", "F1"], cells, range(1, 5)), ""]
 
@@ -165,7 +170,9 @@ class Scored(Shown):
             cells.append([plain(e.label, 20), *map(str, (e.events, e.hits, e.missed, e.repeats, e.false)), rate, late])
         table = Table(["events", "all", "found", "missed", "repeated", "false", "per hour", "delay"], cells, range(1, 8))
         r = self.rule
-        told = f"false alarms: {self.false} in {self.hours:.2f} h, below {number(self.at_most(self.false))} per hour with 95 % confidence"
+        told = (
+            f"false alarms: {self.false} in {self.length}, below {number(self.at_most(self.false))} per hour with 95 % confidence"
+        )
         return [table, told, f"decisions with smoothing {r.smoothing}, margin {r.margin}, hold {r.hold}", ""]
 
     def _recordings(self) -> list[Line]:
@@ -173,13 +180,9 @@ class Scored(Shown):
         if len(known) < 2:
             return []
         worst = sorted(known, key=lambda r: (r.accuracy or 0.0, r.name))[:WORST]
-        cells = [[plain(r.name, 40), f"{r.seconds:.0f}", f"{r.windows:,}", _percent(r.accuracy)] for r in worst]
+        cells = [[plain(r.name, 40), f"{r.seconds:.0f}", f"{r.windows:,}", tenths(r.accuracy)] for r in worst]
         head = "recording" if len(worst) == len(known) else f"{len(worst)} worst of {len(known)}"
         return [Table([head, "seconds", "windows", "accuracy"], cells, (1, 2, 3)), ""]
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 # --- one recording -----------------------------------------------------------------------------------------------------------

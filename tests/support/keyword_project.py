@@ -58,12 +58,12 @@ def sound(label: str, rng: np.random.Generator, seconds: float = 0.4) -> np.ndar
     return ((0.6 * noise if label == "other" else x + 0.05 * noise) * 9000).astype(np.int16)
 
 
-def save(path: Path, x: np.ndarray) -> None:
+def save(path: Path, x: np.ndarray, rate: int = RATE) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(RATE)
+        file.setframerate(rate)
         file.writeframes(x.astype("<i2").tobytes())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sandgrain.base import intervals
 from sandgrain.base.arrays import Array
-from sandgrain.base.text import number, percent, plain
+from sandgrain.base.text import number, percent, plain, tenths
 from sandgrain.project.build import limits, metrics
 from sandgrain.project.build.rates import Rates
 
@@ -115,7 +115,7 @@ def _notes(f: Anomalies) -> Iterator[str]:
     low = intervals.of_share(f.host.false_alarms, normal)[0] if normal else 0.0
     if low > asked:
         yield (
-            f"the threshold was set for {percent(asked, 3)} false alarms, and {shown_percent(f.host.false_alarms)} of the normal test "
+            f"the threshold was set for {percent(asked, 3)} false alarms, and {tenths(f.host.false_alarms)} of the normal test "
             "windows give one: they differ from those that it was fitted to (another machine, day or place); train with more kinds"
         )
     if f.host.auc is not None and f.floats.auc is not None and abs(f.host.auc - f.floats.auc) > APART:
@@ -129,7 +129,3 @@ def _notes(f: Anomalies) -> Iterator[str]:
 
 def shown_share(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
-
-
-def shown_percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"

@@ -14,7 +14,7 @@ import numpy as np
 
 from sandgrain.base import intervals
 from sandgrain.base.arrays import Array
-from sandgrain.base.text import plain
+from sandgrain.base.text import plain, tenths
 from sandgrain.project.build import metrics
 
 BY_GROUPS = 5  # groups from which on an interval is drawn over groups; fewer say too little of one another
@@ -83,10 +83,6 @@ class Figures:
         o = self.overall
         over = f"{o.drawn_over:,} {'files' if self.of_files else 'groups'}" if o.drawn_over else "windows"
         return f"{100 * o.interval[0]:.1f} to {100 * o.interval[1]:.1f} % with 95 % confidence, over {over}"
-
-    def recall(self, label: str) -> float | None:
-        """Of one label."""
-        return next(x.recall for x in self.labels if x.label == label)
 
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
@@ -191,30 +187,26 @@ def _notes(found: Figures, accuracy_float: float) -> Iterator[str]:
     if len(found.labels) > 1 and o.accuracy <= o.majority:
         always = plain(o.majority_label, 40)
         yield (
-            f"accuracy {_percent(o.accuracy)} is not above {_percent(o.majority)}, which always saying {always} would give; "
-            f"balanced accuracy {_percent(o.balanced)} counts every label alike"
+            f"accuracy {tenths(o.accuracy)} is not above {tenths(o.majority)}, which always saying {always} would give; "
+            f"balanced accuracy {tenths(o.balanced)} counts every label alike"
         )
     chance = 1 / max(len(found.labels), 1)
     lost = [x for x in found.labels if x.recall is not None and x.recall < chance and x.windows >= FEW]
     if lost and len(found.labels) > 1:
-        told = "; ".join(f"{plain(x.label, 40)} is found in {_percent(x.recall)} of {x.windows:,}" for x in _least(lost))
+        told = "; ".join(f"{plain(x.label, 40)} is found in {tenths(x.recall)} of {x.windows:,}" for x in _least(lost))
         more = f" and {len(lost) - NAMED} more labels" if len(lost) > NAMED else ""
-        yield f"below chance ({_percent(chance)}): {told}{more}"
+        yield f"below chance ({tenths(chance)}): {told}{more}"
     if missing := [plain(x.label, 40) for x in found.labels if not x.windows]:
         yield f"no test window of {', '.join(missing[:NAMED])}{' ...' if len(missing) > NAMED else ''}: nothing is known of it"
     if abs(accuracy_float - o.accuracy) * o.windows > max(APART * o.windows, AT_LEAST):
         yield (
-            f"int8 is right in {_percent(o.accuracy)} and float in {_percent(accuracy_float)}: they are not the same classifier; "
+            f"int8 is right in {tenths(o.accuracy)} and float in {tenths(accuracy_float)}: they are not the same classifier; "
             "[train] qat = true with more epochs brings them together"
         )
 
 
 def _least(rows: Sequence[OfLabel]) -> list[OfLabel]:
     return sorted(rows, key=lambda x: (x.recall or 0.0, x.label))[:NAMED]
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 # --- whose windows they are ------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress
 from sandgrain.base.tables import Table
-from sandgrain.base.text import plain
+from sandgrain.base.text import plain, tenths
 from sandgrain.dataset import split
 from sandgrain.project import inspection
 from sandgrain.project.build import figures
@@ -75,11 +74,6 @@ class Folds:
         """The standard deviation over the folds."""
         return statistics.stdev(self.values(name)) if len(self.folds) > 1 else 0.0
 
-    @property
-    def worst(self) -> Fold:
-        """By the first measure."""
-        return min(self.folds, key=lambda fold: (fold.measures[self.names[0]], fold.name))
-
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
         measures = {
@@ -98,23 +92,19 @@ class Folds:
         rows = [
             [
                 name,
-                _percent(statistics.fmean(self.values(name))),
+                tenths(statistics.fmean(self.values(name))),
                 f"{100 * self.spread(name):.1f}",
-                _percent(min(self.values(name))),
+                tenths(min(self.values(name))),
             ]
             for name in self.names
         ]
         worst = sorted(self.folds, key=lambda f: (f.measures[self.names[0]], f.name))[:SHOWN]
         head = "fold" if len(worst) == len(self.folds) else f"{len(worst)} worst of {len(self.folds)}"
-        each = [[plain(f.name, 30), f"{f.windows:,}", *(_percent(f.measures[name]) for name in self.names)] for f in worst]
+        each = [[plain(f.name, 30), f"{f.windows:,}", *(tenths(f.measures[name]) for name in self.names)] for f in worst]
         return [
             Table([self.how, "mean", "spread", "worst"], rows, (1, 2, 3)),
             Table([head, "windows", *self.names], each, range(1, 2 + len(self.names))),
         ]
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 # --- the folds -----------------------------------------------------------------------------------------------------------
@@ -146,7 +136,7 @@ def run(run: Run, task: Task[Any], cut: Cut) -> Folds:
     for k, (name, sides) in enumerate(assigned):
         found = task.data(replace(run.found, sides=sides))[0]
         samples = Samples(found, store, run.seed)
-        told = replace(run, samples=samples, progress=_within(run.progress, k, len(assigned)), out=Path(run.out))
+        told = replace(run, samples=samples, progress=_within(run.progress, k, len(assigned)))
         result = task.in_fold(told, task.fit(told))
         keys = samples.keys("test")
         own, of_files = figures.owners({r.key: r.group for r in found.records}, keys)

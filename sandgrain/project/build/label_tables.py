@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandgrain.base.tables import Table
-from sandgrain.base.text import plain
+from sandgrain.base.text import plain, tenths
 from sandgrain.project.build.figures import Figures, OfLabel
 
 SHOWN = 12  # labels up to which the text has all of them
@@ -30,16 +30,10 @@ def _label_row(x: OfLabel) -> list[str]:
     """Label, windows, recall, its interval, specificity, precision, F1."""
     low, high = x.recall_interval or (0.0, 0.0)
     between = f"{100 * low:.0f} to {100 * high:.0f}" if x.recall_interval else "-"
-    shares = [_percent(x.recall), between, _percent(x.specificity), _percent(x.precision)]
+    shares = [tenths(x.recall), between, tenths(x.specificity), tenths(x.precision)]
     return [plain(x.label, 20) or "(none)", f"{x.windows:,}", *shares, f"{x.f1:.3f}"]
 
 
 def group_rows(found: Figures) -> list[list[str]]:
     """The groups that are answered worst, for the HTML page."""
-    return (
-        [[plain(g.name, 60), f"{g.windows:,}", _percent(g.accuracy)] for g in found.groups[:GROUPS]] if found.worst_group else []
-    )
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+    return [[plain(g.name, 60), f"{g.windows:,}", tenths(g.accuracy)] for g in found.groups[:GROUPS]] if found.worst_group else []

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sandgrain.base.errors import UsageError
-from sandgrain.base.text import percent, plain, printable
+from sandgrain.base.text import percent, plain, printable, tenths
 from sandgrain.bundle.verdict import Verdict
 from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.project.build import detection, doubts, limits, network, page, plots
-from sandgrain.project.build.detection import Anomalies, ByLabel, Hourly, Wrong, shown_percent, shown_share
+from sandgrain.project.build.detection import Anomalies, ByLabel, Hourly, Wrong, shown_share
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.limits import Variant
@@ -214,15 +214,15 @@ class AnomaliesTask(Task[Anomalies]):
             lines.append(f"false alarms: {f.hourly.shown}")
         more = "normal" if f.host.windows[0] >= f.host.windows[1] else "anomaly"
         if f.balanced is not None:
-            balanced = f"{shown_percent(f.balanced)} where both kinds count alike"
-            lines.append(f"right: {shown_percent(f.host.accuracy)}; always saying {more} {shown_percent(f.majority)}; {balanced}")
+            balanced = f"{tenths(f.balanced)} where both kinds count alike"
+            lines.append(f"right: {tenths(f.host.accuracy)}; always saying {more} {tenths(f.majority)}; {balanced}")
         return [*lines, ""]
 
     def details(self, built: Built[Anomalies]) -> list[Line]:
         """Each label of the test, and the windows that were judged most wrongly."""
         f = built.figures
         rows = [
-            [plain(x.label, 20) or "(none)", f"{x.windows:,}", shown_percent(x.alarms), "" if x.auc is None else f"{x.auc:.4f}"]
+            [plain(x.label, 20) or "(none)", f"{x.windows:,}", tenths(x.alarms), "" if x.auc is None else f"{x.auc:.4f}"]
             for x in f.by_label
         ]
         lines: list[Line] = [Table(["label", "windows", "alarms", "AUC against normal"], rows, (1, 2, 3))]
@@ -247,13 +247,12 @@ class AnomaliesTask(Task[Anomalies]):
             "summary": f"{built.model}, a detector of anomalies, seed {built.seed}, for {r.target} ({r.core})",
             "headline": [
                 (shown_share(f.host.auc), f"AUC, int8, {total}"),
-                (shown_percent(f.host.false_alarms), "false alarms"),
-                (shown_percent(f.host.detected), "anomalies detected"),
+                (tenths(f.host.false_alarms), "false alarms"),
+                (tenths(f.host.detected), "anomalies detected"),
             ],
             "rates": rows,
             "labels": [
-                [plain(x.label, 20) or "(none)", f"{x.windows:,}", shown_percent(x.alarms), shown_share(x.auc)]
-                for x in f.by_label
+                [plain(x.label, 20) or "(none)", f"{x.windows:,}", tenths(x.alarms), shown_share(x.auc)] for x in f.by_label
             ],
             "threshold": f"The threshold is {f.threshold}: at most {_asked(f)} exceed it.",
             "plots": [plots.histogram(f.scores, f.anomalies, f.threshold, f.normal), *roc],
@@ -415,9 +414,9 @@ def _cells(r: Rates) -> list[str]:
     return [
         shown_share(r.auc),
         shown_share(r.pauc),
-        shown_percent(r.false_alarms),
-        shown_percent(r.detected),
-        shown_percent(r.accuracy),
+        tenths(r.false_alarms),
+        tenths(r.detected),
+        tenths(r.accuracy),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sandgrain.base.arrays import Array
-from sandgrain.base.text import plain
+from sandgrain.base.text import plain, tenths
 from sandgrain.bundle.features_in_c import Extractor
 from sandgrain.bundle.listening import Listener
 from sandgrain.bundle.verdict import Verdict
@@ -251,7 +251,7 @@ class ClassesTask(Task[Classes]):
         decisions = [] if f.spotted is None else [plots.margins(f.spotted)]
         return {
             "summary": f"{built.model}, {f.parameters:,} parameters, seed {built.seed}, for {r.target} ({r.core})",
-            "headline": [(_percent(f.accuracy), f"accuracy, int8, all {built.windows['test']:,} test windows")],
+            "headline": [(tenths(f.accuracy), f"accuracy, int8, all {built.windows['test']:,} test windows")],
             "accuracies": _accuracy_rows(built),
             "labels": label_tables.label_rows(f.found),
             "groups": label_tables.group_rows(f.found),
@@ -298,10 +298,6 @@ def _widths(run: Run, shares: Sequence[float]) -> Iterator[Variant]:
     return limits.widths(run.samples, (w for w in wanted if w != now))
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
-
-
 def _quality(f: Classes) -> limits.Quality:
     """What [budget] can ask."""
     o, accepts = f.found.overall, None if f.spotted is None else f.spotted.rates.false_accepts_per_hour
@@ -319,7 +315,7 @@ def _apart(f: Classes) -> tuple[str, ...]:
     whole = None if f.streams is None or f.streams.windows is None else f.streams.windows.overall.accuracy
     if whole is None or f.accuracy - whole <= APART:
         return ()
-    told = f"the device hears whole recordings: {_percent(whole)} of their windows are right, not {_percent(f.accuracy)}"
+    told = f"the device hears whole recordings: {tenths(whole)} of their windows are right, not {tenths(f.accuracy)}"
     return (f"{told}; windows that span a change of label are no test windows",)
 
 
@@ -327,9 +323,9 @@ def _whole_rows(whole: Scored) -> list[list[str]]:
     """Of both pages."""
     o = None if whole.windows is None else whole.windows.overall
     shown = "-" if o is None else f"{o.windows:,} windows of {len(whole.recordings)} recordings"
-    rows = [["as heard", _percent(None if o is None else o.accuracy), f"{shown}, by the label that most of each has"]]
-    rows.append(["pure", _percent(whole.pure[1]), f"{whole.pure[0]:,} windows with one label"])
-    rows.append(["over a change", _percent(whole.mixed[1]), f"{whole.mixed[0]:,} windows with more than one"])
+    rows = [["as heard", tenths(None if o is None else o.accuracy), f"{shown}, by the label that most of each has"]]
+    rows.append(["pure", tenths(whole.pure[1]), f"{whole.pure[0]:,} windows with one label"])
+    rows.append(["over a change", tenths(whole.mixed[1]), f"{whole.mixed[0]:,} windows with more than one"])
     return rows
 
 
@@ -354,7 +350,7 @@ def _accuracy_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
     rows = _shared_rows(built)
     if "qat" in f.history:
         how = "quantized after training, not trained with it"
-        rows.insert(2, ("int8 before", _percent(f.accuracy_after_training), how))
+        rows.insert(2, ("int8 before", tenths(f.accuracy_after_training), how))
     if f.streams is not None:
         rows += [(f"whole recordings, {name}", value, how) for name, value, how in _whole_rows(f.streams)]
     ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
@@ -366,7 +362,7 @@ def _accuracy_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
         settings = f"smoothing {rule.smoothing}, margin {rule.margin}, hold {rule.hold}"
         rows.append(("false accepts", s.accepts, f"{s.counted}; {settings}"))
         how = f"of {s.rates.events:,} keywords there; {s.compared}"
-        rows.append(("false rejects", _percent(s.rates.false_rejects), how))
+        rows.append(("false rejects", tenths(s.rates.false_rejects), how))
     return rows
 
 
@@ -374,13 +370,13 @@ def _shared_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
     """Of both pages."""
     f, total = built.figures, built.windows["test"]
     o = f.found.overall
-    rows = [("int8", _percent(o.accuracy), f"all {total:,} test windows, its C; {f.found.interval}")]
-    rows.append(("float", _percent(f.accuracy_float), "PyTorch, the same windows"))
-    rows.append(("majority", _percent(o.majority), f"what always saying {plain(o.majority_label, 30) or '(none)'} would give"))
-    rows.append(("balanced", _percent(o.balanced), "the mean of the labels' recalls"))
+    rows = [("int8", tenths(o.accuracy), f"all {total:,} test windows, its C; {f.found.interval}")]
+    rows.append(("float", tenths(f.accuracy_float), "PyTorch, the same windows"))
+    rows.append(("majority", tenths(o.majority), f"what always saying {plain(o.majority_label, 30) or '(none)'} would give"))
+    rows.append(("balanced", tenths(o.balanced), "the mean of the labels' recalls"))
     if (worst := f.found.worst_group) is not None:
         what = "file" if f.found.of_files else "group"
-        rows.append(("worst", _percent(worst.accuracy), f"{what} {plain(worst.name, 34)}, {worst.windows:,} windows"))
+        rows.append(("worst", tenths(worst.accuracy), f"{what} {plain(worst.name, 34)}, {worst.windows:,} windows"))
     rows.append(("macro F1", f"{o.macro_f1:.3f}", "the mean over the labels"))
     if f.auc is not None:
         rows.append(("ROC AUC", f"{f.auc:.3f}", "each label against the others, the mean"))
@@ -401,7 +397,7 @@ def _matrix(built: Built[Classes]) -> dict[str, Any]:
     for i, counts in enumerate(confusion[:MAX_CLASSES, :MAX_CLASSES].tolist()):
         total = max(int(confusion[i].sum()), 1)
         cells = [{"n": n or "", "shade": f"{n / total:.3f}", "right": i == j} for j, n in enumerate(counts)]
-        rows.append({"label": names[i], "cells": cells, "recall": _percent(counts[i] / total) if i < len(counts) else ""})
+        rows.append({"label": names[i], "cells": cells, "recall": tenths(counts[i] / total) if i < len(counts) else ""})
     return {
         "matrix": rows,
         "classes": names[:MAX_CLASSES],
@@ -421,7 +417,7 @@ def _worst_pictures(built: Built[Classes]) -> list[dict[str, Any]]:
             "label": plain(w.label, 20) or "(none)",
             "said": plain(w.said, 20) or "(none)",
             "wrong": w.said != w.label,
-            "chance": _percent(w.chance),
+            "chance": tenths(w.chance),
         }
         for w in worst
     ]
