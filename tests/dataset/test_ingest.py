@@ -168,7 +168,7 @@ def test_files_choose_by_pattern_and_hidden_ones_are_passed_over(words: Path) ->
     assert [r.key for r in only.records] == ["yes/anna_1.wav", "yes/anna_3.wav", "yes/anna_5.wav", "yes/deep/er/x.wav"]
 
 
-def test_links_inside_are_followed_to_files_and_never_to_folders(words: Path) -> None:
+def test_links_inside_are_followed_and_never_around_themselves(words: Path) -> None:
     (words / "no" / "same.wav").symlink_to("../yes/anna_1.wav")
     (words / "no" / "loop").symlink_to("..")
     (words / "no" / "self.wav").symlink_to("self.wav")
