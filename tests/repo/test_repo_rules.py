@@ -62,6 +62,11 @@ def test_no_file_names_a_machine() -> None:
     assert lines_with(MACHINE_PATH) == []
 
 
+def test_no_test_has_left_a_project_at_the_top() -> None:
+    """What a command writes where nobody said is written into the folder that one is in: of tests, this one."""
+    assert [p.name for p in tracked() if p.parent == ROOT and p.suffix == ".toml"] == ["pyproject.toml"]
+
+
 def test_nothing_is_left_unfinished() -> None:
     assert lines_with(UNFINISHED) == []
 
