@@ -17,7 +17,7 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress
 from sandgrain.base.tables import Table
 from sandgrain.base.text import plain, tenths
-from sandgrain.dataset import split
+from sandgrain.dataset import split, split_in_blocks
 from sandgrain.project import inspection
 from sandgrain.project.build import figures
 from sandgrain.project.build.samples import Samples
@@ -172,5 +172,7 @@ def assignments(found: Inspection, cut: Cut, seed: int) -> Iterator[tuple[str, M
         yield from split.leave_one_group_out(together, validation=validation, seed=seed)
         return
     weights = {r.key: max(inspection.windows(r, data), 1) for r in together}
+    if data.split.by == "block":
+        together = split_in_blocks.grouped(together)
     grouped = all(r.group for r in together) and data.split.by != "file"
     yield from split.folds(together, cut.count, split.Draw(validation=validation, seed=seed), grouped=grouped, weights=weights)
