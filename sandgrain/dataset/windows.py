@@ -96,8 +96,15 @@ def cut(x: Array, window: Window, fill: Literal["zero", "edge"] = "zero") -> Arr
 
 
 def count(records: Sequence[Record], windowing: Windowing | None) -> int:
-    """How many windows `stream` gives; nothing is loaded."""
-    return sum(len(windows_of(r.shape, windowing)) for r in records)
+    """How many windows `stream` gives; nothing is loaded, and none is made."""
+    return sum(_number(r.shape[0], windowing) for r in records)
+
+
+def _number(samples: int, windowing: Windowing | None) -> int:
+    """How many windows `windows_of` gives for so many samples."""
+    if windowing is not None and samples >= windowing.length:
+        return (samples - windowing.length) // (windowing.stride or windowing.length) + 1
+    return len(windows_of((samples,), windowing))
 
 
 def stream(
