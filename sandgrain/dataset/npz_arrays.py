@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +24,6 @@ from sandgrain.dataset.readers.base import (
 
 MAX_MEMBERS = 1024  # of the archive
 BLOCK = 4096  # rows of a stream at a time
-MAX_LABELS = 1 << 22  # of one array
 MAX_LABEL = 200  # characters of a fixed-width text
 SHOWN = 8  # names of arrays in a message
 NAMES_OF_LABELS = ("labels", "label_names", "class_names", "classes")  # of the numbers in `y`
@@ -125,36 +127,77 @@ def number(archive: zipfile.ZipFile, there: Members, name: str) -> float:
         return float(read_body(stream, there[name], head).reshape(-1)[0])
 
 
-def column(archive: zipfile.ZipFile, there: Members, name: str) -> list[str] | None:
-    """A one-dimensional array of whole numbers or text, as text; None where it is not there. Raises BadFileError."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Texts:
+    """An array of numbers or texts that says something of recordings, pieces or rows: never all of it is made into text.
+
+    `names`: what the numbers mean; none where they stand for themselves.
+    """
+
+    name: str
+    values: Array
+    names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def of(self, first: int, end: int) -> list[str]:
+        """The texts of the entries `first` to `end`, that one left out. Raises BadFileError."""
+        if end > len(self.values):
+            raise BadFileError(f"{self.name} has {len(self.values)} entries, x has more")
+        values = self.values[first:end]
+        if (values == values[0]).all():  # nearly all blocks of a stream
+            return [self._text(values[0])] * len(values)
+        return [self._text(value) for value in values]
+
+    def at(self, k: int) -> str:
+        """The text of one entry. Raises BadFileError."""
+        return self.of(k, k + 1)[0]
+
+    def _text(self, value: Any) -> str:
+        if self.names:
+            return self.names[int(value)]
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def column(archive: zipfile.ZipFile, there: Members, name: str, most: int = MAX_RECORDS) -> Array | None:
+    """A one-dimensional array of whole numbers or text; None where it is not there. Raises BadFileError."""
     if name not in there:
         return None
     with open_member(archive, there[name]) as stream:
         head = read_header(stream, there[name])
-        width = head.dtype.itemsize
-        if head.dtype.kind not in "iuUSbf" or width > 4 * MAX_LABEL or head.size > min(SMALL, MAX_LABELS * width):
-            raise BadFileError(f"{name} is {head.dtype} {head.shape}; give integers or short text, one a recording")
+        if head.dtype.kind not in "iuUSbf" or head.dtype.itemsize > 4 * MAX_LABEL or math.prod(head.shape) > most:
+            raise BadFileError(
+                f"{name} is {head.dtype} {head.shape}; give integers or short text, {most} at most, one for each of x"
+            )
         values = read_body(stream, there[name], head).reshape(-1)
     if head.dtype.kind == "f":
         if not (np.isfinite(values) & (values == np.rint(values)) & (np.abs(values) < 1e15)).all():
-            raise BadFileError(f"{name} holds numbers that are not whole; give integers or short text, one a recording")
-        values = values.astype(np.int64)
-    elif head.dtype.kind == "b":
-        values = values.astype(np.int8)
-    known, which = np.unique(values, return_inverse=True)  # a text for each value, not for each entry
-    words = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in known.tolist()]
-    return [words[k] for k in which.tolist()]
+            raise BadFileError(f"{name} holds numbers that are not whole; give integers or short text, one for each of x")
+        return np.asarray(values.astype(np.int64))
+    return values.astype(np.int8) if head.dtype.kind == "b" else values
 
 
-def labels(archive: zipfile.ZipFile, there: Members, name: str) -> list[str] | None:
-    """The labels of array `name`; by the names of their numbers, where the archive has these. Raises BadFileError."""
-    numbers = column(archive, there, name)
-    names = next((found for n in NAMES_OF_LABELS if n != name and (found := column(archive, there, n)) is not None), None)
-    if numbers is None or names is None:
-        return numbers
-    if not all(n.isdigit() and len(n) < 9 and int(n) < len(names) for n in set(numbers)):
-        return numbers  # they are names already
-    return [names[int(n)] for n in numbers]
+def texts(archive: zipfile.ZipFile, there: Members, name: str, most: int, *, named: bool = False) -> Texts | None:
+    """What array `name` says; `named`: by the names of its numbers, where the archive has these. Raises BadFileError."""
+    values = column(archive, there, name, most)
+    if values is None:
+        return None
+    words = [found for n in NAMES_OF_LABELS if n != name and (found := column(archive, there, n)) is not None] if named else []
+    return Texts(name, values, _meant(values, words[0]) if words else ())
+
+
+def _meant(y: Array, names: Array) -> tuple[str, ...]:
+    """The names of the numbers in `y`; none where they are names already."""
+    if not len(y) or y.dtype.kind == "S":
+        return ()
+    if y.dtype.kind == "U":
+        numbers = np.unique(y).tolist()
+        if not all(n.isdecimal() and n.isascii() and len(n) < 9 and int(n) < len(names) for n in numbers):
+            return ()
+    elif int(y.min()) < 0 or int(y.max()) >= len(names):
+        return ()
+    return tuple(v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in names.tolist())
 
 
 def places(archive: zipfile.ZipFile, there: Members, name: str, key: str, rows: int) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sandgrain.base.arrays import Array
 from sandgrain.dataset import npz_arrays
-from sandgrain.dataset.npz_arrays import Members
+from sandgrain.dataset.npz_arrays import Members, Texts
 from sandgrain.dataset.readers.base import MAX_RECORDS, BadFileError, Sample, check_values
 from sandgrain.dataset.records import Layout, option
 from sandgrain.dataset.tables import Rows, TableOptions, assemble, check_full_scale, to_counts
@@ -48,8 +48,8 @@ class Stream:
     archive: zipfile.ZipFile
     there: Members
     x: Sequence[zipfile.ZipInfo]
-    labels: list[str] | None
-    groups: list[str] | None
+    labels: Texts | None
+    groups: Texts | None
     rate: float
 
 
@@ -70,13 +70,10 @@ def _rows(stream: Stream) -> Iterator[Rows]:
     """The rows of a stream, in blocks."""
     first = 0
     for block in npz_arrays.blocks(stream.archive, stream.x):
-        numbers = range(first + 1, first + len(block) + 1)
-        y, group = (
-            None if texts is None else [text(texts, n - 1, name) for n in numbers]
-            for texts, name in ((stream.labels, "y"), (stream.groups, "group"))
-        )
-        yield Rows(block, "row", numbers, y, group)
-        first += len(block)
+        end = first + len(block)
+        y, group = (None if texts is None else texts.of(first, end) for texts in (stream.labels, stream.groups))
+        yield Rows(block, "row", range(first + 1, end + 1), y, group)
+        first = end
 
 
 def _pieces(stream: Stream, layout: Layout, rows: int, names: Sequence[str]) -> Iterator[Sample]:
@@ -86,50 +83,47 @@ def _pieces(stream: Stream, layout: Layout, rows: int, names: Sequence[str]) -> 
     if options.event_array:
         spans, note = _around(stream, options, rows)
     else:
-        at = npz_arrays.places(stream.archive, stream.there, options.offset_array, "offset_array", rows)
-        spans, note = list(enumerate(pairwise([*at.tolist(), *([rows] if at[-1] < rows else [])]))), ""
-        stream = _by_row(stream, spans, rows)
-        spans = spans if stream.labels is None else _pure(stream.labels, spans)
+        spans, note = _between(stream, options, rows), ""
     if not spans:
         raise BadFileError("has no event so far from its ends that a recording fits around it (event_s)")
     if len(spans) > MAX_RECORDS:
         raise BadFileError(f"has more than {MAX_RECORDS} recordings")
     for k, (which, (start, end)) in enumerate(spans, 1):
-        by_row = bool(stream.labels) and len(stream.labels or ()) == rows and not options.event_array
         label, group = (
-            None if texts is None else text(texts, start if by_row else which, name)
-            for texts, name in ((stream.labels, "y"), (stream.groups, "group"))
+            None if texts is None else texts.at(start if _by_row(texts, rows, options) else which)
+            for texts in (stream.labels, stream.groups)
         )
         said = note if k == len(spans) else ""
         yield Sample(data[start:end].copy(), stream.rate, k, label, group, clipped if k == 1 else 0, said)
 
 
-def _by_row(stream: Stream, spans: Sequence[tuple[int, tuple[int, int]]], rows: int) -> Stream:
-    """Labels and groups for each row, where they are given for each piece."""
-
-    def spread(texts: list[str] | None, name: str) -> list[str] | None:
-        if texts is None or len(texts) == rows:
-            return texts
-        if len(texts) != len(spans):
-            raise BadFileError(f"{name} has {len(texts)} entries, there are {len(spans)} pieces of {rows} rows (offset_array)")
-        made = [""] * rows
-        for which, (start, end) in spans:
-            made[start:end] = [texts[which]] * (end - start)
-        return made
-
-    return replace(stream, labels=spread(stream.labels, "y"), groups=spread(stream.groups, "group"))
+def _by_row(texts: Texts, rows: int, options: NpzOptions) -> bool:
+    """Whether something is said of each row, and not of each piece or event."""
+    return len(texts) == rows and not options.event_array
 
 
-def _pure(labels: Sequence[str], spans: Sequence[tuple[int, tuple[int, int]]]) -> list[tuple[int, tuple[int, int]]]:
-    """The pieces, cut further where the label of the rows changes."""
-    made = []
+Spans = list[tuple[int, tuple[int, int]]]  # (number of the piece or event, (first row, last + 1))
+
+
+def _between(stream: Stream, options: NpzOptions, rows: int) -> Spans:
+    """The pieces between offsets; cut further where labels are given for each row, and change. Raises BadFileError."""
+    at = npz_arrays.places(stream.archive, stream.there, options.offset_array, "offset_array", rows)
+    spans = list(enumerate(pairwise([*at.tolist(), *([rows] if at[-1] < rows else [])])))
+    for texts in (stream.labels, stream.groups):
+        if texts is not None and len(texts) not in (rows, len(spans)):
+            raise BadFileError(
+                f"{texts.name} has {len(texts)} entries, there are {len(spans)} pieces of {rows} rows (offset_array)"
+            )
+    if stream.labels is None or len(stream.labels) != rows:
+        return spans
+    y, made = stream.labels.values, Spans()
     for which, (start, end) in spans:
-        edges = [start, *(k for k in range(start + 1, end) if labels[k] != labels[k - 1]), end]
+        edges = [start, *(np.flatnonzero(y[start + 1 : end] != y[start : end - 1]) + start + 1).tolist(), end]
         made += [(which, span) for span in pairwise(edges)]
     return made
 
 
-def _around(stream: Stream, options: NpzOptions, rows: int) -> tuple[list[tuple[int, tuple[int, int]]], str]:
+def _around(stream: Stream, options: NpzOptions, rows: int) -> tuple[Spans, str]:
     """The spans around events, by the number of the event; and what there is to say about those at the ends."""
     if not stream.rate:
         raise BadFileError("does not say its sampling rate, and event_s is in seconds; set rate")
@@ -151,10 +145,3 @@ def _whole(stream: Stream, layout: Layout, rows: int, names: Sequence[str]) -> t
         made.append(counts)
         clipped, first = clipped + lost, first + len(block)
     return np.concatenate(made), clipped
-
-
-def text(texts: Sequence[str], k: int, name: str) -> str:
-    """Entry `k` of what is said about recordings or rows. Raises BadFileError."""
-    if k >= len(texts):
-        raise BadFileError(f"{name} has {len(texts)} entries, x has more")
-    return texts[k]

@@ -260,7 +260,7 @@ def _same_until(rows: Rows, start: int) -> int:
     """Where the label or the group of row `start` ends."""
     end = len(rows.values)
     for texts in (rows.labels, rows.groups):
-        if texts is not None:
+        if texts is not None and texts[start:end].count(texts[start]) < end - start:
             end = next((k for k in range(start + 1, end) if texts[k] != texts[start]), end)
     return end
 
@@ -339,8 +339,10 @@ class _Made:
             yield Sample(data, _rate(now, layout), self._next() if several else 0, now.label, now.group, now.clipped)
             return
         parts, note = on_grid(np.concatenate(now.times), data, layout.rate)
-        self.short += not parts
+        if not parts:
+            self.short, self.count = self.short + 1, self.count + 1
         for k, part in enumerate(parts):
+            self.count += k > 0  # behind a gap a number is left out: what lies there does not follow
             said = note if k + 1 == len(parts) else ""
             yield Sample(part, layout.rate, self._next(), now.label, now.group, now.clipped if not k else 0, said)
 

@@ -17,10 +17,19 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.npy import READ_ERRORS
 from sandgrain.dataset import kinds, npz_streams
-from sandgrain.dataset.npz_arrays import Members, column, find, labels, members, number, recordings
+from sandgrain.dataset.npz_arrays import Members, find, members, number, recordings, texts
 from sandgrain.dataset.npz_streams import NpzOptions as NpzOptions
-from sandgrain.dataset.npz_streams import Stream, text
-from sandgrain.dataset.readers.base import MAX_CHANNELS, MAX_PIXELS, BadFileError, Sample, check_values, one_line
+from sandgrain.dataset.npz_streams import Stream
+from sandgrain.dataset.readers.base import (
+    MAX_CHANNELS,
+    MAX_PIXELS,
+    MAX_RECORDS,
+    MAX_ROWS,
+    BadFileError,
+    Sample,
+    check_values,
+    one_line,
+)
 from sandgrain.dataset.records import Layout
 from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
 
@@ -54,15 +63,19 @@ def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
                 find(there, options.y_array, "y_array")
             if options.group_array:
                 find(there, options.group_array, "group_array")
-            y, groups = labels(archive, there, options.y_array or "y"), column(archive, there, options.group_array or "group")
-            rate = _rate(archive, there, layout)
             kind = kinds.of(layout.kind)
-            if options.stream and kind.sampled and not kind.mono:
+            is_stream = options.stream and kind.sampled and not kind.mono
+            most = MAX_ROWS if is_stream else MAX_RECORDS
+            y = texts(archive, there, options.y_array or "y", most, named=True)
+            groups = texts(archive, there, options.group_array or "group", most)
+            rate = _rate(archive, there, layout)
+            if is_stream:
                 yield from npz_streams.read(Stream(archive, there, x, y, groups, rate), layout)
                 return
             for k, row in enumerate(recordings(archive, x)):
                 data, clipped = _samples(row.T if options.channels_first and row.ndim == 2 else row, k + 1, layout)
-                yield Sample(data, rate, k + 1, _at(y, k, "y"), _at(groups, k, "group"), clipped)
+                label, group = (None if said is None else said.at(k) for said in (y, groups))
+                yield Sample(data, rate, k + 1, label, group, clipped)
     except (BadFileError, MemoryError):
         raise
     except READ_ERRORS as error:
@@ -109,7 +122,3 @@ def _rate(archive: zipfile.ZipFile, there: Members, layout: Layout) -> float:
     if rate and layout.rate and rate != layout.rate:
         raise BadFileError(f"is sampled at {rate:g} Hz, the data set at {layout.rate:g} Hz")
     return rate or (layout.rate if sampled else 0.0)
-
-
-def _at(texts: list[str] | None, k: int, name: str) -> str | None:
-    return None if texts is None else text(texts, k, name)

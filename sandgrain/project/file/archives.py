@@ -221,7 +221,12 @@ def keys(found: Roles, stream: bool) -> tuple[list[tuple[str, object]], list[str
     if found.group and found.group != "group":
         made.append(("group_array", found.group))
         said.append(f"{plain(found.group, 30)} is the groups, for its name (group_array)")
-    if stream and found.offset:
+    by_row = found.labels is not None and len(found.labels) == found.head.shape[0]
+    if stream and found.offset and by_row:
+        said.append(
+            f"{plain(found.offset, 30)} says where pieces begin, and is not used, for each row has a label (offset_array)"
+        )
+    elif stream and found.offset:
         made.append(("offset_array", found.offset))
         said.append(f"{plain(found.offset, 30)} says where recordings begin: rows from 0 on, growing (offset_array)")
     if stream and found.event:
