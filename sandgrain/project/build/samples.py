@@ -29,11 +29,15 @@ BACKGROUND = 64  # background recordings at most that are held in memory
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """`found`: the project's data, read and split. Features are computed once and kept in `store`."""
+    """`found`: the project's data, read and split. Features are computed once and kept in `store`.
+
+    `tested`: keys of the recordings of the test side where that is not the one of the split: cross-validation has tested them all.
+    """
 
     found: Inspection
     store: Store
     seed: int = 0
+    tested: frozenset[str] | None = None
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -58,7 +62,8 @@ class Samples:
         project = self.found.loaded.project
         sides = sorted(self.found.sides.items())
         data = project.data.model_dump(mode="json", exclude={"path"})  # the same recordings in another folder are the same
-        return digest(self.found.manifest.sha256, data, sides, list(self.found.loaded.blocks))
+        tested = [] if self.tested is None else sorted(self.tested)
+        return digest(self.found.manifest.sha256, data, sides, list(self.found.loaded.blocks), tested)
 
     @cached_property
     def front(self) -> FrontEnd:
@@ -70,6 +75,8 @@ class Samples:
         return features_in_c.fit(self.pipeline, (cut.x for cut in self.windows("train")))
 
     def records(self, side: str) -> list[Record]:
+        if side == "test" and self.tested is not None:
+            return [r for r in self.found.records if r.key in self.tested]
         return [r for r in self.found.records if self.found.sides[r.key] == side]
 
     def windows(self, side: str) -> Iterator[Cut]:
