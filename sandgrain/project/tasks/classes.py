@@ -18,9 +18,22 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.quantization import dequantize
 from sandgrain.project import score
-from sandgrain.project.build import deciding, doubts, figures, label_tables, limits, metrics, network, page, plots, spotting
+from sandgrain.project.build import (
+    curves,
+    deciding,
+    doubts,
+    figures,
+    hearing,
+    label_tables,
+    limits,
+    metrics,
+    network,
+    page,
+    plots,
+    spotting,
+)
 from sandgrain.project.build.firmware import Firmware
-from sandgrain.project.build.folds import InFold
+from sandgrain.project.build.folds import Crossed, InFold
 from sandgrain.project.build.label_tables import MAX_CLASSES, SHOWN
 from sandgrain.project.build.limits import Variant
 from sandgrain.project.build.result import Built
@@ -61,6 +74,7 @@ class Classes:
     accuracy_after_training: float  # int8, before the network was trained again with the firmware's rounding
     confusion: Array  # int64 [classes, classes]: rows are true labels; of the int8 network on all test windows
     auc: float | None
+    curves: tuple[curves.Curves, ...]  # of each label
     worst: tuple[Worst, ...]
     parameters: int
     history: Mapping[str, Mapping[str, list[float]]]  # training -> figure -> one value per epoch
@@ -74,12 +88,29 @@ class Classes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Answers:
+    """What a network says of the test windows on this computer, float [n, classes]; with cross-validation, the networks of all folds."""
+
+    chances: Array  # of the int8 C, as probabilities
+    floats: Array  # before it was quantized
+    after_training: Array  # of int8, before it was trained with the firmware's rounding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfFold:
+    """What a fold leaves for the judgement of all. `part`: a long recording as its network heard it; `whole`: whole recordings."""
+
+    answers: _Answers
+    part: spotting.Part | None
+    whole: score.Tally
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Outputs:
-    """A trained network and what it gives on this computer, float32 [test windows, classes]."""
+    """A trained network and what it says."""
 
     net: network.Trained
-    outputs: Array
-    after_training: Array  # before it was trained with the firmware's rounding
+    answers: _Answers
 
 
 class ClassesTask(Task[Classes]):
@@ -87,6 +118,7 @@ class ClassesTask(Task[Classes]):
 
     name: ClassVar[str] = "classes"
     takes_any: ClassVar[bool] = True
+    searched: ClassVar[bool] = True
     draft_note: ClassVar[str] = ", untrained"
     way_to_quality: ClassVar[str] = "give it more epochs, more data or other features"
 
@@ -105,7 +137,8 @@ class ClassesTask(Task[Classes]):
         with run.stage("training"):
             net = network.trained(run.samples, run.seed, run.progress)
         with run.stage("int8 on this computer"):
-            own = _Outputs(net, _outputs(run, net.model), _outputs(run, net.after_training))
+            chances = _chances(net.model, _outputs(run, net.model))
+            own = _Outputs(net, _Answers(chances, net.scores, _outputs(run, net.after_training)))
         with run.stage("decisions"):
             rule, notes = deciding.chosen(run, net.model)
         return Fitted(net.model, run.found.labels, rule=rule, notes=(*net.notes, *notes), own=own)
@@ -117,24 +150,28 @@ class ClassesTask(Task[Classes]):
     def judge(self, run: Run, fitted: Fitted, firmware: Firmware, verdict: Verdict) -> Judged[Classes]:
         """Accuracies, the matrix, and for keywords how often a long recording is misheard."""
         own: _Outputs = fitted.own
+        folds: list[_OfFold] = [] if run.crossed is None else [fold.result.own for fold in run.crossed.tested]
         spotted = None
         if verdict.identical and spotting.applies(run, firmware):
             with run.stage("a long recording"):
-                spotted = spotting.spotted(run, firmware)
+                spotted = spotting.spotted(run, firmware, [fold.part for fold in folds])
         streams = None
         if verdict.identical and (whole := _whole_streams(run)):
             with run.stage("whole recordings"):
-                streams = score.scored(firmware.bundle, whole, score.ears_of(firmware.bundle), Listener(firmware.bundle))
-        y = run.samples.features("test")[1]
-        chances = _chances(fitted.model, own.outputs)
+                streams = _streams(firmware, whole, folds)
+        y, answers = run.samples.features("test")[1], own.answers
+        if run.crossed is not None:
+            answers = _pooled(run, run.crossed, [fold.answers for fold in folds])
+        chances = answers.chances
         own_of, of_files = figures.owners({r.key: r.group for r in run.found.records}, run.samples.keys("test"))
         found = figures.of_answers(chances, y, run.found.labels, own_of, of_files=of_files, seed=run.seed)
         of_all = Classes(
             found=found,
-            accuracy_float=metrics.accuracy(own.net.scores, y),
-            accuracy_after_training=metrics.accuracy(own.after_training, y),
-            confusion=metrics.confusion(own.outputs, y),
+            accuracy_float=metrics.accuracy(answers.floats, y),
+            accuracy_after_training=metrics.accuracy(answers.after_training, y),
+            confusion=metrics.confusion(chances, y),
             auc=metrics.roc_auc(chances, y),
+            curves=curves.of_labels(chances, y, run.found.labels),
             worst=_worst(run, chances, y),
             parameters=own.net.parameters,
             history=own.net.history,
@@ -143,20 +180,24 @@ class ClassesTask(Task[Classes]):
         )
         checks = limits.quality(run.project.budget, _quality(of_all))
         notes = (
-            *doubts.too_good(run.found, of_all.accuracy, len(y), "an accuracy"),
+            *doubts.too_good([run.found] if run.crossed is None else run.crossed.splits, of_all.accuracy, len(y), "an accuracy"),
             *figures.notes(found, of_all.accuracy_float),
             *_apart(of_all),
         )
-        return Judged(of_all, checks, int(metrics.losses(chances, y).argmin()), notes)
+        return Judged(of_all, checks, int(metrics.losses(own.answers.chances, y).argmin()), notes)
 
     def in_fold(self, run: Run, fitted: Fitted) -> InFold:
         """Accuracy, balanced accuracy and macro F1 of the int8 C."""
         own: _Outputs = fitted.own
-        y = run.samples.features("test")[1]
-        chances = _chances(fitted.model, own.outputs)
+        y, chances = run.samples.features("test")[1], own.answers.chances
         found = figures.of_answers(chances, y, run.found.labels, [""] * len(y), of_files=False, seed=run.seed)
-        o = found.overall
-        return InFold({"accuracy": o.accuracy, "balanced": o.balanced, "macro F1": o.macro_f1}, chances, y)
+        o, heard = found.overall, score.Tally()
+        if whole := _whole_streams(run):
+            net = hearing.Network(run.samples, fitted.model, fitted.rule)
+            heard.hear(whole, net.ears, net)
+        measures = {"accuracy": o.accuracy, "balanced": o.balanced, "macro F1": o.macro_f1}
+        kept = _OfFold(own.answers, spotting.in_fold(run, fitted.model, fitted.rule), heard)
+        return InFold(measures, chances, y, kept)
 
     def difference(self, found: Classes) -> str:
         """Whether the stream over a long recording is the reference's."""
@@ -192,6 +233,7 @@ class ClassesTask(Task[Classes]):
             "accuracy_float": f.accuracy_float,
             "accuracy_int8_after_training": f.accuracy_after_training,
             "roc_auc": f.auc,
+            "curves": {c.label: c.to_json() for c in f.curves},
             "false_accepts_per_hour": s.rates.false_accepts_per_hour if s else None,
             "false_rejects": s.rates.false_rejects if s else None,
             "long_recording": s.to_json() if s else None,
@@ -251,12 +293,14 @@ class ClassesTask(Task[Classes]):
         decisions = [] if f.spotted is None else [plots.margins(f.spotted)]
         return {
             "summary": f"{built.model}, {f.parameters:,} parameters, seed {built.seed}, for {r.target} ({r.core})",
-            "headline": [(tenths(f.accuracy), f"accuracy, int8, all {built.windows['test']:,} test windows")],
+            "headline": [
+                (tenths(f.accuracy), f"accuracy, int8, all {built.windows['test']:,} {'' if built.folds else 'test '}windows")
+            ],
             "accuracies": _accuracy_rows(built),
             "labels": label_tables.label_rows(f.found),
             "groups": label_tables.group_rows(f.found),
             "of_files": f.found.of_files,
-            "plots": [*plots.curves(f.history), *decisions],
+            "plots": [*plots.curves(f.history), *plots.of_labels(f.curves), *decisions],
             "worst": _worst_pictures(built),
             **_matrix(built),
         }
@@ -276,6 +320,26 @@ def _outputs(run: Run, model: bytes) -> Array:
     quant = graph.tensors[graph.outputs[0]].quant
     assert quant is not None
     return dequantize(made["y"], quant)
+
+
+def _pooled(run: Run, crossed: Crossed, folds: Sequence[_Answers]) -> _Answers:
+    """Of all folds, in the order of the test windows."""
+    return _Answers(
+        crossed.pooled(run.samples, [a.chances for a in folds]),
+        crossed.pooled(run.samples, [a.floats for a in folds]),
+        crossed.pooled(run.samples, [a.after_training for a in folds]),
+    )
+
+
+def _streams(firmware: Firmware, whole: list[Stream], folds: Sequence[_OfFold]) -> Scored:
+    """Whole recordings as the firmware hears them; with cross-validation, as the networks heard them that had not learned them."""
+    bundle = firmware.bundle
+    ears, heard = score.ears_of(bundle), score.Tally()
+    for fold in folds:
+        heard.add(fold.whole)
+    if not folds:
+        heard.hear(whole, ears, Listener(bundle))
+    return score.summed(heard, bundle, ears)
 
 
 def _worst(run: Run, chances: Array, labels: Array) -> tuple[Worst, ...]:
@@ -370,7 +434,8 @@ def _shared_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
     """Of both pages."""
     f, total = built.figures, built.windows["test"]
     o = f.found.overall
-    rows = [("int8", tenths(o.accuracy), f"all {total:,} test windows, its C; {f.found.interval}")]
+    how = "windows, each by the C of a fold that had not seen it" if built.folds else "test windows, its C"
+    rows = [("int8", tenths(o.accuracy), f"all {total:,} {how}; {f.found.interval}")]
     rows.append(("float", tenths(f.accuracy_float), "PyTorch, the same windows"))
     rows.append(("majority", tenths(o.majority), f"what always saying {plain(o.majority_label, 30) or '(none)'} would give"))
     rows.append(("balanced", tenths(o.balanced), "the mean of the labels' recalls"))
