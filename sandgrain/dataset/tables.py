@@ -253,7 +253,7 @@ def _same_until(rows: Rows, start: int) -> int:
     """Where the label or the group of row `start` ends."""
     end = len(rows.values)
     for texts in (rows.labels, rows.groups):
-        if texts is not None:
+        if texts is not None and texts[start:end].count(texts[start]) < end - start:
             end = next((k for k in range(start + 1, end) if texts[k] != texts[start]), end)
     return end
 

@@ -20,7 +20,7 @@ from sandgrain.base.text import plain
 from sandgrain.dataset import ingest, kinds, quality, split, split_in_time
 from sandgrain.dataset.records import SPLITS, Manifest, Record
 from sandgrain.dataset.tables import Scale
-from sandgrain.dataset.windows import count
+from sandgrain.dataset.windows import count, owners
 from sandgrain.project import background, features
 from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Data
@@ -107,8 +107,14 @@ class Inspection(Shown):
     def windows(self) -> Mapping[str, Mapping[str, int]]:
         """Label -> side -> windows; without windows, recordings."""
         data, found = self.loaded.project.data, Counter[tuple[str, str]]()
-        for r in self.records:
-            found[r.label, self.sides[r.key]] += windows(r, data)
+        for side in SPLITS:
+            of_side = [r for r in self.records if self.sides[r.key] == side]
+            if not data.purity:
+                for r in of_side:
+                    found[r.label, side] += windows(r, data)
+            elif of_side:
+                windowing = features.windowing_of(data, of_side[0].rate)
+                found.update((r.label, side) for r in owners(features.items_of(of_side, data), windowing))
         return {label: {side: found[label, side] for side in SPLITS} for label in self.labels}
 
     @property

@@ -7,20 +7,22 @@ audio from -1 to 1, motion in units of `full_scale`. Arrays are read row by row;
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from sandgrain.base.arrays import Array
-from sandgrain.base.npy import READ_ERRORS, open_member, read_body, read_header
+from sandgrain.base.npy import READ_ERRORS, Header, open_member, read_body, read_header
 from sandgrain.dataset import kinds
 from sandgrain.dataset.readers.base import (
     MAX_CHANNELS,
     MAX_PIXELS,
     MAX_RECORDS,
+    MAX_ROWS,
     SMALL,
     BadFileError,
     Sample,
@@ -50,6 +52,43 @@ class NpzOptions:
 
 OPTIONS = (TableOptions, Scale, NpzOptions)
 
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """An array of numbers or texts beside `x`. `names`: what the numbers mean; none where they stand for themselves."""
+
+    name: str
+    values: Array
+    names: tuple[str, ...]
+
+    def of(self, first: int, end: int) -> list[str]:
+        """The texts of the rows `first` to `end` of x, that one left out. Raises BadFileError."""
+        if end > len(self.values):
+            raise BadFileError(f"{self.name} has {len(self.values)} entries, x has more")
+        values = self.values[first:end]
+        if (values == values[0]).all():  # nearly all blocks of a stream
+            return [self._text(values[0])] * len(values)
+        return [self._text(value) for value in values]
+
+    def _text(self, value: Any) -> str:
+        return self.names[int(value)] if self.names else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What stands beside `x`. `rate`: Hz, 0 where none is said."""
+
+    labels: Texts | None
+    groups: Texts | None
+    rate: float
+
+
+def _is_stream(layout: Layout) -> bool:
+    """Whether the rows of x are samples of one stream."""
+    kind = kinds.of(layout.kind)
+    return layout.get(NpzOptions).stream and kind.sampled and not kind.mono
+
+
 MAX_MEMBERS = 1024  # of the archive
 BLOCK = 4096  # rows of a stream at a time
 MAX_LABEL = 200  # characters of a fixed-width text in `y`, `group` or `labels`
@@ -72,16 +111,17 @@ def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
             members = _members(archive, size)
             if "x" not in members:
                 raise BadFileError("has no array x")
-            labels, groups, rate = _labels(archive, members), _column(archive, members, "group"), _rate(archive, members, layout)
-            if layout.get(NpzOptions).stream and kinds.of(layout.kind).sampled and not kinds.of(layout.kind).mono:
-                blocks = _stream(archive, members["x"], labels, groups)
-                cut = labels is not None or groups is not None
+            columns = _columns(archive, members, layout)
+            if _is_stream(layout):
+                blocks = _stream(archive, members["x"], columns)
+                cut = columns.labels is not None or columns.groups is not None
                 for k, sample in enumerate(assemble(blocks, layout, _channels(archive, members["x"], layout)), 1):
-                    yield replace(sample, rate=rate, index=k if cut else sample.index)
+                    yield replace(sample, rate=columns.rate, index=k if cut else sample.index)
                 return
             for k, row in enumerate(_rows(archive, members["x"])):
                 data, clipped = _samples(row, k + 1, layout)
-                yield Sample(data, rate, k + 1, _at(labels, k, "y"), _at(groups, k, "group"), clipped)
+                label, group = (None if texts is None else texts.of(k, k + 1)[0] for texts in (columns.labels, columns.groups))
+                yield Sample(data, columns.rate, k + 1, label, group, clipped)
     except (BadFileError, MemoryError):
         raise
     except READ_ERRORS as error:
@@ -100,20 +140,26 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 
 def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[Array]:
     """x[0], x[1], ... in its own dtype; only one is held, unless the array lies in Fortran order."""
+    for block in _blocks(archive, info, 1, MAX_RECORDS, "recordings"):
+        yield from block
+
+
+def _blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, rows: int, most: int, what: str) -> Iterator[Array]:
+    """x in its own dtype, so many rows at a time (all of them where the array lies in Fortran order). Raises BadFileError."""
     with open_member(archive, info) as stream:
         head = read_header(stream, info)
         if len(head.shape) < 2 or head.dtype.kind not in "iuf":
-            raise BadFileError(f"x is {head.dtype} {head.shape}; give numbers, [recordings, ...]")
-        if not 0 < head.shape[0] <= MAX_RECORDS:
-            raise BadFileError(f"has {head.shape[0]} recordings; 1 to {MAX_RECORDS} are read")
-        check_values(head.size // head.dtype.itemsize // head.shape[0], 1)
+            raise BadFileError(f"x is {head.dtype} {head.shape}; give numbers, [{what}, ...]")
+        if not 0 < head.shape[0] <= most:
+            raise BadFileError(f"has {head.shape[0]} {what}; 1 to {most} are read")
+        check_values(head.row.size // head.dtype.itemsize, 1)
         if head.fortran:
             if head.size > SMALL:
                 raise BadFileError(f"x lies in Fortran order and takes {head.size} bytes; save it in C order")
-            yield from read_body(stream, info, head)
+            yield read_body(stream, info, head)
             return
-        for _ in range(head.shape[0]):
-            yield read_body(stream, info, head.row)
+        for first in range(0, head.shape[0], rows):
+            yield read_body(stream, info, Header((min(rows, head.shape[0] - first), *head.shape[1:]), False, head.dtype))
 
 
 def _channels(archive: zipfile.ZipFile, info: zipfile.ZipInfo, layout: Layout) -> tuple[str, ...]:
@@ -128,27 +174,14 @@ def _channels(archive: zipfile.ZipFile, info: zipfile.ZipInfo, layout: Layout) -
     return columns if len(columns) == shape[1] else tuple(str(k + 1) for k in range(shape[1]))
 
 
-def _stream(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, labels: list[str] | None, groups: list[str] | None
-) -> Iterator[Rows]:
+def _stream(archive: zipfile.ZipFile, info: zipfile.ZipInfo, columns: Columns) -> Iterator[Rows]:
     """The rows of a stream, in blocks."""
-    first, block = 0, list[Array]()
-
-    def rows() -> Rows:
-        numbers = range(first + 1, first + len(block) + 1)
-        y, group = (
-            None if texts is None else [_text(texts, n - 1, name) for n in numbers]
-            for texts, name in ((labels, "y"), (groups, "group"))
-        )
-        return Rows(np.array(block, np.float64), "row", numbers, y, group)
-
-    for row in _rows(archive, info):
-        block.append(row)
-        if len(block) == BLOCK:
-            yield rows()
-            first, block = first + len(block), []
-    if block:
-        yield rows()
+    first = 0
+    for block in _blocks(archive, info, BLOCK, MAX_ROWS, "samples"):
+        end = first + len(block)
+        y, group = (None if texts is None else texts.of(first, end) for texts in (columns.labels, columns.groups))
+        yield Rows(block.astype(np.float64), "row", range(first + 1, end + 1), y, group)
+        first = end
 
 
 def _samples(row: Array, index: int, layout: Layout) -> tuple[Array, int]:
@@ -185,40 +218,47 @@ def _image(row: Array) -> Array:
     return row
 
 
-def _column(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str) -> list[str] | None:
-    """A one-dimensional array of integers or text, as text; None where it is not there."""
+def _column(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str, most: int = MAX_RECORDS) -> Array | None:
+    """A one-dimensional array of integers or text; None where it is not there. Raises BadFileError."""
     if name not in members:
         return None
     with open_member(archive, members[name]) as stream:
         head = read_header(stream, members[name])
-        if head.dtype.kind not in "iuU" or head.dtype.itemsize > 4 * MAX_LABEL or np.prod(head.shape) > MAX_RECORDS:
-            raise BadFileError(f"{name} is {head.dtype} {head.shape}; give integers or short text, one a recording")
-        return [str(value) for value in read_body(stream, members[name], head).reshape(-1).tolist()]
+        if head.dtype.kind not in "iuU" or head.dtype.itemsize > 4 * MAX_LABEL or math.prod(head.shape) > most:
+            raise BadFileError(
+                f"{name} is {head.dtype} {head.shape}; give integers or short text, {most} at most, one for each of x"
+            )
+        return read_body(stream, members[name], head).reshape(-1)
 
 
-def _labels(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> list[str] | None:
-    numbers, names = _column(archive, members, "y"), _column(archive, members, "labels")
-    if numbers is None or names is None:
-        return numbers
-    if not all(n.isdigit() and int(n) < len(names) for n in numbers):
-        return numbers  # they are names already
-    return [names[int(n)] for n in numbers]
+def _columns(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], layout: Layout) -> Columns:
+    """What stands beside `x`. Raises BadFileError."""
+    most = MAX_ROWS if _is_stream(layout) else MAX_RECORDS
+    y, group, names = (_column(archive, members, name, most) for name in ("y", "group", "labels"))
+    return Columns(
+        None if y is None else Texts("y", y, _meant(y, names)),
+        None if group is None else Texts("group", group, ()),
+        _rate(archive, members, layout),
+    )
+
+
+def _meant(y: Array, names: Array | None) -> tuple[str, ...]:
+    """The names of the numbers in `y`; none where they are names already."""
+    if names is None or not len(y):
+        return ()
+    if y.dtype.kind == "U":
+        numbers = np.unique(y).tolist()
+        if not all(n.isdecimal() and n.isascii() and int(n) < len(names) for n in numbers):
+            return ()
+    elif int(y.min()) < 0 or int(y.max()) >= len(names):
+        return ()
+    return tuple(map(str, names.tolist()))
 
 
 def _rate(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], layout: Layout) -> float:
-    texts = _column(archive, members, "rate")
+    found = _column(archive, members, "rate")
     sampled = kinds.of(layout.kind).sampled
-    rate = float(texts[0]) if texts and sampled else 0.0
+    rate = float(found[0]) if found is not None and len(found) and sampled else 0.0
     if rate and layout.rate and rate != layout.rate:
         raise BadFileError(f"is sampled at {rate:g} Hz, the data set at {layout.rate:g} Hz")
     return rate or (layout.rate if sampled else 0.0)
-
-
-def _at(texts: list[str] | None, k: int, name: str) -> str | None:
-    return None if texts is None else _text(texts, k, name)
-
-
-def _text(texts: list[str], k: int, name: str) -> str:
-    if k >= len(texts):
-        raise BadFileError(f"{name} has {len(texts)} entries, x has more")
-    return texts[k]

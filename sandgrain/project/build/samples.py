@@ -14,12 +14,12 @@ from sandgrain.base.errors import UsageError
 from sandgrain.bundle import features_in_c
 from sandgrain.dataset import augment, ingest, kinds
 from sandgrain.dataset.records import Record
-from sandgrain.dataset.windows import Cut, Windowing, count, stream
+from sandgrain.dataset.windows import Cut, Run, Windowing, count, owners, stream
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Normalization, Pipeline
 from sandgrain.project import background
 from sandgrain.project.build.store import Store, digest
-from sandgrain.project.features import pipeline_of, windowing_of
+from sandgrain.project.features import items_of, pipeline_of, windowing_of
 from sandgrain.project.inspection import Inspection
 
 HELD = 1 << 29  # bytes of training windows, as the sensor gives them, that stay in memory
@@ -79,9 +79,13 @@ class Samples:
             return [r for r in self.found.records if r.key in self.tested]
         return [r for r in self.found.records if self.found.sides[r.key] == side]
 
+    def items(self, side: str) -> Sequence[Record | Run]:
+        """What the windows of a side are cut from."""
+        return items_of(self.records(side), self.found.loaded.project.data)
+
     def windows(self, side: str) -> Iterator[Cut]:
         """Every window of a side, in order."""
-        return stream(self.records(side), self.opened, self.windowing)
+        return stream(self.items(side), self.opened, self.windowing)
 
     def opened(self, record: Record) -> Array:
         """A recording's samples."""
@@ -131,7 +135,7 @@ class Samples:
     @cached_property
     def _held(self) -> list[Cut]:
         """The training windows, read once."""
-        return list(stream(self.records("train"), self.opened, self.windowing))
+        return list(self.windows("train"))
 
     @cached_property
     def augmentation(self) -> augment.Augmentation:
@@ -158,11 +162,11 @@ class Samples:
 
     def keys(self, side: str) -> list[str]:
         """The key of each window's recording, in order; nothing is read."""
-        return [r.key for r in self.records(side) for _ in range(count([r], self.windowing))]
+        return [r.key for r in owners(self.items(side), self.windowing)]
 
     def count(self, side: str) -> int:
         """Windows of a side; nothing is read."""
-        return count(self.records(side), self.windowing)
+        return count(self.items(side), self.windowing)
 
     def spread(self, side: str, most: int) -> list[int]:
         """The places of at most `most` windows, spread over the side."""

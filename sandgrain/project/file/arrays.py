@@ -89,7 +89,7 @@ def _owners(stems: Sequence[str]) -> dict[str, Any]:
         if len({len(r) for r in rows}) != 1 or len(rows[0]) < 2:
             continue
         for k, column in enumerate(zip(*rows, strict=True)):
-            if len(persons([f"{v}.npz" for v in column])) and 3 <= len(set(column)) < len(column):
+            if len(persons([f"{v}.npz" for v in column])) and len(set(column)) >= 3:
                 pieces = [f"{{part{j + 1}}}" for j in range(len(rows[0]))]
                 pieces[k] = "{group}"
                 some = sorted(set(column))

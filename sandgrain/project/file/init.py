@@ -21,6 +21,7 @@ from sandgrain.project.file.schema import Split
 MAX_SAID = 60  # columns that the file's comments speak of
 LEAST = 16  # samples of a window of slow sensors
 LONG_S = 3.0  # recordings longer than this are cut into windows
+PURE = 0.6  # share of a window that its label must have at least, where windows run over changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,14 @@ def _comment_labels(found: Look) -> list[str]:
     return [f"# {len(found.labels)} labels: {shown}{more}{people}"]
 
 
+def _purity(found: Look) -> list[str]:
+    """Streams are cut where their label changes; the device hears what is over the changes, too."""
+    table = dict(found.table)
+    if not table.get("label_column") and not (table.get("stream") and len(found.labels) > 1 and not table.get("label_tracks")):
+        return []
+    return [f"purity = {PURE:g}  # windows run over changes of the label where one has this share of them; 0: none does"]
+
+
 def _window(found: Look) -> list[str]:
     """Whole recordings where they are short; windows that overlap by half where they are long."""
     if not kinds.of(found.kind).sampled:
@@ -193,12 +202,13 @@ def _window(found: Look) -> list[str]:
         return ["# A window is a whole recording."]
     length = max(1.0, float(f"{LEAST / rate:.3g}"))
     if not seconds:
-        return [f"window_s = {length:g}  # seconds", f"stride_s = {length / 2:g}"]
+        return [f"window_s = {length:g}  # seconds", f"stride_s = {length / 2:g}", *_purity(found)]
     longest, usual = seconds[-1], seconds[len(seconds) // 2]
     if longest > LONG_S and usual > LONG_S:
         return [
             f"window_s = {length:g}  # the recordings are {seconds[0]:.3g} to {longest:.3g} s long",
             f"stride_s = {length / 2:g}",
+            *_purity(found),
         ]
     length = _nice(seconds[int(0.95 * (len(seconds) - 1))])
     return [

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from sandgrain.base.errors import SandgrainError
 from sandgrain.bundle.budget import Limits, parse_size, parse_time
 from sandgrain.dataset import kinds
+from sandgrain.dataset.changes import cuts
 from sandgrain.dataset.readers import keys_of, make_layout, option_classes
 from sandgrain.dataset.records import Layout
 from sandgrain.graph.decisions import MAX_HOLD, MAX_MARGIN, MAX_SMOOTHING, Rule
@@ -149,6 +150,13 @@ class Data(with_options(Files)):  # type: ignore[misc]
     pad: Literal["center", "end", "none"] = Field(
         "center", description="Where a recording that is too short lies in its window; `none` leaves it out."
     )
+    purity: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Of streams that are cut where their label changes (`label_column`, `stream`): windows run over the changes, and have "
+        "the label of their largest part where that is at least this share; others are left out. 0: no window runs over a change.",
+    )
     bad: Literal["skip", "refuse"] = Field("skip", description="A file that cannot be read: leave it out, or end with an error.")
     duplicates: Answer = Field("keep", description="Copies and near-copies of a recording: keep them, or drop all but the first.")
     conflicts: Answer = Field("keep", description="Copies and near-copies with different labels: keep, or drop all of them.")
@@ -168,6 +176,10 @@ class Data(with_options(Files)):  # type: ignore[misc]
             raise ValueError(f"window_s and stride_s do not go with {kinds.of(self.kind).noun}")
         if self.stride_s and not self.window_s:
             raise ValueError("stride_s needs window_s")
+        if self.purity and not (self.window_s and cuts(self.layout)):
+            raise ValueError(
+                "purity is for windows of streams that are cut where their label changes; set window_s, and label_column or stream"
+            )
         if any(not scale > 0 for scale in self.full_scale):
             raise ValueError("full_scale must be above 0")
         if self.columns and len(self.full_scale) not in (0, 1, len(self.columns)):
