@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +10,13 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.dataset import ingest
 from sandgrain.dataset.records import Record
-from sandgrain.dataset.windows import Window, count, cut, windows_of
+from sandgrain.dataset.windows import Run, Windowing, count, cut, owned, windows_of
 from sandgrain.project import features
+from sandgrain.project.build.samples import parts_of
 from sandgrain.project.inspection import Inspection
 
 LEAST = 60  # windows of a rare label that are taken, where it has so many
 MOST_BYTES = 1 << 26  # of all windows that are held
-MOST_RECORDS = 1500  # that are opened
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,45 +36,51 @@ class Sample:
 def sampled(found: Inspection, records: Sequence[Record], most: int) -> Sample | None:
     """At most about `most` windows of `records`, each label's share of them kept but for rare ones, which give LEAST.
 
-    The windows of a label are spread evenly over its recordings, of which no more than MOST_RECORDS are opened. None where there is
-    no window. The same data give the same windows.
+    The windows of a label are spread evenly over all that it has. None where there is no window. The same data give the same windows.
     """
-    windowing = features.windowing_of(found.loaded.project.data, records[0].rate) if records else None
-    names = {label: k for k, label in enumerate(found.labels)}
-    counts = np.array([count([r], windowing) for r in records], np.int64)
-    y = np.array([names[r.label] for r in records], np.int64)
-    total = int(counts.sum())
-    if not total:
+    data = found.loaded.project.data
+    windowing = features.windowing_of(data, records[0].rate) if records else None
+    items = features.items_of(records, data)
+    owner, item, index = _windows(items, {r.key: k for k, r in enumerate(records)}, windowing)
+    if not len(owner):
         return None
-    shape = features.signal_of(records, found.loaded.project.data).shape
+    names = {label: k for k, label in enumerate(found.labels)}
+    y = np.array([names[r.label] for r in records], np.int64)[owner]
+    shape = features.signal_of(records, data).shape
     most = max(min(most, MOST_BYTES // max(int(np.prod(shape)) * 2, 1)), 2 * len(names))
-    chosen: list[tuple[int, int]] = []  # (record, window of it)
-    for label in range(len(names)):
-        own = np.flatnonzero((y == label) & (counts > 0))
-        there = int(counts[own].sum())
-        wanted = min(max(round(most * there / total), min(LEAST, most // len(names))), there)
-        chosen += _spread(own, counts[own], wanted, max(MOST_RECORDS * there // total, 8))
-    chosen.sort()
+    places = np.sort(np.concatenate([_spread(np.flatnonzero(y == k), most, len(y), len(names)) for k in range(len(names))]))
     fill = "zero" if windowing is None else windowing.fill
     rows: list[Array] = []
-    last, x, windows = -1, np.zeros(0), list[Window]()
-    for k, w in chosen:
-        if k != last:
-            last, x = k, ingest.open_record(found.manifest, records[k])
-            windows = windows_of(records[k].shape, windowing)
-        rows.append(cut(x, windows[w], fill))
-    of = np.array([k for k, _ in chosen], np.int64)
-    return Sample(np.stack(rows), y[of], of, found.labels, total)
+    for k in np.unique(item[places]).tolist():
+        x = np.concatenate([ingest.open_record(found.manifest, r) for r in parts_of(items[k])])
+        windows = windows_of(items[k].shape, windowing)
+        rows += [cut(x, windows[w], fill) for w in index[places[item[places] == k]].tolist()]
+    return Sample(np.stack(rows), y[places], owner[places], found.labels, len(y))
 
 
-def _spread(own: Array, counts: Array, wanted: int, most: int) -> list[tuple[int, int]]:
-    """`wanted` windows of these recordings, evenly, from `most` recordings at most: (recording, window)."""
-    if not len(own) or not wanted:
-        return []
-    if len(own) > most:
-        kept = np.unique(np.linspace(0, len(own) - 1, most).round().astype(int))
-        own, counts = own[kept], counts[kept]
-    ends = np.cumsum(counts)
-    places = np.unique(np.linspace(0, ends[-1] - 1, min(wanted, int(ends[-1]))).round().astype(int))
-    at = np.searchsorted(ends, places, side="right")
-    return [(int(own[k]), int(p - (ends[k] - counts[k]))) for k, p in zip(at, places, strict=True)]
+def _windows(
+    items: Sequence[Record | Run], numbers: Mapping[str, int], windowing: Windowing | None
+) -> tuple[Array, Array, Array]:
+    """Of each window: the number of its recording, of what it is cut from, and which one of that it is; int64 [n] each."""
+    rows: list[tuple[Array, int, Array]] = []
+    for k, item in enumerate(items):
+        if isinstance(item, Run):
+            places = {window: w for w, window in enumerate(windows_of(item.shape, windowing))}
+            own = owned(item, windowing)
+            rows.append(
+                (np.array([numbers[r.key] for r, _ in own], np.int64), k, np.array([places[w] for _, w in own], np.int64))
+            )
+        else:
+            many = count([item], windowing)
+            rows.append((np.full(many, numbers[item.key], np.int64), k, np.arange(many)))
+    if not rows:
+        return (np.zeros(0, np.int64),) * 3
+    of_items = np.repeat([k for _, k, _ in rows], [len(owner) for owner, _, _ in rows])
+    return np.concatenate([owner for owner, _, _ in rows]), of_items, np.concatenate([index for _, _, index in rows])
+
+
+def _spread(own: Array, most: int, total: int, labels: int) -> Array:
+    """Some of a label's windows `own`, evenly: its share of `most` of all `total`, or LEAST of a rare one."""
+    wanted = min(max(round(most * len(own) / total), min(LEAST, most // labels)), len(own))
+    found: Array = own[np.unique(np.linspace(0, len(own) - 1, wanted).round().astype(int))] if wanted else own[:0]
+    return found

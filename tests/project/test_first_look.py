@@ -87,10 +87,14 @@ def test_what_is_looked_at_is_bounded_and_spread(tmp_path: Path) -> None:
 
 
 def test_a_rare_label_is_looked_at_all_the_same() -> None:
-    counts = np.array([50, 10_000, 3])
-    assert len(sample._spread(np.array([0, 1, 2]), counts, 30, 99)) == 30
-    assert sample._spread(np.array([2]), counts[2:], 60, 99) == [(2, 0), (2, 1), (2, 2)]
-    assert sample._spread(np.array([4, 5, 6]), np.array([1, 1, 1]), 3, 2) == [(4, 0), (6, 0)]
+    assert len(sample._spread(np.arange(100_000), 1200, 100_070, 3)) == 1199
+    assert (
+        sample._spread(np.arange(70), 1200, 100_070, 3).tolist()[:2] == [0, 1]
+        and len(sample._spread(np.arange(70), 1200, 100_070, 3)) == 60
+    )
+    assert (
+        sample._spread(np.array([4, 5]), 1200, 100_070, 3).tolist() == [4, 5] and len(sample._spread(np.arange(0), 9, 9, 3)) == 0
+    )
 
 
 @pytest.mark.parametrize(

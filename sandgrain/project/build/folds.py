@@ -7,7 +7,7 @@ that no figure of its own says how good it is: those of the folds do.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,10 @@ from sandgrain.base.tables import Table
 from sandgrain.base.text import plain, tenths
 from sandgrain.dataset import split
 from sandgrain.dataset.records import Record
+from sandgrain.dataset.windows import Run as Joined
 from sandgrain.project import inspection
 from sandgrain.project.build import figures
-from sandgrain.project.build.samples import Samples
+from sandgrain.project.build.samples import Samples, parts_of
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import Store
 from sandgrain.project.inspection import Inspection
@@ -131,12 +132,11 @@ class Crossed:
         """The data of each fold."""
         return [fold.samples.found for fold in self.tested]
 
-    def pooled(self, samples: Samples, rows: Sequence[Array]) -> Array:
-        """Rows of each fold's test windows, put into the order of the test windows of `samples`, which are those of all folds."""
-        place = {record.key: k for k, record in enumerate(samples.records("test"))}
-        owner = [place[key] for fold in self.tested for key in fold.samples.keys("test")]
-        found: Array = np.concatenate(list(rows))[np.argsort(owner, kind="stable")]
-        return found
+    @property
+    def items(self) -> tuple[Record | Joined, ...]:
+        """What the tested windows were cut from, fold by fold; what several folds have tested (a detector's anomalies), once."""
+        found = {tuple(r.key for r in parts_of(item)): item for fold in self.tested for item in fold.samples.items("test")}
+        return tuple(found.values())
 
 
 # --- the folds -----------------------------------------------------------------------------------------------------------
@@ -182,14 +182,13 @@ def run(run: Run, task: Task[Any], cut: Cut) -> Crossed:
 def on_everything(run: Run, task: Task[Any], crossed: Crossed) -> Run:
     """The run that trains the firmware: on every recording but a share that watches the training.
 
-    Its test windows are those of all folds: what is proven byte for byte, and no test of how good it is.
+    Its test windows are those of all folds, one behind the other: what is proven byte for byte, and no test of how good it is.
     """
     data, records = run.project.data, _together(run.found)
     draw = split.Draw(validation=data.split.validation, seed=run.seed)
     sides = split.watched(records, draw, grouped=_grouped(run.found), weights=_weights(run.found))
     found = task.data(replace(run.found, sides=sides))[0]
-    keys = frozenset(key for fold in crossed.tested for key in fold.samples.keys("test"))
-    samples = Samples(found, run.store, run.seed, keys)
+    samples = Samples(found, run.store, run.seed, crossed.items)
     train, watched = samples.count("train"), samples.count("validation")
     beside = f" ({watched:,} more watch the training)" if watched else ""
     told = (

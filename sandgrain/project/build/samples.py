@@ -31,13 +31,13 @@ BACKGROUND = 64  # background recordings at most that are held in memory
 class Samples:
     """`found`: the project's data, read and split. Features are computed once and kept in `store`.
 
-    `tested`: keys of the recordings of the test side where that is not the one of the split: cross-validation has tested them all.
+    `tested`: what the windows of the test side are cut from, where that is not the side of the split: what cross-validation has tested.
     """
 
     found: Inspection
     store: Store
     seed: int = 0
-    tested: frozenset[str] | None = None
+    tested: tuple[Record | Run, ...] | None = None
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -62,7 +62,7 @@ class Samples:
         project = self.found.loaded.project
         sides = sorted(self.found.sides.items())
         data = project.data.model_dump(mode="json", exclude={"path"})  # the same recordings in another folder are the same
-        tested = [] if self.tested is None else sorted(self.tested)
+        tested = [[r.key for r in parts_of(item)] for item in self.tested or ()]
         return digest(self.found.manifest.sha256, data, sides, list(self.found.loaded.blocks), tested)
 
     @cached_property
@@ -76,11 +76,13 @@ class Samples:
 
     def records(self, side: str) -> list[Record]:
         if side == "test" and self.tested is not None:
-            return [r for r in self.found.records if r.key in self.tested]
+            return [record for item in self.tested for record in parts_of(item)]
         return [r for r in self.found.records if self.found.sides[r.key] == side]
 
     def items(self, side: str) -> Sequence[Record | Run]:
         """What the windows of a side are cut from."""
+        if side == "test" and self.tested is not None:
+            return self.tested
         return items_of(self.records(side), self.found.loaded.project.data)
 
     def windows(self, side: str) -> Iterator[Cut]:
@@ -183,3 +185,8 @@ class Samples:
         names = {label: k for k, label in enumerate(self.found.labels)}
         cuts = self.cuts(side, places)
         return np.stack([c.x for c in cuts])[:, np.newaxis], np.array([names[c.record.label] for c in cuts], np.int64)
+
+
+def parts_of(item: Record | Run) -> tuple[Record, ...]:
+    """The recordings that an item is made of."""
+    return item.records if isinstance(item, Run) else (item,)

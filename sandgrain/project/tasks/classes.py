@@ -28,13 +28,13 @@ from sandgrain.project.build import (
     limits,
     metrics,
     network,
-    page,
     plots,
+    shown,
     spotting,
 )
 from sandgrain.project.build.firmware import Firmware
-from sandgrain.project.build.folds import Crossed, InFold
-from sandgrain.project.build.label_tables import MAX_CLASSES, SHOWN
+from sandgrain.project.build.folds import InFold
+from sandgrain.project.build.label_tables import SHOWN
 from sandgrain.project.build.limits import Variant
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.spotting import Spotted
@@ -161,7 +161,7 @@ class ClassesTask(Task[Classes]):
                 streams = _streams(firmware, whole, folds)
         y, answers = run.samples.features("test")[1], own.answers
         if run.crossed is not None:
-            answers = _pooled(run, run.crossed, [fold.answers for fold in folds])
+            answers = _pooled([fold.answers for fold in folds])
         chances = answers.chances
         own_of, of_files = figures.owners({r.key: r.group for r in run.found.records}, run.samples.keys("test"))
         found = figures.of_answers(chances, y, run.found.labels, own_of, of_files=of_files, seed=run.seed)
@@ -253,9 +253,9 @@ class ClassesTask(Task[Classes]):
 
     def quality(self, built: Built[Classes]) -> list[Line]:
         """Accuracies, and keywords in a long recording."""
-        lines: list[Line] = [Table(["accuracy", "", ""], _accuracies(built), (1,)), _proof(built), ""]
+        lines: list[Line] = [Table(["accuracy", "", ""], shown.accuracies(built), (1,)), shown.proof(built), ""]
         if (whole := built.figures.streams) is not None:
-            lines += [Table(["whole recordings", "", ""], _whole_rows(whole), (1,)), ""]
+            lines += [Table(["whole recordings", "", ""], shown.whole_rows(whole), (1,)), ""]
         if (s := built.figures.spotted) is not None:
             rule, rejects = s.rule, f"{100 * s.rates.false_rejects:.1f} %"
             recording = f"{s.counted}; {s.recordings} test recordings, {s.between} between"
@@ -279,7 +279,7 @@ class ClassesTask(Task[Classes]):
         counts, names = built.figures.confusion, [plain(label, 12) or "(none)" for label in built.labels]
         per_label: list[Line] = [label_tables.shown(built.figures.found), ""]
         if len(names) > SHOWN:
-            return [*per_label, f"mixed up most: {'; '.join(_mixed_up(counts, names)) or 'nothing'}", ""]
+            return [*per_label, f"mixed up most: {'; '.join(shown.mixed_up(counts, names)) or 'nothing'}", ""]
         sizes = [max(len(name), len(str(column.max()))) for name, column in zip(names, counts.T, strict=True)]
         short = sum(w + 2 for w in sizes) > WIDTH - max(map(len, names)) - 2
         columns = [str(k) for k in range(len(names))] if short else names
@@ -296,13 +296,13 @@ class ClassesTask(Task[Classes]):
             "headline": [
                 (tenths(f.accuracy), f"accuracy, int8, all {built.windows['test']:,} {'' if built.folds else 'test '}windows")
             ],
-            "accuracies": _accuracy_rows(built),
+            "accuracies": shown.accuracy_rows(built),
             "labels": label_tables.label_rows(f.found),
             "groups": label_tables.group_rows(f.found),
             "of_files": f.found.of_files,
             "plots": [*plots.curves(f.history), *plots.of_labels(f.curves), *decisions],
-            "worst": _worst_pictures(built),
-            **_matrix(built),
+            "worst": shown.worst_pictures(built),
+            **shown.matrix(built),
         }
 
 
@@ -322,12 +322,12 @@ def _outputs(run: Run, model: bytes) -> Array:
     return dequantize(made["y"], quant)
 
 
-def _pooled(run: Run, crossed: Crossed, folds: Sequence[_Answers]) -> _Answers:
-    """Of all folds, in the order of the test windows."""
+def _pooled(folds: Sequence[_Answers]) -> _Answers:
+    """Of all folds, in the order of the test windows, which are those of one fold after the other."""
     return _Answers(
-        crossed.pooled(run.samples, [a.chances for a in folds]),
-        crossed.pooled(run.samples, [a.floats for a in folds]),
-        crossed.pooled(run.samples, [a.after_training for a in folds]),
+        np.concatenate([a.chances for a in folds]),
+        np.concatenate([a.floats for a in folds]),
+        np.concatenate([a.after_training for a in folds]),
     )
 
 
@@ -381,111 +381,6 @@ def _apart(f: Classes) -> tuple[str, ...]:
         return ()
     told = f"the device hears whole recordings: {tenths(whole)} of their windows are right, not {tenths(f.accuracy)}"
     return (f"{told}; windows that span a change of label are no test windows",)
-
-
-def _whole_rows(whole: Scored) -> list[list[str]]:
-    """Of both pages."""
-    o = None if whole.windows is None else whole.windows.overall
-    shown = "-" if o is None else f"{o.windows:,} windows of {len(whole.recordings)} recordings"
-    rows = [["as heard", tenths(None if o is None else o.accuracy), f"{shown}, by the label that most of each has"]]
-    rows.append(["pure", tenths(whole.pure[1]), f"{whole.pure[0]:,} windows with one label"])
-    rows.append(["over a change", tenths(whole.mixed[1]), f"{whole.mixed[0]:,} windows with more than one"])
-    return rows
-
-
-def _proof(built: Built[Classes]) -> str:
-    """What was proven about the C that the figures are of."""
-    v = built.verdict
-    if not v.compared:
-        return "proof: none here"
-    same = "every byte is the reference's" if v.identical else "the bytes are NOT the reference's"
-    ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
-    return f"proof, from raw samples on: {same} ({ran})"
-
-
-def _accuracies(built: Built[Classes]) -> list[list[str]]:
-    """Rows of the page of text."""
-    return [[name, value, how] for name, value, how in _shared_rows(built)]
-
-
-def _accuracy_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
-    """Rows of the HTML page."""
-    f, v = built.figures, built.verdict
-    rows = _shared_rows(built)
-    if "qat" in f.history:
-        how = "quantized after training, not trained with it"
-        rows.insert(2, ("int8 before", tenths(f.accuracy_after_training), how))
-    if f.streams is not None:
-        rows += [(f"whole recordings, {name}", value, how) for name, value, how in _whole_rows(f.streams)]
-    ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
-    rows.append(
-        ("proof", "identical" if v.identical else "DIFFERENT", f"to the reference, byte for byte, from raw samples on: {ran}")
-    )
-    if (s := f.spotted) is not None:
-        rule = s.rule
-        settings = f"smoothing {rule.smoothing}, margin {rule.margin}, hold {rule.hold}"
-        rows.append(("false accepts", s.accepts, f"{s.counted}; {settings}"))
-        how = f"of {s.rates.events:,} keywords there; {s.compared}"
-        rows.append(("false rejects", tenths(s.rates.false_rejects), how))
-    return rows
-
-
-def _shared_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
-    """Of both pages."""
-    f, total = built.figures, built.windows["test"]
-    o = f.found.overall
-    how = "windows, each by the C of a fold that had not seen it" if built.folds else "test windows, its C"
-    rows = [("int8", tenths(o.accuracy), f"all {total:,} {how}; {f.found.interval}")]
-    rows.append(("float", tenths(f.accuracy_float), "PyTorch, the same windows"))
-    rows.append(("majority", tenths(o.majority), f"what always saying {plain(o.majority_label, 30) or '(none)'} would give"))
-    rows.append(("balanced", tenths(o.balanced), "the mean of the labels' recalls"))
-    if (worst := f.found.worst_group) is not None:
-        what = "file" if f.found.of_files else "group"
-        rows.append(("worst", tenths(worst.accuracy), f"{what} {plain(worst.name, 34)}, {worst.windows:,} windows"))
-    rows.append(("macro F1", f"{o.macro_f1:.3f}", "the mean over the labels"))
-    if f.auc is not None:
-        rows.append(("ROC AUC", f"{f.auc:.3f}", "each label against the others, the mean"))
-    rows.append(("calibration", f"{o.calibration:.3f}", "mean gap between how sure and how right; 0 is perfect"))
-    return rows
-
-
-def _mixed_up(counts: Array, names: Sequence[str]) -> list[str]:
-    """The pairs of labels that are mistaken most often."""
-    wrong = ((n, i, j) for i, row in enumerate(counts.tolist()) for j, n in enumerate(row) if i != j and n)
-    return [f"{names[i]} as {names[j]} {n}" for n, i, j in sorted(wrong, reverse=True)[:SHOWN]]
-
-
-def _matrix(built: Built[Classes]) -> dict[str, Any]:
-    """The confusion matrix, shaded by the share of each row; diagonal and mistakes in colours of their own."""
-    confusion, names = built.figures.confusion, [plain(label, 16) or "(none)" for label in built.labels]
-    rows = []
-    for i, counts in enumerate(confusion[:MAX_CLASSES, :MAX_CLASSES].tolist()):
-        total = max(int(confusion[i].sum()), 1)
-        cells = [{"n": n or "", "shade": f"{n / total:.3f}", "right": i == j} for j, n in enumerate(counts)]
-        rows.append({"label": names[i], "cells": cells, "recall": tenths(counts[i] / total) if i < len(counts) else ""})
-    return {
-        "matrix": rows,
-        "classes": names[:MAX_CLASSES],
-        "turned": len(names) > 6 and max(map(len, names)) > 3,
-        "more_classes": max(0, len(names) - MAX_CLASSES),
-    }
-
-
-def _worst_pictures(built: Built[Classes]) -> list[dict[str, Any]]:
-    """The windows with the largest loss."""
-    worst = built.figures.worst
-    markup = page.window_pictures(built.samples, [w.place for w in worst])
-    return [
-        {
-            "markup": markup[w.place],
-            "key": plain(w.key, 200),
-            "label": plain(w.label, 20) or "(none)",
-            "said": plain(w.said, 20) or "(none)",
-            "wrong": w.said != w.label,
-            "chance": tenths(w.chance),
-        }
-        for w in worst
-    ]
 
 
 TASK = ClassesTask()
