@@ -51,6 +51,7 @@ def command(
     _heading(found)
     _labels(found)
     _facts(found)
+    _look(found)
     _checks(found)
     _bad(found, all_bad)
     _notes(found)
@@ -137,6 +138,15 @@ def _facts(found: Inspection) -> None:
     _terminal.line(f"features   {plain(found.features, 200)}")
     if found.left_out:
         _terminal.line(f"left out   {found.left_out:,}, for their label is not in `classes`")
+    _terminal.line()
+
+
+def _look(found: Inspection) -> None:
+    """What a first look at the labels says."""
+    if found.look is None:
+        return
+    for k, line in enumerate(found.look.lines()):
+        _terminal.line(f"{'' if k else 'first look':10} {line}")
     _terminal.line()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from sandgrain.dataset.windows import count, owners
 from sandgrain.project import background, features
 from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Data
+
+if TYPE_CHECKING:
+    from sandgrain.project.first_look import Look
 
 MAX_LIST_FILE = 64 << 20  # bytes of a file of names
 NO_GROUP = (
@@ -53,6 +56,7 @@ class Inspection(Shown):
 
     `all_records` and `facts` are those of the judgement: before anything was dropped. `leaks`: copies and near-copies on two
     sides; `remarks`: groups and files on two sides, which may be meant; one line each. `left_out`: records whose label is none of `classes`.
+    `look`: a first look at the labels, where `sandgrain data` took one.
     """
 
     loaded: Loaded
@@ -65,6 +69,7 @@ class Inspection(Shown):
     leaks: tuple[str, ...]
     remarks: tuple[str, ...]
     left_out: int
+    look: Look | None = None
 
     @property
     def name(self) -> str:
@@ -229,6 +234,7 @@ class Inspection(Shown):
             "dropped": len(self.judgement.dropped),
             "leaks": list(self.leaks[:LISTED]),
             "remarks": list(self.remarks),
+            "first_look": self.look.to_json() if self.look else None,
             "split": self.loaded.project.data.split.model_dump(mode="json"),
         }
 

@@ -10,9 +10,10 @@ from sandgrain.base.errors import UsageError
 from sandgrain.frontend.blocks.audio import Fft
 from sandgrain.frontend.blocks.base import Block, Stage, fft_size
 from sandgrain.frontend.build import Builder
-from sandgrain.frontend.signal import Kind
+from sandgrain.frontend.signal import Kind, Signal
 from sandgrain.graph.ops.signal.vibration import attributes
 
+LEAST = 16  # samples of a window from which on a spectrum or a distribution is tried
 Statistic = Literal["mean", "std", "rms", "min", "max", "range", "mean_abs", "skewness", "kurtosis", "zero_crossings", "crest"]
 
 
@@ -29,6 +30,11 @@ class Statistics(Block):
         min_length=1,
         description="which of them, in order",
     )
+
+    @classmethod
+    def tries(cls, signal: Signal) -> tuple[Block, ...]:
+        """For sensors whose windows have something to count."""
+        return (cls(),) if signal.kind == "motion" and signal.shape[0] >= LEAST else ()
 
     def add(self, builder: Builder) -> None:
         if len(set(self.which)) != len(self.which):
@@ -53,6 +59,13 @@ class Vibration(Block):
     which: tuple[Statistic, ...] = Field(
         ("rms", "skewness", "kurtosis", "zero_crossings"), description="statistics of the samples that stand beside the spectrum"
     )
+
+    @classmethod
+    def tries(cls, signal: Signal) -> tuple[Block, ...]:
+        """With the statistics of its own, and with the level and the extremes, too."""
+        if signal.kind != "motion" or signal.shape[0] < LEAST:
+            return ()
+        return cls(which=("mean", "std", "min", "max", "skewness", "kurtosis", "zero_crossings")), cls()
 
     def add(self, builder: Builder) -> None:
         samples = builder.tensor.shape[1]

@@ -17,30 +17,11 @@ MADE = re.compile(
     r"bandwidth|flux|coeff?s?|feat(ure)?s?|area|perimeter|length|width|height|ratio|count|pca?|band|peak|quantile|percentile",
     re.IGNORECASE,
 )
-SENSED = frozenset(
-    [
-        "x",
-        "y",
-        "z",
-        "acc",
-        "accel",
-        "accelerometer",
-        "gyr",
-        "gyro",
-        "gyroscope",
-        "mag",
-        "magnetometer",
-        "temp",
-        "temperature",
-        "ch",
-        "channel",
-        "adc",
-        "raw",
-        "sensor",
-        "current",
-        "voltage",
-    ]
+WORDS = (
+    "x y z ax ay az gx gy gz mx my mz acc accel accelerometer gyr gyro gyroscope mag magnetometer temp temperature ch channel adc raw "
+    "sensor current voltage"
 )
+SENSED = frozenset(WORDS.split())
 HALF = 0.5
 APART = 0.85  # of the step between rows that are drawn: from here on neighbours are as far apart as any two rows of a label
 LEAST = 30  # rows
