@@ -30,7 +30,9 @@ from sandgrain.project.file.lines import find_lines
 from sandgrain.project.file.listing import Index, find_index
 from sandgrain.project.file.naming import naming
 from sandgrain.project.file.schema import Split
+from sandgrain.project.file.shared import Shared, find_shared
 from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, look_json, look_parquet, look_table, spread
+from sandgrain.project.file.words import find_words
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 FORMATS = {
@@ -84,7 +86,8 @@ class Look(Shown):
     @property
     def summary(self) -> str:
         """The first line: how many files of what kind, and how many labels."""
-        rate = f" at {self.rate:g} Hz" if self.rate else ""
+        own = dict(self.table).get("segment") == 1
+        rate = ", a sample a row" if own else f" at {self.rate:g} Hz" if self.rate else ""
         return f"{self.count:,} {'file' if self.count == 1 else 'files'}, {self.kind}{rate}, {len(self.labels)} labels seen"
 
     def lines(self) -> list[Line]:
@@ -113,6 +116,8 @@ class Look(Shown):
         table = dict(self.table)
         if "labels" in table:
             return f"from {plain(table['labels'], 80)} (labels)"
+        if "track_file" in table:
+            return f"from {plain(table['track_file'], 80)} (track_file)"
         if "label_tracks" in table:
             return "from label tracks beside the recordings (label_tracks)"
         if "label_column" in table:
@@ -151,11 +156,17 @@ def look(root: Path) -> Look:
         raise UsageError(f"{plain(root, 120)} is neither a file nor a folder; name the folder with the data")
     names = list(_names(root)) if root.is_dir() else [root.name]
     tables = {n for n in names if suffix(n) in TABLES}
+    shared = find_shared(base, names, sorted(tables)) if root.is_dir() else None
+    tables -= {shared.path} if shared else set()
     index = find_index(base, names, sorted(tables)) or find_lines(base, names, sorted(tables)) or _by_header(base, sorted(tables))
     labels = index.path if index else ""
     texts = _texts(base, names)
     stretches = _stretches(base, sorted(tables - {labels}), names)
-    kind_of = {n: "table" if n in texts else SUFFIXES.get(suffix(n), "") for n in names if n != labels and n not in stretches}
+    kind_of = {
+        n: "table" if n in texts else SUFFIXES.get(suffix(n), "")
+        for n in names
+        if n != labels and n not in stretches and not (shared and n == shared.path)
+    }
     counts = Counter(kind for kind in kind_of.values() if kind)
     sizes = Counter[str]()
     for n in kind_of if len(counts) > 1 and len(kind_of) <= SIZED else ():
@@ -190,6 +201,9 @@ def look(root: Path) -> Look:
             about_names = [n for n in found.get("notes", ()) if "(name)" not in n]
             found |= tracked | {"notes": (*about_names, *tracked["notes"])}
             stretches = []
+        if shared and not index and ("{label}" in found.get("name", "") or not found.get("labels")):
+            found = _with_shared(found, shared, chosen)
+            common["others"] = _others(n for n in names if n not in (*chosen, shared.path, PROJECT_FILE))
         if stretches:
             found["notes"] = (*found.get("notes", ()), f"{_of_stretches(stretches)}; {_LABELS_INSIDE}")
         return _finished({**common, **found, "table": (*found.get("table", ()), *table)}, base, names)
@@ -197,11 +211,27 @@ def look(root: Path) -> Look:
     table += [("background", tuple(f"{a}/*{s}" for a in aside for s in suffixes))] if aside else []
     lists = tuple((side, n) for side, n in LISTS if (base / n).is_file())
     inside = _audio(base, chosen) if kind == "audio" else _image(base, chosen)
-    if kind == "audio" and not labels and (tracked := _tracked(base, chosen, names)):
+    if kind == "audio" and not labels and shared:
+        named = _with_shared({}, shared, chosen)
+        table += named.pop("table")
+        inside["seconds"] = shared.seconds
+        common["files"] = tuple(f"**/*{s}" for s in suffixes)
+        common["others"] = _others(n for n in names if n not in (*chosen, shared.path, PROJECT_FILE))
+    elif kind == "audio" and not labels and (tracked := _tracked(base, chosen, names)):
         common["others"] = _others_of(tracked, chosen, names)
         table += tracked.pop("tracks")
         named, inside, common["files"] = {}, inside | tracked, tuple(f"**/*{s}" for s in suffixes)
     return _finished({**common, "kind": kind, "table": tuple(table), **named, **inside, "lists": lists}, base, names)
+
+
+def _with_shared(found: dict[str, Any], shared: Shared, chosen: Sequence[str]) -> dict[str, Any]:
+    """What was found inside the files, and the labels of a file with the stretches of all of them; a recording is a group."""
+    notes = [n for n in found.get("notes", ()) if "(name)" not in n]
+    depths = {n.count("/") for n in chosen}
+    folders = [f"{{folder{k}}}" if k else "{folder}" for k in range(min(depths))]
+    named = {"name": "/".join([*folders, "{group}"]), "groups": len(chosen)} if len(depths) == 1 else {"name": "", "groups": 0}
+    table = (*found.get("table", ()), *shared.keys)
+    return {**found, **named, "table": table, "labels": shared.labels, "notes": (*notes, shared.note)}
 
 
 def _labelled(found: dict[str, Any]) -> bool:
@@ -319,8 +349,13 @@ def _way_out(seen: Counter[str]) -> str:
 
 def _finished(fields: dict[str, Any], base: Path, names: Sequence[str]) -> Look:
     """The look, with what its labels and other files give occasion to say."""
-    background = tuple(label for label in fields.get("labels", ()) if _is_background(label))
     notes = list(fields.pop("notes", ()))
+    words, said_of_words = find_words(base, names, fields.get("labels", ()))
+    if words:
+        fields["labels"] = tuple(sorted(words[int(label)] for label in fields["labels"]))
+        fields["table"] = (*fields.get("table", ()), ("label_names", words))
+        notes.append(said_of_words)
+    background = tuple(label for label in fields.get("labels", ()) if _is_background(label))
     if background and len(background) < len(fields.get("labels", ())):
         shown = ", ".join(plain(label, 20) for label in background)
         notes.append(f"background by its name: {shown}; nothing is ever decided for it, see [decide] background")
