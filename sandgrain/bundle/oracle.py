@@ -58,7 +58,7 @@ def _whole(origin: Origin, graph: Graph, data: DataSet) -> list[Array]:
     assert origin.model is not None
     samples = [[x[s] for x in data.inputs] for s in range(data.samples)]
     if origin.front is not None:
-        features = origin.front.graph()
+        features = origin.front.graph(text.read_any(origin.model, "model"))
         samples = [interpret.run(features, sample) for sample in samples]
     with TflmOracle() as oracle:
         rows = oracle.run(origin.model, samples)

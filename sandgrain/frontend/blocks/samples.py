@@ -1,4 +1,4 @@
-"""Blocks that turn a stream of samples into another: filters and decimation. They carry state from window to window."""
+"""Blocks that turn a stream of samples into another: filters, decimation, differences, magnitudes. They carry state from window to window."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from sandgrain.frontend.build import Builder
 from sandgrain.frontend.signal import Kind
 from sandgrain.graph.ops.signal.biquad import attributes
 from sandgrain.graph.ops.signal.decimate import attributes as decimation
+from sandgrain.graph.ops.signal.difference import WHOLE
+from sandgrain.graph.ops.signal.vector_length import MAX_MEASURED
 
 
 class Filter(Block):
@@ -52,6 +54,57 @@ class Decimate(Block):
             raise UsageError(f"decimate: a factor of {self.factor} leaves nothing of {builder.tensor.shape[1]} samples")
         builder.add("decimate", **decimation(self.factor))
         builder.rate /= self.factor
+
+
+class PreEmphasis(Block):
+    """The usual first step of speech features: what is high becomes louder."""
+
+    summary: ClassVar[str] = "each sample less a part of the one before, as speech models like it"
+    kinds: ClassVar[tuple[Kind, ...]] = ("audio", "motion")
+    stage: ClassVar[Stage] = "samples"
+
+    block: Literal["pre-emphasis"] = "pre-emphasis"
+    coefficient: float = Field(0.97, gt=0, le=1, description="of the sample before, which is 0 before the first")
+    headroom: bool = Field(
+        False, description="halve the samples, so that even the loudest signal does not saturate; quiet ones lose a bit"
+    )
+
+    def add(self, builder: Builder) -> None:
+        builder.add("difference", coefficient=round(self.coefficient * WHOLE), held=False, shift=int(self.headroom))
+
+
+class Differences(Block):
+    """How fast a signal changes."""
+
+    summary: ClassVar[str] = "each sample less the one before, per channel"
+    kinds: ClassVar[tuple[Kind, ...]] = ("audio", "motion")
+    stage: ClassVar[Stage] = "samples"
+
+    block: Literal["difference"] = "difference"
+
+    def add(self, builder: Builder) -> None:
+        builder.add("difference", coefficient=WHOLE, held=True, shift=0)
+
+
+class Magnitude(Block):
+    """What a sensor of several axes says whichever way it is turned."""
+
+    summary: ClassVar[str] = "Euclidean length of some channels, beside the channels or in their place"
+    kinds: ClassVar[tuple[Kind, ...]] = ("audio", "motion")
+    stage: ClassVar[Stage] = "samples"
+
+    block: Literal["magnitude"] = "magnitude"
+    channels: tuple[int, ...] = Field((), max_length=16, description="their numbers, from 0 on; by default all of them")
+    keep: bool = Field(False, description="keep them; the magnitude comes behind the channels that stay")
+
+    def add(self, builder: Builder) -> None:
+        given = builder.tensor.shape[2]
+        chosen = self.channels or tuple(range(given))
+        if len(set(chosen)) != len(chosen) or not all(0 <= c < given for c in chosen):
+            raise UsageError(f"magnitude: channels {list(chosen)} of {given}; name each once, 0 to {given - 1}")
+        if len(chosen) > MAX_MEASURED:
+            raise UsageError(f"magnitude: of {len(chosen)} channels; name {MAX_MEASURED} at most in `channels`")
+        builder.add("vector_length", channels=chosen, keep=self.keep)
 
 
 class Raw(Block):
