@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.frontend.signal import Signal
+from sandgrain.frontend.signal import Channel, Signal
 from sandgrain.graph import rules
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Graph, Node, Tensor, View, attrs
@@ -18,11 +18,12 @@ from sandgrain.graph.quantization import Quantization, per_tensor
 
 
 class Builder:
-    """A chain of nodes from one signal. `rate` (Hz) follows decimation; `mean` and `std` are None until they are known."""
+    """A chain of nodes from one signal. `rate` (Hz) follows decimation, `channels` what is said of them."""
 
     def __init__(self, signal: Signal) -> None:
         self.signal = signal
         self.rate = signal.rate
+        self.channels = list(signal.channels) or [Channel()] * signal.shape[-1]
         self._tensors = [signal.tensor()]
         self.nodes: list[Node] = []
 

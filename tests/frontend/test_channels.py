@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -12,7 +13,7 @@ from sandgrain.base.errors import ModelError, SandgrainError
 from sandgrain.frontend.blocks import parse
 from sandgrain.frontend.blocks.motion import Statistic
 from sandgrain.frontend.pipeline import Pipeline
-from sandgrain.frontend.signal import Signal
+from sandgrain.frontend.signal import Channel, Signal
 from sandgrain.graph import interpret, rules
 from sandgrain.graph.ir import Array, Attrs, Graph, Node, Tensor, attrs
 from sandgrain.graph.ops import OPS
@@ -148,6 +149,18 @@ def test_a_magnitude_says_its_unit() -> None:
     assert beside.shape == (20, 4) and beside.scales().tolist() == [2.0**-15] * 3 + [2.0**-14]
 
 
+def test_channels_have_names_and_those_that_stay_keep_theirs() -> None:
+    named = replace(MOTION, channels=tuple(Channel(name) for name in ("turn", "ax", "ay")))
+    steps = [{"block": "magnitude", "channels": ["ay", "ax"]}, {"block": "magnitude", "channels": ["magnitude"], "keep": True}]
+    first, second = Pipeline(named, parse([*steps, {"block": "raw"}])).raw.nodes  # type: ignore[union-attr]
+    assert (first.attrs["channels"], second.attrs["channels"]) == ((2, 1), (1,))
+    unlike = replace(MOTION, channels=(Channel("ax", "g", 4.0), Channel("ay", "g", 4.0), Channel("turn", "deg/s", 2000.0)))
+    with pytest.raises(SandgrainError, match="full scales are 2000 deg/s and 4 g; name those that are alike"):
+        Pipeline(unlike, parse([{"block": "magnitude"}, {"block": "raw"}]))
+    with pytest.raises(SandgrainError, match=r"channels \['az'\]; name each once, of 0 turn, 1 ax, 2 ay"):
+        Pipeline(named, parse([{"block": "magnitude", "channels": ["az"]}, {"block": "raw"}]))
+
+
 def test_a_spectrum_of_halved_samples_has_the_same_full_scale() -> None:
     """Log-mel and spectrogram, of x and of x / 2 with a bit of headroom."""
     rng = np.random.default_rng(2)
@@ -181,7 +194,7 @@ FIXED = {"block": "normalize", "scale": 2.0, "low": 0.0, "high": 1.0}
 @pytest.mark.parametrize(
     ("blocks", "words"),
     [
-        ([{"block": "magnitude", "channels": [0, 3]}, {"block": "raw"}], "channels .* of 3; name each once, 0 to 2"),
+        ([{"block": "magnitude", "channels": [0, 3]}, {"block": "raw"}], r"channels \[0, 3\]; name each once, of 0, 1, 2"),
         ([{"block": "magnitude", "channels": [1, 1]}, {"block": "raw"}], "name each once"),
         ([{"block": "magnitude"}, {"block": "statistics", "correlation": True}], "`correlation` of 1 channels; it takes 2 to 16"),
         ([{"block": "pre-emphasis", "coefficient": 1.5}, {"block": "raw"}], "coefficient"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from sandgrain.base.errors import UsageError
+from sandgrain.base.text import plain
 from sandgrain.frontend.blocks.base import Block, Stage
 from sandgrain.frontend.build import Builder
 from sandgrain.frontend.signal import Kind
@@ -94,17 +96,32 @@ class Magnitude(Block):
     stage: ClassVar[Stage] = "samples"
 
     block: Literal["magnitude"] = "magnitude"
-    channels: tuple[int, ...] = Field((), max_length=16, description="their numbers, from 0 on; by default all of them")
+    channels: tuple[int | str, ...] = Field(
+        (), max_length=16, description="their names or numbers, from 0 on; by default all of them"
+    )
     keep: bool = Field(False, description="keep them; the magnitude comes behind the channels that stay")
 
     def add(self, builder: Builder) -> None:
-        given = builder.tensor.shape[2]
-        chosen = self.channels or tuple(range(given))
-        if len(set(chosen)) != len(chosen) or not all(0 <= c < given for c in chosen):
-            raise UsageError(f"magnitude: channels {list(chosen)} of {given}; name each once, 0 to {given - 1}")
+        chosen = self._numbers([c.name for c in builder.channels])
+        kinds = {(c.unit, c.full_scale) for c in (builder.channels[k] for k in chosen)}
+        if len(kinds) > 1:
+            units = " and ".join(sorted(plain(f"{scale:g} {unit}".strip(), 20) for unit, scale in kinds)[:4])
+            raise UsageError(f"magnitude: channels whose full scales are {units}; name those that are alike in `channels`")
         if len(chosen) > MAX_MEASURED:
             raise UsageError(f"magnitude: of {len(chosen)} channels; name {MAX_MEASURED} at most in `channels`")
         builder.add("vector_length", channels=chosen, keep=self.keep)
+        length = dataclasses.replace(builder.channels[chosen[0]], name="magnitude")
+        builder.channels = [c for k, c in enumerate(builder.channels) if self.keep or k not in chosen] + [length]
+
+    def _numbers(self, names: list[str]) -> tuple[int, ...]:
+        """The channels by number. Raises UsageError for one that is not there, or there twice."""
+        asked = self.channels or tuple(range(len(names)))
+        found = [names.index(c) if isinstance(c, str) and names.count(c) == 1 else c for c in asked]
+        numbers = tuple(c for c in found if isinstance(c, int) and 0 <= c < len(names))
+        if len(numbers) != len(asked) or len(set(numbers)) != len(numbers):
+            known = ", ".join(plain(f"{c} {name}".strip(), 20) for c, name in enumerate(names[:12]))
+            raise UsageError(f"magnitude: channels {plain(str(list(asked)), 80)}; name each once, of {known}")
+        return numbers
 
 
 class Raw(Block):
