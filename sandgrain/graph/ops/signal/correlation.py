@@ -13,12 +13,19 @@ import numpy.typing as npt
 
 from sandgrain.graph.ir import Attrs
 from sandgrain.graph.ops.attributes import kinds
+from sandgrain.graph.ops.base import Draw
 from sandgrain.graph.ops.signal.roots import isqrt64
 
 WHOLE = 1 << 14  # r = 1
 UNIT = 1 / WHOLE
 PAIRED = kinds(correlation=bool)  # what an op of whole windows may have: the correlations behind its columns
 MAX_CHANNELS = 16  # 120 pairs
+
+
+def drawn(draw: Draw, channels: int) -> dict[str, bool]:
+    """Whether a random case has correlations, as attributes."""
+    return {"correlation": True} if channels > 1 and draw.choice((True, False)) else {}
+
 
 Spread = tuple[int, int, int]  # sum, root, lift of a channel
 

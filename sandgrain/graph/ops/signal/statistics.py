@@ -14,7 +14,7 @@ from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import SignalOp, need_signal
-from sandgrain.graph.ops.signal.correlation import MAX_CHANNELS, PAIRED, UNIT, correlations, pairs_of
+from sandgrain.graph.ops.signal.correlation import MAX_CHANNELS, PAIRED, UNIT, correlations, drawn, pairs_of
 from sandgrain.graph.ops.signal.moments import MAX_SAMPLES, STATISTICS, check_names, statistics, units
 from sandgrain.graph.quantization import per_tensor
 
@@ -86,4 +86,5 @@ class Statistics(SignalOp):
         chosen = tuple(names.pop(draw.integer(0, len(names) - 1)) for _ in range(draw.integer(1, len(names))))
         x, peak = (1, draw.choice((1, 2, 3, 4, 16, 17, 119)), draw.choice((1, 2, 3, 6))), draw.choice((None, 2.0**-13))
         signal = Tensor("x", x, "int16", None if peak is None else per_tensor(peak, 0))
-        return one_op(self.name, (signal,), (Tensor("y", (1, x[2] * len(chosen)), "int16"),), attributes(chosen))
+        a = attrs(which=chosen, **drawn(draw, x[2]))
+        return one_op(self.name, (signal,), (Tensor("y", self.shapes((signal,), a)[0], "int16"),), a)

@@ -23,7 +23,7 @@ from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import INT16_MAX, SignalOp, need_signal
-from sandgrain.graph.ops.signal.correlation import PAIRED, UNIT, pairs_of
+from sandgrain.graph.ops.signal.correlation import PAIRED, UNIT, drawn, pairs_of
 from sandgrain.graph.ops.signal.fft import Int64, check_points, rfft_s32
 from sandgrain.graph.ops.signal.frames import UInt64, frame_count, power_s32, taper_q15, window_shift, windowed_s32
 from sandgrain.graph.ops.signal.moments import STATISTICS, check_names, deviations, statistics, units
@@ -216,4 +216,5 @@ class Vibration(SignalOp):
             hop=draw.choice((1, max(window // 2, 1), window)),
         )
         x = Tensor("x", (1, samples, channels), "int16")
-        return one_op(self.name, (x,), (Tensor("y", (1, channels * _columns(a)), "int16"),), a)
+        a = attrs(**a, **drawn(draw, channels))
+        return one_op(self.name, (x,), (Tensor("y", self.shapes((x,), a)[0], "int16"),), a)
