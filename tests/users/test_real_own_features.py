@@ -19,6 +19,7 @@ import sandgrain
 from sandgrain.bundle import features_in_c, store
 from sandgrain.bundle.listening import Listener
 from sandgrain.compiler import pipeline
+from sandgrain.device.run import tflm
 from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import interpret
@@ -144,3 +145,7 @@ def test_14_the_official_wake_word_finds_every_word_that_its_reference_finds(tmp
         ours, more = words_found(scores, heard["samples"], threshold)
         assert sum(theirs) == count and ours == theirs and more <= alarms
     assert np.median(np.abs(scores - reference)) == 0
+
+    # The window of features has another shape than the model's input; TensorFlow Lite Micro is asked all the same.
+    verdict = sandgrain.verify(tmp_path / "c", x[np.newaxis, np.newaxis, 60000 : 60000 + 15872])
+    assert verdict.identical and set(verdict.compared) >= {"host", "stream", *(["tflm"] if tflm.available() else [])}
