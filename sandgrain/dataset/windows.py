@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Literal
 
 import numpy as np
@@ -29,6 +30,7 @@ class Windowing:
     stride: int = 0
     pad: Literal["center", "end", "none"] = "center"
     fill: Literal["zero", "edge"] = "zero"
+    purity: float = 0.0
 
     def __post_init__(self) -> None:
         if self.length < 1 or self.stride < 0:
@@ -44,12 +46,13 @@ class Windowing:
         rate: float,
         pad: Literal["center", "end", "none"] = "center",
         fill: Literal["zero", "edge"] = "zero",
+        purity: float = 0.0,
     ) -> Windowing:
         """From seconds, at `rate` Hz. Raises UsageError where a window is shorter than a sample."""
         length, step = round(seconds * rate), round(stride * rate)
         if length < 1 or (stride > 0 and step < 1):
             raise UsageError(f"a window of {seconds:g} s every {stride:g} s is less than a sample at {rate:g} Hz; make it longer")
-        return cls(length, step, pad, fill)
+        return cls(length, step, pad, fill, purity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,22 @@ class Window:
     pad_after: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Recordings of one stream that follow one another without a gap; windows run over the changes from one to the next."""
+
+    records: tuple[Record, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all of them, one behind the other."""
+        return (sum(r.shape[0] for r in self.records), *self.records[0].shape[1:])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
-    """A window of a recording. `index`: which one of it. `x`: [length, channels], or an image; a copy."""
+    """A window of a recording, or of a run: then `record` is that of its label. `index`: which one of it. `x`: [length, channels], or
+    an image; a copy."""
 
     record: Record
     index: int
@@ -95,13 +111,58 @@ def cut(x: Array, window: Window, fill: Literal["zero", "edge"] = "zero") -> Arr
     return np.pad(part, sides, mode="edge") if fill == "edge" else np.pad(part, sides)
 
 
-def count(records: Sequence[Record], windowing: Windowing | None) -> int:
-    """How many windows `stream` gives; nothing is loaded."""
-    return sum(len(windows_of(r.shape, windowing)) for r in records)
+def owned(run: Run, windowing: Windowing | None) -> list[tuple[Record, Window]]:
+    """The windows of a run, each with the recording whose label it has: of the label with the largest share, the one that it holds most of.
+
+    A window of which no label has the share `purity` is left out.
+    """
+    ends = np.cumsum([r.shape[0] for r in run.records])
+    windows = windows_of(run.shape, windowing)
+    first = np.searchsorted(ends, [w.start for w in windows], "right").tolist()
+    last = np.searchsorted(ends, [w.stop - 1 for w in windows], "right").tolist()
+    found: list[tuple[Record, Window]] = []
+    for window, a, b in zip(windows, first, last, strict=True):
+        owner = run.records[a] if a == b else _owner(run, ends, window, range(a, b + 1), windowing)
+        if owner is not None:
+            found.append((owner, window))
+    return found
+
+
+def _owner(run: Run, ends: Array, window: Window, over: range, windowing: Windowing | None) -> Record | None:
+    """The recording that a window over several belongs to; None where it is too mixed."""
+    inside = {k: min(int(ends[k]), window.stop) - max(int(ends[k]) - run.records[k].shape[0], window.start) for k in over}
+    shares: dict[str, int] = {}
+    for k, samples in inside.items():
+        shares[run.records[k].label] = shares.get(run.records[k].label, 0) + samples
+    label = max(shares, key=lambda name: shares[name])  # of equal ones the first
+    if windowing is not None and shares[label] < windowing.purity * (window.stop - window.start):
+        return None
+    return run.records[max((k for k in over if run.records[k].label == label), key=lambda k: inside[k])]
+
+
+def owners(items: Sequence[Record | Run], windowing: Windowing | None) -> Iterator[Record]:
+    """The recording of each window that `stream` gives, in order; nothing is loaded."""
+    for item in items:
+        if isinstance(item, Run):
+            yield from (record for record, _ in owned(item, windowing))
+        else:
+            yield from repeat(item, count([item], windowing))
+
+
+def count(items: Sequence[Record | Run], windowing: Windowing | None) -> int:
+    """How many windows `stream` gives; nothing is loaded, and of recordings none is made."""
+    return sum(len(owned(r, windowing)) if isinstance(r, Run) else _number(r.shape[0], windowing) for r in items)
+
+
+def _number(samples: int, windowing: Windowing | None) -> int:
+    """How many windows `windows_of` gives for so many samples."""
+    if windowing is not None and samples >= windowing.length:
+        return (samples - windowing.length) // (windowing.stride or windowing.length) + 1
+    return len(windows_of((samples,), windowing))
 
 
 def stream(
-    records: Sequence[Record],
+    items: Sequence[Record | Run],
     load: Callable[[Record], Array],
     windowing: Windowing | None = None,
     *,
@@ -109,17 +170,17 @@ def stream(
     epoch: int = 0,
     buffer: int = 4096,
 ) -> Iterator[Cut]:
-    """Every window of every record once. `load` gives a record's samples, of the shape that the record states.
+    """Every window of every record and run once. `load` gives a record's samples, of the shape that the record states.
 
-    One recording is held at a time. Without `seed` windows come in order. With one, recordings come in an order that `seed` and
+    One recording, or run, is held at a time. Without `seed` windows come in order. With one, recordings come in an order that `seed` and
     `epoch` decide, and windows are mixed by a buffer: each comes from a random place among `buffer` that wait (their samples
     are held: that, times a window's bytes, is the memory it takes). The same arguments give the same order.
     """
     if seed is None:
-        yield from _in_order(records, load, windowing)
+        yield from _in_order(items, load, windowing)
         return
     rng = generator(seed, epoch, "order")
-    shuffled = [records[int(k)] for k in rng.permutation(len(records))]
+    shuffled = [items[int(k)] for k in rng.permutation(len(items))]
     waiting: list[Cut] = []
     for item in _in_order(shuffled, load, windowing):
         if len(waiting) < max(buffer, 1):
@@ -138,17 +199,26 @@ def generator(*parts: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")))
 
 
-def _in_order(records: Sequence[Record], load: Callable[[Record], Array], windowing: Windowing | None) -> Iterator[Cut]:
+def _in_order(items: Sequence[Record | Run], load: Callable[[Record], Array], windowing: Windowing | None) -> Iterator[Cut]:
     fill = "zero" if windowing is None else windowing.fill
-    for record in records:
-        windows = windows_of(record.shape, windowing)
+    for item in items:
+        records = item.records if isinstance(item, Run) else (item,)
+        windows = owned(item, windowing) if isinstance(item, Run) else [(item, w) for w in windows_of(item.shape, windowing)]
         if not windows:
             continue
-        x = load(record)
-        if x.shape != tuple(record.shape):
-            raise UsageError(
-                f"{plain(record.key)}: has the shape {list(x.shape)}, and {list(record.shape)} when it was read first; read the data again"
-            )
-        for index, window in enumerate(windows):
+        x = np.concatenate([_loaded(r, load) for r in records]) if len(records) > 1 else _loaded(records[0], load)
+        number: dict[str, int] = {}  # windows that each recording has had
+        for record, window in windows:
+            index = number.get(record.key, 0)
+            number[record.key] = index + 1
             yield Cut(record, index, cut(x, window, fill))
         del x  # before the next one is loaded
+
+
+def _loaded(record: Record, load: Callable[[Record], Array]) -> Array:
+    x = load(record)
+    if x.shape != tuple(record.shape):
+        raise UsageError(
+            f"{plain(record.key)}: has the shape {list(x.shape)}, and {list(record.shape)} when it was read first; read the data again"
+        )
+    return x

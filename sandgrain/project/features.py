@@ -12,9 +12,10 @@ from sandgrain.base.arrays import Array
 from sandgrain.base.errors import SandgrainError, UsageError
 from sandgrain.bundle import features_in_c
 from sandgrain.dataset import ingest, kinds
+from sandgrain.dataset.changes import runs
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.tables import Scale, TableOptions
-from sandgrain.dataset.windows import Windowing, count, cut, windows_of
+from sandgrain.dataset.windows import Run, Windowing, count, cut, windows_of
 from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Pipeline
@@ -34,7 +35,12 @@ def windowing_of(data: Data, rate: float) -> Windowing | None:
         return None
     if not rate > 0:
         raise UsageError("[data] window_s needs a sampling rate; set rate, in Hz")
-    return Windowing.of(data.window_s, data.stride_s, rate, data.pad, kinds.of(data.kind).padding)
+    return Windowing.of(data.window_s, data.stride_s, rate, data.pad, kinds.of(data.kind).padding, data.purity)
+
+
+def items_of(records: Sequence[Record], data: Data) -> Sequence[Record | Run]:
+    """What windows are cut from: recordings, or with `purity` the streams that they follow one another in."""
+    return runs(records, data.layout) if data.purity else records
 
 
 def signal_of(records: Sequence[Record], data: Data) -> Signal:
@@ -87,7 +93,7 @@ def describe(found: Inspection) -> str:
         return f"cannot be computed: {error}"
     names = ", ".join(block.name() for block in found.loaded.blocks) or "raw"
     shape = pipeline.shape
-    windows = count(found.records, windowing_of(found.loaded.project.data, found.records[0].rate))
+    windows = sum(sum(sides.values()) for sides in found.windows.values())
     what = kinds.of(found.kind).windows
     return f"{windows:,} {what}, {names}: {' x '.join(map(str, shape))} = {int(np.prod(shape)):,} values each"
 

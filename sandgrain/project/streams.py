@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sandgrain.base.arrays import Array
+from sandgrain.dataset.changes import cut_at_changes
 from sandgrain.dataset.names import split_key
-from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import Layout, Record
-from sandgrain.dataset.tables import table_options
 from sandgrain.dataset.tracks import Stretch
 
 TOUCHING = 1e-6  # seconds: stretches of one label that are no further apart are one
@@ -59,16 +58,8 @@ def _joined(pieces: Sequence[Record], opened: Callable[[Record], Array]) -> Stre
 
 def with_changes(records: Sequence[Record], layout: Layout, opened: Callable[[Record], Array]) -> list[Stream]:
     """The streams of these records in which the label changes: files that a reader cut at each change."""
-    cut = [r for r in records if r.rate and _cut_at_changes(split_key(r.key)[0], layout)]
+    cut = [r for r in records if r.rate and cut_at_changes(split_key(r.key)[0], layout)]
     return [stream for stream in joined(cut, opened) if len({s.label for s in stream.truth}) > 1]
-
-
-def _cut_at_changes(path: str, layout: Layout) -> bool:
-    """Whether recordings of a file follow one another without a gap, a new one where the label is another."""
-    if path.lower().endswith(".npz"):
-        return layout.get(NpzOptions).stream
-    table = table_options(layout)
-    return bool(table.label_column) and not table.segment
 
 
 def merged(truth: Iterable[Stretch]) -> tuple[Stretch, ...]:

@@ -13,7 +13,8 @@ import pytest
 
 from sandgrain.dataset.decode import decode
 from sandgrain.dataset.readers import make_layout
-from sandgrain.dataset.readers.base import BadFileError, Sample
+from sandgrain.dataset.readers.base import MAX_RECORDS, BadFileError, Sample
+from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import Kind, Layout
 from tests.support.draws import rare
 
@@ -273,6 +274,22 @@ def test_npz_gives_a_recording_an_index(save: Any, order: Any, tmp_path: Path) -
         (4, "no", "b", 50),
     ]
     assert np.array_equal([s.data for s in found], x)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_npz_stream_has_more_samples_than_a_file_may_have_recordings(save: Any, order: Any, tmp_path: Path) -> None:
+    n, ends = MAX_RECORDS + 5000, (70_001, 70_002, MAX_RECORDS + 5000)
+    x = np.arange(2 * n).astype(np.int16).reshape(n, 2)
+    y, at = np.zeros(n, np.int64), 0
+    for number, end in zip((1, 0, 2), ends, strict=True):
+        y[at:end], at = number, end
+    save(tmp_path / "a.npz", x=np.asarray(x, order=order), y=y, labels=["no", "yes", "both"], rate=50)
+    layout = Layout("motion", options=(NpzOptions(stream=True),))
+    found = list(decode(tmp_path, "a.npz", layout))
+    assert [(s.label, len(s.data), s.rate) for s in found] == [("yes", 70_001, 50), ("no", 1, 50), ("both", n - 70_002, 50)]
+    assert np.array_equal(np.concatenate([s.data for s in found]), x)
+    assert "y has 70001 entries, x has more" in refused(tmp_path, npz(x=x, y=y[:70_001]), layout, "b.npz")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,6 +89,17 @@ def test_a_stream_without_a_seed_is_in_order() -> None:
     for item in found:
         [window] = windows_of(item.record.shape, WINDOWING)[item.index : item.index + 1]
         assert np.array_equal(item.x, cut(samples_of(item.record), window))
+
+
+@pytest.mark.parametrize("pad", ["none", "center", "end"])
+def test_windows_are_counted_without_being_made(pad: Any) -> None:
+    for length, stride in ((1, 0), (5, 1), (5, 3), (5, 5), (5, 9)):
+        windowing = Windowing(length, stride, pad)
+        for samples in range(22):
+            shape = (samples, 2)
+            record = replace(RECORDS[0], shape=shape)
+            assert count([record], windowing) == len(windows_of(shape, windowing)), (windowing, samples)
+    assert count(RECORDS, None) == len(RECORDS)
 
 
 @pytest.mark.parametrize("buffer", [0, 1, 7, 1000])

@@ -10,9 +10,10 @@ from pydantic import Field
 from sandgrain.base.errors import UsageError
 from sandgrain.frontend.blocks.base import Block, Stage, fft_size, samples_of
 from sandgrain.frontend.build import Builder
-from sandgrain.frontend.signal import FULL_SCALE, Kind
+from sandgrain.frontend.signal import FULL_SCALE, Kind, Signal
 
 Taper = Literal["hann", "hamming", "rect", "blackman", "povey"]
+LEAST = 16  # samples of a frame that is tried
 Fft = Literal[32, 64, 128, 256, 512, 1024, 2048]
 
 
@@ -62,6 +63,15 @@ class Spectrogram(_Frames):
     low: float = Field(0.0, ge=0, description="lowest frequency kept, Hz")
     high: float | None = Field(None, gt=0, description="highest frequency kept, Hz; by default all")
 
+    @classmethod
+    def tries(cls, signal: Signal) -> tuple[Block, ...]:
+        """For sensors: some fifteen frames that overlap by half, each at least LEAST samples."""
+        frame = max(signal.shape[0] // 8, LEAST)
+        if signal.kind != "motion" or signal.shape[0] < 3 * frame or frame > 2048:
+            return ()
+        window_ms = round(1000 * frame / signal.rate, 3)
+        return (cls(window_ms=window_ms, hop_ms=round(window_ms / 2, 3)),)
+
     def add(self, builder: Builder) -> None:
         framing = self.framing(builder)
         fft = int(framing["fft"])
@@ -99,6 +109,11 @@ class LogMel(_Frames):
     peak: bool = Field(False, description="divide the window by its largest sample first; such a block cannot stream")
 
     op: ClassVar[str] = "log_mel"
+
+    @classmethod
+    def tries(cls, signal: Signal) -> tuple[Block, ...]:
+        """As it is."""
+        return (cls(),) if signal.kind == "audio" else ()
 
     def options(self, builder: Builder) -> dict[str, Any]:
         high = self.high if self.high is not None else builder.rate / 2

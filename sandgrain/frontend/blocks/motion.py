@@ -10,14 +10,27 @@ from sandgrain.base.errors import UsageError
 from sandgrain.frontend.blocks.audio import Fft
 from sandgrain.frontend.blocks.base import Block, Stage, fft_size
 from sandgrain.frontend.build import Builder
-from sandgrain.frontend.signal import Kind
+from sandgrain.frontend.signal import Kind, Signal
 from sandgrain.graph.ops.signal.correlation import MAX_CHANNELS
 from sandgrain.graph.ops.signal.vibration import attributes
 
+LEAST = 16  # samples of a window from which on a spectrum or a distribution is tried
 Statistic = Literal[
-    "mean", "std", "rms", "min", "max", "range", "mean_abs", "mean_step", "median", "skewness", "kurtosis", "crest",
-    "zero_crossings", "mean_crossings",
-]  # fmt: skip
+    "mean",
+    "std",
+    "rms",
+    "min",
+    "max",
+    "range",
+    "mean_abs",
+    "mean_step",
+    "median",
+    "skewness",
+    "kurtosis",
+    "crest",
+    "zero_crossings",
+    "mean_crossings",
+]
 
 
 def _paired(block: Statistics | Vibration, builder: Builder) -> dict[str, Any]:
@@ -43,6 +56,11 @@ class Statistics(Block):
     )
     correlation: bool = Field(False, description="also the correlation of each pair of channels")
 
+    @classmethod
+    def tries(cls, signal: Signal) -> tuple[Block, ...]:
+        """For sensors whose windows have something to count."""
+        return (cls(),) if signal.kind == "motion" and signal.shape[0] >= LEAST else ()
+
     def add(self, builder: Builder) -> None:
         if len(set(self.which)) != len(self.which):
             raise UsageError("statistics: `which` names one twice; name each once")
@@ -67,6 +85,13 @@ class Vibration(Block):
         ("rms", "skewness", "kurtosis", "zero_crossings"), description="statistics of the samples that stand beside the spectrum"
     )
     correlation: bool = Field(False, description="also the correlation of each pair of channels")
+
+    @classmethod
+    def tries(cls, signal: Signal) -> tuple[Block, ...]:
+        """With the statistics of its own, and with the level and the extremes, too."""
+        if signal.kind != "motion" or signal.shape[0] < LEAST:
+            return ()
+        return cls(which=("mean", "std", "min", "max", "skewness", "kurtosis", "zero_crossings")), cls()
 
     def add(self, builder: Builder) -> None:
         samples = builder.tensor.shape[1]

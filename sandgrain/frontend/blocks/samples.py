@@ -11,11 +11,13 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain
 from sandgrain.frontend.blocks.base import Block, Stage
 from sandgrain.frontend.build import Builder
-from sandgrain.frontend.signal import Kind
+from sandgrain.frontend.signal import Kind, Signal
 from sandgrain.graph.ops.signal.biquad import attributes
 from sandgrain.graph.ops.signal.decimate import attributes as decimation
 from sandgrain.graph.ops.signal.difference import WHOLE
 from sandgrain.graph.ops.signal.vector_length import MAX_MEASURED
+
+MOST_TRIED = 1024  # samples of a window that a network is tried on as they are
 
 
 class Filter(Block):
@@ -132,6 +134,11 @@ class Raw(Block):
     stage: ClassVar[Stage] = "window"
 
     block: Literal["raw"] = "raw"
+
+    @classmethod
+    def tries(cls, signal: Signal) -> tuple[Block, ...]:
+        """Where the samples are few enough for a network."""
+        return (cls(),) if signal.kind == "image" or signal.shape[0] <= MOST_TRIED else ()
 
     def add(self, builder: Builder) -> None:
         """Nothing to compute: normalization follows."""

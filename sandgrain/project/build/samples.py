@@ -14,12 +14,12 @@ from sandgrain.base.errors import UsageError
 from sandgrain.bundle import features_in_c
 from sandgrain.dataset import augment, ingest, kinds
 from sandgrain.dataset.records import Record
-from sandgrain.dataset.windows import Cut, Windowing, count, stream
+from sandgrain.dataset.windows import Cut, Run, Windowing, count, owners, stream
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Normalization, Pipeline
 from sandgrain.project import background
 from sandgrain.project.build.store import Store, digest
-from sandgrain.project.features import pipeline_of, windowing_of
+from sandgrain.project.features import items_of, pipeline_of, windowing_of
 from sandgrain.project.inspection import Inspection
 
 HELD = 1 << 29  # bytes of training windows, as the sensor gives them, that stay in memory
@@ -29,11 +29,15 @@ BACKGROUND = 64  # background recordings at most that are held in memory
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """`found`: the project's data, read and split. Features are computed once and kept in `store`."""
+    """`found`: the project's data, read and split. Features are computed once and kept in `store`.
+
+    `tested`: what the windows of the test side are cut from, where that is not the side of the split: what cross-validation has tested.
+    """
 
     found: Inspection
     store: Store
     seed: int = 0
+    tested: tuple[Record | Run, ...] | None = None
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -58,7 +62,8 @@ class Samples:
         project = self.found.loaded.project
         sides = sorted(self.found.sides.items())
         data = project.data.model_dump(mode="json", exclude={"path"})  # the same recordings in another folder are the same
-        return digest(self.found.manifest.sha256, data, sides, list(self.found.loaded.blocks))
+        tested = [[r.key for r in parts_of(item)] for item in self.tested or ()]
+        return digest(self.found.manifest.sha256, data, sides, list(self.found.loaded.blocks), tested)
 
     @cached_property
     def front(self) -> FrontEnd:
@@ -70,11 +75,19 @@ class Samples:
         return features_in_c.fit(self.pipeline, (cut.x for cut in self.windows("train")))
 
     def records(self, side: str) -> list[Record]:
+        if side == "test" and self.tested is not None:
+            return [record for item in self.tested for record in parts_of(item)]
         return [r for r in self.found.records if self.found.sides[r.key] == side]
+
+    def items(self, side: str) -> Sequence[Record | Run]:
+        """What the windows of a side are cut from."""
+        if side == "test" and self.tested is not None:
+            return self.tested
+        return items_of(self.records(side), self.found.loaded.project.data)
 
     def windows(self, side: str) -> Iterator[Cut]:
         """Every window of a side, in order."""
-        return stream(self.records(side), self.opened, self.windowing)
+        return stream(self.items(side), self.opened, self.windowing)
 
     def opened(self, record: Record) -> Array:
         """A recording's samples."""
@@ -124,7 +137,7 @@ class Samples:
     @cached_property
     def _held(self) -> list[Cut]:
         """The training windows, read once."""
-        return list(stream(self.records("train"), self.opened, self.windowing))
+        return list(self.windows("train"))
 
     @cached_property
     def augmentation(self) -> augment.Augmentation:
@@ -151,11 +164,11 @@ class Samples:
 
     def keys(self, side: str) -> list[str]:
         """The key of each window's recording, in order; nothing is read."""
-        return [r.key for r in self.records(side) for _ in range(count([r], self.windowing))]
+        return [r.key for r in owners(self.items(side), self.windowing)]
 
     def count(self, side: str) -> int:
         """Windows of a side; nothing is read."""
-        return count(self.records(side), self.windowing)
+        return count(self.items(side), self.windowing)
 
     def spread(self, side: str, most: int) -> list[int]:
         """The places of at most `most` windows, spread over the side."""
@@ -172,3 +185,8 @@ class Samples:
         names = {label: k for k, label in enumerate(self.found.labels)}
         cuts = self.cuts(side, places)
         return np.stack([c.x for c in cuts])[:, np.newaxis], np.array([names[c.record.label] for c in cuts], np.int64)
+
+
+def parts_of(item: Record | Run) -> tuple[Record, ...]:
+    """The recordings that an item is made of."""
+    return item.records if isinstance(item, Run) else (item,)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from sandgrain.base.errors import SandgrainError
 from sandgrain.bundle.budget import Limits, parse_size, parse_time
 from sandgrain.dataset import kinds
+from sandgrain.dataset.changes import cuts
 from sandgrain.dataset.readers import keys_of, make_layout, option_classes
 from sandgrain.dataset.records import Layout
 from sandgrain.graph.decisions import MAX_HOLD, MAX_MARGIN, MAX_SMOOTHING, Rule
@@ -57,10 +58,11 @@ class Split(Section):
     """How recordings are given to training, validation and test. A group (speaker, subject, device) is never in two splits
     when `by = "group"`."""
 
-    by: Literal["file", "group", "time", "given"] = Field(
+    by: Literal["file", "group", "block", "time", "given"] = Field(
         "file",
         description="What is drawn as one: `file` (every recording by itself), `group` (all recordings of a speaker, subject or "
-        "device), `time` (each recording is cut: its first part trains, the next one validates, the last one tests) or `given` (the data says it: a {split} in `name`, a split column in `labels`, or `choose`).",
+        "device), `block` (recordings that follow each other: whole files where there are ten or more, else a tenth of those of a file and "
+        "label), `time` (each recording is cut: its first part trains, the next one validates, the last one tests) or `given` (the data says it: a {split} in `name`, a split column in `labels`, or `choose`).",
     )
     stratify: bool = Field(True, description="Draw so that each split has the same mix of labels, when drawn by file.")
     validation: float = Field(
@@ -117,6 +119,14 @@ class Files(Section):
     split_column: str = Field(
         "", description="The column of `labels` with train, validation and test. Empty: `split`, `set` and the like."
     )
+    row_column: str = Field(
+        "",
+        description="The column of `labels` with the number of a recording, from 0 or 1, where a line is a recording within a file (a row of "
+        "an .npz) and no file; `line`: the lines have the order of the recordings. They are those of each file, or of the one in `file_column`.",
+    )
+    label_names: Words = Field(
+        (), description='Names of labels that are numbers: `["sit", "stand"]` for 0 and 1. An empty name leaves the number.'
+    )
     background: Words = Field(
         (),
         description='Patterns of recordings that `[[augment]] kind = "background"` mixes in; they are not samples. Below `path`, or beside '
@@ -149,6 +159,13 @@ class Data(with_options(Files)):  # type: ignore[misc]
     pad: Literal["center", "end", "none"] = Field(
         "center", description="Where a recording that is too short lies in its window; `none` leaves it out."
     )
+    purity: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Of streams that are cut where their label changes (`label_column`, `stream`): windows run over the changes, and have "
+        "the label of their largest part where that is at least this share; others are left out. 0: no window runs over a change.",
+    )
     bad: Literal["skip", "refuse"] = Field("skip", description="A file that cannot be read: leave it out, or end with an error.")
     duplicates: Answer = Field("keep", description="Copies and near-copies of a recording: keep them, or drop all but the first.")
     conflicts: Answer = Field("keep", description="Copies and near-copies with different labels: keep, or drop all of them.")
@@ -168,6 +185,10 @@ class Data(with_options(Files)):  # type: ignore[misc]
             raise ValueError(f"window_s and stride_s do not go with {kinds.of(self.kind).noun}")
         if self.stride_s and not self.window_s:
             raise ValueError("stride_s needs window_s")
+        if self.purity and not (self.window_s and cuts(self.layout)):
+            raise ValueError(
+                "purity is for windows of streams that are cut where their label changes; set window_s, and label_column or stream"
+            )
         if any(not scale > 0 for scale in self.full_scale):
             raise ValueError("full_scale must be above 0")
         if self.columns and len(self.full_scale) not in (0, 1, len(self.columns)):
@@ -242,6 +263,14 @@ class Decide(Section):
         ge=0,
         description="Audio: `margin` is chosen so that a long recording made of the validation recordings has at most so many false "
         "accepts per hour. Not given: `margin` as it stands.",
+    )
+    row_column: str = Field(
+        "",
+        description="The column of `labels` with the number of a recording, from 0 or 1, where a line is a recording within a file (a row of "
+        "an .npz) and no file; `line`: the lines have the order of the recordings. They are those of each file, or of the one in `file_column`.",
+    )
+    label_names: Words = Field(
+        (), description='Names of labels that are numbers: `["sit", "stand"]` for 0 and 1. An empty name leaves the number.'
     )
     background: Words = Field(
         (),
