@@ -181,7 +181,7 @@ def leaks(records: Sequence[Record], split: Mapping[str, str]) -> list[str]:
     if files:
         said.append(
             f"recordings cut from one file are on more than one side ({_names(files)}); neighbours in time may be alike, "
-            'so give them a group and split by = "group"'
+            'so give them a group and split by = "group", or by = "block"'
         )
     return said
 

@@ -17,9 +17,9 @@ from sandgrain.base.progress import Progress, silent
 from sandgrain.base.reading import read_small, why
 from sandgrain.base.tables import Line, Row, Shown, Table
 from sandgrain.base.text import plain
-from sandgrain.dataset import ingest, kinds, quality, split, split_in_time
+from sandgrain.dataset import ingest, kinds, quality, split, split_in_blocks, split_in_time
 from sandgrain.dataset.records import SPLITS, Manifest, Record
-from sandgrain.dataset.tables import Scale
+from sandgrain.dataset.tables import Scale, TableOptions
 from sandgrain.dataset.windows import count, owners
 from sandgrain.project import background, features
 from sandgrain.project.file.load import Loaded
@@ -79,6 +79,11 @@ class Inspection(Shown):
     @property
     def kind(self) -> str:
         return self.manifest.layout.kind
+
+    @property
+    def timed(self) -> bool:
+        """Whether recordings last some time: pictures do not, and no rows that are samples of their own."""
+        return self.about.sampled and self.loaded.project.data.layout.get(TableOptions).segment != 1
 
     @property
     def about(self) -> kinds.Kind:
@@ -276,7 +281,8 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
         content = {r.key: records[head].sha256 for r, head in zip(records, judgement.family.tolist(), strict=True)}
         sides = assign(kept, data, content)
         leaks = quality.across(records, judgement.family, sides)
-        remarks = split.leaks([replace(r, sha256=r.key) for r in kept], sides)  # copies are told above
+        own = split_in_blocks.grouped(kept) if data.split.by == "block" else kept
+        remarks = split.leaks([replace(r, sha256=r.key) for r in own], sides)  # copies are told above
         if not any(r.group for r in kept) and data.split.by != "given":
             remarks.append(NO_GROUP)
     remarks += _rounded(kept, data)
@@ -350,7 +356,9 @@ def assign(records: Sequence[Record], data: Data, content: Mapping[str, str]) ->
     together = [replace(r, sha256=content[r.key]) for r in records]
     choose = {str(side): wanted for side, wanted in s.choose.items()}
     assert s.by != "time"
-    draw = split.Draw(s.by, s.stratify, s.validation, s.test, s.seed, choose)
+    if s.by == "block":
+        together = split_in_blocks.grouped(together)
+    draw = split.Draw("group" if s.by == "block" else s.by, s.stratify, s.validation, s.test, s.seed, choose)
     return split.assign(together, draw, {r.key: max(windows(r, data), 1) for r in records})
 
 

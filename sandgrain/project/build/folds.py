@@ -18,7 +18,7 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress
 from sandgrain.base.tables import Table
 from sandgrain.base.text import plain, tenths
-from sandgrain.dataset import split
+from sandgrain.dataset import split, split_in_blocks
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.windows import Run as Joined
 from sandgrain.project import inspection
@@ -229,12 +229,14 @@ def assignments(found: Inspection, cut: Cut, seed: int) -> Iterator[tuple[str, M
 def _together(found: Inspection) -> list[Record]:
     """The records, copies and near-copies under the hash of the first of them."""
     head = {r.key: found.all_records[h].sha256 for r, h in zip(found.all_records, found.judgement.family.tolist(), strict=True)}
-    return [replace(r, sha256=head[r.key]) for r in found.records]
+    together = [replace(r, sha256=head[r.key]) for r in found.records]
+    return split_in_blocks.grouped(together) if found.loaded.project.data.split.by == "block" else together
 
 
 def _grouped(found: Inspection) -> bool:
-    """Whether groups stay whole."""
-    return all(r.group for r in found.records) and found.loaded.project.data.split.by != "file"
+    """Whether groups, or blocks, stay whole."""
+    by = found.loaded.project.data.split.by
+    return by == "block" or (all(r.group for r in found.records) and by != "file")
 
 
 def _weights(found: Inspection) -> dict[str, int]:
