@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sandgrain.base.arrays import Array
 from sandgrain.dataset import ingest
 from sandgrain.dataset.records import Record
-from sandgrain.dataset.windows import Run, Windowing, count, cut, owned, windows_of
+from sandgrain.dataset.windows import Run, Window, Windowing, count, cut, owned, windows_of
 from sandgrain.project import features
 from sandgrain.project.build.samples import parts_of
 from sandgrain.project.inspection import Inspection
 
+ROOM = 20  # times the windows that are taken: of so many of a stream they are chosen
 LEAST = 60  # windows of a rare label that are taken, where it has so many
 MOST_BYTES = 1 << 26  # of all windows that are held
 
@@ -41,7 +42,7 @@ def sampled(found: Inspection, records: Sequence[Record], most: int) -> Sample |
     data = found.loaded.project.data
     windowing = features.windowing_of(data, records[0].rate) if records else None
     items = features.items_of(records, data)
-    owner, item, index = _windows(items, {r.key: k for k, r in enumerate(records)}, windowing)
+    owner, item, start, thinned = _windows(items, {r.key: k for k, r in enumerate(records)}, windowing, ROOM * most)
     if not len(owner):
         return None
     names = {label: k for k, label in enumerate(found.labels)}
@@ -53,30 +54,47 @@ def sampled(found: Inspection, records: Sequence[Record], most: int) -> Sample |
     rows: list[Array] = []
     for k in np.unique(item[places]).tolist():
         x = np.concatenate([ingest.open_record(found.manifest, r) for r in parts_of(items[k])])
-        windows = windows_of(items[k].shape, windowing)
-        rows += [cut(x, windows[w], fill) for w in index[places[item[places] == k]].tolist()]
-    return Sample(np.stack(rows), y[places], owner[places], found.labels, len(y))
+        rows += [cut(x, _window(x, s, windowing), fill) for s in start[places[item[places] == k]].tolist()]
+    return Sample(np.stack(rows), y[places], owner[places], found.labels, len(y) * thinned)
 
 
 def _windows(
-    items: Sequence[Record | Run], numbers: Mapping[str, int], windowing: Windowing | None
-) -> tuple[Array, Array, Array]:
-    """Of each window: the number of its recording, of what it is cut from, and which one of that it is; int64 [n] each."""
+    items: Sequence[Record | Run], numbers: Mapping[str, int], windowing: Windowing | None, room: int
+) -> tuple[Array, Array, Array, int]:
+    """Of each window: the number of its recording, of what it is cut from, and its first sample, int64 [n] each; and of how many it is one.
+
+    Of more than `room` windows only every so manieth is looked at.
+    """
     rows: list[tuple[Array, int, Array]] = []
+    thinned, step = 1, 0
+    if windowing is not None:
+        step = windowing.stride or windowing.length
+        thinned = max(sum(item.shape[0] for item in items) // (step * room), 1) if _long(items) else 1
+        step *= thinned
+        windowing = replace(windowing, stride=step)
     for k, item in enumerate(items):
         if isinstance(item, Run):
-            places = {window: w for w, window in enumerate(windows_of(item.shape, windowing))}
             own = owned(item, windowing)
-            rows.append(
-                (np.array([numbers[r.key] for r, _ in own], np.int64), k, np.array([places[w] for _, w in own], np.int64))
-            )
+            rows.append((np.array([numbers[r.key] for r, _ in own], np.int64), k, np.array([w.start for _, w in own], np.int64)))
         else:
             many = count([item], windowing)
-            rows.append((np.full(many, numbers[item.key], np.int64), k, np.arange(many)))
+            rows.append((np.full(many, numbers[item.key], np.int64), k, step * np.arange(many)))
     if not rows:
-        return (np.zeros(0, np.int64),) * 3
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), 1
     of_items = np.repeat([k for _, k, _ in rows], [len(owner) for owner, _, _ in rows])
-    return np.concatenate([owner for owner, _, _ in rows]), of_items, np.concatenate([index for _, _, index in rows])
+    return np.concatenate([owner for owner, _, _ in rows]), of_items, np.concatenate([start for _, _, start in rows]), thinned
+
+
+def _long(items: Sequence[Record | Run]) -> bool:
+    """Whether windows are looked at one by one, as those over changes are."""
+    return any(isinstance(item, Run) for item in items)
+
+
+def _window(x: Array, start: int, windowing: Windowing | None) -> Window:
+    """The window of `x` that begins at `start`, or the only one of what is no longer than that."""
+    if windowing is None or len(x) < windowing.length:
+        return windows_of(x.shape, windowing)[0]
+    return Window(start, start + windowing.length)
 
 
 def _spread(own: Array, most: int, total: int, labels: int) -> Array:

@@ -70,7 +70,7 @@ def test_too_many_folds_are_refused() -> None:
 @rare
 def test_a_build_with_folds_says_mean_spread_and_worst(tmp_path: Path) -> None:
     folder = project(tmp_path / "waves", epochs="2")
-    done = command("build", "--folds", "3", cwd=folder)
+    done = command("build", "--folds", "3", "--verify", "8", cwd=folder, timeout=300.0)
     assert done.code == 0 and max(map(len, done.out.splitlines())) <= 80
     found = json.loads((folder / "out" / "report.json").read_text())["cross_validation"]
     assert found["how"] == "3 folds" and sum(fold["windows"] for fold in found["folds"]) == 80
@@ -85,7 +85,7 @@ def test_a_build_with_folds_says_mean_spread_and_worst(tmp_path: Path) -> None:
         "trained on 64 windows"
     )
     assert "trained on 64 windows of all recordings (16 more watch" in " ".join(done.out.split())
-    assert report["identical"] and report["verified_windows"] == 80
+    assert report["identical"] and report["verified_windows"] == 8
     refused = command("build", "--leave-out", "group", cwd=folder)
     assert refused.code == 2 and "no group" in refused.line
     assert "choose 2 folds or more" in command("build", "--folds", "2", "--leave-out", "group", cwd=folder).line

@@ -65,6 +65,9 @@ class Searched:
     windows: int
     folds: int
     written: bool = False  # to sandgrain.toml
+    rates: tuple[
+        tuple[float, float], ...
+    ] = ()  # (learning rate, score) of a short test of the chosen one; () where there was no time
 
     @property
     def chosen(self) -> Candidate:
@@ -85,6 +88,7 @@ class Searched:
             "chosen": self.chosen.tables,
             "why": self.why,
             "written": self.written,
+            "learning_rates": [list(row) for row in self.rates],
             "candidates": [t.to_json() for t in self.tried],
         }
 
@@ -96,14 +100,14 @@ class Searched:
     def lines(self) -> list[Line]:
         """For people."""
         told: list[Line] = [self.table(), self.how, f"chosen: {self.why}"]
-        if self.chosen.own:
+        if self.chosen.own and not self.chosen.lr:
             return [*told, "sandgrain.toml says so already", ""]
         if self.written:
             return [*told, "written to sandgrain.toml", ""]
         settings = [f"  {line}" if line else "" for line in self.settings.splitlines()]
         return [
             *told,
-            "to keep it, put this into sandgrain.toml instead of its [[features]] and [model], or add --write:",
+            "to keep it, put this into sandgrain.toml instead of what it has there, or add --write:",
             *settings,
             "",
         ]
