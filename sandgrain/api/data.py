@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,13 +37,15 @@ def data(
     Raises UsageError where the project or its data cannot be used.
     """
     require(*PROJECT, *(PAGES if html is not None else ()))
-    from sandgrain.project import inspection
+    from sandgrain.project import first_look, inspection
     from sandgrain.project.file import load
 
     if html is not None and not Path(html).parent.is_dir():
         raise UsageError(f"--html {html}: there is no such folder; name a file in a folder that exists")
     with watched(progress) as step:
         seen = inspection.inspect(load.load(project), workers=workers, progress=step)
+        step("a first look", 0, 1)
+        seen = replace(seen, look=first_look.look(seen))
     if html is not None:
         from sandgrain.project.data_page import render
 

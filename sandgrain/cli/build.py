@@ -25,6 +25,11 @@ def command(
         int | None, typer.Option(min=2, max=1000, help="Cross-validate first: train and judge so many times.")
     ] = None,
     leave_out: Annotated[str | None, typer.Option(help="Cross-validate first: leave each `group` out in turn.")] = None,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Compare a few features and small models first; build with the best.")
+    ] = False,
+    minutes: Annotated[float, typer.Option(help="That --auto and one training aim at.")] = 10.0,
+    write: Annotated[bool, typer.Option("--write", help="Write the choice of --auto to sandgrain.toml.")] = False,
     quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
@@ -33,6 +38,9 @@ def command(
     Every stage is kept in .sandgrain/ beside the project file: a second build makes only what changed, and a build that was
     ended at any point goes on from there.
 
+    With --folds or --leave-out the firmware is trained on everything afterwards, and the figures are those of the folds. --auto
+    compares what suits such data on what is not for the test, refuses what cannot keep the limits, and says what it chose and why.
+
     RAM, flash and time of the untrained network are measured first: what cannot keep its limits is not trained.
 
     Exit codes: 0 done; 2 the project or its data cannot be used; 3 a limit is not kept (the C is there unless nothing was
@@ -40,6 +48,16 @@ def command(
     """
     with progress("reading", quiet) as step:
         built = sandgrain.build(
-            project, out=out, seed=seed, html=html, verify=verify, folds=folds, leave_out=cast(Any, leave_out), progress=step
+            project,
+            out=out,
+            seed=seed,
+            html=html,
+            verify=verify,
+            folds=folds,
+            leave_out=cast(Any, leave_out),
+            auto=auto,
+            minutes=minutes,
+            write=write,
+            progress=step,
         )
     _built.answer(built, html, as_json)

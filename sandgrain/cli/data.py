@@ -51,6 +51,7 @@ def command(
     _heading(found)
     _labels(found)
     _facts(found)
+    _look(found)
     _checks(found)
     _bad(found, all_bad)
     _notes(found)
@@ -95,7 +96,7 @@ def _heading(found: Inspection) -> None:
 
 def _labels(found: Inspection) -> None:
     counts = sorted(found.counts, key=lambda c: -c.total) if len(found.counts) > MAX_ROWS else list(found.counts)
-    shown, timed = counts[:MAX_ROWS], found.about.sampled
+    shown, timed = counts[:MAX_ROWS], found.timed
     rows = [_row(c.label, [c], timed) for c in shown]
     if len(counts) > len(shown):
         rest = counts[MAX_ROWS:]
@@ -115,7 +116,7 @@ def _row(label: str, counts: Sequence[Count], timed: bool) -> list[str]:
 
 def _facts(found: Inspection) -> None:
     seconds = found.seconds
-    if found.about.sampled and len(seconds):
+    if found.timed and len(seconds):
         low, middle, high = float(seconds.min()), float(np.median(seconds)), float(seconds.max())
         _terminal.line(
             f"durations  {number(low)} s to {number(high)} s, median {number(middle)} s, {seconds.sum() / 60:.1f} min in all"
@@ -137,6 +138,15 @@ def _facts(found: Inspection) -> None:
     _terminal.line(f"features   {plain(found.features, 200)}")
     if found.left_out:
         _terminal.line(f"left out   {found.left_out:,}, for their label is not in `classes`")
+    _terminal.line()
+
+
+def _look(found: Inspection) -> None:
+    """What a first look at the labels says."""
+    if found.look is None:
+        return
+    for k, line in enumerate(found.look.lines()):
+        _terminal.line(f"{'' if k else 'first look':10} {line}")
     _terminal.line()
 
 

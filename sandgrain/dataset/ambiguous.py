@@ -7,11 +7,10 @@ boat_pose_1, boat_pose_2, plank_1, plank_2
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sandgrain.dataset.names import COUNTING, Pattern, escape, read_with
+from sandgrain.dataset.names import COUNTING, Pattern, escape, read_with, stem
 
 COUNTED = 0.95  # share of names in which what counts must be digits, for a reading in which it is
 MAX_WAYS = 6  # placeholders of a part whose readings are compared
@@ -27,7 +26,7 @@ def settle(pattern: Pattern, paths: Sequence[str]) -> tuple[Pattern, tuple[str, 
     longest, said = [], None
     for k, (literals, names) in enumerate(pattern.parts):
         here = [p for p in paths if p.count("/") + 1 == len(pattern.parts)]
-        pieces = [posixpath.splitext(p)[0].split("/")[k] for p in here]
+        pieces = [stem(p).split("/")[k] for p in here]
         choice, other, example = _part(literals, names, pieces)
         longest.append(choice)
         if example >= 0 and said is None:

@@ -19,7 +19,8 @@ def cuts(layout: Layout) -> bool:
 def cut_at_changes(path: str, layout: Layout) -> bool:
     """Whether recordings of a file follow one another without a gap, a new one where the label is another."""
     if path.lower().endswith(".npz"):
-        return layout.get(NpzOptions).stream
+        options = layout.get(NpzOptions)
+        return options.stream and not (options.offset_array or options.event_array)
     table = table_options(layout)
     return bool(table.label_column) and not table.segment
 

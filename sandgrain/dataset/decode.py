@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import codecs
 import importlib.util
-import os
-import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,11 @@ from pathlib import Path
 from sandgrain.base.errors import UsageError
 from sandgrain.dataset import intervals, kinds, tracks
 from sandgrain.dataset.dialect import utf16
-from sandgrain.dataset.names import clean, escape
+from sandgrain.dataset.names import clean, escape, suffix
 from sandgrain.dataset.readers import for_suffix, readers
 from sandgrain.dataset.readers.base import BadFileError, Reader, Sample, check_rate, digest, one_line
 from sandgrain.dataset.records import Layout
+from sandgrain.dataset.unpack import unpacked
 from sandgrain.dataset.walk import open_inside
 
 HEAD = 64  # bytes that tell what a file is
@@ -54,10 +53,11 @@ def decode(root: Path, path: str, layout: Layout) -> Iterator[Sample]:
         options = layout.get(tracks.TrackOptions)
         track = intervals.track(root, path, options.track_suffix, layout.links) if options.label_tracks else None
         with open_inside(root, path, layout.links) as stream:
-            head = stream.read(HEAD)
-            reader = choose(head, posixpath.splitext(path)[1].lower(), layout)
-            stream.seek(0)
-            for sample in reader.read(stream, os.fstat(stream.fileno()).st_size, layout):
+            inner, size = unpacked(stream, path)
+            head = inner.read(HEAD)
+            reader = choose(head, suffix(path), layout)
+            inner.seek(0)
+            for sample in reader.read(inner, size, layout):
                 yield from [sample] if track is None else tracks.cut(sample, track, options.rest_label)
     except (BadFileError, MemoryError):
         raise
@@ -118,10 +118,10 @@ def in_own_code(suffixes: Sequence[str]) -> bool:
 def modules(suffixes: Sequence[str], layout: Layout) -> tuple[str, ...]:
     """The modules that files of these suffixes are read with. Raises UsageError where one is not installed."""
     found: dict[str, None] = {}
-    for suffix in suffixes:
-        reader = for_suffix(suffix)
-        for name in reader.needs(suffix, layout) if reader else ():
+    for end in suffixes:
+        reader = for_suffix(end)
+        for name in reader.needs(end, layout) if reader else ():
             if importlib.util.find_spec(name.partition(".")[0]) is None:
-                raise UsageError(f"reading {escape(suffix)} files needs {name.partition('.')[0]}; pip install 'sandgrain[data]'")
+                raise UsageError(f"reading {escape(end)} files needs {name.partition('.')[0]}; pip install 'sandgrain[data]'")
             found[name] = None
     return tuple(found)

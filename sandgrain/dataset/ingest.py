@@ -20,6 +20,7 @@ from sandgrain.base.progress import Progress, silent
 from sandgrain.dataset import ambiguous, decode, kinds, names
 from sandgrain.dataset.cache import Cache
 from sandgrain.dataset.labels import Names, read_labels
+from sandgrain.dataset.lines import Lines, read_lines
 from sandgrain.dataset.manifest import EMPTY, load_manifest, make_manifest, save
 from sandgrain.dataset.names import Pattern, Place, escape
 from sandgrain.dataset.opening import open_record
@@ -83,9 +84,13 @@ def ingest(
     if bad not in ("skip", "refuse") or workers < 1:
         raise UsageError("bad is skip or refuse, and at least one worker is needed")
     root = root.resolve()
-    listed, wrong = read_labels(root, layout) if layout.labels else (None, [])
+    by_row = bool(layout.labels and layout.row_column)
+    listed, wrong = read_labels(root, layout) if layout.labels and not by_row else (None, [])
+    lines, wrong = read_lines(root, layout) if by_row else (None, wrong)
     files, unread, others = _files(root, layout)
     wrong += unread
+    if lines is not None:
+        wrong += lines.files(f.path for f in files)
     if listed is not None:
         listed, unclear = Names((f.path for f in files), layout.labels).resolve(listed, layout.labels)
         wrong += unclear
@@ -106,10 +111,12 @@ def ingest(
         if isinstance(reply, str):
             wrong.append(BadFile(escape(file.path), reply))
         else:
-            records += _records(file, reply, places[file.path], layout)
+            records += _records(file, reply, places[file.path], layout, lines)
             notes += [Note(escape(file.path), d.note) for d in reply if d.note]
         if len(records) > MAX_RECORDS:
             raise UsageError(f"{escape(str(root))} holds more than {MAX_RECORDS} recordings; take a part with files = [...]")
+    if lines is not None and not few:
+        wrong += lines.left()
     good, outliers = _agreeing(records, layout)
     wrong += outliers
     if not good and not wrong:
@@ -128,6 +135,10 @@ def check_layout(layout: Layout) -> Pattern | None:
     scale = layout.get(Scale).full_scale
     if layout.get(TableOptions).segment < 0 or any(not 0 < abs(s) < float("inf") for s in scale):
         raise UsageError("segment is a number of rows, and full_scale a positive number a channel")
+    if layout.row_column and not layout.labels:
+        raise UsageError("row_column is a column of an index file; name that in labels")
+    for label in layout.label_names:
+        names.clean(label, "name in label_names")
     if layout.rate:
         try:
             check_rate(layout.rate)
@@ -147,7 +158,7 @@ def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile], Coun
             return False
         if names.wanted(path, layout, known):
             return True
-        others[posixpath.splitext(path)[1].lower()[:20], path.partition("/")[0] if "/" in path else ""] += 1
+        others[names.suffix(path)[:20], path.partition("/")[0] if "/" in path else ""] += 1
         return False
 
     files, bad = walk(root, wanted, layout.links)
@@ -197,7 +208,7 @@ def _replies(
                 done += 1
                 yield file, known
         progress("reading", done, len(files))
-        found = sorted({posixpath.splitext(f.path)[1].lower() for f in left})
+        found = sorted({names.suffix(f.path) for f in left})
         modules = decode.modules(found, layout)
         here = not workers and decode.in_own_code(found)
         answers = decode_here(root, layout, left) if here else decode_all(root, layout, left, modules, max(1, workers))
@@ -210,13 +221,22 @@ def _replies(
             yield file, reply
 
 
-def _records(file: Found, reply: list[decode.Description], place: Place, layout: Layout) -> Iterator[Record]:
+def _records(
+    file: Found, reply: list[decode.Description], by_file: Place, layout: Layout, lines: Lines | None = None
+) -> Iterator[Record]:
     folder = file.path.partition("/")[0] if "/" in file.path else ""
-    fields = dict(place.fields) or EMPTY
+    fields = dict(by_file.fields) or EMPTY
     for d in reply:
+        place = by_file
+        if lines is not None:
+            said = lines.of(file.path, d.index)
+            if said is None:
+                continue
+            place = names.over(said, by_file)
         label = place.label if layout.labels and place.label is not None else (d.label if d.label is not None else place.label)
         if label is None:
             label = "" if layout.name else names.clean(folder, "label")
+        label = names.named(label, layout.label_names)
         group = place.group if layout.labels and place.group else (d.group if d.group is not None else place.group)
         yield Record(
             names.make_key(file.path, d.index), sys.intern(label), sys.intern(group or ""), layout.kind, d.shape, d.rate,

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sandgrain.base.errors import UsageError
-from sandgrain.dataset.names import Place, clean, escape, problem, split_of
+from sandgrain.dataset.names import Place, clean, escape, problem, split_of, stem
 from sandgrain.dataset.readers.base import MAX_JSON, BadFileError
 from sandgrain.dataset.readers.csv import open_table
 from sandgrain.dataset.records import BadFile, Layout
 from sandgrain.dataset.tables import TableOptions
+from sandgrain.dataset.unpack import unpacked
 from sandgrain.dataset.walk import MAX_FILES, OUTSIDE, open_inside
 
+LINE = "line"  # as `row_column`: the lines have the order of the recordings
+WIDTH = " "  # marks a line of another width than the header; no column is called so
 EXPORTED = ".labels"  # info.labels, as Edge Impulse exports it
 COLUMNS = {
     "file": ("file", "filename", "file_name", "path", "filepath", "wav", "image", "recording"),
@@ -33,30 +35,46 @@ def read_labels(root: Path, layout: Layout) -> tuple[dict[str, Place], list[BadF
     """
     found: dict[str, Place] = {}
     bad: list[BadFile] = []
-    header: list[str] = []
     if layout.labels.endswith(EXPORTED):
         return _exported(root, layout.labels)
+    for number, row in rows(root, layout):
+        try:
+            path, place = _line(row)
+            if found.setdefault(path, place) != place:
+                raise BadFileError("is named twice, with different labels")
+        except BadFileError as error:
+            bad.append(bad_line(layout, number, row, error))
+    return found, bad
+
+
+def rows(root: Path, layout: Layout) -> Iterator[tuple[int, dict[str, str]]]:
+    """(number of the line, what a column is -> its cell) of each line of the index file; a line of another width lacks cells.
+
+    Raises UsageError for an index file that cannot be read, or lacks a column.
+    """
     try:
         with open_inside(root, layout.labels, layout.links) as stream:
-            form, lines = open_table(stream, os.fstat(stream.fileno()).st_size, most=MAX_FILES)
-            header = _header(form.names, chosen(layout))
+            form, lines = open_table(*unpacked(stream, layout.labels), most=MAX_FILES)
+            header = _header(form.names, chosen(layout), by_row=bool(layout.row_column))
             for number, fields in lines:
-                try:
-                    path, place = _line(dict(zip(header, fields, strict=False)), len(fields) == len(header))
-                    if found.setdefault(path, place) != place:
-                        raise BadFileError("is named twice, with different labels")
-                except BadFileError as error:
-                    named = escape(fields[header.index("file")]) if len(fields) > header.index("file") else ""
-                    bad.append(BadFile(named or escape(layout.labels), f"{escape(layout.labels, 60)}, line {number}: {error}"))
+                row = dict(zip(header, fields, strict=False))
+                yield number, row if len(fields) == len(header) else {WIDTH: "", **row}
     except BadFileError as error:
         raise UsageError(f"labels {escape(layout.labels, 80)}: {escape(str(error))}") from None
-    return found, bad
+
+
+def bad_line(layout: Layout, number: int, row: dict[str, str], error: BadFileError) -> BadFile:
+    """What is said about a line that cannot be used, under the name of its file where it has one."""
+    name = escape(layout.labels)
+    return BadFile(escape(row.get("file", "")) or name, f"{escape(layout.labels, 60)}, line {number}: {error}")
 
 
 def chosen(layout: Layout) -> dict[str, str]:
     """What a column is -> the key of `[data]` and the name that it gives, for those that are given."""
     table = layout.get(TableOptions)
     keys = {"file": layout.file_column, "label": table.label_column, "group": table.group_column, "split": layout.split_column}
+    if layout.row_column != LINE:
+        keys["row"] = layout.row_column
     return {what: name for what, name in keys.items() if name}
 
 
@@ -83,7 +101,7 @@ def _exported(root: Path, name: str) -> tuple[dict[str, Place], list[BadFile]]:
                 "label": str(label),
                 "split": str(file.get("category", "")).replace("split", ""),
             }
-            path, place = _line(row, True)
+            path, place = _line(row)
             found[path] = place
         except (KeyError, TypeError, AttributeError):
             bad.append(BadFile(escape(name), f"file {number} has no path and label"))
@@ -92,20 +110,27 @@ def _exported(root: Path, name: str) -> tuple[dict[str, Place], list[BadFile]]:
     return found, bad
 
 
-def _header(fields: Sequence[str], given: Mapping[str, str]) -> list[str]:
+def _header(fields: Sequence[str], given: Mapping[str, str], *, by_row: bool) -> list[str]:
+    """What each column is, for `rows`. `by_row`: lines are recordings within files, which need no name."""
     header = [name.strip().lower() for name in fields]
     for what, name in given.items():
         if name.strip().lower() not in header:
             raise BadFileError(f"has no column {name!r} ({what}_column); it has {', '.join(header)[:100]}")
-    where = usual_columns(header) | {what: header.index(name.strip().lower()) for what, name in given.items()}
+    usual = usual_columns(header)
+    if by_row:  # "recording" may be a number here: a column of files is named, or there is none
+        usual.pop("file", None)
+    usual = {what: k for what, k in usual.items() if header[k] not in {name.strip().lower() for name in given.values()}}
+    where = usual | {what: header.index(name.strip().lower()) for what, name in given.items()}
     twice = any(name.endswith(" (2)") and name.removesuffix(" (2)") in COLUMNS for name in header)  # as `dialect` calls it
-    if twice or "file" not in where or len(where) < 2:
+    if by_row and not {"label", "group", "split"} & where.keys():
+        raise BadFileError("none of its columns says a label or a group; say which do (label_column, group_column)")
+    if twice or (not by_row and ("file" not in where or len(where) < 2)):
         raise BadFileError(
             f"its first line must name the columns file and label, once each, not {','.join(header)[:60]!r}; "
             "or say which they are (file_column, label_column)"
         )
     if len(set(where.values())) < len(where):
-        raise BadFileError("two of file_column, label_column, group_column and split_column name the same column")
+        raise BadFileError("two of file_column, row_column, label_column, group_column and split_column name the same column")
     named = {k: what for what, k in where.items()}
     return [named.get(k, f"column {k}") for k in range(len(header))]
 
@@ -168,17 +193,27 @@ def _tails(paths: Iterable[str]) -> dict[str, str]:
         parts = path.split("/")
         for k in range(len(parts)):
             end = "/".join(parts[k:])
-            for tail in {end, posixpath.splitext(end)[0]}:
+            for tail in {end, stem(end)}:
                 found[tail] = path if found.get(tail, path) == path else ""
     return found
 
 
-def _line(row: dict[str, str], whole: bool) -> tuple[str, Place]:
-    if not whole:
-        raise BadFileError("has more or fewer fields than the first line")
-    path = row["file"].strip().removeprefix("./")
+def _line(row: dict[str, str]) -> tuple[str, Place]:
+    return file_of(row), place_of(row)
+
+
+def file_of(row: dict[str, str]) -> str:
+    """The name of the file in a line. Raises BadFileError."""
+    path = row.get("file", "").strip().removeprefix("./")
     if why := problem(path) or ("" if path else "no file is named"):
         raise BadFileError(why)
+    return path
+
+
+def place_of(row: dict[str, str]) -> Place:
+    """What a line says. Raises BadFileError."""
+    if WIDTH in row:
+        raise BadFileError("has more or fewer fields than the first line")
     group, split = row.get("group", ""), row.get("split", "").strip()
     label = clean(row["label"], "label") if "label" in row else None
-    return path, Place(label, clean(group, "group") or None, split_of(split) if split else None)
+    return Place(label, clean(group, "group") or None, split_of(split) if split else None)

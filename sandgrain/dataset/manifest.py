@@ -51,7 +51,14 @@ LATER: tuple[type[Any], ...] = (
     NpzOptions,
 )  # a data set that does not use them has the hash that it had before they came
 
-LATER_KEYS = ("file_column", "split_column", "background", "links")  # of the layout itself: the same holds for them
+LATER_KEYS = (
+    "file_column",
+    "split_column",
+    "row_column",
+    "label_names",
+    "background",
+    "links",
+)  # of the layout itself: the same holds for them
 
 
 def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:

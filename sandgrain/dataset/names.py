@@ -14,6 +14,7 @@ from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import SPLITS, Layout
 
 PROJECT_FILE = "sandgrain.toml"  # may lie beside the data
+PACKED = ".gz"  # behind the suffix of a text file that gzip has packed
 MAX_LABEL = 100  # characters of a label or group
 # Categories of characters that nobody sees: control, format, surrogate, private, unassigned, line and paragraph ends.
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -52,6 +53,22 @@ def problem(path: str) -> str:
     return "its name ends as the key of a recording within a file does" if split_key(path)[1] else ""
 
 
+def ending(path: str) -> str:
+    """What a name ends in: ".csv", or ".csv.gz" of a packed file; "" where there is no suffix."""
+    stem, last = posixpath.splitext(path)
+    return posixpath.splitext(stem)[1] + last if last.lower() == PACKED else last
+
+
+def suffix(path: str) -> str:
+    """`ending` in small letters."""
+    return ending(path).lower()
+
+
+def stem(path: str) -> str:
+    """The path without its `ending`."""
+    return path.removesuffix(ending(path))
+
+
 def make_key(path: str, index: int) -> str:
     """A record's key: the path, with "#3" behind it for the third recording of a file that holds several."""
     return f"{path}#{index}" if index else path
@@ -71,6 +88,12 @@ def clean(text: str, what: str) -> str:
     if unseen(text):
         raise BadFileError(f"its {what} {escape(text, 40)} holds characters that cannot be seen")
     return text
+
+
+def named(label: str, words: Sequence[str]) -> str:
+    """The word for a label that is a number from 0, where there is one."""
+    known = label.isdecimal() and len(label) < 9 and int(label) < len(words)
+    return words[int(label)] or label if known else label
 
 
 def split_of(text: str) -> str:
@@ -94,7 +117,7 @@ class Pattern:
 
     def match(self, path: str) -> dict[str, str] | None:
         """What the placeholders stand for in a path (with its suffix), or None where it does not fit."""
-        pieces = posixpath.splitext(path)[0].split("/")
+        pieces = stem(path).split("/")
         if len(pieces) != len(self.parts):
             return None
         found: dict[str, str] = {}
@@ -215,8 +238,11 @@ def place_of(path: str, layout: Layout, pattern: Pattern | None, listed: dict[st
         split_of(found["split"]) if "split" in found else None,
         tuple((name, text) for name, text in found.items() if name not in ("label", "group", "split")),
     )
-    if given is None:
-        return by_name
+    return by_name if given is None else over(given, by_name)
+
+
+def over(given: Place, by_name: Place) -> Place:
+    """What an index file says, and what the name says where it is silent."""
     return Place(
         by_name.label if given.label is None else given.label,
         given.group or by_name.group,

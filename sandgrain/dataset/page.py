@@ -44,6 +44,7 @@ class Content:
     map_says: str
     features: str
     remarks: Sequence[str]
+    look: Sequence[str]  # a first look at the labels, a sentence each
     open_record: Callable[[Record], Array]
 
 
@@ -90,6 +91,7 @@ def _head(content: Content) -> dict[str, Any]:
         "version": __version__,
         "features": plain(content.features, 200),
         "remarks": [plain(r, 300) for r in content.remarks],
+        "look": [plain(line, 300) for line in content.look],
         "small": kinds.of(content.kind).is_small(shapes),
     }
 

@@ -31,6 +31,8 @@ class Layout:
     labels: str = ""  # index file below the root: CSV with columns file, label, group, split; it wins over `name`
     file_column: str = ""  # of the index file; "": one of the usual names, see `labels.COLUMNS`
     split_column: str = ""  # of the index file, as file_column
+    row_column: str = ""  # of the index file, where its lines are recordings within files, see `lines`
+    label_names: tuple[str, ...] = ()  # of labels that are numbers from 0; "": such a label stays
     background: tuple[str, ...] = ()  # glob patterns of recordings that are no samples
     links: tuple[str, ...] = ()  # links below the root that may lead outside of it
     rate: float = 0.0  # Hz; 0: what the files say

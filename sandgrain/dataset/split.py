@@ -144,12 +144,12 @@ def folds(
         home |= {r.key: best for r in unit.records}
     for k in range(count):
         rest = [r for r in records if home[r.key] != k]
-        inner = _inner(rest, draw, grouped, weights)
+        inner = watched(rest, draw, grouped=grouped, weights=weights)
         yield f"fold {k + 1}", {r.key: "test" if home[r.key] == k else inner[r.key] for r in records}
 
 
-def _inner(records: Sequence[Record], draw: Draw, grouped: bool, weights: Mapping[str, int] | None) -> dict[str, str]:
-    """Train and validation of what a fold does not test: by group where that can be."""
+def watched(records: Sequence[Record], draw: Draw, *, grouped: bool, weights: Mapping[str, int] | None = None) -> dict[str, str]:
+    """Train and validation of these records, nothing for test: by group where that can be. `draw`: its `validation` is the share."""
     if not draw.validation:
         return {r.key: "train" for r in records}
     for by in ("group", "stratified", "file") if grouped else ("stratified", "file"):
@@ -185,7 +185,7 @@ def leaks(records: Sequence[Record], split: Mapping[str, str]) -> list[str]:
     if files:
         said.append(
             f"recordings cut from one file are on more than one side ({_names(files)}); neighbours in time may be alike, "
-            'so give them a group and split by = "group"'
+            'so give them a group and split by = "group", or by = "block"'
         )
     return said
 

@@ -40,7 +40,11 @@ class TableOptions:
         "Tables: what the time is given in: `s`, `ms`, `us`, `ns`, `min`, `h`, `day`; `iso` for dates with the year first or times of "
         "day, `dmy` and `mdy` for other dates. Empty: `s` for numbers, otherwise `iso`.",
     )
-    segment: int = option(0, "Tables: rows per recording. 0: as many as share label and group.", ge=0)
+    segment: int = option(
+        0,
+        "Tables: rows per recording. 0: as many as share label and group. 1: each row is a sample of its own, such as features made before.",
+        ge=0,
+    )
     bad_rows: float = option(
         0.05,
         "Tables: share of a file's rows that may hold a cell that is no number; they are left out and counted. Above it, the file is bad.",
@@ -186,6 +190,7 @@ class _Left:
     bad: int = 0
     why: str = ""
     carried: int = 0  # left out at the end of the last block
+    short: int = 0  # recordings without two rows whose time grows
 
     def add(self, block: Rows) -> Rows:
         """Count a block; what was left out at the end of the one before it is put before its first row."""
@@ -222,8 +227,9 @@ def assemble(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], note:
         held = sample
     said = left.note(layout.get(TableOptions).bad_rows)
     if held is None:
-        raise BadFileError("it holds no samples")
-    yield replace(held, note="; ".join(filter(None, (note, said, held.note))))
+        raise BadFileError("has no two rows with growing times" if left.short else "it holds no samples")
+    alone = f"{left.short} recordings of rows that stand alone left out" if left.short else ""
+    yield replace(held, note="; ".join(filter(None, (note, said, held.note, alone))))
 
 
 def _recordings(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], left: _Left) -> Iterator[Sample]:
@@ -247,6 +253,7 @@ def _recordings(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], le
                 now = None
     if now is not None:
         yield from made.finished(now)
+    left.short = made.short
 
 
 def _same_until(rows: Rows, start: int) -> int:
@@ -319,6 +326,7 @@ class _Made:
 
     layout: Layout
     count: int = 0
+    short: int = 0  # stretches of one label and group without two rows whose time grows: nothing lies on a grid between them
 
     def finished(self, now: _Open) -> Iterator[Sample]:
         """The recording, or the parts of it that long gaps leave."""
@@ -331,7 +339,10 @@ class _Made:
             yield Sample(data, _rate(now, layout), self._next() if several else 0, now.label, now.group, now.clipped)
             return
         parts, note = on_grid(np.concatenate(now.times), data, layout.rate)
+        if not parts:
+            self.short, self.count = self.short + 1, self.count + 1
         for k, part in enumerate(parts):
+            self.count += k > 0  # behind a gap a number is left out: what lies there does not follow
             said = note if k + 1 == len(parts) else ""
             yield Sample(part, layout.rate, self._next(), now.label, now.group, now.clipped if not k else 0, said)
 
@@ -346,7 +357,8 @@ def on_grid(times: Array, data: Array, rate: float) -> tuple[list[Array], str]:
     """int16 [n, channels] at `times` (seconds), on even grids of `rate` Hz; and what there is to say about gaps.
 
     Between two rows values lie on a straight line. Rows whose time does not grow are left out. A gap of more than GAP steps (of
-    the grid, or of the usual distance of rows, the longer one) ends a recording, and so does a time that goes back that far.
+    the grid, or of the usual distance of rows, the longer one) ends a recording, and so does a time that goes back that far. Nothing
+    where no two rows lie beside each other.
     """
     steps = np.diff(times)
     usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1 / rate
@@ -366,8 +378,6 @@ def on_grid(times: Array, data: Array, rate: float) -> tuple[list[Array], str]:
         grid = own[0] + np.arange(count) / rate
         made = [np.interp(grid, own, values[:, k].astype(np.float64)) for k in range(data.shape[1])]
         parts.append(np.rint(np.stack(made, axis=1)).astype(np.int16))
-    if not parts:
-        raise BadFileError("has no two rows with growing times")
     gaps = steps[steps > longest]
     said = [f"put on a grid of {rate:g} Hz"]
     if len(gaps):

@@ -7,12 +7,11 @@ nobody knows what is heard, so that part is left out, too.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from sandgrain.dataset.names import clean
+from sandgrain.dataset.names import clean, stem
 from sandgrain.dataset.readers.base import MAX_RECORDS, BadFileError, Sample
 from sandgrain.dataset.records import option
 
@@ -59,7 +58,7 @@ class Track:
 
 def beside(path: str, suffix: str = SUFFIX) -> str:
     """Where the label track of a recording lies."""
-    return posixpath.splitext(path)[0] + suffix
+    return stem(path) + suffix
 
 
 def parse(text: str) -> Track:

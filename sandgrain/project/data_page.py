@@ -37,6 +37,7 @@ def render(found: Inspection) -> str:
             map_says=says,
             features=found.features,
             remarks=found.remarks,
+            look=found.look.lines() if found.look else (),
             open_record=partial(ingest.open_record, found.manifest),
         )
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,13 +17,16 @@ from sandgrain.base.progress import Progress, silent
 from sandgrain.base.reading import read_small, why
 from sandgrain.base.tables import Line, Row, Shown, Table
 from sandgrain.base.text import plain
-from sandgrain.dataset import ingest, kinds, quality, split, split_in_time
+from sandgrain.dataset import ingest, kinds, quality, split, split_in_blocks, split_in_time
 from sandgrain.dataset.records import SPLITS, Manifest, Record
-from sandgrain.dataset.tables import Scale
+from sandgrain.dataset.tables import Scale, TableOptions
 from sandgrain.dataset.windows import count, owners
 from sandgrain.project import background, features
 from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Data
+
+if TYPE_CHECKING:
+    from sandgrain.project.first_look import Look
 
 MAX_LIST_FILE = 64 << 20  # bytes of a file of names
 NO_GROUP = (
@@ -53,6 +56,7 @@ class Inspection(Shown):
 
     `all_records` and `facts` are those of the judgement: before anything was dropped. `leaks`: copies and near-copies on two
     sides; `remarks`: groups and files on two sides, which may be meant; one line each. `left_out`: records whose label is none of `classes`.
+    `look`: a first look at the labels, where `sandgrain data` took one.
     """
 
     loaded: Loaded
@@ -65,6 +69,7 @@ class Inspection(Shown):
     leaks: tuple[str, ...]
     remarks: tuple[str, ...]
     left_out: int
+    look: Look | None = None
 
     @property
     def name(self) -> str:
@@ -74,6 +79,11 @@ class Inspection(Shown):
     @property
     def kind(self) -> str:
         return self.manifest.layout.kind
+
+    @property
+    def timed(self) -> bool:
+        """Whether recordings last some time: pictures do not, and no rows that are samples of their own."""
+        return self.about.sampled and self.loaded.project.data.layout.get(TableOptions).segment != 1
 
     @property
     def about(self) -> kinds.Kind:
@@ -224,6 +234,7 @@ class Inspection(Shown):
             "dropped": len(self.judgement.dropped),
             "leaks": list(self.leaks[:LISTED]),
             "remarks": list(self.remarks),
+            "first_look": self.look.to_json() if self.look else None,
             "split": self.loaded.project.data.split.model_dump(mode="json"),
         }
 
@@ -270,7 +281,8 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
         content = {r.key: records[head].sha256 for r, head in zip(records, judgement.family.tolist(), strict=True)}
         sides = assign(kept, data, content)
         leaks = quality.across(records, judgement.family, sides)
-        remarks = split.leaks([replace(r, sha256=r.key) for r in kept], sides)  # copies are told above
+        own = split_in_blocks.grouped(kept) if data.split.by == "block" else kept
+        remarks = split.leaks([replace(r, sha256=r.key) for r in own], sides)  # copies are told above
         if not any(r.group for r in kept) and data.split.by != "given":
             remarks.append(NO_GROUP)
     remarks += _rounded(kept, data)
@@ -344,7 +356,9 @@ def assign(records: Sequence[Record], data: Data, content: Mapping[str, str]) ->
     together = [replace(r, sha256=content[r.key]) for r in records]
     choose = {str(side): wanted for side, wanted in s.choose.items()}
     assert s.by != "time"
-    draw = split.Draw(s.by, s.stratify, s.validation, s.test, s.seed, choose)
+    if s.by == "block":
+        together = split_in_blocks.grouped(together)
+    draw = split.Draw("group" if s.by == "block" else s.by, s.stratify, s.validation, s.test, s.seed, choose)
     return split.assign(together, draw, {r.key: max(windows(r, data), 1) for r in records})
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -199,8 +199,18 @@ class Ears:
     softmax: bool
 
 
+class Hears(Protocol):
+    """Gives the results of a recording; `bundle.listening.Listener` is one. `spacing`: samples from one result to the next."""
+
+    spacing: int
+
+    def hear(self, x: Array) -> Heard:
+        """One recording from its start, int16 [samples, channels]."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
-class _Tally:
+class Tally:
     """What is counted over all recordings."""
 
     chances: list[Array] = field(default_factory=list)
@@ -210,6 +220,33 @@ class _Tally:
     events: dict[int, list[Any]] = field(default_factory=dict)  # label -> events, hits, repeats, false, [delays]
     recordings: list[OfRecording] = field(default_factory=list)
     results: int = 0
+    seconds: float = 0.0
+    unknown: set[str] = field(default_factory=set)
+    grouped: bool = False
+
+    def hear(self, streams: Sequence[Stream], ears: Ears, listener: Hears, progress: Progress = silent) -> None:
+        """Hear each recording and count. `streams`: at the listener's rate, with its channels."""
+        for k, stream in enumerate(streams):
+            progress("listening", k, len(streams))
+            _count(self, stream, listener.hear(stream.open()), ears, listener.spacing)
+            self.seconds += stream.seconds
+            self.unknown |= {s.label for s in stream.truth} - set(ears.labels)
+            self.grouped = self.grouped or bool(stream.group)
+
+    def add(self, other: Tally) -> None:
+        """Count what another one has counted, too."""
+        self.chances += other.chances
+        self.truth += other.truth
+        self.purity += other.purity
+        self.owners += other.owners
+        self.recordings += other.recordings
+        self.results += other.results
+        self.seconds += other.seconds
+        self.unknown |= other.unknown
+        self.grouped = self.grouped or other.grouped
+        for label, row in other.events.items():
+            mine = self.events.get(label, [0, 0, 0, 0, []])
+            self.events[label] = [a + b for a, b in zip(mine, row, strict=True)]
 
 
 def ears_of(bundle: store.Bundle) -> Ears:
@@ -234,38 +271,47 @@ def scored(
     progress: Progress = silent,
 ) -> Scored:
     """Hear each recording and count. `streams`: at the bundle's rate, with its channels. `notes`: what the reader left out."""
-    tally = _Tally()
-    for k, stream in enumerate(streams):
-        progress("listening", k, len(streams))
-        _count(tally, stream, listener.hear(stream.open()), ears, listener.spacing)
-    known = set(ears.labels)
-    unknown = sorted({s.label for stream in streams for s in stream.truth} - known)
+    tally = Tally()
+    tally.hear(streams, ears, listener, progress)
+    return summed(tally, bundle, ears, notes)
+
+
+def summed(tally: Tally, bundle: store.Bundle, ears: Ears, notes: tuple[str, ...] = ()) -> Scored:
+    """What was counted, as the figures of a bundle."""
     truth = np.concatenate(tally.truth) if tally.truth else np.zeros(0, np.int64)
     found: figures.Figures | None = None
     pure: tuple[int, float | None] = (0, None)
     mixed: tuple[int, float | None] = (0, None)
     if len(truth):
         chances, purity = np.concatenate(tally.chances), np.concatenate(tally.purity)
-        of_files = not any(stream.group for stream in streams)
-        found = figures.of_answers(chances, truth, ears.labels, tally.owners, of_files=of_files, seed=0)
+        found = figures.of_answers(chances, truth, ears.labels, tally.owners, of_files=not tally.grouped, seed=0)
         right = chances.argmax(1) == truth
         pure, mixed = _share(right[purity >= PURE]), _share(right[purity < PURE])
     events = tuple(
         OfEvents(ears.labels[k], n, hits, repeats, false, statistics.median(late) if late else None)
         for k, (n, hits, repeats, false, late) in sorted(tally.events.items())
     )
-    seconds = sum(stream.seconds for stream in streams)
-    name, target = bundle.compiled.source.options.name, bundle.board.name
     return Scored(
-        name, target, seconds, tally.results, found, pure, mixed, events, tuple(tally.recordings), ears.rule, tuple(unknown), notes
-    )  # fmt: skip
+        bundle.compiled.source.options.name,
+        bundle.board.name,
+        tally.seconds,
+        tally.results,
+        found,
+        pure,
+        mixed,
+        events,
+        tuple(tally.recordings),
+        ears.rule,
+        tuple(sorted(tally.unknown)),
+        notes,
+    )
 
 
 def _share(right: Array) -> tuple[int, float | None]:
     return len(right), float(right.mean()) if len(right) else None
 
 
-def _count(tally: _Tally, stream: Stream, heard: Heard, ears: Ears, spacing: int) -> None:
+def _count(tally: Tally, stream: Stream, heard: Heard, ears: Ears, spacing: int) -> None:
     ends = heard["samples"] / stream.rate
     starts = np.maximum(ends - ears.window / stream.rate, 0.0)
     part = shares(stream.truth, ears.labels, starts, ends)
@@ -292,7 +338,7 @@ def _covered(truth: Sequence[Stretch], starts: Array, ends: Array) -> Array:
     return shares([Stretch(s.start, s.end, "") for s in truth], [""], starts, ends)[:, 0]
 
 
-def _count_events(tally: _Tally, stream: Stream, decisions: Array, ends: Array, ears: Ears, spacing: int) -> tuple[int, int, int]:
+def _count_events(tally: Tally, stream: Stream, decisions: Array, ends: Array, ears: Ears, spacing: int) -> tuple[int, int, int]:
     """(events, hits, false alarms) of a recording."""
     if ears.rule is None:
         return 0, 0, 0

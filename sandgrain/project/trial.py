@@ -14,6 +14,7 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain
 from sandgrain.dataset import ambiguous, ingest, kinds, names
 from sandgrain.dataset.records import SPLITS, Manifest, Record
+from sandgrain.dataset.tables import TableOptions
 from sandgrain.frontend.blocks import Block
 from sandgrain.project import features, inspection
 from sandgrain.project.file.schema import Data, Project, Split
@@ -63,7 +64,8 @@ def _judged(manifest: Manifest, root: Path, project: Project, blocks: Sequence[B
     if why := features.problem(manifest.records, project.data, blocks):
         return Trial(f"features cannot be computed: {why}", notes)
     rows = statistics.median(r.shape[0] for r in manifest.records)
-    if kinds.of(project.data.kind).sampled and rows < ROWS:
+    own = project.data.layout.get(TableOptions).segment == 1
+    if kinds.of(project.data.kind).sampled and rows < ROWS and not own:
         said = "a new one begins where the label or the group is another, and each row of an npz's x is one"
         where = "if each row is a sample of its own, or names a file, this is no recording (label_column, group_column, files)"
         notes += (f"recordings of {rows:g} rows are no signal: {said}; {where}",)
@@ -104,7 +106,8 @@ def _split(records: Sequence[Record], root: Path, project: Project, notes: tuple
                 continue
             sides = inspection.assign(inspection.listed(records, root, tried), tried, {r.key: r.key for r in records})
         except UsageError as error:
-            why = why or str(error)
+            if split.by != "block":  # what follows says what there is too little of
+                why = why or str(error)
             continue
         if split is given:
             return Trial(notes=(*notes, *_copies(records, root, project)))

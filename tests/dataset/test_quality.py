@@ -287,6 +287,7 @@ def rendered(samples: dict[str, Array], kind: Kind, label: str = "a") -> str:
     prints = facts.prints
     return page.render(
         page.Content(
+            look=[EVIL],
             title=EVIL, kind=kind, records=records, sides={r.key: "train" for r in records},
             labels=[(label, (len(records), 0, 0), 1.0)], findings=quality.judge(records, facts, {}).findings, leaks=[EVIL],
             bad=[BadFile(EVIL, EVIL)], sha256="00", peaks=facts.rows["peak"], prints=prints, map_rows=range(len(records)),

@@ -210,7 +210,7 @@ def test_the_margin_is_chosen_on_validation_for_a_wanted_rate(chirps: Built[Clas
     model = (chirps.folder / "proof" / "model.tflite").read_bytes()
     plan = recording.planned(chirps.samples, (2,), 0.5)
     stream = Listener(store.load_bundle(chirps.folder)).hear(np.concatenate(list(recording.pieces(plan, chirps.samples))))
-    assert np.array_equal(deciding._scores(chirps.samples, plan, model), stream["scores"])
+    assert np.array_equal(deciding.heard(chirps.samples, plan, model), stream["scores"])
     project = chirps.samples.found.loaded.project
     decide = project.decide.model_copy(update={"false_alarms_per_hour": 0.0})
     loaded = replace(chirps.samples.found.loaded, project=project.model_copy(update={"decide": decide}))
@@ -218,7 +218,7 @@ def test_the_margin_is_chosen_on_validation_for_a_wanted_rate(chirps: Built[Clas
     rule, (note,) = deciding.chosen(Run(samples, tmp_path), model)
     assert f"margin {rule.margin} was chosen on" in note and " 0 false accepts per hour there (wanted: 0)" in note
     plan = recording.planned(samples, (2,), project.decide.minutes, side="validation")
-    scores = deciding._scores(samples, plan, model)
+    scores = deciding.heard(samples, plan, model)
     found = {m: deciding._judged(scores, replace(rule, margin=m), samples, plan) for m in range(0, 256, deciding.STEP)}
     assert any(r.false_accepts_per_hour > 0 for r in found.values())  # the choice matters
     kept = {m: r for m, r in found.items() if not r.false_accepts_per_hour}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sandgrain.base.errors import UsageError
-from sandgrain.project.build import detection, figures, limits, metrics
+from sandgrain.project.build import curves, detection, figures, limits, metrics
 from sandgrain.project.build.detection import Hourly
 from sandgrain.project.build.rates import rates
 from sandgrain.project.file.schema import Budget
@@ -165,3 +165,30 @@ def test_a_rate_has_its_bound_and_its_length() -> None:
     assert none.per_hour == 0 and none.at_most == pytest.approx(2.996 / 0.5, abs=0.01)
     assert none.shown == "0 per hour (0 in 30.0 min; below 5.99 with 95 % confidence)"
     assert Hourly(9, 3.0).shown.startswith("3 per hour (9 in 3.0 h; below 5.2")
+
+
+def test_the_curves_of_a_label_pass_through_the_point_where_it_works() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 3, 400)
+    logits = rng.normal(0, 1, (400, 3)) + 1.5 * np.eye(3)[truth]
+    chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    found = curves.of_labels(chances, truth, ["a", "b", "c"])
+    assert [c.label for c in found] == ["a", "b", "c"]
+    labels = figures.of_counts(metrics.confusion(chances, truth), ["a", "b", "c"])
+    for c, row in zip(found, labels, strict=True):
+        assert row.specificity is not None
+        assert c.at == pytest.approx((1 - row.specificity, row.recall, row.precision))
+        assert c.roc[0] == (0.0, 0.0) and c.roc[-1] == (1.0, 1.0) and len(c.roc) <= curves.POINTS + 2
+        assert c.precision_recall[-1][1] == pytest.approx(row.windows / 400)  # everything is called so
+        x, y = np.array(c.roc).T
+        assert (np.diff(x) >= 0).all() and (np.diff(y) >= 0).all()
+        assert float(np.trapezoid(y, x)) == pytest.approx(c.auc, abs=0.02)
+    assert metrics.roc_auc(chances, truth) == pytest.approx(np.mean([c.auc for c in found]))
+
+
+def test_average_precision_is_the_share_of_right_ones_at_each_hit() -> None:
+    chance = np.array([0.9, 0.8, 0.7, 0.6])
+    (first, other) = curves.of_labels(np.stack([chance, 1 - chance], 1), np.array([0, 1, 0, 1]), ["a", "b"])
+    assert first.average_precision == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert first.at == (1.0, 1.0, 0.5) and other.at == (0.0, 0.0, None)  # it never says b
+    assert curves.of_labels(np.ones((3, 2)), np.zeros(3, int), ["a", "b"]) == ()  # nothing to tell apart

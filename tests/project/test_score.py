@@ -147,3 +147,15 @@ def test_each_event_is_found_once_and_a_late_decision_still_counts() -> None:
     decisions, times = np.array([-1, 1, 1, -1, 2, 1]), np.array([0.0, 1.0, 2.5, 3.0, 4.0, 5.0])
     found = matched(decisions, times, [Event(1, 0.5, 1.5), Event(1, 4.8, 5.0), Event(2, 9, 10)], slack=0.5)
     assert found.hits == {0: 1.0, 1: 5.0} and found.repeats == () and found.false == ((1, 2.5), (2, 4.0))
+
+
+def test_recordings_that_several_networks_heard_are_counted_as_one_test() -> None:
+    rule = Rule(1, 16, 1, (0,))
+    ears, both = Ears(("rest", "walk", "fall"), 10, rule, QUANT, True), score.Tally()
+    one = stream([0, 0, 1, 1], [Stretch(0, 2, "rest"), Stretch(2, 4, "walk")])
+    other = stream([0, 1, 1, 0], [Stretch(0, 4, "rest")], name="b.wav", group="p2")
+    for part in (one, other):
+        of_fold = score.Tally()
+        of_fold.hear([part], ears, Told(rule))
+        both.add(of_fold)
+    assert score.summed(both, BUNDLE, ears).to_json() == scored([one, other]).to_json()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import sandgrain
-from sandgrain.project import inspection
+from sandgrain.project import inspection, sample
+from sandgrain.project.build import folds
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import load
@@ -47,6 +49,43 @@ def test_init_lets_windows_run_over_changes_and_all_of_them_count(streams: Path,
         assert {label: sides[side] for label, sides in shown.items()} == Counter(c.record.label for c in cuts)
         assert len(cuts) > 1.2 * pure.count(side)  # of stretches of two seconds many windows are over a change
     assert samples.key != pure.key
+
+
+@pytest.mark.parametrize("by", ["group", "file"])
+def test_windows_of_folds_are_those_that_the_firmware_is_proven_on(streams: Path, tmp_path: Path, by: str) -> None:
+    """Split by file, the pieces of one stream lie in several folds, and other windows run over their changes than in the whole."""
+    sandgrain.init(streams, out=tmp_path)
+    file = tmp_path / "sandgrain.toml"
+    file.write_text(file.read_text("utf-8").replace('by = "group"', f'by = "{by}"'), "utf-8")
+    found = inspection.inspect(load(tmp_path))
+    store = Store(tmp_path / "store")
+    tested = []
+    for _, sides in folds.assignments(found, folds.Cut(3), 0):
+        part = Samples(replace(found, sides=sides), store)
+        tested.append(folds.Tested(part, folds.InFold({})))
+    crossed = folds.Crossed(folds.Folds("3 folds", (), None), tuple(tested))
+    whole = Samples(found, store, 0, crossed.items)
+    assert whole.keys("test") == [key for fold in tested for key in fold.samples.keys("test")]
+    cuts = [cut.x for cut in whole.windows("test")]
+    own = [cut.x for fold in tested for cut in fold.samples.windows("test")]
+    assert len(cuts) == len(own) == whole.count("test") and all(map(np.array_equal, cuts, own))
+    assert whole.key != Samples(found, store).key
+
+
+def test_a_sample_of_windows_over_changes_has_their_labels(streams: Path, tmp_path: Path) -> None:
+    sandgrain.init(streams, out=tmp_path)
+    found = inspection.inspect(load(tmp_path))
+    every = {}
+    for side in ("train", "validation", "test"):
+        for cut in Samples(found, Store(tmp_path / "store")).windows(side):
+            every[cut.x.tobytes()] = cut.record
+    some = sample.sampled(found, found.records, 90)
+    assert some is not None and 85 <= len(some.x) <= 95 and some.total > 500
+    known = [every[x.tobytes()] for x in some.x if x.tobytes() in every]  # streams of one side are whole there, too
+    assert len(known) > 80
+    for x, y, k in zip(some.x, some.y, some.records, strict=True):
+        record = every.get(x.tobytes())
+        assert record is None or (record.label, record.key) == (some.labels[y], found.records[k].key)
 
 
 def _without(folder: Path, text: str) -> Path:

@@ -234,9 +234,9 @@ def test_text_that_is_no_table_is_not_taken_for_one(tmp_path: Path) -> None:
         api.init(tmp_path, explain=True)
 
 
-def test_packed_tables_are_to_be_unpacked(tmp_path: Path) -> None:
-    (tmp_path / "room.csv.gz").write_bytes(b"\x1f\x8b\x08\0")
-    with pytest.raises(UsageError, match=r"unpack the \.gz files, and name their folder"):
+def test_packed_tables_that_are_not_read_are_to_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "room.csv.xz").write_bytes(b"\xfd7zXZ\0")
+    with pytest.raises(UsageError, match=r"unpack the \.xz files, and name their folder"):
         api.init(tmp_path, explain=True)
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from sandgrain.base.arrays import Array
-from sandgrain.dataset import fingerprint, pictures
+from sandgrain.dataset import fingerprint, pictures, statistics
 from sandgrain.dataset.kinds.base import Kind
 
 SILENT_DBFS = -60.0  # loudest 20 ms, RMS over full scale
@@ -34,6 +34,10 @@ class Audio(Kind):
     def outline(self, samples: Array, rate: float) -> Array:
         """See `Kind.outline`."""
         return fingerprint.of_sound(samples, rate)
+
+    def statistics(self, windows: Array) -> Array:
+        """See `Kind.statistics`."""
+        return statistics.of_sound(windows)
 
     def is_silent(self, samples: Array, rate: float) -> bool:
         """Whether no 20 ms are louder than SILENT_DBFS."""

@@ -45,6 +45,10 @@ class Kind(ABC):
         return fingerprint.normalized(self.outline(samples, rate)) if samples.size else np.zeros(0, np.float32)
 
     @abstractmethod
+    def statistics(self, windows: Array) -> Array:
+        """float64 [n, d]: a few numbers of each window [n, ...], for a first look at whether labels can be told apart."""
+
+    @abstractmethod
     def is_silent(self, samples: Array, rate: float) -> bool:
         """Whether there is nothing in a recording to learn from."""
 

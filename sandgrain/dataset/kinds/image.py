@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sandgrain.base.arrays import Array
-from sandgrain.dataset import fingerprint, pictures
+from sandgrain.dataset import fingerprint, pictures, statistics
 from sandgrain.dataset.kinds.base import Kind
 
 FLAT = 2.0  # standard deviation, of 255
@@ -38,6 +38,10 @@ class Image(Kind):
     def is_silent(self, samples: Array, rate: float) -> bool:
         """Whether it has next to no contrast."""
         return bool(samples.std() < FLAT)
+
+    def statistics(self, windows: Array) -> Array:
+        """See `Kind.statistics`."""
+        return statistics.of_picture(windows)
 
     def draw(self, samples: Array, rate: float) -> str:
         """The picture."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from sandgrain.base.arrays import Array
-from sandgrain.dataset import fingerprint, pictures
+from sandgrain.dataset import fingerprint, pictures, statistics
 from sandgrain.dataset.kinds.base import Kind
 
 STILL = 33  # largest less smallest value of every channel, 0.1 % of full scale
@@ -32,6 +32,10 @@ class Motion(Kind):
     def outline(self, samples: Array, rate: float) -> Array:
         """See `Kind.outline`."""
         return fingerprint.of_channels(samples)
+
+    def statistics(self, windows: Array) -> Array:
+        """See `Kind.statistics`."""
+        return statistics.of_motion(windows)
 
     def is_silent(self, samples: Array, rate: float) -> bool:
         """Whether every channel hardly moves."""

@@ -21,7 +21,7 @@ from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, assembl
 from sandgrain.dataset.times import check_unit, seconds, unit_of
 
 KINDS = ("motion",)
-SUFFIXES = (".csv", ".tsv")
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 ALSO = (".txt", ".dat")  # may be tables or anything: read where `files` names them
 WHAT = "a CSV table"
 OWN_CODE = True
@@ -86,7 +86,8 @@ def _lines(stream: BinaryIO, form: Dialect, most: int) -> Iterator[tuple[int, li
         name = form.encoding.removesuffix("-sig").upper()
         raise BadFileError(f"line {number + 1} or soon after it is not {name} text; set encoding") from None
     finally:
-        text.detach()  # the stream belongs to whoever opened it
+        if not stream.closed:
+            text.detach()  # the stream belongs to whoever opened it
 
 
 def _blocks(lines: Iterator[tuple[int, list[str]]], form: Dialect, columns: Columns, layout: Layout) -> Iterator[Rows]:

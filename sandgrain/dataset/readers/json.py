@@ -21,7 +21,7 @@ from sandgrain.dataset.records import Layout, option
 from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
 
 KINDS = ("motion",)
-SUFFIXES = (".json",)
+SUFFIXES = (".json", ".json.gz")
 WHAT = "JSON"
 OWN_CODE = True
 

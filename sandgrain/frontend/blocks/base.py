@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sandgrain.base.errors import UsageError
 from sandgrain.frontend.build import Builder
-from sandgrain.frontend.signal import Kind
+from sandgrain.frontend.signal import Kind, Signal
 
 Stage = Literal["samples", "frames", "window", "image"]
 
@@ -35,6 +35,11 @@ class Block(BaseModel, ABC):
         value = cls.model_fields["block"].default
         assert isinstance(value, str)
         return value
+
+    @classmethod
+    def tries(cls, signal: Signal) -> tuple[Block, ...]:
+        """Itself with the options that are worth a try on such windows, where nobody chose; () where it is no first guess."""
+        return ()
 
     @abstractmethod
     def add(self, builder: Builder) -> None:

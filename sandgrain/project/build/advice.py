@@ -52,14 +52,25 @@ def before_training(run: Run, task: Task[Any], request: Request) -> None:
 def _untrained(run: Run, task: Task[Any], request: Request) -> str:
     """Which limits the untrained model misses and what would keep them; "" where it keeps them, or comes near."""
     run.progress("measuring the untrained model", 0, 1)
-    own = Variant("", lambda: run.samples.front, None)
-    missed = [c for c in _quick_costs(run, task, request, own) if _is_far(c)]
-    if missed and not any(map(_is_hopeless, missed)):  # other kernels, or strips, may keep the limit
-        missed = [c for c in costs_of(run, task, request, own) if _is_far(c)]
+    missed = untrained(run, task, request)[1]
     if not missed:
         return ""
     told = "; ".join(c.sentence() for c in missed)
     return f"before training: {told}; {_advice(run, task, request, missed)}; nothing was trained"
+
+
+def untrained(run: Run, task: Task[Any], request: Request, *, thorough: bool = True) -> tuple[Report | None, list[Check]]:
+    """(what the untrained model costs with each layer's first kernel, the limits that training cannot keep).
+
+    None where it cannot be built or measured. `thorough`: a limit that other kernels or strips may keep is measured with them, which
+    takes long; else it counts as kept.
+    """
+    own = Variant("", lambda: run.samples.front, None)
+    report = _measure_quickly(run, task, request, own)
+    missed = [] if report is None else [c for c in limits.costs(run.project.budget, run.board, report) if _is_far(c)]
+    if missed and not any(map(_is_hopeless, missed)):  # other kernels, or strips, may keep the limit
+        missed = [c for c in costs_of(run, task, request, own) if _is_far(c)] if thorough else []
+    return report, missed
 
 
 def _is_far(check: Check) -> bool:

@@ -9,11 +9,8 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import number, printable
-from sandgrain.bundle import features_in_c
-from sandgrain.bundle.features_in_c import Extractor
-from sandgrain.compiler import passes
-from sandgrain.formats import text
 from sandgrain.graph.decisions import MAX_HOLD, MAX_MARGIN, MAX_SMOOTHING, Rates, Rule, decide, rates
+from sandgrain.project.build.hearing import Network
 from sandgrain.project.build.recording import Recording, pieces, planned
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.stages import Run
@@ -68,7 +65,7 @@ def chosen(run: Run, model: bytes) -> tuple[Rule, tuple[str, ...]]:
     if not plan.events:
         return rule, ("[decide] false_alarms_per_hour: no validation recording to choose the margin with; it is the project's",)
     key = digest("margins", samples.key, model.hex(), list(rule.background), plan.samples, len(plan.parts))
-    kept = run.store.arrays("margins", key, lambda: {"scores": _scores(samples, plan, model)})["scores"]
+    kept = run.store.arrays("margins", key, lambda: {"scores": heard(samples, plan, model)})["scores"]
     margins = range(0, MAX_MARGIN + 1, STEP)
     found = [(m, _judged(kept, replace(rule, margin=m), samples, plan)) for m in margins]
     fits = [(m, r) for m, r in found if r.false_accepts_per_hour <= wanted]
@@ -92,11 +89,6 @@ def _judged(scores: Array, rule: Rule, samples: Samples, plan: Recording) -> Rat
     return rates(decide(scores, rule), times, plan.events, plan.seconds, slack=slack)
 
 
-def _scores(samples: Samples, plan: Recording, model: bytes) -> Array:
+def heard(samples: Samples, plan: Recording, model: bytes) -> Array:
     """int8 [results, labels]: of each window of the recording, `samples.stride` apart."""
-    x = np.concatenate(list(pieces(plan, samples)))
-    window = samples.pipeline.signal.shape[0]
-    starts = range(0, max(len(x) - window + 1, 0), samples.stride)
-    features = features_in_c.extract(samples.front, (x[s : s + window] for s in starts))
-    graph = text.read_any(model, "model")
-    return Extractor(passes.optimize(graph)).run(features).reshape(len(starts), -1)
+    return Network(samples, model, None).hear(np.concatenate(list(pieces(plan, samples))))["scores"]

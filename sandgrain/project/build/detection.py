@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandgrain.base import intervals
@@ -78,6 +78,9 @@ class Anomalies:
     threshold: int
     facts: Mapping[str, Any]  # what the fit says of itself
     hourly: Hourly | None = None  # None: windows take no time, or the test has no normal one
+    crossed: bool = (
+        False  # `floats`, `host`, `by_label`, `hourly`: of the folds; the rest of the firmware, on what it was fitted to
+    )
 
     @property
     def majority(self) -> float:
@@ -98,6 +101,53 @@ class Anomalies:
         return "AUC equal" if apart == 0 else f"AUC {apart:.2g} apart"
 
 
+@dataclass(frozen=True, slots=True)
+class OfFold:
+    """What a detector of cross-validation gave on what it had not seen."""
+
+    host: Rates  # int8
+    floats: Rates
+    by_label: tuple[ByLabel, ...]
+    hourly: Hourly | None
+
+
+def pooled(own: Anomalies, folds: Sequence[OfFold]) -> Anomalies:
+    """The figures of a detector that was fitted to every normal recording: how good it is, the folds say."""
+    hourly = [f.hourly for f in folds if f.hourly is not None]
+    return replace(
+        own,
+        host=_together([f.host for f in folds]),
+        floats=_together([f.floats for f in folds]),
+        by_label=_labels_together([row for f in folds for row in f.by_label]),
+        hourly=Hourly(sum(h.alarms for h in hourly), sum(h.hours for h in hourly)) if hourly else None,
+        crossed=True,
+    )
+
+
+def _together(folds: Sequence[Rates]) -> Rates:
+    """Areas as the mean over the folds, shares of all their windows; an anomaly is tested in every fold."""
+    normal, others = sum(r.windows[0] for r in folds), sum(r.windows[1] for r in folds)
+    alarms = sum(r.false_alarms * r.windows[0] for r in folds) / max(normal, 1)
+    detected = sum((r.detected or 0.0) * r.windows[1] for r in folds) / others if others else None
+    right = sum(r.accuracy * sum(r.windows) for r in folds) / max(normal + others, 1)
+    return Rates(_mean([r.auc for r in folds]), _mean([r.pauc for r in folds]), alarms, detected, right, (normal, others))
+
+
+def _labels_together(rows: Sequence[ByLabel]) -> tuple[ByLabel, ...]:
+    found = []
+    for label in dict.fromkeys(row.label for row in rows):
+        own = [row for row in rows if row.label == label]
+        windows = sum(row.windows for row in own)
+        alarms = sum(row.alarms * row.windows for row in own) / max(windows, 1)
+        found.append(ByLabel(label, windows, alarms, _mean([row.auc for row in own])))
+    return tuple(found)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
 def quality(f: Anomalies) -> limits.Quality:
     """What [budget] can ask."""
     recalls = {x.label: x.alarms for x in f.by_label if x.label != f.normal}
@@ -111,6 +161,11 @@ def notes(f: Anomalies) -> tuple[str, ...]:
 
 
 def _notes(f: Anomalies) -> Iterator[str]:
+    if f.crossed:
+        yield (
+            "scores, what is farthest on the wrong side and the lines of the board and of numpy are the firmware's, which was fitted to "
+            "all normal recordings: they prove its bytes, and the folds say how good it is"
+        )
     normal, asked = f.host.windows[0], float(f.facts["false_alarms_asked"])
     low = intervals.of_share(f.host.false_alarms, normal)[0] if normal else 0.0
     if low > asked:

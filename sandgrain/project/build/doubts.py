@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sandgrain.project.inspection import Inspection
 
@@ -11,35 +11,39 @@ FEW_GROUPS = 3  # on the test side, up to which somebody new is hardly tested
 FEW_WINDOWS = 100  # of which 100 % may as well be 97: the rule of three
 
 
-def too_good(found: Inspection, share: float | None, windows: int, what: str) -> tuple[str, ...]:
+def too_good(splits: Sequence[Inspection], share: float | None, windows: int, what: str) -> tuple[str, ...]:
     """One note where `share` of `windows` test windows is all of them, and the data gives a reason not to believe it; else none.
 
-    `what`: the figure, such as "accuracy".
+    `splits`: the data as it was split for each test, several of cross-validation. `what`: the figure, such as "accuracy".
     """
-    reasons = list(_reasons(found, windows)) if share is not None and share >= ALL else []
+    reasons = list(_reasons(splits, windows)) if share is not None and share >= ALL else []
     return (f"{what} of 100 % is too good to be believed as it is: {'; '.join(reasons)}",) if reasons else ()
 
 
-def _reasons(found: Inspection, windows: int) -> Iterator[str]:
+def _reasons(splits: Sequence[Inspection], windows: int) -> Iterator[str]:
     """What to look at, one short sentence each."""
-    sides: dict[str, set[str]] = {}
-    files: dict[str, set[str]] = {}
-    for record in found.records:
-        side = found.sides[record.key]
-        if record.group:
-            sides.setdefault(record.group, set()).add(side)
-        files.setdefault(record.key.rpartition("#")[0] or record.key, set()).add(side)
-    tested = [where for where in sides.values() if "test" in where]
-    known = sum("train" in where for where in tested)
-    if found.leaks:
-        yield f'{len(found.leaks)} copies or near-copies are on two sides of the split (duplicates = "drop")'
-    if not sides:
+    grouped, tested, known, pieces = False, set(), set(), set()
+    for found in splits:
+        groups: dict[str, set[str]] = {}
+        files: dict[str, set[str]] = {}
+        for record in found.records:
+            side = found.sides[record.key]
+            if record.group:
+                groups.setdefault(record.group, set()).add(side)
+            files.setdefault(record.key.rpartition("#")[0] or record.key, set()).add(side)
+        grouped = grouped or bool(groups)
+        tested |= {name for name, where in groups.items() if "test" in where}
+        known |= {name for name, where in groups.items() if {"train", "test"} <= where}
+        pieces |= {name for name, where in files.items() if {"train", "test"} <= where}
+    if len(splits) == 1 and (leaks := len(splits[0].leaks)):  # folds keep copies together
+        yield f'{leaks} copies or near-copies are on two sides of the split (duplicates = "drop")'
+    if not grouped:
         yield 'no speaker, subject or device is known, so the same one may train and test ({group} in name, group_column, by = "group")'
     elif known:
-        yield f'{known} of {len(tested)} groups that are tested are trained with, too (by = "group")'
+        yield f'{len(known)} of {len(tested)} groups that are tested are trained with, too (by = "group")'
     elif len(tested) <= FEW_GROUPS:
         yield f"{len(tested)} group{'s are' if len(tested) > 1 else ' is'} tested (try other seeds of [data.split], or record more)"
-    if cut := sum({"train", "test"} <= where for where in files.values()):
+    if cut := len(pieces):
         yield f'{cut} file{"s were" if cut > 1 else " was"} cut into training and test (a group for each file, by = "group")'
     if windows < FEW_WINDOWS:
         yield f"{windows} test windows are few: {100 * min(1, 3 / max(1, windows)):.2g} % wrong would often show none"

@@ -1,6 +1,7 @@
 """Cross-validation: the project trained and judged several times, each recording tested once by a network that did not see it.
 
-The folds say how good the recipe is (mean, spread, worst). The firmware is that of the project's own split.
+The folds say how good the recipe is (mean, spread, worst). The firmware is then trained with the same settings on everything, so
+that no figure of its own says how good it is: those of the folds do.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress
 from sandgrain.base.tables import Table
 from sandgrain.base.text import plain, tenths
-from sandgrain.dataset import split
+from sandgrain.dataset import split, split_in_blocks
+from sandgrain.dataset.records import Record
+from sandgrain.dataset.windows import Run as Joined
 from sandgrain.project import inspection
 from sandgrain.project.build import figures
-from sandgrain.project.build.samples import Samples
+from sandgrain.project.build.samples import Samples, parts_of
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import Store
 from sandgrain.project.inspection import Inspection
@@ -36,12 +39,13 @@ SHOWN = 12  # folds that the text has a row for
 class InFold:
     """How good a fitted model is on the test windows of a fold. `measures`: name -> value, the first one leads.
 
-    `chances`, float64 [n, labels], and `truth`, int64 [n]: of a classifier, else None.
+    `chances`, float64 [n, labels], and `truth`, int64 [n]: of a classifier, else None. `own`: what the task judges the whole by.
     """
 
     measures: Mapping[str, float]
     chances: Array | None = None
     truth: Array | None = None
+    own: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,34 @@ class Folds:
         ]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Tested:
+    """A fold: its data, and what was found."""
+
+    samples: Samples
+    result: InFold
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crossed:
+    """Cross-validation that was run, for the firmware that is trained after it. `trained_on`: what it is trained on, for people."""
+
+    folds: Folds
+    tested: tuple[Tested, ...]
+    trained_on: str = ""
+
+    @property
+    def splits(self) -> list[Inspection]:
+        """The data of each fold."""
+        return [fold.samples.found for fold in self.tested]
+
+    @property
+    def items(self) -> tuple[Record | Joined, ...]:
+        """What the tested windows were cut from, fold by fold; what several folds have tested (a detector's anomalies), once."""
+        found = {tuple(r.key for r in parts_of(item)): item for fold in self.tested for item in fold.samples.items("test")}
+        return tuple(found.values())
+
+
 # --- the folds -----------------------------------------------------------------------------------------------------------
 
 
@@ -122,7 +154,7 @@ class Cut:
         return f"{self.count} folds" if self.count else "each group left out"
 
 
-def run(run: Run, task: Task[Any], cut: Cut) -> Folds:
+def run(run: Run, task: Task[Any], cut: Cut) -> Crossed:
     """Train and judge each fold. What was made is kept: an interrupted run goes on.
 
     Raises UsageError where the recordings or the task allow no folds.
@@ -130,7 +162,7 @@ def run(run: Run, task: Task[Any], cut: Cut) -> Folds:
     assigned = list(assignments(run.found, cut, run.seed))
     store = Store(run.store.folder.parent / "folds", keep=4 * len(assigned), made=run.store.made)
     made: list[Fold] = []
-    answers: list[InFold] = []
+    tested: list[Tested] = []
     owners: list[str] = []
     of_files = True
     for k, (name, sides) in enumerate(assigned):
@@ -141,9 +173,29 @@ def run(run: Run, task: Task[Any], cut: Cut) -> Folds:
         keys = samples.keys("test")
         own, of_files = figures.owners({r.key: r.group for r in found.records}, keys)
         owners += own
-        answers.append(result)
+        tested.append(Tested(samples, result))
         made.append(Fold(name, len(keys), result.measures))
-    return Folds(cut.how, tuple(made), _pooled(run, answers, owners, of_files))
+    pooled = _pooled(run, [fold.result for fold in tested], owners, of_files)
+    return Crossed(Folds(cut.how, tuple(made), pooled), tuple(tested))
+
+
+def on_everything(run: Run, task: Task[Any], crossed: Crossed) -> Run:
+    """The run that trains the firmware: on every recording but a share that watches the training.
+
+    Its test windows are those of all folds, one behind the other: what is proven byte for byte, and no test of how good it is.
+    """
+    data, records = run.project.data, _together(run.found)
+    draw = split.Draw(validation=data.split.validation, seed=run.seed)
+    sides = split.watched(records, draw, grouped=_grouped(run.found), weights=_weights(run.found))
+    found = task.data(replace(run.found, sides=sides))[0]
+    samples = Samples(found, run.store, run.seed, crossed.items)
+    train, watched = samples.count("train"), samples.count("validation")
+    beside = f" ({watched:,} more watch the training)" if watched else ""
+    told = (
+        f"trained on {train:,} windows of all recordings{beside}; how good it is, the {crossed.folds.how} say: "
+        f"each window was tested by a network that had not seen it"
+    )
+    return replace(run, samples=samples, crossed=replace(crossed, trained_on=told))
 
 
 def _pooled(run: Run, answers: list[InFold], owners: list[str], of_files: bool) -> figures.Figures | None:
@@ -165,12 +217,28 @@ def assignments(found: Inspection, cut: Cut, seed: int) -> Iterator[tuple[str, M
     data = found.loaded.project.data
     if data.split.by == "time" or any(r.part is not None for r in found.records):
         raise UsageError('folds of recordings that are split by time would train on what comes later; use by = "file" or "group"')
-    head = {r.key: found.all_records[h].sha256 for r, h in zip(found.all_records, found.judgement.family.tolist(), strict=True)}
-    together = [replace(r, sha256=head[r.key]) for r in found.records]
+    together = _together(found)
     validation = data.split.validation / (1 - data.split.test)
     if not cut.count:
         yield from split.leave_one_group_out(together, validation=validation, seed=seed)
         return
-    weights = {r.key: max(inspection.windows(r, data), 1) for r in together}
-    grouped = all(r.group for r in together) and data.split.by != "file"
-    yield from split.folds(together, cut.count, split.Draw(validation=validation, seed=seed), grouped=grouped, weights=weights)
+    draw = split.Draw(validation=validation, seed=seed)
+    yield from split.folds(together, cut.count, draw, grouped=_grouped(found), weights=_weights(found))
+
+
+def _together(found: Inspection) -> list[Record]:
+    """The records, copies and near-copies under the hash of the first of them."""
+    head = {r.key: found.all_records[h].sha256 for r, h in zip(found.all_records, found.judgement.family.tolist(), strict=True)}
+    together = [replace(r, sha256=head[r.key]) for r in found.records]
+    return split_in_blocks.grouped(together) if found.loaded.project.data.split.by == "block" else together
+
+
+def _grouped(found: Inspection) -> bool:
+    """Whether groups, or blocks, stay whole."""
+    by = found.loaded.project.data.split.by
+    return by == "block" or (all(r.group for r in found.records) and by != "file")
+
+
+def _weights(found: Inspection) -> dict[str, int]:
+    """Windows of each recording."""
+    return {r.key: max(inspection.windows(r, found.loaded.project.data), 1) for r in found.records}

@@ -90,6 +90,8 @@ def _shared(built: Built[Any]) -> dict[str, Any]:
         "version": __version__,
         "hash": found.manifest.sha256,
         "name": r.name,
+        "trained_on": built.trained_on,
+        "auto": built.auto.page() if built.auto else None,
         "inputs": f"Windows: {sides}. Features: {front}: {shape}",
         "streams": bool(r.stream_bytes),
         "example": (built.example or "").strip().splitlines(),

@@ -11,6 +11,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.base.text import KIB, plain, size
 from sandgrain.bundle.report import Report
 from sandgrain.dataset import charts, pictures
+from sandgrain.project.build.curves import Curves
 from sandgrain.project.build.spotting import Spotted
 from sandgrain.train import scores as measures
 
@@ -22,6 +23,7 @@ History = Mapping[str, Mapping[str, Sequence[float]]]  # training -> figure -> o
 BLUE, RED, GREEN, YELLOW = pictures.COLOURS[:4]
 BINS = 48  # of a histogram of scores
 SIZE = (4.3, 2.7)  # inches
+LABELS = 6  # that have a curve
 CURVES = (
     ("Loss", {"train_loss": "training", "loss": "validation"}, "Cross-entropy per epoch."),
     ("Accuracy", {"accuracy": "validation"}, "On the validation windows, per epoch."),
@@ -119,6 +121,50 @@ def margins(s: Spotted) -> dict[str, Any]:
     recording = f"a recording of {s.length} ({s.recordings} test recordings, {s.between} between)"
     say = f"Keywords in {recording}: what other values of [decide] margin than {s.rule.margin} would give."
     return plot("Decisions", say, figure)
+
+
+# --- each label against the others ---------------------------------------------------------------------------------------
+
+
+def of_labels(found: Sequence[Curves]) -> list[dict[str, Any]]:
+    """ROC and precision-recall of the labels that are told worst; of two labels the first alone, as the other is its mirror."""
+    if not found:
+        return []
+    shown = sorted(found[:1] if len(found) == 2 else found, key=lambda c: c.auc)[:LABELS]
+    which = (
+        ""
+        if len(shown) == len(found)
+        else f" {plain(shown[0].label, 20)}."
+        if len(found) == 2
+        else f" The {LABELS} worst labels."
+    )
+    roc, pr = charts.figure(*SIZE), charts.figure(*SIZE)
+    axes, right = roc.add_subplot(), pr.add_subplot()
+    for k, c in enumerate(shown):
+        colour = pictures.COLOURS[k]
+        axes.plot(*zip(*c.roc, strict=True), color=colour, linewidth=1.4, label=f"{plain(c.label, 14)} {c.auc:.3f}")
+        axes.plot([c.at[0]], [c.at[1]], "o", color=colour, markersize=5)
+        right.plot(
+            *zip(*c.precision_recall, strict=True),
+            color=colour,
+            linewidth=1.4,
+            label=f"{plain(c.label, 14)} {c.average_precision:.3f}",
+        )
+        if c.at[2] is not None:
+            right.plot([c.at[1]], [c.at[2]], "o", color=colour, markersize=5)
+    _frame(axes, "false positives, of other windows", "recall", "lower right")
+    _frame(right, "recall", "precision", "lower left")
+    say = f"Each label against all others, int8, all test windows; the dot is where the largest output decides.{which}"
+    return [plot("ROC", f"{say} With the area.", roc), plot("Precision and recall", f"{say} With the average precision.", pr)]
+
+
+def _frame(axes: Axes, across: str, up: str, where: str) -> None:
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.05)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.legend(frameon=False, fontsize=8, loc=where)
+    axes.grid(color="#e2e6eb", linewidth=0.8)
 
 
 # --- scores of a detector ------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from sandgrain.base.text import count, duration, energy, percent, size
 from sandgrain.bundle.report import Report
 from sandgrain.bundle.verdict import Verdict
 from sandgrain.frontend.signal import Signal
+from sandgrain.project.auto.result import Searched
 from sandgrain.project.build.battery import Battery
 from sandgrain.project.build.folds import Folds
 from sandgrain.project.build.limits import Check
@@ -45,6 +46,8 @@ class Built(Shown, Generic[F]):
     samples: Samples
     stages: tuple[Stage, ...]
     folds: Folds | None = None  # cross-validation, if it was asked for
+    auto: Searched | None = None  # the candidates that were compared, and the choice, if that was asked for
+    trained_on: str = ""  # then: what the firmware was trained on, and what says how good it is
 
     @property
     def missed(self) -> tuple[Check, ...]:
@@ -73,11 +76,13 @@ class Built(Shown, Generic[F]):
         """All of it on one page of text, 80 columns wide."""
         return [
             *self.task.heading(self),
+            *([self.trained_on] if self.trained_on else []),
             "",
             self._budget(),
             "",
             *self.task.quality(self),
             *self._folds(),
+            *(self.auto.lines() if self.auto else []),
             *self._costs(),
             *self.task.details(self),
             *self._use(),
@@ -161,6 +166,8 @@ class Built(Shown, Generic[F]):
             "advice": self.advice,
             "notes": list(self.notes),
             "report": r.to_json(),
+            "auto": self.auto.to_json() if self.auto else None,
+            "trained_on": self.trained_on or None,
             "cross_validation": self.folds.to_json() if self.folds else None,
         }
         return {**shared, **self.task.json(self)}

@@ -51,7 +51,8 @@ def build(
 
     `seed`: instead of the project's. `verified`: test windows, at most, that run on the emulated board. `cut`: for
     cross-validation before it. Limits that are missed
-    are in `Built.missed`; the C is there all the same. Raises UsageError, ModelError, ToolchainError and RunError, BudgetError
+    are in `Built.missed`; the C is there all the same. With `cut` the firmware is trained on everything, and how good it is, the
+    folds say. Raises UsageError, ModelError, ToolchainError and RunError, BudgetError
     before training where the untrained model is already over a limit of cost, and if the board is too small.
     """
     prepare()
@@ -65,28 +66,35 @@ def build(
     samples = Samples(found, Store(loaded.work / "build"), seed)
     run = Run(samples, out, seed, verified, progress, clock)
     progress("features", 0, 1)
-    with run.stage("features"):
-        samples.features("test")
-        samples.features("train")
+    if cut is None:
+        with run.stage("features"):
+            samples.features("test")
+            samples.features("train")
     with run.stage("limits, untrained"):
-        advice.before_training(run, task, _request(run, Fitted(b"", found.labels)))
-    crossed = None
+        advice.before_training(run, task, request_of(run, Fitted(b"", found.labels)))
     if cut is not None:
         with run.stage(cut.how):
             crossed = folds.run(run, task, cut)
+        run = folds.on_everything(run, task, crossed)
     fitted = task.fit(run)
-    request = _request(run, fitted)
+    request = request_of(run, fitted)
     progress("compiling", 0, 1)
     with run.stage("compile and measure"):
         made = _compiled(run, task, request)
     with run.stage("verify"):
-        verdict = firmware.verified(run, task, made, samples.spread("test", verified))
+        verdict = firmware.verified(run, task, made, run.samples.spread("test", verified))
     outcome = Outcome(made, verdict, task.judge(run, fitted, made, verdict))
     built = _finished(run, task, request, outcome, (*outcome.judged.notes, *notes, *fitted.notes))
-    built = replace(built, folds=crossed)
-    with files.output(out / "report.json") as file:
-        file.write(json.dumps(built.to_json(), indent=1).encode() + b"\n")
+    if run.crossed is not None:
+        built = replace(built, folds=run.crossed.folds, trained_on=run.crossed.trained_on)
+    write_report(built)
     return built
+
+
+def write_report(built: Built[Any]) -> None:
+    """All figures, to report.json beside the C."""
+    with files.output(built.folder / "report.json") as file:
+        file.write(json.dumps(built.to_json(), indent=1).encode() + b"\n")
 
 
 def prepare() -> None:
@@ -95,7 +103,8 @@ def prepare() -> None:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.folder() / "torch"))  # else a folder is left in the temporary one
 
 
-def _request(run: Run, fitted: Fitted) -> Request:
+def request_of(run: Run, fitted: Fitted) -> Request:
+    """What is compiled of a fitted model."""
     return Request(
         model=fitted.model,
         front=run.samples.front,

@@ -29,11 +29,15 @@ BACKGROUND = 64  # background recordings at most that are held in memory
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """`found`: the project's data, read and split. Features are computed once and kept in `store`."""
+    """`found`: the project's data, read and split. Features are computed once and kept in `store`.
+
+    `tested`: what the windows of the test side are cut from, where that is not the side of the split: what cross-validation has tested.
+    """
 
     found: Inspection
     store: Store
     seed: int = 0
+    tested: tuple[Record | Run, ...] | None = None
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -58,7 +62,8 @@ class Samples:
         project = self.found.loaded.project
         sides = sorted(self.found.sides.items())
         data = project.data.model_dump(mode="json", exclude={"path"})  # the same recordings in another folder are the same
-        return digest(self.found.manifest.sha256, data, sides, list(self.found.loaded.blocks))
+        tested = [[r.key for r in parts_of(item)] for item in self.tested or ()]
+        return digest(self.found.manifest.sha256, data, sides, list(self.found.loaded.blocks), tested)
 
     @cached_property
     def front(self) -> FrontEnd:
@@ -70,10 +75,14 @@ class Samples:
         return features_in_c.fit(self.pipeline, (cut.x for cut in self.windows("train")))
 
     def records(self, side: str) -> list[Record]:
+        if side == "test" and self.tested is not None:
+            return [record for item in self.tested for record in parts_of(item)]
         return [r for r in self.found.records if self.found.sides[r.key] == side]
 
     def items(self, side: str) -> Sequence[Record | Run]:
         """What the windows of a side are cut from."""
+        if side == "test" and self.tested is not None:
+            return self.tested
         return items_of(self.records(side), self.found.loaded.project.data)
 
     def windows(self, side: str) -> Iterator[Cut]:
@@ -176,3 +185,8 @@ class Samples:
         names = {label: k for k, label in enumerate(self.found.labels)}
         cuts = self.cuts(side, places)
         return np.stack([c.x for c in cuts])[:, np.newaxis], np.array([names[c.record.label] for c in cuts], np.int64)
+
+
+def parts_of(item: Record | Run) -> tuple[Record, ...]:
+    """The recordings that an item is made of."""
+    return item.records if isinstance(item, Run) else (item,)

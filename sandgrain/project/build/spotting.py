@@ -6,8 +6,9 @@ scores must be the same bytes and the decisions the same events, and both must b
 
 from __future__ import annotations
 
+import hashlib
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ from sandgrain.device.toolchain import build_firmware
 from sandgrain.graph.decisions import MAX_MARGIN, Rates, Rule, decide, matched, rates
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array
-from sandgrain.project.build import metrics
+from sandgrain.project.build import deciding, metrics
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.recording import Recording, pieces, planned
 from sandgrain.project.build.stages import Run
@@ -109,46 +110,90 @@ class Spotted:
         }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Results of one long recording: int8 [n, labels] at `times` [n], seconds, and how they become decisions."""
+
+    scores: Array
+    times: Array
+    recording: Recording
+    rule: Rule
+
+    def judged(self, window: float, margin: int | None = None) -> Rates:
+        """A decision may come as long as one of its results has heard something of the event. `window`: seconds."""
+        rule = self.rule if margin is None else replace(self.rule, margin=margin)
+        slack = self._slack(window)
+        return rates(decide(self.scores, rule), self.times, self.recording.events, self.recording.seconds, slack=slack)
+
+    def matched(self, window: float) -> tuple[int, list[float]]:
+        """(decisions for an event that had one, seconds from the start of each event that was found to its decision)."""
+        events = [e for e in self.recording.events if e.label not in self.rule.background]
+        own = matched(decide(self.scores, self.rule), self.times, events, self._slack(window))
+        return len(own.repeats), [when - events[k].start for k, when in own.hits.items()]
+
+    def _slack(self, window: float) -> float:
+        return window + _spacing(self.times) * (self.rule.smoothing - 1)
+
+
 def applies(run: Run, firmware: Firmware) -> bool:
     """Whether the firmware listens to a stream of sound and decides, and the project wants that to be counted."""
     return run.found.about.silence_between and run.project.decide.minutes > 0 and firmware.decides
 
 
-def spotted(run: Run, firmware: Firmware) -> Spotted | None:
-    """How well the firmware finds the keywords of a long recording; None if no test recording fits into its length."""
+def in_fold(run: Run, model: bytes, rule: Rule) -> Part | None:
+    """What a fold's network, `model`, hears in a long recording of what the fold tests; None where nothing is to be counted."""
+    if not (run.found.about.silence_between and run.project.decide.minutes > 0 and run.samples.stride):
+        return None
+    samples = run.samples
+    recording = planned(samples, rule.background, run.project.decide.minutes)
+    key = digest("heard", samples.key, hashlib.sha256(model).hexdigest(), recording.samples, len(recording.parts))
+    scores = samples.store.arrays("heard", key, lambda: {"scores": deciding.heard(samples, recording, model)})["scores"]
+    window = samples.pipeline.signal.shape[0]
+    return Part(scores, (window + samples.stride * np.arange(len(scores))) / recording.rate, recording, rule)
+
+
+def spotted(run: Run, firmware: Firmware, folds: Sequence[Part | None] = ()) -> Spotted | None:
+    """How well the firmware finds the keywords of a long recording; None if no test recording fits into its length.
+
+    `folds`: what the networks of cross-validation heard, which are counted instead: the firmware has learned what it hears here.
+    """
     samples, rule = run.samples, firmware.bundle.compiled.source.options.rule
     recording = planned(samples, rule.background, run.project.decide.minutes)
     if not recording.events:
         return None
+    crossed = [part for part in folds if part is not None and part.recording.events]
     key = digest("spotted", firmware.report.build_id, samples.key, recording.samples, len(recording.parts))
     made = samples.store.arrays("spotted", key, lambda: _heard(run, recording, firmware))
     scores, ends, found = made["scores"], made["samples"], made["decisions"]
     times, count = ends / recording.rate, min(EMULATED, len(scores)) if made["emulated"].all() else 0
     same = np.array_equal(made["board_scores"], scores[:count]) and np.array_equal(made["board_decisions"], found[:count])
-    late = samples.pipeline.signal.shape[0] / recording.rate + _spacing(times) * (rule.smoothing - 1)
-
-    def judged(rule: Rule) -> Rates:
-        """A decision may come as long as one of its results has heard something of the event."""
-        return rates(decide(scores, rule), times, recording.events, recording.seconds, slack=late)
-
-    events = [e for e in recording.events if e.label not in rule.background]
-    own = matched(decide(scores, rule), times, events, late)
-    delays = [when - events[k].start for k, when in own.hits.items()]
-    sweep = [(margin, judged(replace(rule, margin=margin))) for margin in MARGINS]
+    window = samples.pipeline.signal.shape[0] / recording.rate
+    parts = crossed or [Part(scores, times, recording, rule)]
+    owns = [part.matched(window) for part in parts]
+    delays = [late for _, delayed in owns for late in delayed]
+    sweep = [(margin, _summed([part.judged(window, margin) for part in parts])) for margin in MARGINS]
     return Spotted(
         rule=rule,
-        rates=judged(rule),
-        seconds=recording.seconds,
-        recordings=len(recording.parts),
+        rates=_summed([part.judged(window) for part in parts]),
+        seconds=sum(part.recording.seconds for part in parts),
+        recordings=sum(len(part.recording.parts) for part in parts),
         between=recording.between,
         results=len(scores),
         decisions=int((found >= 0).sum()),
         board=count,
         identical=bool(same and np.array_equal(found, decide(scores, rule))),
-        repeats=len(own.repeats),
+        repeats=sum(repeats for repeats, _ in owns),
         delay_s=statistics.median(delays) if delays else None,
         margins=tuple((margin, r.false_accepts_per_hour, r.false_rejects) for margin, r in sweep),
     )
+
+
+def _summed(found: Sequence[Rates]) -> Rates:
+    """Of several recordings, as one."""
+    hours, events = sum(r.hours for r in found), sum(r.events for r in found)
+    wrong = sum(r.false_accepts_per_hour * r.hours for r in found)
+    missed = sum(r.false_rejects * r.events for r in found)
+    return Rates(wrong / hours if hours else 0.0, missed / events if events else 0.0, hours, events)
 
 
 def _spacing(times: Array) -> float:

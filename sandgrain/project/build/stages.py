@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandgrain.base.progress import Progress, silent
 from sandgrain.device import targets
@@ -14,6 +15,9 @@ from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.store import Store
 from sandgrain.project.file.schema import Project
 from sandgrain.project.inspection import Inspection
+
+if TYPE_CHECKING:
+    from sandgrain.project.build.folds import Crossed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class Clock:
 class Run:
     """What every stage of one build is given.
 
-    `verified`: test windows, at most, that run on the emulated board.
+    `verified`: test windows, at most, that run on the emulated board. `crossed`: what cross-validation found, where it came first:
+    the network is then trained on everything, and the test windows of `samples` are all that the folds have tested.
     """
 
     samples: Samples
@@ -53,6 +58,7 @@ class Run:
     verified: int = 500
     progress: Progress = silent
     clock: Clock = field(default_factory=Clock)
+    crossed: Crossed | None = None
 
     @property
     def store(self) -> Store:

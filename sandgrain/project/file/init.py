@@ -113,7 +113,7 @@ def render(found: Look, path: str, board: str) -> str:
                 _data(found, path),
                 _split(found),
                 _features(found),
-                _augment(found),
+                *filter(None, [_augment(found)]),
                 *_decide(found),
                 _rest(found, board),
             )
@@ -149,8 +149,12 @@ def _data(found: Look, path: str) -> list[str]:
     elif found.labels:
         lines += ["# The label is the first folder's name." if not found.table else "", *_comment_labels(found)]
     for key, value in found.table:
-        lines.append(f"{key} = {_value(value)}{_SAYS.get(key, '')}")
-    lines += kinds.of(found.kind).rate_lines(found.rate, found.resample, GUESSED_RATE)
+        says = "  # each row is a recording: a sample of its own" if key == "segment" and value == 1 else _SAYS.get(key, "")
+        lines.append(f"{key} = {_value(value)}{says}")
+    if _ready(found):
+        lines.append("rate = 1  # of no meaning: a row is a sample of its own")
+    else:
+        lines += kinds.of(found.kind).rate_lines(found.rate, found.resample, GUESSED_RATE)
     lines += _window(found)
     lines += [
         'bad = "skip"  # files that cannot be read: "skip" or "refuse"',
@@ -186,6 +190,8 @@ def _comment_labels(found: Look) -> list[str]:
 def _purity(found: Look) -> list[str]:
     """Streams are cut where their label changes; the device hears what is over the changes, too."""
     table = dict(found.table)
+    if table.keys() & {"offset_array", "event_array", "labels"} or table.get("segment"):
+        return []
     if not table.get("label_column") and not (table.get("stream") and len(found.labels) > 1 and not table.get("label_tracks")):
         return []
     return [f"purity = {PURE:g}  # windows run over changes of the label where one has this share of them; 0: none does"]
@@ -198,7 +204,7 @@ def _window(found: Look) -> list[str]:
     rate = found.rate or GUESSED_RATE
     seconds = found.seconds or tuple(n / rate for n in found.points)
     segment = dict(found.table).get("segment")
-    if segment:
+    if segment or found.whole:
         return ["# A window is a whole recording."]
     length = max(1.0, float(f"{LEAST / rate:.3g}"))
     if not seconds:
@@ -246,6 +252,9 @@ def _split(found: Look) -> list[str]:
     why = (
         f"a split by group needs 3 groups, there are {found.groups}" if found.groups else "no speaker, subject or device is known"
     )
+    if _together(found):
+        said = f"{why}; recordings that follow each other stay together, for neighbours are alike"
+        return ["[data.split]", f'by = "block"  # {said}', "validation = 0.15", "test = 0.2", "seed = 0"]
     return [
         "[data.split]",
         f'by = "file"  # {why}: the same one may be on both sides, and figures better than with a new one',
@@ -253,6 +262,14 @@ def _split(found: Look) -> list[str]:
         "test = 0.2",
         "seed = 0",
     ]
+
+
+def _together(found: Look) -> bool:
+    """Whether a file holds several recordings, by labels inside it or by lines of an index."""
+    inside = dict(found.table)
+    if inside.keys() & {"row_column", "offset_array", "event_array"}:
+        return True
+    return bool(found.labels) and "labels" not in inside and ("label_column" in inside or bool(inside.get("stream")))
 
 
 def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
@@ -282,11 +299,20 @@ def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _features(found: Look) -> list[str]:
+    if _ready(found):
+        return ["[[features]]", 'block = "raw"  # the features as they are']
     return kinds.of(found.kind).first_block(found.rate or GUESSED_RATE, found.shape)
 
 
+def _ready(found: Look) -> bool:
+    """Whether rows are samples of their own."""
+    return dict(found.table).get("segment") == 1
+
+
 def _augment(found: Look) -> list[str]:
-    """One variation that does no harm to any data of the kind."""
+    """One variation that does no harm to any data of the kind; none of features, for it would be another sample."""
+    if _ready(found):
+        return []
     kind, options, why = kinds.of(found.kind).variation
     return [f"[[augment]]  # what training sees is varied: {why}", f"kind = {quoted(kind)}", options]
 
@@ -299,7 +325,7 @@ def _decide(found: Look) -> list[list[str]]:
 
 
 def _rest(found: Look, board: str) -> list[str]:
-    model = kinds.of(found.kind).first_model(found.shape)
+    model = "mlp" if _ready(found) else kinds.of(found.kind).first_model(found.shape)
     return [
         "[model]", f"name = {quoted(model)}", "# width = 16  # channels: more are more accurate, slower and bigger", "",
         "[train]", "epochs = 0  # passes over the data; 0: by the number of windows", "seed = 0", "",

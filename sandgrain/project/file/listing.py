@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sandgrain.base.text import plain
-from sandgrain.dataset.labels import COLUMNS, EXPORTED, Names, usual_columns
+from sandgrain.dataset.labels import COLUMNS, EXPORTED, Names, read_labels, usual_columns
+from sandgrain.dataset.lines import read_lines
 from sandgrain.dataset.names import ALIASES, Place
 from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.readers.base import BadFileError
@@ -22,6 +23,7 @@ HEAD = 40  # rows that show whether a column has names of files
 THERE = 0.5  # share of its cells that are names of files, of a column that names them
 REPEATS = 1.25  # rows for each value of a group, on average
 FEW = 20  # values of a label of numbers
+COARSE = ("kind", "type", "group")  # of what several labels are
 FOLD = 2.0  # a label of text takes at most a value for so many rows
 NO_GROUPS = frozenset(("gender", "sex", "age", "date", "time", "licence", "license"))
 NO_LABELS = NO_GROUPS | {
@@ -80,15 +82,21 @@ def _judged(name: str, seen: Glance, places: Names) -> Index | None:
         return None
     folders = [(places.find(cell) or ("",))[0].rpartition("/")[0].rpartition("/")[2] for cell in columns[file].cells]
     left = {k: column for k, column in columns.items() if k != file}
-    picked: dict[str, tuple[int, str]] = {
-        "file": (file, f"{100 * shares[file]:.0f} % of its cells are names of files that are there")
-    }
-    for what, pick in (("split", _split), ("label", _label), ("group", _group)):
-        label = columns[picked["label"][0]] if "label" in picked else None
-        if found := pick(left, folders, label):
+    picked = {"file": (file, f"{100 * shares[file]:.0f} % of its cells are names of files that are there")}
+    picked |= pick(left, folders)
+    return replace(named_index(name, seen.form.names, picked), rates=_rates(left)) if len(picked) > 1 else None
+
+
+def pick(left: dict[int, Column], folders: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Which of the columns say split, label and group, and why; they are taken out of `left`. `folders`: of each row's file."""
+    picked: dict[str, tuple[int, str]] = {}
+    whole = dict(left)
+    for what, choose in (("split", _split), ("label", _label), ("group", _group)):
+        label = whole[picked["label"][0]] if "label" in picked else None
+        if found := choose(left, folders, label):
             picked[what] = found
             left.pop(found[0])
-    return replace(_index(name, seen.form.names, picked), rates=_rates(left)) if len(picked) > 1 else None
+    return picked
 
 
 def _rates(columns: dict[int, Column]) -> tuple[float, ...]:
@@ -97,7 +105,8 @@ def _rates(columns: dict[int, Column]) -> tuple[float, ...]:
     return tuple(sorted({float(v) for v in found.flat})) if found else ()
 
 
-def _index(name: str, titles: Sequence[str], picked: dict[str, tuple[int, str]]) -> Index:
+def named_index(name: str, titles: Sequence[str], picked: dict[str, tuple[int, str]]) -> Index:
+    """The index file `name`: the keys for its columns, where they are not called as usual, and why they are what."""
     usual = usual_columns(titles)
     keys: list[tuple[str, Any]] = [("labels", name)]
     said = []
@@ -105,7 +114,8 @@ def _index(name: str, titles: Sequence[str], picked: dict[str, tuple[int, str]])
         if usual.get(what) != k:
             keys.append((f"{what}_column", titles[k].strip()))
         said.append(f"{plain(titles[k], 30)} is the {what}, for {why} ({what}_column)")
-    notes = (f"{plain(name, 60)} lists the files (labels): {said[0]}", *(f"of {plain(name, 60)}: {text}" for text in said[1:]))
+    lists = [f"{plain(name, 60)} lists the files (labels): {said.pop(0)}"] if "row" not in picked and "file" in picked else []
+    notes = (*lists, *(f"of {plain(name, 60)}: {text}" for text in said))
     return Index(name, tuple(keys), notes, {what: titles[k] for what, (k, _) in picked.items()})
 
 
@@ -129,9 +139,13 @@ def _split(columns: dict[int, Column], folders: Sequence[str], label: Column | N
 
 def _label(columns: dict[int, Column], folders: Sequence[str], label: Column | None) -> Picked:
     """By its name; else what says the folder's name again; else the first of text with few values, or of few whole numbers."""
-    for k in _named(columns, [*COLUMNS["label"], *LABEL_WORDS.split()]):
-        if _few(columns[k]):
-            return k, f"its name, and it takes {columns[k].distinct} values"
+    named = [k for k in _named(columns, [*COLUMNS["label"], *LABEL_WORDS.split()]) if _few(columns[k])]
+    if named:
+        k = _coarsest(columns, [*named, *(k for k in _named(columns, COARSE) if _few(columns[k]))])
+        finer = (
+            "" if k == named[0] else f"; {plain(columns[named[0]].name, 30)} says it in {columns[named[0]].distinct} finer ones"
+        )
+        return k, f"its name, and it takes {columns[k].distinct} values{finer}"
     for k, c in columns.items():
         if c.distinct > 1 and c.cells == list(folders):
             return k, f"it says the folder's name again, {c.distinct} values"
@@ -145,6 +159,16 @@ def _label(columns: dict[int, Column], folders: Sequence[str], label: Column | N
         if k not in mute and c.share > 0.99 and (c.flat % 1 == 0).all() and 2 <= c.distinct <= min(FEW, len(c.cells) // 4):
             return k, f"it takes {c.distinct} whole values"
     return None
+
+
+def _coarsest(columns: dict[int, Column], named: Sequence[int]) -> int:
+    """Of the columns that may be the label, the first; or one that says the same as it in fewer words, as a kind of activities does."""
+    best = named[0]
+    for k in named[1:]:
+        pairs = set(zip(columns[best].cells, columns[k].cells, strict=True))
+        if 2 <= columns[k].distinct < columns[best].distinct == len(pairs):
+            best = k
+    return best
 
 
 def _few(column: Column) -> bool:
@@ -187,6 +211,14 @@ def _repeats(column: Column, labels: Sequence[str]) -> bool:
 def layout_of(index: Index) -> Layout:
     """The layout that reads the index file."""
     return make_layout("audio", **dict(index.keys))
+
+
+def places_of(base: Path, index: Index) -> list[Place]:
+    """What the lines of the index file say. Raises UsageError."""
+    layout = layout_of(index)
+    if not layout.row_column:
+        return list(read_labels(base, layout)[0].values())
+    return [place for own in read_lines(base, layout)[0].found.values() for place in own.values()]
 
 
 def about(index: Index, places: Sequence[Place]) -> dict[str, Any]:

@@ -19,22 +19,30 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import plain
 from sandgrain.dataset import intervals, kinds, readers, tracks
-from sandgrain.dataset.labels import read_labels
-from sandgrain.dataset.names import PROJECT_FILE
+from sandgrain.dataset.names import PROJECT_FILE, ending, suffix
 from sandgrain.dataset.readers import audio
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Kind
 from sandgrain.project.file import listing, rates
 from sandgrain.project.file.arrays import look_npz
 from sandgrain.project.file.column import Verdict
+from sandgrain.project.file.lines import find_lines
 from sandgrain.project.file.listing import Index, find_index
 from sandgrain.project.file.naming import naming
 from sandgrain.project.file.schema import Split
 from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, look_json, look_parquet, look_table, spread
 
-FORMATS = {".csv": "table", ".tsv": "table", ".parquet": "parquet", ".json": "json", ".cbor": "json", ".npz": "npz"}
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+FORMATS = {
+    **dict.fromkeys(TABLES, "table"),
+    ".parquet": "parquet",
+    ".json": "json",
+    ".json.gz": "json",
+    ".cbor": "json",
+    ".npz": "npz",
+}
 SUFFIXES: dict[str, str] = {
-    **{suffix: kind for kind in ("audio", "image") for suffix in readers.suffixes(kind)},
+    **{end: kind for kind in ("audio", "image") for end in readers.suffixes(kind)},
     **FORMATS,
 }  # suffix -> what such a file is looked into as
 TEXTS = (".txt", ".dat")  # may be tables: looked into
@@ -65,7 +73,8 @@ class Look(Shown):
     lists: tuple[tuple[str, str], ...] = ()  # side -> list file
     table: tuple[tuple[str, Any], ...] = ()  # keys of [data] that the file's inside calls for
     notes: tuple[str, ...] = ()
-    points: tuple[int, ...] = ()  # of the recordings of a JSON file
+    points: tuple[int, ...] = ()  # of recordings whose lengths are known in samples
+    whole: bool = False  # they have one length, and are windows as they are
     columns: tuple[Verdict, ...] = ()  # of tables: what each is taken for
     background: tuple[str, ...] = ()  # labels that are no keywords, by their names
     others: tuple[tuple[str, str, int], ...] = ()  # suffix, first folder, files that are not read
@@ -141,16 +150,12 @@ def look(root: Path) -> Look:
     if not root.is_dir() and not root.is_file():
         raise UsageError(f"{plain(root, 120)} is neither a file nor a folder; name the folder with the data")
     names = list(_names(root)) if root.is_dir() else [root.name]
-    tables = {n for n in names if Path(n).suffix.lower() in (".csv", ".tsv")}
-    index = find_index(base, names, sorted(tables)) or _by_header(base, sorted(tables))
+    tables = {n for n in names if suffix(n) in TABLES}
+    index = find_index(base, names, sorted(tables)) or find_lines(base, names, sorted(tables)) or _by_header(base, sorted(tables))
     labels = index.path if index else ""
     texts = _texts(base, names)
     stretches = _stretches(base, sorted(tables - {labels}), names)
-    kind_of = {
-        n: "table" if n in texts else SUFFIXES.get(Path(n).suffix.lower(), "")
-        for n in names
-        if n != labels and n not in stretches
-    }
+    kind_of = {n: "table" if n in texts else SUFFIXES.get(suffix(n), "") for n in names if n != labels and n not in stretches}
     counts = Counter(kind for kind in kind_of.values() if kind)
     sizes = Counter[str]()
     for n in kind_of if len(counts) > 1 and len(kind_of) <= SIZED else ():
@@ -159,15 +164,15 @@ def look(root: Path) -> Look:
     if not counts and stretches:
         raise UsageError(f"{plain(root, 120)}: {_of_stretches(stretches)}; name the folder that has the recordings, too")
     if not counts:
-        seen = Counter(Path(n).suffix.lower() or "no suffix" for n in names)
-        there = ", ".join(f"{count} {plain(suffix, 20)}" for suffix, count in seen.most_common(5))
+        seen = Counter(suffix(n) or "no suffix" for n in names)
+        there = ", ".join(f"{count} {plain(end, 20)}" for end, count in seen.most_common(5))
         raise UsageError(
             f"{plain(root, 120)} has no file that is read here{f' (it has {there})' if there else ''}; {_way_out(seen)}; "
             f"what is read: {', '.join((*SUFFIXES, *TEXTS))}"
         )
     kind = max(media or counts, key=lambda k: (counts[k], sizes[k]))
     chosen = sorted(n for n, found in kind_of.items() if found == kind)
-    suffixes = sorted({Path(n).suffix for n in chosen})
+    suffixes = sorted({ending(n) for n in chosen})
     aside = (
         sorted({n.split("/")[0] for n in chosen if n.startswith("_") and "/" in n}) if kind == "audio" else []
     )  # _background_noise_
@@ -234,7 +239,7 @@ def _texts(base: Path, names: Sequence[str]) -> set[str]:
     found: set[str] = set()
     folders: dict[str, list[str]] = {}
     for name in names:
-        if Path(name).suffix.lower() in TEXTS:
+        if suffix(name) in TEXTS:
             folders.setdefault(name.rpartition("/")[0], []).append(name)
     for inside in folders.values():
         some = spread(inside, OPENED)
@@ -287,13 +292,13 @@ def _patterns(chosen: Sequence[str], names: Sequence[str], suffixes: Sequence[st
     others = [n for n in names if n not in mine]
     ambiguous = {s for s in suffixes if s.lower() in TEXTS and any(n.endswith(s) for n in others)}
     usual = [f"{'[!_]*/' if aside else ''}**/*{s}" for s in suffixes if s not in ambiguous]
-    foreign = {(n.rpartition("/")[0], Path(n).suffix) for n in others}
-    own = sorted({(n.rpartition("/")[0], Path(n).suffix) for n in chosen if Path(n).suffix in ambiguous})
-    for folder, suffix in own:
-        if (folder, suffix) not in foreign:
-            usual.append(f"{_literal(folder)}/*{suffix}" if folder else f"*{suffix}")
+    foreign = {(n.rpartition("/")[0], ending(n)) for n in others}
+    own = sorted({(n.rpartition("/")[0], ending(n)) for n in chosen if ending(n) in ambiguous})
+    for folder, end in own:
+        if (folder, end) not in foreign:
+            usual.append(f"{_literal(folder)}/*{end}" if folder else f"*{end}")
         else:
-            usual += [_literal(n) for n in chosen if n.rpartition("/")[0] == folder and Path(n).suffix == suffix]
+            usual += [_literal(n) for n in chosen if n.rpartition("/")[0] == folder and ending(n) == end]
     return tuple(usual) if len(usual) <= MAX_PATTERNS else tuple(f"**/*{s}" for s in suffixes)
 
 
@@ -304,7 +309,9 @@ def _literal(path: str) -> str:
 
 def _way_out(seen: Counter[str]) -> str:
     """What to do where no file is read."""
-    packed = sorted({".gz", ".zip", ".bz2", ".xz", ".7z", ".tar", ".tgz", ".rar"} & set(seen))
+    packed = sorted(
+        {end for end in seen if end.endswith(".gz")} | {".zip", ".bz2", ".xz", ".7z", ".tar", ".tgz", ".rar"} & set(seen)
+    )
     if packed:
         return f"unpack the {', '.join(packed)} files, and name their folder"
     return "name the folder with the data, or rename tables to .csv"
@@ -324,11 +331,16 @@ def _finished(fields: dict[str, Any], base: Path, names: Sequence[str]) -> Look:
         shown = ", ".join(f"{n} {suffix}{f' in {folder}' if folder else ''}" for suffix, folder, n in fields["others"][:6])
         more = f" and {len(fields['others']) - 6} more kinds" if len(fields["others"]) > 6 else ""
         notes.append(f"{count} other {'file is' if count == 1 else 'files are'} left alone: {plain(shown, 240)}{more}")
+    step = fields.pop("step", 0.0)
     if why := fields.pop("unclear_rate", ""):
         notes += () if fields.get("rate") else (why,)
     elif not fields.get("rate") and kinds.of(fields["kind"]).guesses_rate:
         fields["rate"], said = rates.of_texts(base, names)
         notes += said
+    if step:
+        length = float(f"{step / (fields.get('rate') or GUESSED_RATE):.2g}")
+        fields["table"] = (*fields["table"], ("event_s", length))
+        fields["seconds"] = (length,)
     return Look(**fields, notes=tuple(notes), background=background)
 
 
@@ -341,7 +353,7 @@ def _by_header(base: Path, tables: Sequence[str]) -> Index | None:
 
 def _with_index(found: dict[str, Any], index: Index, base: Path) -> dict[str, Any]:
     """What was found inside the files or in their names, and what the index file says, which wins. Raises UsageError."""
-    said = listing.about(index, list(read_labels(base, listing.layout_of(index))[0].values()))
+    said = listing.about(index, listing.places_of(base, index))
     kept = dict(found)
     if "labels" in said:  # the list says what the names would
         kept.pop("name", None)
@@ -360,10 +372,8 @@ def _is_background(label: str) -> bool:
 
 def _others(names: Iterable[str]) -> tuple[tuple[str, str, int], ...]:
     """Suffix, first folder and number of files that are not read."""
-    counted = Counter((Path(n).suffix.lower()[:20] or "without suffix", n.split("/")[0] if "/" in n else "") for n in names)
-    return tuple(
-        (suffix, folder, count) for (suffix, folder), count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    )
+    counted = Counter((suffix(n)[:20] or "without suffix", n.split("/")[0] if "/" in n else "") for n in names)
+    return tuple((end, folder, count) for (end, folder), count in sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _names(root: Path) -> Iterator[str]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sandgrain.dataset.names import stem
+
 SPLIT_WORDS = frozenset({"train", "training", "test", "testing", "validation", "val"})
 MARKS = "_-. "
 MAX_PIECES = 8
@@ -33,7 +35,7 @@ class Named:
 def naming(names: Sequence[str]) -> dict[str, Any]:
     """`name`, `labels`, `groups`, `has_split`, `notes` as far as relative posix paths tell: folders of classes, with or without
     train/test above them, or one folder of speaking names."""
-    parts = [n.rsplit(".", 1)[0].split("/") for n in names]
+    parts = [stem(n).split("/") for n in names]
     depth = Counter(len(p) for p in parts).most_common(1)[0][0]
     usual = [p for p in parts if len(p) == depth]
     if depth >= 2 and {p[0].lower() for p in usual} <= SPLIT_WORDS and depth >= 3:

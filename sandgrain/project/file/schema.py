@@ -58,10 +58,11 @@ class Split(Section):
     """How recordings are given to training, validation and test. A group (speaker, subject, device) is never in two splits
     when `by = "group"`."""
 
-    by: Literal["file", "group", "time", "given"] = Field(
+    by: Literal["file", "group", "block", "time", "given"] = Field(
         "file",
         description="What is drawn as one: `file` (every recording by itself), `group` (all recordings of a speaker, subject or "
-        "device), `time` (each recording is cut: its first part trains, the next one validates, the last one tests) or `given` (the data says it: a {split} in `name`, a split column in `labels`, or `choose`).",
+        "device), `block` (recordings that follow each other: whole files where there are ten or more, else a tenth of those of a file and "
+        "label), `time` (each recording is cut: its first part trains, the next one validates, the last one tests) or `given` (the data says it: a {split} in `name`, a split column in `labels`, or `choose`).",
     )
     stratify: bool = Field(True, description="Draw so that each split has the same mix of labels, when drawn by file.")
     validation: float = Field(
@@ -118,6 +119,14 @@ class Files(Section):
     )
     split_column: str = Field(
         "", description="The column of `labels` with train, validation and test. Empty: `split`, `set` and the like."
+    )
+    row_column: str = Field(
+        "",
+        description="The column of `labels` with the number of a recording, from 0 or 1, where a line is a recording within a file (a row of "
+        "an .npz) and no file; `line`: the lines have the order of the recordings. They are those of each file, or of the one in `file_column`.",
+    )
+    label_names: Words = Field(
+        (), description='Names of labels that are numbers: `["sit", "stand"]` for 0 and 1. An empty name leaves the number.'
     )
     background: Words = Field(
         (),
@@ -255,6 +264,14 @@ class Decide(Section):
         ge=0,
         description="Audio: `margin` is chosen so that a long recording made of the validation recordings has at most so many false "
         "accepts per hour. Not given: `margin` as it stands.",
+    )
+    row_column: str = Field(
+        "",
+        description="The column of `labels` with the number of a recording, from 0 or 1, where a line is a recording within a file (a row of "
+        "an .npz) and no file; `line`: the lines have the order of the recordings. They are those of each file, or of the one in `file_column`.",
+    )
+    label_names: Words = Field(
+        (), description='Names of labels that are numbers: `["sit", "stand"]` for 0 and 1. An empty name leaves the number.'
     )
     background: Words = Field(
         (),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -19,19 +21,22 @@ from sandgrain.base.text import plain
 from sandgrain.dataset import acquisition
 from sandgrain.dataset.dialect import COMMENTS, Dialect, cells, find, is_value
 from sandgrain.dataset.labels import usual_columns
-from sandgrain.dataset.names import ALIASES
+from sandgrain.dataset.names import ALIASES, PACKED, stem
 from sandgrain.dataset.readers import cbor
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.tables import TableOptions
+from sandgrain.dataset.unpack import unpacked
 from sandgrain.project.file.column import Column, as_float
 from sandgrain.project.file.columns import judge
 from sandgrain.project.file.naming import GROUP, naming, speaking
+from sandgrain.project.file.ready import rows_are_samples
 
 MAX_JSON = 16 << 20  # bytes of a document, as ingest reads it
 MAX_HEAD = 1 << 20  # bytes of a table that are looked at
 PIECES, PIECE = 48, 1 << 14  # of what follows: so many pieces of so many bytes
 PIECE_ROWS = 200  # of a piece
 LABELS_HEAD = 1 << 14  # bytes that show whether a table lists files
+MAX_PACKED = 1 << 24  # bytes of an unpacked table that are looked at
 MAX_FILES = 20
 MIN_GROUPS = 3  # files named after subjects, of a split by them
 LEAST_ROWS, MOST_ROWS = 4, 0.9  # rows of a table, and their share of its lines, where its suffix does not say that it is one
@@ -53,7 +58,7 @@ class Glance:
 
 def glance(path: Path, rows: int = MAX_ROWS) -> Glance:
     """The first rows of a CSV file, and some from all over it where it is long. Raises BadFileError or OSError."""
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         head = stream.read(MAX_HEAD)
         form = find(head, len(head) < MAX_HEAD)
         text = head.decode(form.encoding, "replace").replace("\r\n", "\n").replace("\r", "\n")
@@ -73,6 +78,16 @@ def glance(path: Path, rows: int = MAX_ROWS) -> Glance:
     stretches = tuple(list(_rows(part, form)) for part in (first, *later) if part)
     whole = len(first) == len(lines) - form.first + 1 and len(head) < MAX_HEAD
     return Glance(form, stretches, frozenset(_between_empty_lines(first, whole)))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A table's bytes; of a packed one the first MAX_PACKED, in memory, for it can be read from its beginning only."""
+    with path.open("rb") as stream:
+        if path.suffix.lower() != PACKED:
+            yield stream
+        else:
+            yield io.BytesIO(unpacked(stream, path.name)[0].read(MAX_PACKED))
 
 
 def _places(begin: int, size: int, is_long: bool) -> list[int]:
@@ -219,6 +234,16 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
             table.append(("time_unit", clock.unit))
         if clock.usable and not clock.even:
             notes.append("times are not even: resample = true puts the rows on a grid of `rate`, and reports gaps")
+    if (
+        clock is None
+        and not segment
+        and judged.of("label")
+        and (why := rows_are_samples([by_name[c] for c in channels], by_name[judged.of("label")[0]]))
+    ):
+        segment, rate = 1, 1.0
+        notes.append(
+            f"each row is taken for a sample of its own, {why}; segment = 0 takes rows that follow each other for recordings (segment)"
+        )
     if segment:
         table.append(("segment", segment))
     if judged.bad_share > TableOptions().bad_rows:
@@ -249,7 +274,7 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
 
 def persons(names: Sequence[str]) -> tuple[str, ...]:
     """The names of files without their suffix, where each says that it is a subject's, a machine's or a session's: S01, user_7."""
-    stems = tuple(n.rsplit(".", 1)[0] for n in names)
+    stems = tuple(map(stem, names))
     return stems if len(stems) >= MIN_GROUPS and all(GROUP.fullmatch(s) for s in stems) else ()
 
 
@@ -257,7 +282,7 @@ def of_files(names: Sequence[str]) -> dict[str, Any]:
     """What the names of tables without a label column say."""
     if any("/" in n for n in names):
         return naming(names)
-    stems = tuple(n.rsplit(".", 1)[0] for n in names)
+    stems = tuple(map(stem, names))
     found = speaking(stems) or ({"name": "{label}", "labels": stems} if len(names) <= MAX_FILES else {})
     if len(found.get("labels", ())) == len(names) > 1:
         some = ", ".join(plain(label, 20) for label in found["labels"][:3])

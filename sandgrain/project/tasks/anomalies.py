@@ -16,7 +16,7 @@ from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.project.build import detection, doubts, limits, network, page, plots
-from sandgrain.project.build.detection import Anomalies, ByLabel, Hourly, Wrong, shown_share
+from sandgrain.project.build.detection import Anomalies, ByLabel, Hourly, OfFold, Wrong, shown_share
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.limits import Variant
@@ -109,7 +109,7 @@ class AnomaliesTask(Task[Anomalies]):
         anomalies = y != run.found.labels.index(normal)
         ran = np.asarray(scores[places] if verdict.scores is None else verdict.scores)
         real = limit * detector.unit + detector.offset
-        figures = Anomalies(
+        of_all = Anomalies(
             normal=normal,
             floats=rates(own.floats, anomalies, real),
             host=rates(scores, anomalies, limit),
@@ -124,19 +124,29 @@ class AnomaliesTask(Task[Anomalies]):
             facts=detector.facts,
             hourly=_hourly(run.samples, scores[~anomalies], limit),
         )
+        figures, splits = of_all, [run.found]
+        if run.crossed is not None:
+            figures = detection.pooled(of_all, [fold.result.own for fold in run.crossed.tested])
+            splits = run.crossed.splits
         budget = run.project.budget
         checks = limits.quality(budget, detection.quality(figures))
-        notes = (*doubts.too_good(run.found, figures.host.auc, len(scores), "an AUC"), *detection.notes(figures))
+        notes = (*doubts.too_good(splits, figures.host.auc, len(scores), "an AUC"), *detection.notes(figures))
         return Judged(figures, checks, int(scores.argmax()), notes)
 
     def in_fold(self, run: Run, fitted: Fitted) -> InFold:
         """AUC where the fold has both kinds, and what is told right, by the int8 C."""
         own: Detector = fitted.own
         y = run.samples.features("test")[1]
-        found = rates(own.scores, y != run.found.labels.index(normal_of(run.found)), own.detector.threshold)
+        detector, anomalies = own.detector, y != run.found.labels.index(normal_of(run.found))
+        limit = detector.threshold
+        found = rates(own.scores, anomalies, limit)
+        floats = rates(own.floats, anomalies, limit * detector.unit + detector.offset)
+        labels = _by_label(run.found, own.scores, y, limit)
+        kept = OfFold(found, floats, labels, _hourly(run.samples, own.scores[~anomalies], limit))
         if found.auc is None or found.detected is None:
             raise UsageError("a fold has no window of another label than the normal one; choose fewer folds")
-        return InFold({"AUC": found.auc, "balanced": (1 - found.false_alarms + found.detected) / 2, "detected": found.detected})
+        measures = {"AUC": found.auc, "balanced": (1 - found.false_alarms + found.detected) / 2, "detected": found.detected}
+        return InFold(measures, own=kept)
 
     # --- what would keep the limits
 

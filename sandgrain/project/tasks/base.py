@@ -60,6 +60,7 @@ class Task(ABC, Generic[F]):
 
     name: ClassVar[str]
     takes_any: ClassVar[bool] = False  # takes the models that no other task knows
+    searched: ClassVar[bool] = False  # its features and models can be compared by --auto
     draft_note: ClassVar[str] = ""  # said behind "was measured" of a `draft`
     way_to_quality: ClassVar[str]  # what may raise the quality where nothing can be measured that does
 

@@ -18,10 +18,23 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.quantization import dequantize
 from sandgrain.project import score
-from sandgrain.project.build import deciding, doubts, figures, label_tables, limits, metrics, network, page, plots, spotting
+from sandgrain.project.build import (
+    curves,
+    deciding,
+    doubts,
+    figures,
+    hearing,
+    label_tables,
+    limits,
+    metrics,
+    network,
+    plots,
+    shown,
+    spotting,
+)
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
-from sandgrain.project.build.label_tables import MAX_CLASSES, SHOWN
+from sandgrain.project.build.label_tables import SHOWN
 from sandgrain.project.build.limits import Variant
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.spotting import Spotted
@@ -61,6 +74,7 @@ class Classes:
     accuracy_after_training: float  # int8, before the network was trained again with the firmware's rounding
     confusion: Array  # int64 [classes, classes]: rows are true labels; of the int8 network on all test windows
     auc: float | None
+    curves: tuple[curves.Curves, ...]  # of each label
     worst: tuple[Worst, ...]
     parameters: int
     history: Mapping[str, Mapping[str, list[float]]]  # training -> figure -> one value per epoch
@@ -74,12 +88,29 @@ class Classes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Answers:
+    """What a network says of the test windows on this computer, float [n, classes]; with cross-validation, the networks of all folds."""
+
+    chances: Array  # of the int8 C, as probabilities
+    floats: Array  # before it was quantized
+    after_training: Array  # of int8, before it was trained with the firmware's rounding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfFold:
+    """What a fold leaves for the judgement of all. `part`: a long recording as its network heard it; `whole`: whole recordings."""
+
+    answers: _Answers
+    part: spotting.Part | None
+    whole: score.Tally
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Outputs:
-    """A trained network and what it gives on this computer, float32 [test windows, classes]."""
+    """A trained network and what it says."""
 
     net: network.Trained
-    outputs: Array
-    after_training: Array  # before it was trained with the firmware's rounding
+    answers: _Answers
 
 
 class ClassesTask(Task[Classes]):
@@ -87,6 +118,7 @@ class ClassesTask(Task[Classes]):
 
     name: ClassVar[str] = "classes"
     takes_any: ClassVar[bool] = True
+    searched: ClassVar[bool] = True
     draft_note: ClassVar[str] = ", untrained"
     way_to_quality: ClassVar[str] = "give it more epochs, more data or other features"
 
@@ -105,7 +137,8 @@ class ClassesTask(Task[Classes]):
         with run.stage("training"):
             net = network.trained(run.samples, run.seed, run.progress)
         with run.stage("int8 on this computer"):
-            own = _Outputs(net, _outputs(run, net.model), _outputs(run, net.after_training))
+            chances = _chances(net.model, _outputs(run, net.model))
+            own = _Outputs(net, _Answers(chances, net.scores, _outputs(run, net.after_training)))
         with run.stage("decisions"):
             rule, notes = deciding.chosen(run, net.model)
         return Fitted(net.model, run.found.labels, rule=rule, notes=(*net.notes, *notes), own=own)
@@ -117,24 +150,28 @@ class ClassesTask(Task[Classes]):
     def judge(self, run: Run, fitted: Fitted, firmware: Firmware, verdict: Verdict) -> Judged[Classes]:
         """Accuracies, the matrix, and for keywords how often a long recording is misheard."""
         own: _Outputs = fitted.own
+        folds: list[_OfFold] = [] if run.crossed is None else [fold.result.own for fold in run.crossed.tested]
         spotted = None
         if verdict.identical and spotting.applies(run, firmware):
             with run.stage("a long recording"):
-                spotted = spotting.spotted(run, firmware)
+                spotted = spotting.spotted(run, firmware, [fold.part for fold in folds])
         streams = None
         if verdict.identical and (whole := _whole_streams(run)):
             with run.stage("whole recordings"):
-                streams = score.scored(firmware.bundle, whole, score.ears_of(firmware.bundle), Listener(firmware.bundle))
-        y = run.samples.features("test")[1]
-        chances = _chances(fitted.model, own.outputs)
+                streams = _streams(firmware, whole, folds)
+        y, answers = run.samples.features("test")[1], own.answers
+        if run.crossed is not None:
+            answers = _pooled([fold.answers for fold in folds])
+        chances = answers.chances
         own_of, of_files = figures.owners({r.key: r.group for r in run.found.records}, run.samples.keys("test"))
         found = figures.of_answers(chances, y, run.found.labels, own_of, of_files=of_files, seed=run.seed)
         of_all = Classes(
             found=found,
-            accuracy_float=metrics.accuracy(own.net.scores, y),
-            accuracy_after_training=metrics.accuracy(own.after_training, y),
-            confusion=metrics.confusion(own.outputs, y),
+            accuracy_float=metrics.accuracy(answers.floats, y),
+            accuracy_after_training=metrics.accuracy(answers.after_training, y),
+            confusion=metrics.confusion(chances, y),
             auc=metrics.roc_auc(chances, y),
+            curves=curves.of_labels(chances, y, run.found.labels),
             worst=_worst(run, chances, y),
             parameters=own.net.parameters,
             history=own.net.history,
@@ -143,20 +180,24 @@ class ClassesTask(Task[Classes]):
         )
         checks = limits.quality(run.project.budget, _quality(of_all))
         notes = (
-            *doubts.too_good(run.found, of_all.accuracy, len(y), "an accuracy"),
+            *doubts.too_good([run.found] if run.crossed is None else run.crossed.splits, of_all.accuracy, len(y), "an accuracy"),
             *figures.notes(found, of_all.accuracy_float),
             *_apart(of_all),
         )
-        return Judged(of_all, checks, int(metrics.losses(chances, y).argmin()), notes)
+        return Judged(of_all, checks, int(metrics.losses(own.answers.chances, y).argmin()), notes)
 
     def in_fold(self, run: Run, fitted: Fitted) -> InFold:
         """Accuracy, balanced accuracy and macro F1 of the int8 C."""
         own: _Outputs = fitted.own
-        y = run.samples.features("test")[1]
-        chances = _chances(fitted.model, own.outputs)
+        y, chances = run.samples.features("test")[1], own.answers.chances
         found = figures.of_answers(chances, y, run.found.labels, [""] * len(y), of_files=False, seed=run.seed)
-        o = found.overall
-        return InFold({"accuracy": o.accuracy, "balanced": o.balanced, "macro F1": o.macro_f1}, chances, y)
+        o, heard = found.overall, score.Tally()
+        if whole := _whole_streams(run):
+            net = hearing.Network(run.samples, fitted.model, fitted.rule)
+            heard.hear(whole, net.ears, net)
+        measures = {"accuracy": o.accuracy, "balanced": o.balanced, "macro F1": o.macro_f1}
+        kept = _OfFold(own.answers, spotting.in_fold(run, fitted.model, fitted.rule), heard)
+        return InFold(measures, chances, y, kept)
 
     def difference(self, found: Classes) -> str:
         """Whether the stream over a long recording is the reference's."""
@@ -192,6 +233,7 @@ class ClassesTask(Task[Classes]):
             "accuracy_float": f.accuracy_float,
             "accuracy_int8_after_training": f.accuracy_after_training,
             "roc_auc": f.auc,
+            "curves": {c.label: c.to_json() for c in f.curves},
             "false_accepts_per_hour": s.rates.false_accepts_per_hour if s else None,
             "false_rejects": s.rates.false_rejects if s else None,
             "long_recording": s.to_json() if s else None,
@@ -211,9 +253,9 @@ class ClassesTask(Task[Classes]):
 
     def quality(self, built: Built[Classes]) -> list[Line]:
         """Accuracies, and keywords in a long recording."""
-        lines: list[Line] = [Table(["accuracy", "", ""], _accuracies(built), (1,)), _proof(built), ""]
+        lines: list[Line] = [Table(["accuracy", "", ""], shown.accuracies(built), (1,)), shown.proof(built), ""]
         if (whole := built.figures.streams) is not None:
-            lines += [Table(["whole recordings", "", ""], _whole_rows(whole), (1,)), ""]
+            lines += [Table(["whole recordings", "", ""], shown.whole_rows(whole), (1,)), ""]
         if (s := built.figures.spotted) is not None:
             rule, rejects = s.rule, f"{100 * s.rates.false_rejects:.1f} %"
             recording = f"{s.counted}; {s.recordings} test recordings, {s.between} between"
@@ -237,7 +279,7 @@ class ClassesTask(Task[Classes]):
         counts, names = built.figures.confusion, [plain(label, 12) or "(none)" for label in built.labels]
         per_label: list[Line] = [label_tables.shown(built.figures.found), ""]
         if len(names) > SHOWN:
-            return [*per_label, f"mixed up most: {'; '.join(_mixed_up(counts, names)) or 'nothing'}", ""]
+            return [*per_label, f"mixed up most: {'; '.join(shown.mixed_up(counts, names)) or 'nothing'}", ""]
         sizes = [max(len(name), len(str(column.max()))) for name, column in zip(names, counts.T, strict=True)]
         short = sum(w + 2 for w in sizes) > WIDTH - max(map(len, names)) - 2
         columns = [str(k) for k in range(len(names))] if short else names
@@ -251,14 +293,16 @@ class ClassesTask(Task[Classes]):
         decisions = [] if f.spotted is None else [plots.margins(f.spotted)]
         return {
             "summary": f"{built.model}, {f.parameters:,} parameters, seed {built.seed}, for {r.target} ({r.core})",
-            "headline": [(tenths(f.accuracy), f"accuracy, int8, all {built.windows['test']:,} test windows")],
-            "accuracies": _accuracy_rows(built),
+            "headline": [
+                (tenths(f.accuracy), f"accuracy, int8, all {built.windows['test']:,} {'' if built.folds else 'test '}windows")
+            ],
+            "accuracies": shown.accuracy_rows(built),
             "labels": label_tables.label_rows(f.found),
             "groups": label_tables.group_rows(f.found),
             "of_files": f.found.of_files,
-            "plots": [*plots.curves(f.history), *decisions],
-            "worst": _worst_pictures(built),
-            **_matrix(built),
+            "plots": [*plots.curves(f.history), *plots.of_labels(f.curves), *decisions],
+            "worst": shown.worst_pictures(built),
+            **shown.matrix(built),
         }
 
 
@@ -276,6 +320,26 @@ def _outputs(run: Run, model: bytes) -> Array:
     quant = graph.tensors[graph.outputs[0]].quant
     assert quant is not None
     return dequantize(made["y"], quant)
+
+
+def _pooled(folds: Sequence[_Answers]) -> _Answers:
+    """Of all folds, in the order of the test windows, which are those of one fold after the other."""
+    return _Answers(
+        np.concatenate([a.chances for a in folds]),
+        np.concatenate([a.floats for a in folds]),
+        np.concatenate([a.after_training for a in folds]),
+    )
+
+
+def _streams(firmware: Firmware, whole: list[Stream], folds: Sequence[_OfFold]) -> Scored:
+    """Whole recordings as the firmware hears them; with cross-validation, as the networks heard them that had not learned them."""
+    bundle = firmware.bundle
+    ears, heard = score.ears_of(bundle), score.Tally()
+    for fold in folds:
+        heard.add(fold.whole)
+    if not folds:
+        heard.hear(whole, ears, Listener(bundle))
+    return score.summed(heard, bundle, ears)
 
 
 def _worst(run: Run, chances: Array, labels: Array) -> tuple[Worst, ...]:
@@ -317,110 +381,6 @@ def _apart(f: Classes) -> tuple[str, ...]:
         return ()
     told = f"the device hears whole recordings: {tenths(whole)} of their windows are right, not {tenths(f.accuracy)}"
     return (f"{told}; windows that span a change of label are no test windows",)
-
-
-def _whole_rows(whole: Scored) -> list[list[str]]:
-    """Of both pages."""
-    o = None if whole.windows is None else whole.windows.overall
-    shown = "-" if o is None else f"{o.windows:,} windows of {len(whole.recordings)} recordings"
-    rows = [["as heard", tenths(None if o is None else o.accuracy), f"{shown}, by the label that most of each has"]]
-    rows.append(["pure", tenths(whole.pure[1]), f"{whole.pure[0]:,} windows with one label"])
-    rows.append(["over a change", tenths(whole.mixed[1]), f"{whole.mixed[0]:,} windows with more than one"])
-    return rows
-
-
-def _proof(built: Built[Classes]) -> str:
-    """What was proven about the C that the figures are of."""
-    v = built.verdict
-    if not v.compared:
-        return "proof: none here"
-    same = "every byte is the reference's" if v.identical else "the bytes are NOT the reference's"
-    ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
-    return f"proof, from raw samples on: {same} ({ran})"
-
-
-def _accuracies(built: Built[Classes]) -> list[list[str]]:
-    """Rows of the page of text."""
-    return [[name, value, how] for name, value, how in _shared_rows(built)]
-
-
-def _accuracy_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
-    """Rows of the HTML page."""
-    f, v = built.figures, built.verdict
-    rows = _shared_rows(built)
-    if "qat" in f.history:
-        how = "quantized after training, not trained with it"
-        rows.insert(2, ("int8 before", tenths(f.accuracy_after_training), how))
-    if f.streams is not None:
-        rows += [(f"whole recordings, {name}", value, how) for name, value, how in _whole_rows(f.streams)]
-    ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
-    rows.append(
-        ("proof", "identical" if v.identical else "DIFFERENT", f"to the reference, byte for byte, from raw samples on: {ran}")
-    )
-    if (s := f.spotted) is not None:
-        rule = s.rule
-        settings = f"smoothing {rule.smoothing}, margin {rule.margin}, hold {rule.hold}"
-        rows.append(("false accepts", s.accepts, f"{s.counted}; {settings}"))
-        how = f"of {s.rates.events:,} keywords there; {s.compared}"
-        rows.append(("false rejects", tenths(s.rates.false_rejects), how))
-    return rows
-
-
-def _shared_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
-    """Of both pages."""
-    f, total = built.figures, built.windows["test"]
-    o = f.found.overall
-    rows = [("int8", tenths(o.accuracy), f"all {total:,} test windows, its C; {f.found.interval}")]
-    rows.append(("float", tenths(f.accuracy_float), "PyTorch, the same windows"))
-    rows.append(("majority", tenths(o.majority), f"what always saying {plain(o.majority_label, 30) or '(none)'} would give"))
-    rows.append(("balanced", tenths(o.balanced), "the mean of the labels' recalls"))
-    if (worst := f.found.worst_group) is not None:
-        what = "file" if f.found.of_files else "group"
-        rows.append(("worst", tenths(worst.accuracy), f"{what} {plain(worst.name, 34)}, {worst.windows:,} windows"))
-    rows.append(("macro F1", f"{o.macro_f1:.3f}", "the mean over the labels"))
-    if f.auc is not None:
-        rows.append(("ROC AUC", f"{f.auc:.3f}", "each label against the others, the mean"))
-    rows.append(("calibration", f"{o.calibration:.3f}", "mean gap between how sure and how right; 0 is perfect"))
-    return rows
-
-
-def _mixed_up(counts: Array, names: Sequence[str]) -> list[str]:
-    """The pairs of labels that are mistaken most often."""
-    wrong = ((n, i, j) for i, row in enumerate(counts.tolist()) for j, n in enumerate(row) if i != j and n)
-    return [f"{names[i]} as {names[j]} {n}" for n, i, j in sorted(wrong, reverse=True)[:SHOWN]]
-
-
-def _matrix(built: Built[Classes]) -> dict[str, Any]:
-    """The confusion matrix, shaded by the share of each row; diagonal and mistakes in colours of their own."""
-    confusion, names = built.figures.confusion, [plain(label, 16) or "(none)" for label in built.labels]
-    rows = []
-    for i, counts in enumerate(confusion[:MAX_CLASSES, :MAX_CLASSES].tolist()):
-        total = max(int(confusion[i].sum()), 1)
-        cells = [{"n": n or "", "shade": f"{n / total:.3f}", "right": i == j} for j, n in enumerate(counts)]
-        rows.append({"label": names[i], "cells": cells, "recall": tenths(counts[i] / total) if i < len(counts) else ""})
-    return {
-        "matrix": rows,
-        "classes": names[:MAX_CLASSES],
-        "turned": len(names) > 6 and max(map(len, names)) > 3,
-        "more_classes": max(0, len(names) - MAX_CLASSES),
-    }
-
-
-def _worst_pictures(built: Built[Classes]) -> list[dict[str, Any]]:
-    """The windows with the largest loss."""
-    worst = built.figures.worst
-    markup = page.window_pictures(built.samples, [w.place for w in worst])
-    return [
-        {
-            "markup": markup[w.place],
-            "key": plain(w.key, 200),
-            "label": plain(w.label, 20) or "(none)",
-            "said": plain(w.said, 20) or "(none)",
-            "wrong": w.said != w.label,
-            "chance": tenths(w.chance),
-        }
-        for w in worst
-    ]
 
 
 TASK = ClassesTask()

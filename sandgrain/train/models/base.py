@@ -8,8 +8,8 @@ relu, global averages, and logits that go out as they are (the C takes the large
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ class Family:
     """A kind of model. `make(shape, classes, width, **options)` builds one; its keyword-only arguments are the options.
 
     `ranks`: how many axes a feature shape may have. `reconstructs`: its output has the shape of its input, classes play no part.
+    `tries`: axes of features -> widths that are worth a try there, where nobody chose, the first one first.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Family:
     ranks: tuple[int, ...]
     make: Callable[..., nn.Module]
     reconstructs: bool = False
+    tries: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Net(nn.Module):

@@ -21,4 +21,4 @@ def make(shape: Shape, classes: int, width: int, *, blocks: int = 3, kernel: int
     return Sequence1D(nn.Sequential(*body, *classify(channels, classes, dropout, axes=1)), shape)
 
 
-FAMILY = Family("cnn1d", "1-D convolutions over time, for motion and other sensors", 16, (1, 2), make)
+FAMILY = Family("cnn1d", "1-D convolutions over time, for motion and other sensors", 16, (1, 2), make, tries={2: (16, 32)})

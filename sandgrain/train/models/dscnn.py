@@ -16,4 +16,4 @@ def make(shape: Shape, classes: int, width: int, *, blocks: int = 4, dropout: fl
     return Image(nn.Sequential(first, *body, *classify(width, classes, dropout)), shape)
 
 
-FAMILY = Family("dscnn", "depthwise separable convolutions, for keywords", 32, (2, 3), make)
+FAMILY = Family("dscnn", "depthwise separable convolutions, for keywords", 32, (2, 3), make, tries={2: (32, 64), 3: (32,)})

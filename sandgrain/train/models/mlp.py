@@ -19,4 +19,4 @@ def make(shape: Shape, classes: int, width: int, *, layers: int = 2, dropout: fl
     return Flat(nn.Sequential(*body, nn.Linear(inputs, classes)))
 
 
-FAMILY = Family("mlp", "fully connected layers, for a few dozen features", 32, (1, 2, 3), make)
+FAMILY = Family("mlp", "fully connected layers, for a few dozen features", 32, (1, 2, 3), make, tries={1: (32, 64)})

@@ -34,4 +34,4 @@ def make(shape: Shape, classes: int, width: int, *, stages: int = 3, dropout: fl
     return Image(nn.Sequential(*body, *classify(inputs, classes, dropout)), shape)
 
 
-FAMILY = Family("resnet8", "residual network for small images", 16, (2, 3), make)
+FAMILY = Family("resnet8", "residual network for small images", 16, (2, 3), make, tries={3: (16, 8)})

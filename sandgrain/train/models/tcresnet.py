@@ -30,4 +30,4 @@ def make(shape: Shape, classes: int, width: int, *, blocks: int = 3, kernel: int
     return Sequence1D(nn.Sequential(first, *body, *classify(sizes[-1], classes, dropout, axes=1)), shape)
 
 
-FAMILY = Family("tcresnet", "residual convolutions over time, for keywords at the least cost", 16, (1, 2), make)
+FAMILY = Family("tcresnet", "residual convolutions over time, for keywords at the least cost", 16, (1, 2), make, tries={2: (16,)})

@@ -1,0 +1,104 @@
+"""Some windows of a project's data, spread over all of it: what a quick look and a search are content with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.dataset import ingest
+from sandgrain.dataset.records import Record
+from sandgrain.dataset.windows import Run, Window, Windowing, count, cut, owned, windows_of
+from sandgrain.project import features
+from sandgrain.project.build.samples import parts_of
+from sandgrain.project.inspection import Inspection
+
+ROOM = 20  # times the windows that are taken: of so many of a stream they are chosen
+LEAST = 60  # windows of a rare label that are taken, where it has so many
+MOST_BYTES = 1 << 26  # of all windows that are held
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """`x`: windows as the sensor gives them, [n, *signal shape]; `y`: the places of their labels in `labels`, int64 [n].
+
+    `records`: the place of each window's recording among those that were given, int64 [n]. `total`: windows that there are.
+    """
+
+    x: Array
+    y: Array
+    records: Array
+    labels: tuple[str, ...]
+    total: int
+
+
+def sampled(found: Inspection, records: Sequence[Record], most: int) -> Sample | None:
+    """At most about `most` windows of `records`, each label's share of them kept but for rare ones, which give LEAST.
+
+    The windows of a label are spread evenly over all that it has. None where there is no window. The same data give the same windows.
+    """
+    data = found.loaded.project.data
+    windowing = features.windowing_of(data, records[0].rate) if records else None
+    items = features.items_of(records, data)
+    owner, item, start, thinned = _windows(items, {r.key: k for k, r in enumerate(records)}, windowing, ROOM * most)
+    if not len(owner):
+        return None
+    names = {label: k for k, label in enumerate(found.labels)}
+    y = np.array([names[r.label] for r in records], np.int64)[owner]
+    shape = features.signal_of(records, data).shape
+    most = max(min(most, MOST_BYTES // max(int(np.prod(shape)) * 2, 1)), 2 * len(names))
+    places = np.sort(np.concatenate([_spread(np.flatnonzero(y == k), most, len(y), len(names)) for k in range(len(names))]))
+    fill = "zero" if windowing is None else windowing.fill
+    rows: list[Array] = []
+    for k in np.unique(item[places]).tolist():
+        x = np.concatenate([ingest.open_record(found.manifest, r) for r in parts_of(items[k])])
+        rows += [cut(x, _window(x, s, windowing), fill) for s in start[places[item[places] == k]].tolist()]
+    return Sample(np.stack(rows), y[places], owner[places], found.labels, len(y) * thinned)
+
+
+def _windows(
+    items: Sequence[Record | Run], numbers: Mapping[str, int], windowing: Windowing | None, room: int
+) -> tuple[Array, Array, Array, int]:
+    """Of each window: the number of its recording, of what it is cut from, and its first sample, int64 [n] each; and of how many it is one.
+
+    Of more than `room` windows only every so manieth is looked at.
+    """
+    rows: list[tuple[Array, int, Array]] = []
+    thinned, step = 1, 0
+    if windowing is not None:
+        step = windowing.stride or windowing.length
+        thinned = max(sum(item.shape[0] for item in items) // (step * room), 1) if _long(items) else 1
+        step *= thinned
+        windowing = replace(windowing, stride=step)
+    for k, item in enumerate(items):
+        if isinstance(item, Run):
+            own = owned(item, windowing)
+            rows.append((np.array([numbers[r.key] for r, _ in own], np.int64), k, np.array([w.start for _, w in own], np.int64)))
+        else:
+            many = count([item], windowing)
+            rows.append((np.full(many, numbers[item.key], np.int64), k, step * np.arange(many)))
+    if not rows:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), 1
+    of_items = np.repeat([k for _, k, _ in rows], [len(owner) for owner, _, _ in rows])
+    return np.concatenate([owner for owner, _, _ in rows]), of_items, np.concatenate([start for _, _, start in rows]), thinned
+
+
+def _long(items: Sequence[Record | Run]) -> bool:
+    """Whether windows are looked at one by one, as those over changes are."""
+    return any(isinstance(item, Run) for item in items)
+
+
+def _window(x: Array, start: int, windowing: Windowing | None) -> Window:
+    """The window of `x` that begins at `start`, or the only one of what is no longer than that."""
+    if windowing is None or len(x) < windowing.length:
+        return windows_of(x.shape, windowing)[0]
+    return Window(start, start + windowing.length)
+
+
+def _spread(own: Array, most: int, total: int, labels: int) -> Array:
+    """Some of a label's windows `own`, evenly: its share of `most` of all `total`, or LEAST of a rare one."""
+    wanted = min(max(round(most * len(own) / total), min(LEAST, most // labels)), len(own))
+    found: Array = own[np.unique(np.linspace(0, len(own) - 1, wanted).round().astype(int))] if wanted else own[:0]
+    return found
