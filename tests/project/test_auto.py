@@ -86,6 +86,15 @@ def test_filters_that_the_user_put_in_front_stay(waves: Loaded) -> None:
     assert all(c.blocks[0].name() == "decimate" for c in found)
 
 
+def test_the_project_is_not_tried_twice(waves: Loaded) -> None:
+    """`raw` computes nothing: with it and without it, behind a filter or not, the network sees the same."""
+    text = waves.file.read_text().replace('name = "cnn1d"\nwidth = 4', 'name = "cnn1d"\nwidth = 16')
+    for features in ('[[features]]\nblock = "raw"', "", '[[features]]\nblock = "decimate"\nfactor = 2'):
+        waves.file.write_text(text.replace('[[features]]\nblock = "raw"', features))
+        found = candidates.candidates(load(waves.file), Signal("motion", (64, 1), 64.0))
+        assert [c.own for c in found if c.model.name == "cnn1d" and "spectrogram" not in c.features] == [True], features
+
+
 # --- the comparison
 
 
