@@ -23,7 +23,6 @@ from sandgrain.project.build.samples import Samples
 from sandgrain.project.file.load import Loaded, load
 from sandgrain.project.file.schema import Budget
 from tests.support.command import sandgrain as command
-from tests.support.draws import rare
 from tests.support.sensor_project import project
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
@@ -273,7 +272,7 @@ def test_another_learning_rate_is_written_beside_the_other_keys(text: str, tmp_p
     assert ("# slow" in text) == ("# slow" in file.read_text())
 
 
-@rare
+@pytest.mark.slow
 def test_a_build_with_auto_trains_in_miniature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sandgrain
 
