@@ -107,14 +107,29 @@ def _line(line: str, number: int) -> tuple[float, float, str]:
 def cut_all(samples: Iterable[Sample], track: Track, rest_label: str) -> Iterator[Sample]:
     """The stretches of a file's recordings, numbered on. Raises BadFileError where there are none."""
     first, count, made = math.nan, 0, False
-    for sample in samples:
+    for sample, is_last in _with_last(samples):
         first = first if math.isfinite(first) else sample.start
-        for piece in cut(sample, _from(track, sample.start, first), rest_label):
+        own = _from(track, sample.start, first)
+        if not is_last and sample.rate and not track.in_samples:  # what begins behind it is of the next part of the file
+            length = len(sample.data) / sample.rate
+            own = replace(own, stretches=tuple(replace(s, end=min(s.end, length)) for s in own.stretches if s.start < length))
+        for piece in cut(sample, own, rest_label):
             count, made = count + 1, True
             yield replace(piece, index=count)
         count += 1  # what lies in the next recording does not follow
     if not made:
         raise BadFileError("its label track labels no stretch of it")
+
+
+def _with_last(samples: Iterable[Sample]) -> Iterator[tuple[Sample, bool]]:
+    """Each with whether it is the last one."""
+    held: Sample | None = None
+    for sample in samples:
+        if held is not None:
+            yield held, False
+        held = sample
+    if held is not None:
+        yield held, True
 
 
 def _from(track: Track, start: float, first: float) -> Track:

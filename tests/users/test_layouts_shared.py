@@ -62,6 +62,24 @@ def test_dates_of_stretches_of_several_tables_in_one_document(written: Any, tmp_
     assert pump == [("normal", 54), ("anomaly", 23), ("normal", 163)]
 
 
+def test_a_gap_in_a_table_leaves_its_stretches_where_they_are(tmp_path: Path) -> None:
+    hourly(tmp_path / "a.csv", 10 * 24)
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    (tmp_path / "a.csv").write_text("\n".join([*lines[:50], *lines[120:], ""]))  # from 2024-05-03 01:00 to 2024-05-05 23:00
+    (tmp_path / "faults.json").write_text(
+        json.dumps({"a.csv": [["2024-05-02 00:00", "2024-05-02 12:00"], ["2024-05-06 22:00", "2024-05-07 22:00"]]})
+    )
+    layout = make_layout(
+        "motion", rate=1 / 3600, resample=True, time_column=("timestamp",), full_scale=(100.0,), columns=("value",), label_tracks=True,
+        track_file="faults.json", stretch_label="fault", rest_label="normal",
+    )  # fmt: skip
+    read = ingest(tmp_path, layout, workers=1)
+    assert [(r.label, r.shape[0]) for r in read.records] == [
+        ("normal", 24), ("fault", 12), ("normal", 13), ("normal", 23), ("fault", 24), ("normal", 74),
+    ]  # fmt: skip
+    assert not any("beyond" in note.text for note in read.notes)
+
+
 def clip(path: Path, seconds: float = 10.0) -> None:
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))

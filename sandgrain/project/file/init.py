@@ -279,7 +279,11 @@ def _together(found: Look) -> bool:
     inside = dict(found.table)
     if inside.keys() & {"row_column", "offset_array", "event_array"}:
         return True
-    return bool(found.labels) and "labels" not in inside and ("label_column" in inside or bool(inside.get("stream")))
+    return (
+        bool(found.labels)
+        and not inside.keys() & {"labels", "label_tracks"}
+        and ("label_column" in inside or bool(inside.get("stream")))
+    )
 
 
 def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:

@@ -123,6 +123,8 @@ class Look(Shown):
             return "from label tracks beside the recordings (label_tracks)"
         if "label_column" in table:
             return f"from column {plain(table['label_column'], 40)} (label_column)"
+        if "{label}" not in self.name and (self.name or "y_array" in table or "stream" in table):
+            return f"from array {plain(table.get('y_array', 'y'), 40)} (y_array)"
         return f"from the files' names, {plain(self.name, 80)} (name)" if self.name else "(name)"
 
     def to_json(self) -> dict[str, Any]:
