@@ -112,7 +112,8 @@ def _kind(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(_kind(a) for a in inner if a is not type(None))
     if origin is tuple:
-        return f"list of {_kind(inner[0])}s" if get_origin(inner[0]) is not Literal else f"list of {_kind(inner[0])}"
+        several = get_origin(inner[0]) in (Literal, Union, types.UnionType)
+        return f"list of {_kind(inner[0])}" if several else f"list of {_kind(inner[0])}s"
     if origin is dict or annotation is dict:
         return "table"
     return {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(annotation, "value")

@@ -33,7 +33,10 @@ class Extractor:
 
 
 def fit(pipeline: Pipeline, windows: Iterable[Array]) -> Normalization:
-    """The normalization of a pipeline's features over training windows, which are taken one at a time and not kept."""
+    """The normalization of a pipeline's features over training windows, which are taken one at a time and not kept; the blocks' own
+    where they say it."""
+    if pipeline.given is not None:
+        return pipeline.given
     norm, columns = pipeline.normalize, pipeline.shape[-1]
     moments = Moments(columns, per_column=pipeline.per_column)
     extractor = Extractor(pipeline.raw) if pipeline.raw is not None else None

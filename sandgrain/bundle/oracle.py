@@ -58,8 +58,9 @@ def _whole(origin: Origin, graph: Graph, data: DataSet) -> list[Array]:
     assert origin.model is not None
     samples = [[x[s] for x in data.inputs] for s in range(data.samples)]
     if origin.front is not None:
-        features = origin.front.graph()
-        samples = [interpret.run(features, sample) for sample in samples]
+        model = text.read_any(origin.model, "model")
+        features, shape = origin.front.graph(model), model.tensors[model.inputs[0]].shape
+        samples = [[interpret.run(features, sample)[0].reshape(shape)] for sample in samples]
     with TflmOracle() as oracle:
         rows = oracle.run(origin.model, samples)
     shapes = [graph.tensors[i].shape for i in graph.outputs]

@@ -85,7 +85,7 @@ def _notes(found: Inspection) -> None:
 
 def _heading(found: Inspection) -> None:
     parts = [f"{len(found.records):,} {found.about.noun}", found.kind]
-    if found.rates:
+    if found.rates and found.timed:
         parts[-1] += f" at {', '.join(f'{r:g}' for r in found.rates[:3])} Hz"
     parts.append(f"{len(found.labels)} labels")
     if found.groups:

@@ -12,7 +12,7 @@ from sandgrain.compiler.passes.into_strips import into_strips
 from sandgrain.compiler.plan import Choice, Plan, plan
 from sandgrain.device.targets import Board
 from sandgrain.formats import text
-from sandgrain.frontend.frontend import FrontEnd, join
+from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.ir import Graph
 
 
@@ -61,7 +61,7 @@ def read(graph: Graph | None, name: str, labels: tuple[str, ...] = (), front: Fr
     if graph is None and front is None:
         raise UsageError("neither a model nor features; give one")
     if front is not None:
-        graph = front.graph() if graph is None else join(front.graph(), graph)
+        graph = front.graph() if graph is None else front.feeding(graph)
     assert graph is not None
     imported = replace(graph, name=name, labels=labels)
     return imported, passes.optimize(imported)

@@ -20,7 +20,7 @@ from sandgrain.dataset.manifest import layout_json
 from sandgrain.dataset.pool import MAX_REPLY, Reply, parse_reply
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Layout
-from sandgrain.dataset.tracks import TrackOptions, beside
+from sandgrain.dataset.tracks import TrackOptions, file_of
 from sandgrain.dataset.walk import MAX_FILES, Found, open_inside
 
 PIECE = 1 << 20  # bytes that are hashed at a time
@@ -76,7 +76,7 @@ class Cache:
         """Of a file's bytes, and of its label track's; of a file that cannot be read one that no other has."""
         whole = hashlib.sha256()
         try:
-            for path in (file.path, *([beside(file.path, self._tracks.track_suffix)] if self._tracks.label_tracks else [])):
+            for path in (file.path, *([file_of(file.path, self._tracks)] if self._tracks.label_tracks else [])):
                 with open_inside(self._root, path, self._links) as stream:
                     while piece := stream.read(PIECE):
                         whole.update(piece)

@@ -29,7 +29,7 @@ from sandgrain.dataset.readers import suffixes
 from sandgrain.dataset.readers.base import BadFileError, RateOptions, check_rate
 from sandgrain.dataset.records import BadFile, Layout, Manifest, Note, Record
 from sandgrain.dataset.tables import Scale, TableOptions
-from sandgrain.dataset.tracks import TrackOptions, beside
+from sandgrain.dataset.tracks import TrackOptions, file_of
 from sandgrain.dataset.walk import MAX_FILES, Found, walk
 
 __all__ = ["ingest", "load_manifest", "open_record", "save"]
@@ -152,7 +152,7 @@ def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile], Coun
     known, others = suffixes(layout.kind), Counter[tuple[str, str]]()
 
     def wanted(path: str) -> bool:
-        if path in (layout.labels, names.PROJECT_FILE):
+        if path in (layout.labels, layout.get(TrackOptions).track_file, names.PROJECT_FILE):
             return False
         if layout.background and names.fits(path, layout.background):
             return False
@@ -164,17 +164,19 @@ def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile], Coun
     files, bad = walk(root, wanted, layout.links)
     options = layout.get(TrackOptions)
     if options.label_tracks:
-        files = [_with_track(root, file, options.track_suffix, others) for file in files]
+        files = [_with_track(root, file, options, others) for file in files]
     return files, bad, +others
 
 
-def _with_track(root: Path, file: Found, suffix: str, others: Counter[tuple[str, str]]) -> Found:
+def _with_track(root: Path, file: Found, options: TrackOptions, others: Counter[tuple[str, str]]) -> Found:
     """The file with its label track in its size and time, so that a change of either is seen; the track is no other file."""
     try:
-        about = (root / beside(file.path, suffix)).stat()
+        about = (root / file_of(file.path, options)).stat()
     except OSError:
         return file  # decoding says that it is not there
-    others[posixpath.splitext(f"x{suffix}")[1].lower(), file.path.partition("/")[0] if "/" in file.path else ""] -= 1
+    if not options.track_file:
+        end = posixpath.splitext(f"x{options.track_suffix}")[1].lower()
+        others[end, file.path.partition("/")[0] if "/" in file.path else ""] -= 1
     return replace(file, size=file.size + about.st_size, mtime_ns=file.mtime_ns + about.st_mtime_ns)
 
 

@@ -30,7 +30,22 @@ END = ("end", "stop", "to", "offset", "end_s", "end_time", "endtime", "stop_time
 LENGTH = ("duration", "length", "duration_s", "dur")
 ROWS = ("samples", "rows", "n_samples", "sample_count", "end_sample", "end_row")  # lengths and ends that count samples
 START_ROWS = ("start_sample", "start_row", "first_sample", "offset_samples")
-LABEL = ("label", "class", "event", "name", "annotation", "activity", "text", "tag", "value")
+LABEL = (
+    "label",
+    "class",
+    "event_label",
+    "event_type",
+    "class_name",
+    "label_name",
+    "category",
+    "event",
+    "name",
+    "annotation",
+    "activity",
+    "text",
+    "tag",
+    "value",
+)
 LISTS = ("labels", "intervals", "events", "annotations", "segments")  # keys of an object that holds the list
 SUFFIXES = (
     ".labels.csv",
@@ -141,22 +156,23 @@ def _document(text: str) -> Iterator[Stretch]:
 
 
 def _stretch(row: Mapping[str, Any], place: str, names: str) -> Stretch:
-    start, label = _value(row, (*START_ROWS, *START)), _value(row, LABEL)
-    end, length = _value(row, ("end_sample", "end_row", *END)), _value(row, (*ROWS[:4], *LENGTH))
+    start, label = value_of(row, (*START_ROWS, *START)), value_of(row, LABEL)
+    end, length = value_of(row, ("end_sample", "end_row", *END)), value_of(row, (*ROWS[:4], *LENGTH))
     if start is None or label is None or (end is None and length is None):
         raise BadFileError(f"{place} has no start, end (or duration) and label; it has {plain(names, 80)}")
-    first = _seconds(start, place)
-    last = first + _seconds(length, place) if end is None else _seconds(end, place)
+    first = seconds_of(start, place)
+    last = first + seconds_of(length, place) if end is None else seconds_of(end, place)
     if not 0 <= first <= last < math.inf:
         raise BadFileError(f"{place} goes from {first:g} s to {last:g} s")
     return Stretch(first, last, clean(str(label), "label"))
 
 
-def _value(row: Mapping[str, Any], names: Sequence[str]) -> Any:
+def value_of(row: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """What stands under the first of `names` that says something; None where none does."""
     return next((row[name] for name in names if row.get(name) not in (None, "")), None)
 
 
-def _seconds(value: Any, place: str) -> float:
+def seconds_of(value: Any, place: str) -> float:
     """A number, or hours, minutes and seconds with colons between."""
     try:
         total = 0.0
@@ -178,7 +194,7 @@ def _elan(data: bytes) -> Sequence[Stretch]:
 
     def start(name: str, given: dict[str, str]) -> None:
         if name == "TIME_SLOT" and "TIME_VALUE" in given:
-            slots[given.get("TIME_SLOT_ID", "")] = _seconds(given["TIME_VALUE"], "a time slot") / 1000
+            slots[given.get("TIME_SLOT_ID", "")] = seconds_of(given["TIME_VALUE"], "a time slot") / 1000
         elif name == "ALIGNABLE_ANNOTATION":
             open_[:] = [(given.get("TIME_SLOT_REF1", ""), given.get("TIME_SLOT_REF2", ""))]
             said.clear()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ DRAWS = 64  # orders of the groups that are tried, until one comes close
 CLOSE = 0.25  # of a side's share: how far off a draw by group may be to be taken at once
 HELD_OUT = ("test", "validation")
 SHOWN = 3  # names in a sentence
+RANGE = re.compile(r"(?=.*[0-9])([-+0-9.eE]*?)\.\.([-+0-9.eE]*)")  # of numbers, see `_rule`
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ class Draw:
     validation: float = 0.15  # share of the recordings that are drawn from; 0: none
     test: float = 0.15  # as `validation`
     seed: int = 0
-    choose: Mapping[str, Mapping[str, Sequence[str]]] | None = None  # side -> {field of a record: its values}
+    choose: Mapping[str, Mapping[str, Sequence[str]]] | None = (
+        None  # side -> {field of a record: its values, or ranges of numbers}
+    )
 
 
 def assign(records: Sequence[Record], draw: Draw = Draw(), weights: Mapping[str, int] | None = None) -> dict[str, str]:
@@ -210,6 +214,32 @@ def _value(record: Record, name: str) -> str | None:
     return own[name] if name in own else record.fields.get(name)
 
 
+def _rule(values: Sequence[str]) -> Callable[[str | None], bool]:
+    """Whether a value is one of these, or a number in one of their ranges, such as 60..100, 60.. or ..40 (the ends belong to it)."""
+    words, ranges = set(values), [_ends(found) for found in map(RANGE.fullmatch, values) if found]
+
+    def fits(value: str | None) -> bool:
+        if value is None or value in words:
+            return value is not None
+        number = _number(value) if ranges else None
+        return number is not None and any(low <= number <= high for low, high in ranges)
+
+    return fits
+
+
+def _ends(found: re.Match[str]) -> tuple[float, float]:
+    low, high = (_number(text) if text else None for text in found.groups())
+    return -math.inf if low is None else low, math.inf if high is None else high
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _chosen(records: Sequence[Record], choose: Mapping[str, Mapping[str, Sequence[str]]]) -> dict[str, str]:
     """Key -> side for what `choose` names. Raises UsageError where it names nothing, or one recording twice."""
     found: dict[str, str] = {}
@@ -222,7 +252,8 @@ def _chosen(records: Sequence[Record], choose: Mapping[str, Mapping[str, Sequenc
             if all(_value(r, name) is None for r in records):
                 known = sorted({"label", "group", *(f for r in records for f in r.fields)})
                 raise UsageError(f"choose.{side}: no recording has a {plain(name)}; choose by {plain(', '.join(known), 120)}")
-        taken = [r.key for r in records if all(_value(r, name) in set(values) for name, values in wanted.items())]
+        rules = {name: _rule(values) for name, values in wanted.items()}
+        taken = [r.key for r in records if all(fits(_value(r, name)) for name, fits in rules.items())]
         if not taken:
             raise UsageError(f"choose.{side}: no recording has {plain(dict(wanted), 120)}; look at the values in use")
         for key in taken:

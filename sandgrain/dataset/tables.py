@@ -336,15 +336,17 @@ class _Made:
         data = np.concatenate(now.blocks)
         if not now.times:
             several = table.segment or table.label_column or table.group_column
-            yield Sample(data, _rate(now, layout), self._next() if several else 0, now.label, now.group, now.clipped)
+            rate = _rate(now, layout)
+            yield Sample(data, rate, self._next() if several else 0, now.label, now.group, now.clipped, start=now.first)
             return
-        parts, note = on_grid(np.concatenate(now.times), data, layout.rate)
+        parts, starts, note = on_grid(np.concatenate(now.times), data, layout.rate)
         if not parts:
             self.short, self.count = self.short + 1, self.count + 1
         for k, part in enumerate(parts):
             self.count += k > 0  # behind a gap a number is left out: what lies there does not follow
             said = note if k + 1 == len(parts) else ""
-            yield Sample(part, layout.rate, self._next(), now.label, now.group, now.clipped if not k else 0, said)
+            clipped = now.clipped if not k else 0
+            yield Sample(part, layout.rate, self._next(), now.label, now.group, clipped, said, starts[k])
 
     def _next(self) -> int:
         self.count += 1
@@ -353,8 +355,8 @@ class _Made:
         return self.count
 
 
-def on_grid(times: Array, data: Array, rate: float) -> tuple[list[Array], str]:
-    """int16 [n, channels] at `times` (seconds), on even grids of `rate` Hz; and what there is to say about gaps.
+def on_grid(times: Array, data: Array, rate: float) -> tuple[list[Array], list[float], str]:
+    """int16 [n, channels] at `times` (seconds), on even grids of `rate` Hz; when each begins; and what there is to say about gaps.
 
     Between two rows values lie on a straight line. Rows whose time does not grow are left out. A gap of more than GAP steps (of
     the grid, or of the usual distance of rows, the longer one) ends a recording, and so does a time that goes back that far. Nothing
@@ -364,7 +366,7 @@ def on_grid(times: Array, data: Array, rate: float) -> tuple[list[Array], str]:
     usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1 / rate
     longest = GAP * max(usual, 1 / rate)
     ends = np.flatnonzero((steps > longest) | (steps < -longest)) + 1
-    parts, left = [], 0
+    parts, starts, left = [], list[float](), 0
     for start, end in zip([0, *ends.tolist()], [*ends.tolist(), len(times)], strict=True):
         own = times[start:end]
         grows = np.concatenate([[True], own[1:] > np.maximum.accumulate(own)[:-1]])
@@ -377,6 +379,7 @@ def on_grid(times: Array, data: Array, rate: float) -> tuple[list[Array], str]:
         check_values(count, data.shape[1])
         grid = own[0] + np.arange(count) / rate
         made = [np.interp(grid, own, values[:, k].astype(np.float64)) for k in range(data.shape[1])]
+        starts.append(float(own[0]))
         parts.append(np.rint(np.stack(made, axis=1)).astype(np.int16))
     gaps = steps[steps > longest]
     said = [f"put on a grid of {rate:g} Hz"]
@@ -384,4 +387,4 @@ def on_grid(times: Array, data: Array, rate: float) -> tuple[list[Array], str]:
         said.append(f"{len(gaps)} gaps, the longest {float(gaps.max()):.3g} s")
     if left:
         said.append(f"{left} rows left out, for their time does not grow")
-    return parts, ", ".join(said)
+    return parts, starts, ", ".join(said)

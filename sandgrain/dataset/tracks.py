@@ -7,7 +7,8 @@ nobody knows what is heard, so that part is left out, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -34,6 +35,12 @@ class TrackOptions:
         "With `label_tracks`: what a track is called behind the recording's name: `.txt`, `.csv` or `.json` (columns or keys start, end or "
         "duration, and label, in seconds; start and samples count samples), `.eaf`, or with more before it, such as `.labels.csv`.",
     )
+    track_file: str = option(
+        "",
+        "With `label_tracks`: one file below `path` with the stretches of all recordings, instead of one beside each: a table with file, start, "
+        "end and label, or JSON with a list for each recording. Times are seconds, or dates as in `time_column`.",
+    )
+    stretch_label: str = option("", "With `track_file`: the label of stretches that have none of their own, such as `anomaly`.")
     rest_label: str = option("", "With `label_tracks`: the label of what no stretch covers. Empty: it is left out, and counted.")
 
 
@@ -54,11 +61,17 @@ class Track:
     points: int = 0
     empty: int = 0
     in_samples: bool = False  # its starts and ends count samples, not seconds
+    in_dates: bool = False  # they are seconds from 1970, not from the beginning of the recording
 
 
 def beside(path: str, suffix: str = SUFFIX) -> str:
     """Where the label track of a recording lies."""
     return stem(path) + suffix
+
+
+def file_of(path: str, options: TrackOptions) -> str:
+    """Where the stretches of a recording are said."""
+    return options.track_file or beside(path, options.track_suffix)
 
 
 def parse(text: str) -> Track:
@@ -91,8 +104,50 @@ def _line(line: str, number: int) -> tuple[float, float, str]:
     return start, end, clean(" ".join(cells[2:]), "label")
 
 
+def cut_all(samples: Iterable[Sample], track: Track, rest_label: str) -> Iterator[Sample]:
+    """The stretches of a file's recordings, numbered on. Raises BadFileError where there are none."""
+    first, count, made = math.nan, 0, False
+    for sample, is_last in _with_last(samples):
+        first = first if math.isfinite(first) else sample.start
+        own = _from(track, sample.start, first)
+        if not is_last and sample.rate and not track.in_samples:  # what begins behind it is of the next part of the file
+            length = len(sample.data) / sample.rate
+            own = replace(own, stretches=tuple(replace(s, end=min(s.end, length)) for s in own.stretches if s.start < length))
+        for piece in cut(sample, own, rest_label):
+            count, made = count + 1, True
+            yield replace(piece, index=count)
+        count += 1  # what lies in the next recording does not follow
+    if not made:
+        raise BadFileError("its label track labels no stretch of it")
+
+
+def _with_last(samples: Iterable[Sample]) -> Iterator[tuple[Sample, bool]]:
+    """Each with whether it is the last one."""
+    held: Sample | None = None
+    for sample in samples:
+        if held is not None:
+            yield held, False
+        held = sample
+    if held is not None:
+        yield held, True
+
+
+def _from(track: Track, start: float, first: float) -> Track:
+    """The track with its times from the beginning of a recording, which is at `start` of the clock that its file begins at `first` of."""
+    if track.in_dates and not math.isfinite(start):
+        raise BadFileError("its label track has dates, and its rows have no time; set time_column")
+    shift = start if track.in_dates else start - first if math.isfinite(start) else 0.0
+    if not shift or track.in_samples:
+        return track
+    moved = (replace(s, start=max(0.0, s.start - shift), end=s.end - shift) for s in track.stretches)
+    return replace(track, stretches=tuple(s for s in moved if s.end > 0))
+
+
 def cut(sample: Sample, track: Track, rest_label: str) -> Iterator[Sample]:
-    """The stretches of a recording, each as one; the last carries a note about what was left out. Raises BadFileError."""
+    """The stretches of a recording, each as one, none where nothing of it has a label; the last carries a note about what was left out.
+
+    Raises BadFileError.
+    """
     rate, length = sample.rate, len(sample.data)
     if track.in_samples:
         rate = 1.0
@@ -101,7 +156,7 @@ def cut(sample: Sample, track: Track, rest_label: str) -> Iterator[Sample]:
     parts = list(_parts(track.stretches, length, rate))
     given = [(a, b, label or rest_label) for a, b, label in parts if label or (rest_label and b - a >= SHORTEST * rate)]
     if not given:
-        raise BadFileError("its label track labels no stretch of it")
+        return
     note = _note(sample, track, (length - sum(b - a for a, b, _ in given)) / rate, length / rate)
     for index, (start, end, label) in enumerate(given, 1):
         said = note if index == len(given) else ""

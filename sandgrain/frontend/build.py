@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.frontend.signal import Signal
+from sandgrain.frontend.signal import Channel, Signal
 from sandgrain.graph import rules
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Graph, Node, Tensor, View, attrs
@@ -18,11 +18,12 @@ from sandgrain.graph.quantization import Quantization, per_tensor
 
 
 class Builder:
-    """A chain of nodes from one signal. `rate` (Hz) follows decimation; `mean` and `std` are None until they are known."""
+    """A chain of nodes from one signal. `rate` (Hz) follows decimation, `channels` what is said of them."""
 
     def __init__(self, signal: Signal) -> None:
         self.signal = signal
         self.rate = signal.rate
+        self.channels = list(signal.channels) or [Channel()] * signal.shape[-1]
         self._tensors = [signal.tensor()]
         self.nodes: list[Node] = []
 
@@ -47,10 +48,13 @@ class Builder:
         last = len(self._tensors) - 1
         self.nodes.append(Node(op, name, (last - 1,), (last,), options))
         kind = OPS[op]
-        if dtype == "int16" and (step := kind.step(self.view())) is not None and step.takes == "samples":
-            self._tensors[-1] = replace(self._tensors[-1], quant=self._tensors[-2].quant)
-        if dtype == "int16" and isinstance(kind, SignalOp) and kind.finishes:
+        if dtype == "int16" and isinstance(kind, SignalOp) and (kind.finishes or self._on_samples(kind)):
             self._tensors[-1] = replace(self._tensors[-1], quant=per_tensor(kind.fixed_scale(self.view()), 0))
+
+    def _on_samples(self, kind: SignalOp) -> bool:
+        """Whether the last node turns samples into samples."""
+        step = kind.step(self.view())
+        return step is not None and step.takes == "samples"
 
     def view(self) -> View:
         """The last node with its tensors."""
@@ -61,6 +65,22 @@ class Builder:
         node = self.nodes[-1]
         self.nodes[-1] = replace(node, attrs=attrs(**{**node.attrs, **values}))
         self._tensors[-1] = replace(self._tensors[-1], dtype=ACTIVATION, quant=quant)
+
+    def clip(self, low: float, high: float) -> None:
+        """Clip the int8 values to real `low` to `high`, where their quantization reaches beyond."""
+        quant = self.tensor.quant
+        assert quant is not None
+        for op, limit, end in (("maximum", low, ACTIVATION.low), ("minimum", high, ACTIVATION.high)):
+            level = round(limit / quant.scale[0]) + quant.zero_point[0]
+            if (level > end) if op == "maximum" else (level < end):
+                self._limit(op, int(np.clip(level, ACTIVATION.low, ACTIVATION.high)))
+
+    def _limit(self, op: str, level: int) -> None:
+        x, name = self.tensor, f"{op}_{len(self.nodes)}"
+        one = np.full((1,) * len(x.shape), level, ACTIVATION)
+        self._tensors += [Tensor(f"{name}_limit", one.shape, x.dtype, x.quant, one), Tensor(name, x.shape, x.dtype, x.quant)]
+        last = len(self._tensors) - 1
+        self.nodes.append(Node(op, name, (last - 2, last - 1), (last,)))
 
     def graph(self, name: str = "features") -> Graph:
         """The checked graph. Raises ModelError where options do not fit the signal."""

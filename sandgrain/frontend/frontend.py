@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sandgrain.base.errors import ModelError
+from sandgrain.base.errors import ModelError, UsageError
 from sandgrain.frontend.blocks import parse
 from sandgrain.frontend.pipeline import Normalization, Pipeline
 from sandgrain.frontend.signal import Channel, Signal
+from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 
 MAX_AXES = 4
@@ -26,9 +27,16 @@ class FrontEnd:
     normalization: Normalization
     stride: int = 0
 
-    def graph(self) -> Graph:
-        """Raw samples in, int8 features out."""
-        return self.pipeline.graph(self.normalization)
+    def graph(self, model: Graph | None = None) -> Graph:
+        """Raw samples in, int8 features out: for `model`, quantized as its input is, where the normalization is a fixed one."""
+        taken = model.tensors[model.inputs[0]] if model is not None and len(model.inputs) == 1 else None
+        if not self.normalization.fixed or taken is None or taken.quant is None or taken.dtype != ACTIVATION.name:
+            return self.pipeline.graph(self.normalization)
+        return self.pipeline.graph(self.normalization, taken.quant)
+
+    def feeding(self, model: Graph) -> Graph:
+        """One graph from raw samples to the outputs of `model`. Raises ModelError where it takes other features."""
+        return join(self.graph(model), model)
 
     def to_json(self) -> dict[str, Any]:
         """A plain object that `from_json` takes back."""
@@ -54,14 +62,17 @@ class FrontEnd:
             if not isinstance(channels, list) or len(channels) not in (0, *shape[-1:]):
                 raise ValueError("a description of other channels than the signal has")
             signal = Signal(raw["kind"], shape, float(raw["rate"]), tuple(map(Channel.from_json, channels)))
-            stride = int(facts["stride"])
+            stride = int(facts.get("stride", 0))
         except OverflowError:  # infinity, or a whole number that no float holds
             raise ValueError("a signal beyond all numbers") from None
         if not (0 < math.prod(signal.shape) <= MAX_VALUES and all(d > 0 for d in signal.shape) and 0 <= signal.rate <= MAX_RATE):
             raise ValueError("a signal that no sensor gives")
         if not 0 <= stride <= MAX_VALUES:
             raise ValueError("a stride that is none")
-        return cls(Pipeline(signal, parse(facts["blocks"])), Normalization.from_json(facts["normalization"]), stride)
+        pipeline = Pipeline(signal, parse(facts["blocks"]))
+        if pipeline.given is None and "normalization" not in facts:
+            raise UsageError("features without a normalization; give `normalize` a `scale`, or take the features.json of a build")
+        return cls(pipeline, pipeline.given or Normalization.from_json(facts["normalization"]), stride)
 
 
 def join(front: Graph, model: Graph) -> Graph:
@@ -75,7 +86,8 @@ def join(front: Graph, model: Graph) -> Graph:
     given, taken = front.tensors[front.outputs[0]], model.tensors[model.inputs[0]]
     if taken.dtype != given.dtype or taken.size != given.size:
         raise ModelError(
-            f"features are {given.dtype} {list(given.shape)}, the model takes {taken.dtype} {list(taken.shape)}; train it on them"
+            f"features are {given.dtype} {list(given.shape)}, the model takes {taken.dtype} {list(taken.shape)}; "
+            "train it on them, or make window, hop and bands what it was trained on"
         )
     if taken.quant is None or given.quant is None or taken.quant != given.quant:
         raise ModelError(

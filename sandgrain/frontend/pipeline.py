@@ -31,31 +31,49 @@ LARGEST = 1e30  # of a feature, a deviation, and 1 over a deviation: floats of w
 class Normalization:
     """(value - mean) / std of real feature values, and how far int8 reaches: from -`clip` to +`clip` deviations.
 
-    `mean`, `std`: one value, or one for each index of the last axis.
+    `mean`, `std`: one value, or one for each index of the last axis. `fixed`: they are no statistics but a factor and an offset that a
+    project chose, `limits` the range into which what comes out is clipped; () where the int8 of the model's input is the only limit.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     clip: float = 4.0
+    fixed: bool = False
+    limits: tuple[float, ...] = ()
 
     @property
     def quant(self) -> Quantization:
-        """Of the model's input."""
+        """Of the model's input; of a fixed normalization, where the model does not bring one. Raises UsageError where nothing says it."""
+        if self.fixed:
+            if not self.limits:
+                raise UsageError("normalize: a fixed `scale` without a model says no range; give `low` and `high`")
+            scale = (self.limits[1] - self.limits[0]) / ACTIVATION.span
+            zero = round(ACTIVATION.low - self.limits[0] / scale)
+            if not ACTIVATION.low <= zero <= ACTIVATION.high:
+                raise UsageError(
+                    f"normalize: the range {self.limits[0]:g} to {self.limits[1]:g} leaves 0 out; take another offset"
+                )
+            return per_tensor(scale, zero)
         return per_tensor(2 * self.clip / ACTIVATION.span, 0)
 
     def to_json(self) -> dict[str, Any]:
-        return {"mean": list(self.mean), "std": list(self.std), "clip": self.clip}
+        more = {"fixed": True, "limits": list(self.limits)} if self.fixed else {}
+        return {"mean": list(self.mean), "std": list(self.std), "clip": self.clip, **more}
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Normalization:
         """The inverse of `to_json`. Raises KeyError, TypeError or ValueError for anything else."""
         try:
-            made = cls(tuple(float(v) for v in facts["mean"]), tuple(float(v) for v in facts["std"]), float(facts["clip"]))
+            mean, std = (tuple(float(v) for v in facts[name]) for name in ("mean", "std"))
+            limits = tuple(float(v) for v in facts.get("limits", ()))
+            made = cls(mean, std, float(facts["clip"]), facts.get("fixed", False) is True, limits)
         except OverflowError:  # a whole number that no float holds
             raise ValueError("a normalization beyond floats") from None
         scales_fit = all(1 / LARGEST < v < LARGEST for v in (*made.std, made.clip))
         if len(made.mean) != len(made.std) or not made.mean or not scales_fit or not all(abs(v) < LARGEST for v in made.mean):
             raise ValueError("a normalization whose lists do not fit")
+        if limits and not (len(limits) == 2 and -LARGEST < limits[0] < limits[1] < LARGEST):
+            raise ValueError("a normalization with limits that are none")
         return made
 
 
@@ -88,6 +106,15 @@ class Pipeline:
     def normalize(self) -> Normalize:
         """The block that says how to normalize: the project's, or the default one."""
         return next((b for b in self.blocks if isinstance(b, Normalize)), Normalize())
+
+    @property
+    def given(self) -> Normalization | None:
+        """The normalization where the blocks say it themselves; None where it is learned from training windows."""
+        block = self.normalize
+        if block.scale is None:
+            return None
+        limits = () if block.low is None or block.high is None else (block.low, block.high)
+        return Normalization((-block.offset / block.scale,), (1 / block.scale,), fixed=True, limits=limits)
 
     @cached_property
     def raw(self) -> Graph | None:
@@ -124,22 +151,24 @@ class Pipeline:
             return np.array([op.fixed_scale(view)]) if columns is None else np.asarray(columns, np.float64)
         return np.array([1 / 32768])
 
-    def graph(self, norm: Normalization) -> Graph:
-        """Raw samples in, the model's int8 input out."""
-        builder = self._builder()
+    def graph(self, norm: Normalization, quant: Quantization | None = None) -> Graph:
+        """Raw samples in, the model's int8 input out. `quant`: of that input, where it is not the normalization's."""
+        builder, quant = self._builder(), norm.quant if quant is None else quant
         columns = builder.tensor.shape[-1]
         if len(norm.mean) not in (1, columns):
             raise UsageError(f"a normalization of {len(norm.mean)} columns for features with {columns}; build it again")
         if self.signal.kind == "image":
             mean, std = (tuple(np.broadcast_to(np.asarray(v, np.float64), columns).tolist()) for v in (norm.mean, norm.std))
-            builder.add("image_normalize", dtype=ACTIVATION.name, quant=norm.quant, mean=mean, std=std)
+            builder.add("image_normalize", dtype=ACTIVATION.name, quant=quant, mean=mean, std=std)
         elif self._finishing(builder) and len(norm.mean) == 1:
             scale = float(self.scales()[0])
-            builder.replace_last(norm.quant, mean=fixed(norm.mean[0], scale), std=norm.std[0])
+            builder.replace_last(quant, mean=fixed(norm.mean[0], scale), std=norm.std[0])
         else:
             scales = np.broadcast_to(self.scales(), columns)
             mean_, std_ = (np.broadcast_to(np.asarray(v, np.float64), columns) for v in (norm.mean, norm.std))
-            builder.add("standardize", dtype=ACTIVATION.name, quant=norm.quant, **attributes(mean_, std_, scales, norm.quant))
+            builder.add("standardize", dtype=ACTIVATION.name, quant=quant, **attributes(mean_, std_, scales, quant))
+        if norm.limits:
+            builder.clip(*norm.limits)
         return builder.graph()
 
     @staticmethod

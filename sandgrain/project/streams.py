@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from sandgrain.base.arrays import Array
-from sandgrain.dataset.changes import cut_at_changes
+from sandgrain.dataset.changes import runs
 from sandgrain.dataset.names import split_key
 from sandgrain.dataset.records import Layout, Record
 from sandgrain.dataset.tracks import Stretch
+from sandgrain.dataset.windows import Run
 
 TOUCHING = 1e-6  # seconds: stretches of one label that are no further apart are one
 
@@ -57,9 +58,10 @@ def _joined(pieces: Sequence[Record], opened: Callable[[Record], Array]) -> Stre
 
 
 def with_changes(records: Sequence[Record], layout: Layout, opened: Callable[[Record], Array]) -> list[Stream]:
-    """The streams of these records in which the label changes: files that a reader cut at each change."""
-    cut = [r for r in records if r.rate and cut_at_changes(split_key(r.key)[0], layout)]
-    return [stream for stream in joined(cut, opened) if len({s.label for s in stream.truth}) > 1]
+    """The streams of these records in which the label changes: files that a reader cut at each change. Where a gap was, or a piece is
+    left out, a stream ends."""
+    whole = [_joined(item.records, opened) for item in runs([r for r in records if r.rate], layout) if isinstance(item, Run)]
+    return [stream for stream in whole if len({s.label for s in stream.truth}) > 1]
 
 
 def merged(truth: Iterable[Stretch]) -> tuple[Stretch, ...]:

@@ -213,6 +213,24 @@ def test_a_side_can_be_chosen_by_a_field() -> None:
     assert all(by_group[r.key] == "train" for r in records if r.group == "anna")
 
 
+def test_a_side_can_be_chosen_by_a_range_of_numbers() -> None:
+    speeds = ["20", "40", "60.0", "8e1", "100", "idle", "1..2"]
+    records = [record(f"{speed}_{k}", group=speed) for speed in speeds for k in range(2)]
+
+    def tested(*values: str) -> set[str]:
+        split = assign(records, Draw(by="group", validation=0, choose={"test": {"group": values}}))
+        return {r.group for r in records if split[r.key] == "test"}
+
+    assert tested("40..80") == {"40", "60.0", "8e1"}
+    assert tested("..40") == {"20", "40"} and tested("80..") == {"8e1", "100"}
+    assert tested("20", "99.5..1e2") == {"20", "100"}
+    assert tested("1..2") == {"1..2"}  # a name that looks like a range is itself, too
+    with pytest.raises(UsageError, match="no recording has"):
+        tested("41..59")
+    with pytest.raises(UsageError, match="no recording has"):
+        tested("..")
+
+
 def test_a_copy_of_a_test_recording_goes_to_test() -> None:
     records = [record("t", content="c", split="test"), record("u", content="c", split="train")]
     records += [record(f"{k}", split="train") for k in range(9)]

@@ -35,6 +35,28 @@ CASES: dict[str, tuple[Signal, list[dict[str, Any]], int]] = {
         800,
     ),
     "decimated log-mel": (AUDIO, [{"block": "decimate", "factor": 2}, {"block": "log-mel", "bands": 16}], 800),
+    "pre-emphasis": (
+        AUDIO,
+        [{"block": "pre-emphasis", "headroom": True}, {"block": "log-mel", "bands": 16, "taper": "povey", "symmetric": True}],
+        800,
+    ),
+    "fixed": (
+        AUDIO,
+        [{"block": "log-mel", "bands": 16}, {"block": "normalize", "scale": 0.2, "offset": 1.0, "low": -1.5, "high": 1.5}],
+        800,
+    ),
+    "differences": (MOTION, [{"block": "difference"}, {"block": "magnitude", "keep": True}, {"block": "raw"}], 30),
+    "magnitudes": (
+        MOTION,
+        [
+            {"block": "magnitude", "channels": [0, 1, 2]},
+            {"block": "magnitude", "channels": [0, 1, 2]},
+            {"block": "decimate", "factor": 2},
+            {"block": "statistics", "correlation": True},
+        ],
+        40,
+    ),
+    "correlated vibration": (MOTION, [{"block": "vibration", "fft": 32, "peaks": 1, "correlation": True}], 40),
     "raw motion": (MOTION, [{"block": "raw"}], 30),
     "statistics": (MOTION, [{"block": "filter", "type": "low-pass", "cutoff": 20}, {"block": "statistics"}], 40),
     "vibration": (MOTION, [{"block": "decimate", "factor": 2}, {"block": "vibration", "fft": 32, "peaks": 1}], 40),

@@ -26,7 +26,7 @@ from sandgrain.graph.ops.signal.fft import (
     twiddles_s32,
     unpack,
 )
-from sandgrain.graph.ops.signal.frames import frame, lifts, taper_q15, windowed_s16, windowed_s32
+from sandgrain.graph.ops.signal.frames import TAPERS, frame, lifts, taper_q15, windowed_s16, windowed_s32
 from sandgrain.graph.ops.signal.roots import isqrt, log2_q16
 from tests.conftest import ROOT
 from tests.support.c_programs import DRIVER, host_compilers, run_compiler, run_program
@@ -281,12 +281,15 @@ def test_a_logarithm_is_within_a_quarter_of_a_thousandth() -> None:
 # --- frames -----------------------------------------------------------------------------------------------------------
 
 
-def test_tapers_are_scipys() -> None:
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_tapers_are_scipys(symmetric: bool) -> None:
     from scipy.signal import get_window
 
-    for name, theirs in (("hann", "hann"), ("hamming", "hamming"), ("rect", "boxcar")):
+    for name in TAPERS:
         for window in (1, 2, 31, 480):
-            assert np.abs(taper_q15(name, window) / 2**15 - get_window(theirs, window)).max() <= 2**-15
+            theirs = get_window({"rect": "boxcar", "povey": "hann"}.get(name, name), window, fftbins=not symmetric)
+            wanted = np.maximum(theirs, 0) ** (0.85 if name == "povey" else 1)
+            assert np.abs(taper_q15(name, window, symmetric) / 2**15 - wanted).max() <= 2**-15
 
 
 def test_frames_start_every_hop_and_none_is_cut() -> None:

@@ -75,9 +75,11 @@ ORDER = {
     "resize_image": ("resize_box_u8", "resize_bilinear_u8", "resize_area_u8"),
     "softmax": ("softmax_table_s8", "softmax_s8"),
     "spectrogram": ("spectrogram_s16", "spectrogram_s32", "spectrogram_f32"),
+    "statistics": ("statistics_s16", "statistics_pairs_s16"),
     "sub": ("add_mve_s8", "add_dsp_s8", "add_s8", "sum_compact_s8"),
     "sum": ("mean_dsp_s8", "mean_s8"),
     "transpose_conv": ("transpose_conv_dsp_s8", "transpose_conv_pair_s8", "transpose_conv_s8"),
+    "vibration": ("vibration_s16", "vibration_pairs_s16"),
     "weighted_distance": (
         "plain_distance_dsp_s8",
         "weighted_distance_dsp_s8",
@@ -88,14 +90,14 @@ ORDER = {
 }
 SINGLE = {
     "abs": "lut_s8", "arg_max": "arg_max_s8", "biquad": "biquad_s16", "concatenation": "copy_rows", "crop_image": "copy_rows",
-    "decimate": "decimate_s16", "depth_to_space": "gather", "dequantize": "dequantize_s8_f32", "elu": "lut_s8", "exp": "lut_s8",
+    "decimate": "decimate_s16", "depth_to_space": "gather", "difference": "difference_s16", "dequantize": "dequantize_s8_f32", "elu": "lut_s8", "exp": "lut_s8",
     "gather": "gather_at", "gelu": "lut_s8", "grey": "grey_u8", "hard_swish": "lut_s8", "leaky_relu": "lut_s8", "log_mel": "mel",
     "logistic": "lut_s8", "maximum": "extreme_s8", "mfcc": "mel", "minimum": "extreme_s8", "mish": "lut_s8", "pad": "pad",
     "prelu": "prelu_s8", "reduce_max": "reduce_max_s8", "relu6": "clamp_s8", "resize_bilinear": "resize_bilinear_s8",
     "resize_nearest_neighbor": "resize_nearest", "scaled_elu": "lut_s8", "silu": "lut_s8", "softplus": "lut_s8",
     "space_to_depth": "gather", "split": "copy_rows", "squared_error": "squared_error_s8", "standardize": "standardize_s16",
-    "statistics": "statistics_s16", "strided_slice": "gather", "strips": "strips", "tanh": "lut_s8", "transpose": "gather",
-    "vibration": "vibration_s16",
+"strided_slice": "gather", "strips": "strips", "tanh": "lut_s8", "transpose": "gather",
+    "vector_length": "vector_length_s16",
 }  # fmt: skip
 
 

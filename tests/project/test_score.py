@@ -139,6 +139,8 @@ def test_only_files_that_were_cut_at_changes_are_put_together(name: str, keys: d
     records = [Record(f"{name}#{k}", label, "", "motion", (20, 1), RATE, "") for k, label in enumerate(("sit", "walk"), 1)]
     found = with_changes(records, make_layout("motion", **keys), lambda r: np.zeros(r.shape, np.int16))
     assert [s.name for s in found] == ([name] if whole else [])
+    third = replace(records[0], key=f"{name}#4")  # what lies behind a gap, or a piece of a label that nobody asked for
+    assert [s.length for s in with_changes([*records, third], make_layout("motion", **keys), lambda r: r.shape)] == [40] * whole
     pictures = [replace(r, rate=0.0, kind="image") for r in records]
     assert with_changes(pictures, make_layout("image"), lambda r: np.zeros(r.shape)) == []
 

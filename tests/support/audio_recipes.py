@@ -70,3 +70,16 @@ def prepare(recording: npt.ArrayLike, peak: bool = True) -> Real:
 def keyword_mfcc(recording: npt.ArrayLike, peak: bool = True) -> Real:
     """[49, 10]: the input of MLPerf Tiny's keyword model before its quantization, of one int16 recording at 16 kHz."""
     return dct(log_mel(prepare(recording, peak)))[:, :COEFFICIENTS]
+
+
+def wake_word_features(samples: npt.ArrayLike, fft: int = 1024, hop: int = 512, rate: int = RATE) -> Real:
+    """[frames, 40]: the input of MLPerf Tiny's streaming wake word before its quantization, of int16 samples from the stream's start.
+
+    Its recipe in float64: samples over 2^15, each less 31/32 of the one before, a symmetric Hamming taper, powers over the length of a
+    frame, TensorFlow's mel bands up to half the rate, decibels, +52 and over 64, clipped to 0 to 1.
+    """
+    x = np.asarray(samples, np.float64) / 2**15
+    x = x - (1 - 2**-5) * np.concatenate([[0.0], x[:-1]])
+    power = np.abs(np.fft.rfft(frames(x, fft, hop) * np.hamming(fft))) ** 2 / fft
+    bands = power @ mel_weights(fft=fft, rate=rate, low=0.0, high=rate / 2)
+    return np.clip((10 * np.log10(np.maximum(bands, 1e-30)) + 52) / 64, 0, 1)

@@ -361,12 +361,28 @@ def _fronts() -> tuple[FrontEnd, ...]:
     for kind, shape, rate, blocks in (
         ("motion", (64, 3), 50.0, [{"block": "filter", "type": "high-pass", "cutoff": 1.0}, {"block": "statistics"}]),
         ("motion", (16, 2), 50.0, [{"block": "raw"}]),
+        (
+            "motion",
+            (16, 3),
+            50.0,
+            [{"block": "magnitude", "channels": [0, 1], "keep": True}, {"block": "statistics", "correlation": True}],
+        ),
+        (
+            "audio",
+            (128, 1),
+            8000.0,
+            [
+                {"block": "pre-emphasis", "headroom": True},
+                {"block": "log-mel", "window_ms": 8, "hop_ms": 4, "symmetric": True},
+                {"block": "normalize", "scale": 0.1, "offset": 0.5, "low": 0.0, "high": 1.0},
+            ],
+        ),
         ("audio", (800, 1), 8000.0, [{"block": "mfcc", "window_ms": 32, "hop_ms": 16}]),
         ("image", (12, 10, 3), 0.0, [{"block": "grey"}]),
     ):
         pipeline_ = Pipeline(Signal(kind, shape, rate), parse(blocks))  # type: ignore[arg-type]
         count = pipeline_.shape[-1] if pipeline_.per_column else 1
-        made.append(FrontEnd(pipeline_, Normalization((0.5,) * count, (2.0,) * count)))
+        made.append(FrontEnd(pipeline_, pipeline_.given or Normalization((0.5,) * count, (2.0,) * count)))
     return tuple(made)
 
 

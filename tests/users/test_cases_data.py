@@ -295,7 +295,9 @@ def test_20_a_long_gap_ends_a_recording_and_is_reported(tmp_path: Path) -> None:
     text = "t,x\n" + "".join(f"{t},{t}\n" for t in times)
     layout = make_layout("motion", columns=("x",), time_column=("t",), rate=2, resample=True)
     one, two = read(tmp_path, text, layout)
-    assert one.data[:, 0].tolist()[-1] == 19 and two.data[[0, -1], 0].tolist() == [100, 129] and (one.index, two.index) == (1, 2)
+    assert (
+        one.data[:, 0].tolist()[-1] == 19 and two.data[[0, -1], 0].tolist() == [100, 129] and (one.index, two.index) == (1, 3)
+    )  # 2: the gap
     assert "1 gaps, the longest 81 s" in two.note and "2 rows left out, for their time does not grow" in two.note
 
 

@@ -56,7 +56,8 @@ def stream_state(graph: Graph, stream: StreamPlan) -> tuple[State, ...]:
     for k, node in enumerate(stream.filters):
         step = _step(graph, node)
         assert step is not None
-        found.append(State(f"state_{k}", UINT8, (step.state,), f"of filter {k}"))
+        if step.state:
+            found.append(State(f"state_{k}", UINT8, (step.state,), f"of filter {k}"))
     found.append(State("samples", INT16, (stream.window * stream.channels,), "a ring"))
     if stream.frame is not None:
         rows = graph.tensors[stream.held]

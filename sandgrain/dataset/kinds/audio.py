@@ -54,12 +54,12 @@ class Audio(Kind):
         sound = base64.b64encode(_wav(samples[: round(HEARD_S * rate), 0], round(rate))).decode("ascii")
         return f'<audio controls preload="none" src="data:audio/wav;base64,{sound}"></audio>'
 
-    def first_block(self, rate: float, shape: tuple[int, ...]) -> list[str]:
+    def first_block(self, rate: float, shape: tuple[int, ...], whole: bool) -> list[str]:
         """A log-mel spectrogram."""
         bands, window, hop = (40, 30, 20) if rate >= 16_000 else (32, 32, 16)
         return ["[[features]]", 'block = "log-mel"', f"window_ms = {window}", f"hop_ms = {hop}", f"bands = {bands}"]
 
-    def first_model(self, shape: tuple[int, ...]) -> str:
+    def first_model(self, rate: float, shape: tuple[int, ...], whole: bool) -> str:
         """See `Kind.first_model`."""
         return "dscnn"
 

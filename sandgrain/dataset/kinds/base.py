@@ -74,12 +74,12 @@ class Kind(ABC):
     variation: ClassVar[tuple[str, str, str]]  # (kind of [[augment]], its option, why): one that does no harm to any data
 
     @abstractmethod
-    def first_block(self, rate: float, shape: tuple[int, ...]) -> list[str]:
-        """Lines of a first [[features]] block. `rate`: Hz. `shape`: of a picture, or ()."""
+    def first_block(self, rate: float, shape: tuple[int, ...], whole: bool) -> list[str]:
+        """Lines of a first [[features]] block. `rate`: Hz. `shape`: of a picture, or (). `whole`: a window is a whole recording."""
 
     @abstractmethod
-    def first_model(self, shape: tuple[int, ...]) -> str:
-        """A name for [model]. `shape`: of a picture, or ()."""
+    def first_model(self, rate: float, shape: tuple[int, ...], whole: bool) -> str:
+        """A name for [model]; see `first_block`."""
 
     def rate_lines(self, rate: float, resample: bool, guess: float) -> list[str]:
         """Lines of [data] about the sampling rate, Hz (0: not known); `resample`: some files have another; `guess`: Hz."""

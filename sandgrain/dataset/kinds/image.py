@@ -47,13 +47,13 @@ class Image(Kind):
         """The picture."""
         return pictures.photo(samples if samples.shape[2] in (1, 3) else samples[:, :, :1])
 
-    def first_block(self, rate: float, shape: tuple[int, ...]) -> list[str]:
+    def first_block(self, rate: float, shape: tuple[int, ...], whole: bool) -> list[str]:
         """The pixels of small pictures, others made smaller."""
         if max(shape[:2], default=0) <= 96:
             return ["[[features]]", 'block = "raw"  # the pixels themselves']
         return ["[[features]]", 'block = "resize"', "height = 96", "width = 96", 'method = "area"']
 
-    def first_model(self, shape: tuple[int, ...]) -> str:
+    def first_model(self, rate: float, shape: tuple[int, ...], whole: bool) -> str:
         """See `Kind.first_model`."""
         return "dscnn" if max(shape[:2], default=32) < TINY else "resnet8"
 

@@ -71,6 +71,7 @@ class Sample:
     group: str | None = None
     clipped: int = 0
     note: str = ""
+    start: float = math.nan  # the time of the first sample, in seconds, where rows have a time
 
 
 class Within:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -9,9 +10,9 @@ from pydantic import Field
 from sandgrain.base.errors import UsageError
 from sandgrain.frontend.blocks.base import Block, Stage, fft_size, samples_of
 from sandgrain.frontend.build import Builder
-from sandgrain.frontend.signal import Kind, Signal
+from sandgrain.frontend.signal import FULL_SCALE, Kind, Signal
 
-Taper = Literal["hann", "hamming", "rect"]
+Taper = Literal["hann", "hamming", "rect", "blackman", "povey"]
 LEAST = 16  # samples of a frame that is tried
 Fft = Literal[32, 64, 128, 256, 512, 1024, 2048]
 
@@ -25,6 +26,9 @@ class _Frames(Block):
     hop_ms: float = Field(20.0, gt=0, le=60000, description="from the start of a frame to the start of the next, ms")
     fft: Fft | None = Field(None, description="FFT points; by default the next power of two that holds a frame")
     taper: Taper = Field("hann", description="what a frame is multiplied with before the FFT")
+    symmetric: bool = Field(
+        False, description="taper whose last value equals its first (numpy.hanning), not periodic (scipy, librosa)"
+    )
 
     def framing(self, builder: Builder) -> dict[str, Any]:
         """The attributes that all frame ops share."""
@@ -39,7 +43,11 @@ class _Frames(Block):
             raise UsageError(
                 f"{self.name()}: frames of {window} samples need an FFT of {fft}; 2048 is the largest, fft must hold them"
             )
-        return {"window": window, "hop": hop, "fft": fft, "taper": self.taper}
+        more: dict[str, Any] = {"symmetric": True} if self.symmetric else {}
+        quant = builder.tensor.quant
+        if quant is not None and (headroom := round(math.log2(quant.scale[0] / FULL_SCALE))):
+            more["headroom"] = headroom
+        return {"window": window, "hop": hop, "fft": fft, "taper": self.taper, **more}
 
 
 class Spectrogram(_Frames):

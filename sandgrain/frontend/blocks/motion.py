@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,10 +11,34 @@ from sandgrain.frontend.blocks.audio import Fft
 from sandgrain.frontend.blocks.base import Block, Stage, fft_size
 from sandgrain.frontend.build import Builder
 from sandgrain.frontend.signal import Kind, Signal
+from sandgrain.graph.ops.signal.correlation import MAX_CHANNELS
 from sandgrain.graph.ops.signal.vibration import attributes
 
 LEAST = 16  # samples of a window from which on a spectrum or a distribution is tried
-Statistic = Literal["mean", "std", "rms", "min", "max", "range", "mean_abs", "skewness", "kurtosis", "zero_crossings", "crest"]
+Statistic = Literal[
+    "mean",
+    "std",
+    "rms",
+    "min",
+    "max",
+    "range",
+    "mean_abs",
+    "mean_step",
+    "median",
+    "skewness",
+    "kurtosis",
+    "crest",
+    "zero_crossings",
+    "mean_crossings",
+]
+
+
+def _paired(block: Statistics | Vibration, builder: Builder) -> dict[str, Any]:
+    """What asks for the correlations. Raises UsageError where a signal has too few or too many channels."""
+    channels = builder.tensor.shape[2]
+    if block.correlation and not 2 <= channels <= MAX_CHANNELS:
+        raise UsageError(f"{block.name()}: `correlation` of {channels} channels; it takes 2 to {MAX_CHANNELS}")
+    return {"correlation": True} if block.correlation else {}
 
 
 class Statistics(Block):
@@ -30,6 +54,7 @@ class Statistics(Block):
         min_length=1,
         description="which of them, in order",
     )
+    correlation: bool = Field(False, description="also the correlation of each pair of channels")
 
     @classmethod
     def tries(cls, signal: Signal) -> tuple[Block, ...]:
@@ -39,7 +64,7 @@ class Statistics(Block):
     def add(self, builder: Builder) -> None:
         if len(set(self.which)) != len(self.which):
             raise UsageError("statistics: `which` names one twice; name each once")
-        builder.add("statistics", which=self.which)
+        builder.add("statistics", which=self.which, **_paired(self, builder))
 
 
 class Vibration(Block):
@@ -59,6 +84,7 @@ class Vibration(Block):
     which: tuple[Statistic, ...] = Field(
         ("rms", "skewness", "kurtosis", "zero_crossings"), description="statistics of the samples that stand beside the spectrum"
     )
+    correlation: bool = Field(False, description="also the correlation of each pair of channels")
 
     @classmethod
     def tries(cls, signal: Signal) -> tuple[Block, ...]:
@@ -72,4 +98,8 @@ class Vibration(Block):
         fft = self.fft or min(512, fft_size(samples, None))
         half = builder.rate / 2
         edges = self.edges or tuple(half * k / 8 for k in range(9))
-        builder.add("vibration", **attributes(samples, builder.rate, fft=fft, edges=edges, peaks=self.peaks, which=self.which))
+        builder.add(
+            "vibration",
+            **attributes(samples, builder.rate, fft=fft, edges=edges, peaks=self.peaks, which=self.which),
+            **_paired(self, builder),
+        )

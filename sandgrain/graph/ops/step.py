@@ -12,7 +12,7 @@ class Step:
     `takes`: "samples", any number of them; the C function is the kernel's with `_step` behind it, `(&params, state, in, out, count)`,
     `count` samples of every channel in, the number of samples written out (void where `factor` is 1: as many as came in). Or "frame",
     `window` samples in and a row out, every `hop` samples; the C function is the kernel's own, with `fields` in its struct instead of
-    those of a whole window. `state`: bytes that live from one step to the next, a multiple of 4. `factor`: samples in per sample out.
+    those of a whole window. `state`: bytes that live from one step to the next, a multiple of 4; its pointer is NULL where there are none. `factor`: samples in per sample out.
     `refused`: why this node cannot be streamed, and the way out.
     """
 

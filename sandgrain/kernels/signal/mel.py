@@ -7,7 +7,7 @@ import numpy as np
 from sandgrain.graph.ir import Array, View
 from sandgrain.graph.ops.signal.base import finish_fields
 from sandgrain.graph.ops.signal.fft import twiddles_s32
-from sandgrain.graph.ops.signal.frames import taper_q15, window_shift
+from sandgrain.graph.ops.signal.frames import taper_of, window_shift
 from sandgrain.graph.ops.signal.mel_frames import LOG_BITS, MelOp, tables
 from sandgrain.graph.ops.signal.mfcc import CEPSTRUM_BITS, dct_q
 from sandgrain.kernels.base import ONE_INPUT_AND_SCRATCH, Fields, Kernel, Lowered, lowered, op_of
@@ -33,7 +33,7 @@ def _fields(view: View, coefficients: int, dct: Array, dct_shift: int) -> Fields
         "dct_shift": dct_shift,
         "wide": int(view.out.dtype == "int16"),
         **finish_fields(op, view),
-        "taper": taper_q15(a["taper"], a["window"]),
+        "taper": taper_of(a),
         "twiddle": twiddles_s32(a["fft"]),
         "counts": t.counts,
         "weights": t.weights,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sandgrain.graph.ir import View
 from sandgrain.graph.ops.signal.base import finish_fields
 from sandgrain.graph.ops.signal.fft import twiddles_f32, twiddles_s32
-from sandgrain.graph.ops.signal.frames import taper_q15, window_shift
+from sandgrain.graph.ops.signal.frames import taper_of, window_shift
 from sandgrain.graph.ops.signal.spectrogram import PRECISIONS, Spectrogram, floor_of, fraction_of, unit_bits
 from sandgrain.kernels.base import ONE_INPUT_AND_SCRATCH, Fit, Refused, lowered, op_of
 
@@ -34,7 +34,7 @@ def lower(kind: str, view: View) -> Fit:
         "wide": int(view.out.dtype == "int16"),
         **finish_fields(op_of(view, Spectrogram), view),
         "scale": scale,
-        "taper": taper_q15(a["taper"], a["window"]),
+        "taper": taper_of(a),
         "twiddle": twiddles_f32(fft) if kind == "f32" else twiddles_s32(fft),
     }
     scratch = (2 if kind == "s16" else 4) * fft  # one frame and its spectrum

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from sandgrain.graph.ir import View
 from sandgrain.graph.ops.signal.moments import HIGHER, NUMBERS
-from sandgrain.kernels.base import Fields, Kernel, Lowered, lowered
+from sandgrain.kernels.base import ANY_CORE, Fields, Kernel, Lowered, lowered
+from sandgrain.kernels.signal.pairs import without_pairs
 
 
 def number_fields(names: Sequence[str]) -> Fields:
@@ -15,9 +16,10 @@ def number_fields(names: Sequence[str]) -> Fields:
     return {"count": len(names), "higher": int(bool(set(names) & set(HIGHER))), "numbers": numbers + (0,) * (16 - len(numbers))}
 
 
-def _lower(view: View) -> Lowered:
+def lower(view: View) -> Lowered:
+    """The columns without the correlations."""
     _, samples, channels = view.input(0).shape
     return lowered("statistics_s16", {"samples": samples, "channels": channels, **number_fields(view.attrs["which"])})
 
 
-KERNEL = Kernel("statistics_s16", ("statistics",), _lower)
+KERNEL = Kernel("statistics_s16", ("statistics",), lambda view: without_pairs(view, lower(view)), "no correlations", ANY_CORE)

@@ -8,7 +8,8 @@ from sandgrain.graph.ir import View
 from sandgrain.graph.ops.signal.fft import twiddles_s32
 from sandgrain.graph.ops.signal.frames import taper_q15
 from sandgrain.graph.ops.signal.vibration import frames_of, level_offset, spectrum_shift
-from sandgrain.kernels.base import ONE_INPUT_AND_SCRATCH, Kernel, Lowered, lowered
+from sandgrain.kernels.base import ANY_CORE, ONE_INPUT_AND_SCRATCH, Kernel, Lowered, lowered
+from sandgrain.kernels.signal.pairs import without_pairs
 from sandgrain.kernels.signal.statistics_s16 import number_fields
 
 
@@ -18,7 +19,8 @@ def _scratch(view: View) -> int:
     return int(4 * (points + 2) + (4 * points if frames_of(view) > 1 else 0))
 
 
-def _lower(view: View) -> Lowered:
+def lower(view: View) -> Lowered:
+    """The columns without the correlations."""
     a, x = view.attrs, view.input(0)
     fields = {
         "samples": x.shape[1],
@@ -39,4 +41,4 @@ def _lower(view: View) -> Lowered:
     return lowered("vibration_s16", fields, ONE_INPUT_AND_SCRATCH, _scratch(view))
 
 
-KERNEL = Kernel("vibration_s16", ("vibration",), _lower)
+KERNEL = Kernel("vibration_s16", ("vibration",), lambda view: without_pairs(view, lower(view)), "no correlations", ANY_CORE)

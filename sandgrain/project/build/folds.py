@@ -220,6 +220,8 @@ def assignments(found: Inspection, cut: Cut, seed: int) -> Iterator[tuple[str, M
     together = _together(found)
     validation = data.split.validation / (1 - data.split.test)
     if not cut.count:
+        own = {r.key: r.group for r in found.records}
+        together = [replace(r, group=own[r.key]) for r in together]
         yield from split.leave_one_group_out(together, validation=validation, seed=seed)
         return
     draw = split.Draw(validation=validation, seed=seed)

@@ -45,7 +45,7 @@ def _recordings(base: Path, names: Sequence[str], first: Roles) -> dict[str, Any
     table, notes = keys(first, False)
     if len(shape) == 2 and len(first.x) == 1:
         notes.append(
-            f"{first.x[0]} is {list(shape)}: each of its rows is taken for a recording of {shape[1]} samples; stream = true takes it for one "
+            f"{first.x[0]} is {list(shape)}: each of its rows is taken for a recording of {shape[1]} samples; stream = true takes {first.x[0]} for one "
             f"stream of {shape[1]} channels"
         )
     turned = channels_first(shape)

@@ -355,7 +355,13 @@ def _rest(table: Table) -> None:
     bad = np.zeros(0, bool)
     for name, column in list(table.left.items()):
         missing = len(column.cells) - len(column.flat)
-        if column.share >= NUMBERS:
+        if len(column.stretches) > 1 and column.distinct > 1 and all(len(set(s)) == 1 for s in column.stretches):
+            table.give(
+                name,
+                "unused",
+                f"it says which file or part of it a row is in: {column.distinct} values, none of which changes there",
+            )
+        elif column.share >= NUMBERS:
             why = "numbers"
             if missing:
                 first = next(

@@ -197,20 +197,30 @@ def _purity(found: Look) -> list[str]:
     return [f"purity = {PURE:g}  # windows run over changes of the label where one has this share of them; 0: none does"]
 
 
+def _seconds(found: Look) -> tuple[float, ...]:
+    """Of the recordings that were looked at, rising."""
+    return found.seconds or tuple(n / (found.rate or GUESSED_RATE) for n in found.points)
+
+
+def _is_long(found: Look) -> bool:
+    """Whether recordings are cut into windows, and are not windows themselves."""
+    seconds = _seconds(found)
+    return not dict(found.table).get("segment") and (not seconds or seconds[len(seconds) // 2] > LONG_S)
+
+
 def _window(found: Look) -> list[str]:
     """Whole recordings where they are short; windows that overlap by half where they are long."""
     if not kinds.of(found.kind).sampled:
         return []
-    rate = found.rate or GUESSED_RATE
-    seconds = found.seconds or tuple(n / rate for n in found.points)
+    rate, seconds = found.rate or GUESSED_RATE, _seconds(found)
     segment = dict(found.table).get("segment")
     if segment or found.whole:
         return ["# A window is a whole recording."]
     length = max(1.0, float(f"{LEAST / rate:.3g}"))
     if not seconds:
         return [f"window_s = {length:g}  # seconds", f"stride_s = {length / 2:g}", *_purity(found)]
-    longest, usual = seconds[-1], seconds[len(seconds) // 2]
-    if longest > LONG_S and usual > LONG_S:
+    longest = seconds[-1]
+    if _is_long(found):
         return [
             f"window_s = {length:g}  # the recordings are {seconds[0]:.3g} to {longest:.3g} s long",
             f"stride_s = {length / 2:g}",
@@ -269,7 +279,11 @@ def _together(found: Look) -> bool:
     inside = dict(found.table)
     if inside.keys() & {"row_column", "offset_array", "event_array"}:
         return True
-    return bool(found.labels) and "labels" not in inside and ("label_column" in inside or bool(inside.get("stream")))
+    return (
+        bool(found.labels)
+        and not inside.keys() & {"labels", "label_tracks"}
+        and ("label_column" in inside or bool(inside.get("stream")))
+    )
 
 
 def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
@@ -301,7 +315,7 @@ def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
 def _features(found: Look) -> list[str]:
     if _ready(found):
         return ["[[features]]", 'block = "raw"  # the features as they are']
-    return kinds.of(found.kind).first_block(found.rate or GUESSED_RATE, found.shape)
+    return kinds.of(found.kind).first_block(found.rate or GUESSED_RATE, found.shape, not _is_long(found))
 
 
 def _ready(found: Look) -> bool:
@@ -325,7 +339,9 @@ def _decide(found: Look) -> list[list[str]]:
 
 
 def _rest(found: Look, board: str) -> list[str]:
-    model = "mlp" if _ready(found) else kinds.of(found.kind).first_model(found.shape)
+    model = (
+        "mlp" if _ready(found) else kinds.of(found.kind).first_model(found.rate or GUESSED_RATE, found.shape, not _is_long(found))
+    )
     return [
         "[model]", f"name = {quoted(model)}", "# width = 16  # channels: more are more accurate, slower and bigger", "",
         "[train]", "epochs = 0  # passes over the data; 0: by the number of windows", "seed = 0", "",

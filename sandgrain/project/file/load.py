@@ -25,6 +25,7 @@ from sandgrain.project.file.schema import Project
 NAME = PROJECT_FILE
 MAX_BYTES = 1 << 18  # of a project file
 MAX_DEPTH = 16  # tables and lists in each other; the schema needs five
+MANY = 24  # keys of a section: more are not told one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,4 +230,6 @@ def _nearest(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
+    if len(known) > MANY:
+        return f"docs/reference/project.md has its {len(known)} keys (sandgrain docs reference/project)"
     return f"known are {', '.join(sorted(known))}"

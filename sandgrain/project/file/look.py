@@ -10,27 +10,30 @@ import re
 import stat
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sandgrain.base.errors import UsageError
+from sandgrain.base.files import is_bundle
 from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import plain
-from sandgrain.dataset import intervals, kinds, readers, tracks
+from sandgrain.dataset import kinds, readers
 from sandgrain.dataset.names import PROJECT_FILE, ending, suffix
 from sandgrain.dataset.readers import audio
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Kind
-from sandgrain.project.file import listing, rates
+from sandgrain.project.file import listing, rates, stretched
 from sandgrain.project.file.arrays import look_npz
 from sandgrain.project.file.column import Verdict
 from sandgrain.project.file.lines import find_lines
 from sandgrain.project.file.listing import Index, find_index
 from sandgrain.project.file.naming import naming
 from sandgrain.project.file.schema import Split
+from sandgrain.project.file.shared import find_shared
 from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, look_json, look_parquet, look_table, spread
+from sandgrain.project.file.words import find_words
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 FORMATS = {
@@ -84,7 +87,8 @@ class Look(Shown):
     @property
     def summary(self) -> str:
         """The first line: how many files of what kind, and how many labels."""
-        rate = f" at {self.rate:g} Hz" if self.rate else ""
+        own = dict(self.table).get("segment") == 1
+        rate = ", a sample a row" if own else f" at {self.rate:g} Hz" if self.rate else ""
         return f"{self.count:,} {'file' if self.count == 1 else 'files'}, {self.kind}{rate}, {len(self.labels)} labels seen"
 
     def lines(self) -> list[Line]:
@@ -113,10 +117,14 @@ class Look(Shown):
         table = dict(self.table)
         if "labels" in table:
             return f"from {plain(table['labels'], 80)} (labels)"
+        if "track_file" in table:
+            return f"from {plain(table['track_file'], 80)} (track_file)"
         if "label_tracks" in table:
             return "from label tracks beside the recordings (label_tracks)"
         if "label_column" in table:
             return f"from column {plain(table['label_column'], 40)} (label_column)"
+        if "{label}" not in self.name and (self.name or "y_array" in table or "stream" in table):
+            return f"from array {plain(table.get('y_array', 'y'), 40)} (y_array)"
         return f"from the files' names, {plain(self.name, 80)} (name)" if self.name else "(name)"
 
     def to_json(self) -> dict[str, Any]:
@@ -151,11 +159,17 @@ def look(root: Path) -> Look:
         raise UsageError(f"{plain(root, 120)} is neither a file nor a folder; name the folder with the data")
     names = list(_names(root)) if root.is_dir() else [root.name]
     tables = {n for n in names if suffix(n) in TABLES}
+    shared = find_shared(base, names, sorted(tables)) if root.is_dir() else None
+    tables -= {shared.path} if shared else set()
     index = find_index(base, names, sorted(tables)) or find_lines(base, names, sorted(tables)) or _by_header(base, sorted(tables))
     labels = index.path if index else ""
     texts = _texts(base, names)
     stretches = _stretches(base, sorted(tables - {labels}), names)
-    kind_of = {n: "table" if n in texts else SUFFIXES.get(suffix(n), "") for n in names if n != labels and n not in stretches}
+    kind_of = {
+        n: "table" if n in texts else SUFFIXES.get(suffix(n), "")
+        for n in names
+        if n != labels and n not in stretches and not (shared and n == shared.path)
+    }
     counts = Counter(kind for kind in kind_of.values() if kind)
     sizes = Counter[str]()
     for n in kind_of if len(counts) > 1 and len(kind_of) <= SIZED else ():
@@ -176,7 +190,7 @@ def look(root: Path) -> Look:
     aside = (
         sorted({n.split("/")[0] for n in chosen if n.startswith("_") and "/" in n}) if kind == "audio" else []
     )  # _background_noise_
-    others = _others(n for n in names if n not in (labels, PROJECT_FILE) and kind_of.get(n) != kind)
+    others = stretched.others(n for n in names if n not in (labels, PROJECT_FILE) and kind_of.get(n) != kind)
     chosen = [n for n in chosen if n.split("/")[0] not in aside] or chosen
     common: dict[str, Any] = {"files": _patterns(chosen, names, suffixes, bool(aside)), "count": len(chosen), "others": others}
     table: list[tuple[str, Any]] = list(index.keys) if index else []
@@ -184,12 +198,15 @@ def look(root: Path) -> Look:
         found = INSIDE[kind](base, chosen)
         if index:
             found = _with_index(found, index, base)
-        if kind == "npz" and not index and not _labelled(found) and (tracked := _tracked(base, chosen, names)):
-            common["others"] = _others_of(tracked, chosen, names)
+        if kind == "npz" and not index and not _labelled(found) and (tracked := stretched.tracked(base, chosen, names)):
+            common["others"] = stretched.others_of(tracked, chosen, names)
             found["table"] = (*found["table"], *tracked.pop("tracks"))
             about_names = [n for n in found.get("notes", ()) if "(name)" not in n]
             found |= tracked | {"notes": (*about_names, *tracked["notes"])}
             stretches = []
+        if shared and not index and ("{label}" in found.get("name", "") or not found.get("labels")):
+            found = stretched.with_shared(found, shared, chosen)
+            common["others"] = stretched.others(n for n in names if n not in (*chosen, shared.path, PROJECT_FILE))
         if stretches:
             found["notes"] = (*found.get("notes", ()), f"{_of_stretches(stretches)}; {_LABELS_INSIDE}")
         return _finished({**common, **found, "table": (*found.get("table", ()), *table)}, base, names)
@@ -197,8 +214,14 @@ def look(root: Path) -> Look:
     table += [("background", tuple(f"{a}/*{s}" for a in aside for s in suffixes))] if aside else []
     lists = tuple((side, n) for side, n in LISTS if (base / n).is_file())
     inside = _audio(base, chosen) if kind == "audio" else _image(base, chosen)
-    if kind == "audio" and not labels and (tracked := _tracked(base, chosen, names)):
-        common["others"] = _others_of(tracked, chosen, names)
+    if kind == "audio" and not labels and shared:
+        named = stretched.with_shared({}, shared, chosen)
+        table += named.pop("table")
+        inside["seconds"] = shared.seconds
+        common["files"] = tuple(f"**/*{s}" for s in suffixes)
+        common["others"] = stretched.others(n for n in names if n not in (*chosen, shared.path, PROJECT_FILE))
+    elif kind == "audio" and not labels and (tracked := stretched.tracked(base, chosen, names)):
+        common["others"] = stretched.others_of(tracked, chosen, names)
         table += tracked.pop("tracks")
         named, inside, common["files"] = {}, inside | tracked, tuple(f"**/*{s}" for s in suffixes)
     return _finished({**common, "kind": kind, "table": tuple(table), **named, **inside, "lists": lists}, base, names)
@@ -208,13 +231,6 @@ def _labelled(found: dict[str, Any]) -> bool:
     """Whether the files hold labels themselves, or hold no stream that could be cut."""
     inside = bool(found.get("labels")) and "{label}" not in found.get("name", "")
     return inside or not dict(found.get("table", ())).get("stream")
-
-
-def _others_of(tracked: dict[str, Any], chosen: Sequence[str], names: Sequence[str]) -> Any:
-    """The files that are neither recordings nor their tracks."""
-    suffix = dict(tracked["tracks"]).get("track_suffix", tracks.SUFFIX)
-    mine = {*chosen, *(tracks.beside(n, suffix) for n in chosen), PROJECT_FILE}
-    return _others(n for n in names if n not in mine)
 
 
 _LABELS_INSIDE = "give the recordings these labels themselves (label_column of a table, y of an .npz, one a row), or a file each"
@@ -246,44 +262,6 @@ def _texts(base: Path, names: Sequence[str]) -> set[str]:
         good = [n for n in some if is_table(base / n)]
         found.update(good if len(some) == len(inside) else inside if len(good) > 0.9 * len(some) else ())
     return found
-
-
-def _tracked(base: Path, chosen: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-    """What label tracks beside recordings say, where most recordings have one; nothing where they do not."""
-    there = set(names)
-    suffix, with_track = next(
-        (
-            (end, some)
-            for end in intervals.SUFFIXES
-            if 2 * len(some := [n for n in chosen if (t := tracks.beside(n, end)) in there and t not in chosen]) >= len(chosen)
-        ),
-        ("", []),
-    )
-    labels, lengths, counted = Counter[str](), list[float](), False
-    for name in spread(with_track, OPENED):
-        try:
-            track = intervals.track(base, name, suffix)
-        except BadFileError:
-            return {}
-        counted = track.in_samples
-        labels.update(s.label for s in track.stretches)
-        lengths += [s.end - s.start for s in track.stretches]
-    if not labels:
-        return {}
-    depths = {n.count("/") for n in chosen}
-    folders = [f"{{folder{k}}}" if k else "{folder}" for k in range(min(depths))]
-    note = (
-        f"label tracks beside {len(with_track)} of {len(chosen)} recordings: each of {len(lengths)} stretches ({sum(lengths):.4g} {'samples' if counted else 's'}) is a recording "
-        "of its own, and a recording is a group; what has no label is left out, unless rest_label names it (label_tracks)"
-    )
-    grouped = {"name": "/".join([*folders, "{group}"]), "groups": len(chosen)} if len(depths) == 1 else {}
-    keys: tuple[tuple[str, Any], ...] = (
-        ("label_tracks", True),
-        *((("track_suffix", suffix),) * (suffix != tracks.SUFFIX)),
-        ("rest_label", ""),
-    )
-    size = {"points" if counted else "seconds": tuple(sorted(int(n) if counted else n for n in lengths))}
-    return {"labels": tuple(sorted(labels)), "notes": (note,), **size, **grouped, "tracks": keys}
 
 
 def _patterns(chosen: Sequence[str], names: Sequence[str], suffixes: Sequence[str], aside: bool) -> tuple[str, ...]:
@@ -319,8 +297,13 @@ def _way_out(seen: Counter[str]) -> str:
 
 def _finished(fields: dict[str, Any], base: Path, names: Sequence[str]) -> Look:
     """The look, with what its labels and other files give occasion to say."""
-    background = tuple(label for label in fields.get("labels", ()) if _is_background(label))
     notes = list(fields.pop("notes", ()))
+    words, said_of_words = find_words(base, names, fields.get("labels", ()))
+    if words:
+        fields["labels"] = tuple(sorted(words[int(label)] for label in fields["labels"]))
+        fields["table"] = (*fields.get("table", ()), ("label_names", words))
+        notes.append(said_of_words)
+    background = tuple(label for label in fields.get("labels", ()) if _is_background(label))
     if background and len(background) < len(fields.get("labels", ())):
         shown = ", ".join(plain(label, 20) for label in background)
         notes.append(f"background by its name: {shown}; nothing is ever decided for it, see [decide] background")
@@ -370,17 +353,11 @@ def _is_background(label: str) -> bool:
     return re.sub(r"[^a-z]", "", label.lower()) in BACKGROUND
 
 
-def _others(names: Iterable[str]) -> tuple[tuple[str, str, int], ...]:
-    """Suffix, first folder and number of files that are not read."""
-    counted = Counter((suffix(n)[:20] or "without suffix", n.split("/")[0] if "/" in n else "") for n in names)
-    return tuple((end, folder, count) for (end, folder), count in sorted(counted.items(), key=lambda item: (-item[1], item[0])))
-
-
 def _names(root: Path) -> Iterator[str]:
-    """Relative posix paths of files below `root`, at most MAX_NAMES, links and hidden files left out."""
+    """Relative posix paths of files below `root`, at most MAX_NAMES, links, hidden files and bundles left out."""
     seen = 0
     for folder, inner, files in os.walk(root, followlinks=False):
-        inner[:] = sorted(d for d in inner if not d.startswith("."))
+        inner[:] = sorted(d for d in inner if not d.startswith(".") and not is_bundle(Path(folder) / d))
         for name in sorted(files):
             path = Path(folder) / name
             if name.startswith(".") or not _is_plain(path):

@@ -79,7 +79,8 @@ class Split(Section):
     choose: dict[Literal["train", "validation", "test"], dict[str, Words]] = Field(
         default_factory=dict,
         description="Recordings that go to a split because of what `name` matched, such as "
-        '`choose.test = { index = ["0", "1"] }`, whatever `by` is; no other recordings are drawn into a split that is chosen or given.',
+        '`choose.test = { index = ["0", "1"] }`, or in a range of numbers, such as `choose.test = { group = ["60..80", "95.."] }`, whatever `by` '
+        "is; no other recordings are drawn into a split that is chosen or given.",
     )
 
     @model_validator(mode="after")

@@ -26,6 +26,7 @@ from sandgrain.dataset.readers import cbor
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.tables import TableOptions
 from sandgrain.dataset.unpack import unpacked
+from sandgrain.project.file import clocks
 from sandgrain.project.file.column import Column, as_float
 from sandgrain.project.file.columns import judge
 from sandgrain.project.file.naming import GROUP, naming, speaking
@@ -195,7 +196,8 @@ def look_table(base: Path, names: Sequence[str]) -> dict[str, Any]:
     units = form.units or ("",) * len(usual)
     columns = [Column(name, [[row[k] for row in s] for s in whole], form.decimal, units[k]) for k, name in enumerate(usual)]
     lengths = {n for g in alike for n in g.blocks}
-    return described(names, columns, segment=lengths.pop() if len(lengths) == 1 else 0, notes=notes)
+    found = described(names, columns, segment=lengths.pop() if len(lengths) == 1 else 0, notes=notes)
+    return found | clocks.of_files({n: g for n, g in seen.items() if g.form.names == usual}, found)
 
 
 def look_parquet(base: Path, names: Sequence[str]) -> dict[str, Any]:

@@ -139,6 +139,7 @@ class Stream(Part):
     def _take(self) -> list[str]:
         """As many samples as the ring has room for go through the filters and into it."""
         unit, stream, c = self.unit, self.stream, self.stream.channels
+        given = unit.graph.tensors[unit.graph.inputs[0]].shape[2]
         place = f"s->samples + {ctext.times('s->held', c)}"
         if not stream.filters:
             return [
@@ -152,15 +153,17 @@ class Stream(Part):
             assert step is not None
             factor *= step.factor
             target = place if k == len(stream.filters) - 1 else f"chunk_{k % 2}"
-            call = f"{unit.name}_layer_{node}(s->state_{k}.bytes, {source}, {target}, {'n' if k == 0 else 'm'})"
+            state = f"s->state_{k}.bytes" if step.state else "NULL"
+            call = f"{unit.name}_layer_{node}({state}, {source}, {target}, {'n' if k == 0 else 'm'})"
             lines.append(f"        m = {call};" if step.factor > 1 else f"        {call};")
             source = target
+        widest = max((unit.graph.tensors[unit.graph.nodes[node].outputs[0]].shape[2] for node in stream.filters[:-1]), default=c)
         return [
-            *(f"        int16_t chunk_{k}[{CHUNK * c}];" for k in range(min(len(stream.filters) - 1, 2))),
+            *(f"        int16_t chunk_{k}[{CHUNK * widest}];" for k in range(min(len(stream.filters) - 1, 2))),
             f"        const int32_t n = sg_stream_take(count, ({stream.window} - s->held) * {factor}, {CHUNK});",
             "        int32_t m = n;",
             *lines,
-            f"        samples = &samples[{ctext.times('n', c)}];\n        count -= n;\n        s->held += m;",
+            f"        samples = &samples[{ctext.times('n', given)}];\n        count -= n;\n        s->held += m;",
         ]
 
     def _slide(self) -> list[str]:

@@ -19,7 +19,7 @@ from sandgrain.graph.ir import Array, Tensor, View
 from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Op, need, need_dtype, need_quantized
 from sandgrain.graph.ops.elementwise.rescale import need_multiplier
-from sandgrain.graph.quantization import quantize_multiplier, requantize
+from sandgrain.graph.quantization import per_tensor, quantize_multiplier, requantize
 
 FINISH = kinds(mean=int, std=float)  # the normalization of an op that finishes
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
@@ -50,6 +50,16 @@ def need_signal(tensor: Tensor | None) -> Tensor:
         raise ModelError("needs a signal of shape [1, samples, channels]")
     need_dtype(tensor, "int16")
     return tensor
+
+
+def need_scale(op: SignalOp, view: View) -> None:
+    """The int16 output of an op from samples to samples has the op's scale where the input has one, and both the zero point 0."""
+    x, out = view.input(0), view.out
+    need(out.dtype == "int16", f"{out.dtype} output where int16 is needed; standardize the signal afterwards")
+    same = (x.quant is None) == (out.quant is None)
+    if out.quant is not None and x.quant is not None:
+        same = x.quant.per_tensor and x.quant.zero_point == (0,) and out.quant == per_tensor(op.fixed_scale(view), 0)
+    need(same, "the output needs the scale that follows from its input's, and both the zero point 0")
 
 
 def check_finish(op: SignalOp, view: View) -> None:

@@ -9,13 +9,27 @@ import numpy as np
 import numpy.typing as npt
 
 from sandgrain.base.errors import UsageError
+from sandgrain.graph.ir import Attrs
+from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.signal.fft import Float32, Int16, Int32, Int64, check_points
 from sandgrain.graph.ops.signal.roots import bit_length
 
 UInt64 = npt.NDArray[np.uint64]
 
-TAPERS = {"rect": (1.0, 0.0), "hann": (0.5, 0.5), "hamming": (0.54, 0.46)}  # a - b cos(2 pi i / window)
+# a - b cos(2 pi i / n) + c cos(4 pi i / n), and the power that this is raised to.
+TAPERS: dict[str, tuple[float, float, float, float]] = {
+    "rect": (1.0, 0.0, 0.0, 1.0),
+    "hann": (0.5, 0.5, 0.0, 1.0),
+    "hamming": (0.54, 0.46, 0.0, 1.0),
+    "blackman": (0.42, 0.5, 0.08, 1.0),
+    "povey": (0.5, 0.5, 0.0, 0.85),  # Kaldi's
+}
+DRAWN_TAPERS = ("rect", "hann", "hamming")  # by `Op.sample`: the others are tables for the same code
 TAPER_MAX = (1 << 15) - 1
+# What a spectral op may have. symmetric: its taper is, and not periodic. headroom: bits by which the samples are smaller than those of
+# a signal whose full scale is 2^15; its own full scale is 1 all the same.
+SPECTRAL = kinds(symmetric=bool, headroom=int)
+MAX_HEADROOM = 2
 
 
 def frame_count(samples: int, window: int, hop: int) -> int:
@@ -31,16 +45,29 @@ def frame(x: npt.ArrayLike, window: int, hop: int) -> Int16:
     return cut
 
 
-def taper_q15(name: str, window: int) -> Int16:
-    """int16 [window]: a periodic taper ("hann", "hamming", "rect") in Q15, 1 saturated to 32767.
+def taper_q15(name: str, window: int, symmetric: bool = False) -> Int16:
+    """int16 [window]: a taper of TAPERS in Q15, 1 saturated to 32767.
 
-    Periodic as in scipy.signal.get_window(fftbins=True): the sample after the last would equal the first. A window of one sample is 1.
+    Periodic as in scipy.signal.get_window(fftbins=True): the sample after the last would equal the first. Symmetric as in numpy.hanning:
+    the last equals the first. A window of one sample is 1.
     """
     if name not in TAPERS:
         raise UsageError(f"there is no taper {name!r}; choose one of {', '.join(sorted(TAPERS))}")
-    a, b = TAPERS[name]
-    wave = a - b * np.cos(2 * np.pi * np.arange(window) / window) if window > 1 else np.ones(1)
+    a, b, c, power = TAPERS[name]
+    phase = 2 * np.pi * np.arange(window) / max(window - symmetric, 1)
+    cosines = a - b * np.cos(phase) + c * np.cos(2 * phase)
+    wave = np.maximum(cosines, 0.0) ** power if window > 1 else np.ones(1)  # Blackman's ends are 0 less a rounding
     return np.minimum(np.rint(wave * (1 << 15)), TAPER_MAX).astype(np.int16)
+
+
+def taper_of(a: Attrs) -> Int16:
+    """The taper of an op with the attributes `taper`, `window` and perhaps `symmetric`."""
+    return taper_q15(a["taper"], a["window"], bool(a.get("symmetric", False)))
+
+
+def headroom_of(a: Attrs) -> int:
+    """Of an op with the attributes SPECTRAL."""
+    return int(a.get("headroom", 0))
 
 
 def window_shift(fft: int, headroom: int = 0) -> int:

@@ -26,7 +26,18 @@ from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Step, need, need_inputs
 from sandgrain.graph.ops.signal.base import FINISH, SignalOp, check_finish, need_signal
 from sandgrain.graph.ops.signal.fft import MAX_POINTS, MIN_POINTS, rfft_s32
-from sandgrain.graph.ops.signal.frames import TAPERS, frame, frame_count, taper_q15, window_shift, windowed_s32
+from sandgrain.graph.ops.signal.frames import (
+    DRAWN_TAPERS,
+    MAX_HEADROOM,
+    SPECTRAL,
+    TAPERS,
+    frame,
+    frame_count,
+    headroom_of,
+    taper_of,
+    window_shift,
+    windowed_s32,
+)
 from sandgrain.graph.ops.signal.magnitude import magnitude_s32
 from sandgrain.graph.ops.signal.mel import NORMS, SCALES, filterbank
 from sandgrain.graph.ops.signal.roots import log2_q16
@@ -62,7 +73,8 @@ class Tables:
 
 def unit_bits(a: Attrs) -> int:
     """log2 of what a sum is for mel = 1. No sum reaches 2^63: those of all |X|^2 are below 2^62, of all |X| below 2^36."""
-    spectrum = 16 - (int(a["fft"]).bit_length() - 1) + FULL_SCALE  # log2 of what X = 1 becomes
+    full = FULL_SCALE - (0 if a["peak"] else headroom_of(a))  # of a window that is divided by its peak, the peak is
+    spectrum = 16 - (int(a["fft"]).bit_length() - 1) + full  # log2 of what X = 1 becomes
     return spectrum + 15 + LIFT if a["power"] == 1 else 2 * spectrum
 
 
@@ -129,7 +141,7 @@ def log_bands(a: Attrs, audio: npt.NDArray[np.int16]) -> npt.NDArray[np.int32]:
     t, power = tables(a), int(a["power"])
     lift, peak = loudness(audio, bool(a["peak"]), window_shift(a["fft"]) - 1)
     rows = frame(audio, a["window"], a["hop"])
-    up, everything = _sides(a, t, rfft_s32(windowed_s32(rows, taper_q15(a["taper"], a["window"]), a["fft"], -lift)))
+    up, everything = _sides(a, t, rfft_s32(windowed_s32(rows, taper_of(a), a["fft"], -lift)))
     sums = (up[:, :-1] + np.maximum(everything[:, 1:] - up[:, 1:], 0)).astype(np.uint64)
     floor = _shifted(t.floor.astype(np.uint64) * np.uint64(peak**power), t.floor_shift)
     logs = log2_q16((sums << np.uint64(LIFT if power == 1 else 0)) + floor).astype(np.int64)
@@ -143,7 +155,7 @@ def log_bands(a: Attrs, audio: npt.NDArray[np.int16]) -> npt.NDArray[np.int32]:
 class MelOp(SignalOp):
     """The attributes, shapes and C of both ops.
 
-    rate (Hz), window, hop (samples), fft (points), taper, bands, low, high (Hz), scale, norm, power (1 magnitude, 2 power),
+    rate (Hz), window, hop (samples), fft (points), taper (and perhaps symmetric, headroom), bands, low, high (Hz), scale, norm, power (1 magnitude, 2 power),
     floor (added before the logarithm; full scale is 1), peak (divide the signal by its largest sample first).
     """
 
@@ -163,7 +175,7 @@ class MelOp(SignalOp):
         bands=int,
     )
     finishes = True
-    optional = FINISH
+    optional = kinds(**FINISH, **SPECTRAL)
 
     def step(self, view: View) -> Step:
         """A frame at a time, but where each is divided by the peak of the whole window."""
@@ -192,6 +204,7 @@ class MelOp(SignalOp):
         need(a["norm"] in NORMS, f"no norm is called {a['norm']!r}; choose {', '.join(NORMS)}")
         need(a["taper"] in TAPERS, f"no taper is called {a['taper']!r}; choose {', '.join(TAPERS)}")
         need(a["power"] in (1, 2), f"power {a['power']}; choose 1 (magnitude) or 2 (power)")
+        need(0 <= headroom_of(a) <= MAX_HEADROOM, f"samples with {headroom_of(a)} bits of headroom; 0 to {MAX_HEADROOM}")
         least = max(MIN_FLOOR, 2.0 ** (FLOOR_BITS - unit_bits(a)))
         need(least <= a["floor"] <= 1.0, f"a floor of {a['floor']}; choose {least:.2g} to 1")
         largest = a["floor"] / float(filterbank(a).gains.min())
@@ -215,7 +228,7 @@ def draw_attributes(draw: Draw) -> dict[str, Any]:
     return {
         "rate": rate, "window": draw.integer(1, fft), "hop": draw.integer(1, fft), "fft": fft, "power": power,
         "bands": draw.choice((1, 2, 5, 16, 40, MAX_BANDS)), "low": low, "high": draw.choice((rate / 2, low + 0.25 * rate)),
-        "taper": draw.choice(tuple(TAPERS)), "scale": draw.choice(SCALES), "norm": norm,
+        "taper": draw.choice(DRAWN_TAPERS), "scale": draw.choice(SCALES), "norm": norm,
         "floor": draw.choice((1e-11, 1e-6, 1e-3, 1.0) if norm == "none" else (1e-11, 1e-6)), "peak": draw.choice((True, False)),
     }  # fmt: skip
 

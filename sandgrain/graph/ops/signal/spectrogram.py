@@ -4,7 +4,7 @@ int16 [1, samples, channels] becomes [1, frames, channels * bins]: frame by fram
 X[k] is the plain sum over a tapered frame whose full scale is 1, so that a sine of full scale gives |X| = sum(taper) / 2.
 Attributes:
 
-  window, hop, fft, taper    samples, samples, points (a power of two), "hann", "hamming" or "rect"
+  window, hop, fft, taper    samples, samples, points (a power of two), one of `frames.TAPERS`, periodic or (`symmetric`) symmetric
   precision                  of the FFT: "int32", "int16" (block floating point, half the RAM) or "float"
   power, log, floor          1: |X|, 2: |X|^2; log: natural logarithm of that plus `floor`
   bins                       the first and the last bin that are kept
@@ -31,14 +31,18 @@ from sandgrain.graph.ops.samples import draw_quant, one_op
 from sandgrain.graph.ops.signal.base import FINISH, SignalOp, check_finish, finish, need_signal
 from sandgrain.graph.ops.signal.fft import MAX_POINTS, MIN_POINTS, Int32, rfft_f32, rfft_s16, rfft_s32
 from sandgrain.graph.ops.signal.frames import (
+    DRAWN_TAPERS,
+    MAX_HEADROOM,
+    SPECTRAL,
     TAPERS,
     UInt64,
     frame,
     frame_count,
+    headroom_of,
     power_f32,
     power_s16,
     power_s32,
-    taper_q15,
+    taper_of,
     window_shift,
     windowed_f32,
     windowed_s16,
@@ -62,7 +66,7 @@ def fraction_of(a: Attrs) -> int:
 
 def unit_bits(a: Attrs) -> int:
     """log2 of what counts as 1 before the logarithm is taken: of a power, or of a root with ROOT_BITS."""
-    whole = fraction_of(a) + 15
+    whole = fraction_of(a) + 15 - headroom_of(a)
     return whole + ROOT_BITS if a["power"] == 1 else 2 * whole
 
 
@@ -75,7 +79,7 @@ def floor_of(a: Attrs) -> tuple[int, int]:
 
 def squares(a: Attrs, frames: Array) -> UInt64:
     """|X|^2 of int16 frames [..., window] in units of 2^-(62 - 2 log2(fft)): uint64 [..., fft/2 + 1], below 2^62."""
-    taper, fft = taper_q15(a["taper"], a["window"]), int(a["fft"])
+    taper, fft = taper_of(a), int(a["fft"])
     if a["precision"] == "int32":
         return power_s32(rfft_s32(windowed_s32(frames, taper, fft)))
     if a["precision"] == "float":
@@ -120,7 +124,7 @@ class Spectrogram(SignalOp):
         window=int,
     )
     finishes = True
-    optional = FINISH
+    optional = kinds(**FINISH, **SPECTRAL)
 
     def step(self, view: View) -> Step:
         """A frame at a time."""
@@ -145,6 +149,7 @@ class Spectrogram(SignalOp):
         need(a["taper"] in TAPERS, f"no taper is called {a['taper']!r}; choose {', '.join(TAPERS)}")
         need(a["precision"] in PRECISIONS, f"no precision is called {a['precision']!r}; choose {', '.join(PRECISIONS)}")
         need(a["power"] in (1, 2), f"power {a['power']}; choose 1 (magnitude) or 2 (power)")
+        need(0 <= headroom_of(a) <= MAX_HEADROOM, f"samples with {headroom_of(a)} bits of headroom; 0 to {MAX_HEADROOM}")
         if a["log"]:
             least = max(MIN_FLOOR, 2.0 ** (FLOOR_BITS - unit_bits(a)))
             need(least <= a["floor"] <= 1.0, f"a floor of {a['floor']}; choose {least:.2g} to 1")
@@ -154,7 +159,8 @@ class Spectrogram(SignalOp):
         a = view.attrs
         if a["log"]:
             return 2.0**-LOG_BITS
-        return float(a["fft"] / 2**16 if a["power"] == 1 else a["fft"] ** 2 / 2**17)
+        whole = float(a["fft"] / 2**16 if a["power"] == 1 else a["fft"] ** 2 / 2**17)
+        return whole * 2.0 ** (headroom_of(a) * int(a["power"]))
 
     def reference(self, view: View, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         x, a = inputs[0], view.attrs
@@ -176,7 +182,7 @@ class Spectrogram(SignalOp):
             window=window,
             hop=hop,
             fft=fft,
-            taper=draw.choice(tuple(TAPERS)),
+            taper=draw.choice(DRAWN_TAPERS),
             precision=draw.choice(tuple(PRECISIONS)),
             power=draw.choice((1, 2)),
             log=draw.choice((True, False)),

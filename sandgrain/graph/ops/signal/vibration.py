@@ -23,11 +23,12 @@ from sandgrain.graph.ops.attributes import kinds
 from sandgrain.graph.ops.base import Draw, Shape, need, need_inputs
 from sandgrain.graph.ops.samples import one_op
 from sandgrain.graph.ops.signal.base import INT16_MAX, SignalOp, need_signal
+from sandgrain.graph.ops.signal.correlation import PAIRED, UNIT, drawn, pairs_of
 from sandgrain.graph.ops.signal.fft import Int64, check_points, rfft_s32
 from sandgrain.graph.ops.signal.frames import UInt64, frame_count, power_s32, taper_q15, window_shift, windowed_s32
 from sandgrain.graph.ops.signal.moments import STATISTICS, check_names, deviations, statistics, units
 from sandgrain.graph.ops.signal.roots import log2_q16
-from sandgrain.graph.ops.signal.statistics import need_columns, signal_scale
+from sandgrain.graph.ops.signal.statistics import need_columns, need_pairs, signal_scale, with_correlations
 
 WHICH = ("rms", "skewness", "kurtosis", "zero_crossings")
 LOWEST = -16 * 256  # log2 of a power, in 1/256
@@ -145,15 +146,18 @@ class Vibration(SignalOp):
     name = "vibration"
     summary = "statistics, band powers and spectral peaks of each channel"
     attributes = kinds(bands=[int], fft=int, hop=int, peaks=int, rate=float, which=[str], window=int)
+    optional = PAIRED
 
     def shapes(self, inputs: Sequence[Tensor | None], attrs: Attrs) -> tuple[Shape, ...]:
         need_inputs(inputs, 1)
-        return ((1, need_signal(inputs[0]).shape[2] * _columns(attrs)),)
+        channels = need_signal(inputs[0]).shape[2]
+        return ((1, channels * _columns(attrs) + pairs_of(channels, attrs)),)
 
     def check(self, view: View) -> None:
         a = view.attrs
         check_names(a["which"])
         need_columns(view)
+        need_pairs(view)
         check_points(a["fft"])
         need(
             1 < a["window"] <= a["fft"] and a["hop"] >= 1 and frames_of(view) >= 1,
@@ -178,7 +182,7 @@ class Vibration(SignalOp):
             offset = unlifted + (2 * lift << 16)
             peaks = _peaks(power[c], log[c], a, offset)
             columns.append([*statistics(x[0, :, c], a["which"]), *_level(log_sums[c], offset), *peaks])
-        return (np.array(columns, np.int16).reshape(view.out.shape),)
+        return (with_correlations(view, x, columns),)
 
     def macs(self, view: View) -> int:
         points, frames = view.attrs["fft"], frames_of(view) * view.input(0).shape[2]
@@ -192,7 +196,8 @@ class Vibration(SignalOp):
         a = view.attrs
         peaks = [a["rate"] / a["fft"] / STEPS, 1 / 256] * a["peaks"]
         one = [*units(a["which"], signal_scale(view)), *[1 / 256] * (len(a["bands"]) - 1), *peaks]
-        return one * view.input(0).shape[2]
+        channels = view.input(0).shape[2]
+        return [*one * channels, *[UNIT] * pairs_of(channels, a)]
 
     def sample(self, draw: Draw) -> Graph:
         fft, rate = draw.choice((32, 64, 128)), 100.0
@@ -211,4 +216,5 @@ class Vibration(SignalOp):
             hop=draw.choice((1, max(window // 2, 1), window)),
         )
         x = Tensor("x", (1, samples, channels), "int16")
-        return one_op(self.name, (x,), (Tensor("y", (1, channels * _columns(a)), "int16"),), a)
+        a = attrs(**a, **drawn(draw, channels))
+        return one_op(self.name, (x,), (Tensor("y", self.shapes((x,), a)[0], "int16"),), a)
