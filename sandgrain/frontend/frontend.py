@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sandgrain.base.errors import ModelError
+from sandgrain.base.errors import ModelError, UsageError
 from sandgrain.frontend.blocks import parse
 from sandgrain.frontend.pipeline import Normalization, Pipeline
 from sandgrain.frontend.signal import Channel, Signal
@@ -70,6 +70,8 @@ class FrontEnd:
         if not 0 <= stride <= MAX_VALUES:
             raise ValueError("a stride that is none")
         pipeline = Pipeline(signal, parse(facts["blocks"]))
+        if pipeline.given is None and "normalization" not in facts:
+            raise UsageError("features without a normalization; give `normalize` a `scale`, or take the features.json of a build")
         return cls(pipeline, pipeline.given or Normalization.from_json(facts["normalization"]), stride)
 
 
@@ -84,7 +86,8 @@ def join(front: Graph, model: Graph) -> Graph:
     given, taken = front.tensors[front.outputs[0]], model.tensors[model.inputs[0]]
     if taken.dtype != given.dtype or taken.size != given.size:
         raise ModelError(
-            f"features are {given.dtype} {list(given.shape)}, the model takes {taken.dtype} {list(taken.shape)}; train it on them"
+            f"features are {given.dtype} {list(given.shape)}, the model takes {taken.dtype} {list(taken.shape)}; "
+            "train it on them, or make window, hop and bands what it was trained on"
         )
     if taken.quant is None or given.quant is None or taken.quant != given.quant:
         raise ModelError(

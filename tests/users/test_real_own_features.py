@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import sandgrain
+from sandgrain.base.errors import SandgrainError
 from sandgrain.bundle import features_in_c, store
 from sandgrain.bundle.listening import Listener
 from sandgrain.compiler import pipeline
@@ -100,6 +101,39 @@ def test_without_headroom_only_the_sharpest_signals_differ() -> None:
     assert np.abs(both[0] - both[1])[:-1].max() <= 1
     assert np.abs(both[0] - both[1])[-1].max() > 1
     assert FrontEnd.from_json(recipe(1024, 256, 8000)).graph().tensors[-1].quant == quant
+
+
+def test_the_keyword_model_is_joined_with_its_numbers_as_they_are() -> None:
+    """MLPerf Tiny's other model of speech takes cepstral coefficients themselves, in steps of 0.58 from -122 to 26."""
+    graph = text.read_any(shared_model("kws_ref_model"), "kws")
+    taken = graph.tensors[graph.inputs[0]]
+    mfcc = {"block": "mfcc", "high": 4000, "power": 1, "peak": True}
+    facts = {
+        "signal": {"kind": "audio", "shape": [16000, 1], "rate": 16000},
+        "blocks": [mfcc, {"block": "normalize", "scale": 1}],
+    }
+    front = FrontEnd.from_json(facts)
+    joined, _ = pipeline.read(graph, "kws", (), front)
+    x = noises(4, 16000)[0]
+    (ours,), features = interpret.run(front.graph(graph), [x]), audio_recipes.keyword_mfcc(x.reshape(-1))
+    assert taken.quant is not None and joined.outputs
+    wanted = levels(features, taken.quant)
+    assert np.abs(ours[0] - wanted).max() <= 1 and (ours[0] == wanted).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"signal": {"kind": "audio", "shape": [512, 1], "rate": 8000}}, "make window, hop and bands what it was trained on"),
+        ({"blocks": [{"block": "log-mel", "fft": 256}]}, "give `normalize` a `scale`"),
+        ({"blocks": [{"block": "log-mel", "fft": 256}, {"block": "normalize", "scales": 1}]}, "did you mean 'scale'"),
+        ({"blocks": [{"block": "log-mel", "fft": 256}, {"block": "normalize", "offset": 1}]}, "`offset` needs `scale`"),
+    ],
+)
+def test_a_recipe_that_is_not_whole_says_what_is_missing(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(SandgrainError, match=said) as caught:
+        pipeline.read(copier(7, per_tensor(1 / 255, -128)), "m", (), FrontEnd.from_json({**recipe(1024, 256, 8000), **change}))
+    assert "\n" not in str(caught.value)
 
 
 # --- the official model over the official stream ----------------------------------------------------------------------------------
