@@ -11,6 +11,7 @@ from sandgrain.base import claims
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain, printable
 
+BUNDLE = "proof/build.json"  # what `bundle.store` writes into every folder that it makes
 DRAFT = ".sandgrain-"  # how the names of files begin that are being written
 
 
@@ -97,3 +98,8 @@ def check_output_folder(out: Path, ours: Callable[[Path], bool]) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "the name is not valid"
         raise UsageError(f"-o {shown} cannot be used ({reason}); name another folder") from None
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether Sandgrain wrote this folder: C, and its proof. No recordings lie in it."""
+    return (folder / BUNDLE).is_file()

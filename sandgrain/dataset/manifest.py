@@ -51,6 +51,7 @@ LATER: tuple[type[Any], ...] = (
     NpzOptions,
 )  # a data set that does not use them has the hash that it had before they came
 
+NUMBERS = ("full_scale", "missing")  # keys with lists of numbers; other lists are of texts
 LATER_KEYS = (
     "file_column",
     "split_column",
@@ -58,7 +59,17 @@ LATER_KEYS = (
     "label_names",
     "background",
     "links",
-)  # of the layout itself: the same holds for them
+    "track_file",
+    "stretch_label",
+    "x_array",
+    "y_array",
+    "group_array",
+    "offset_array",
+    "event_array",
+    "event_s",
+    "channels_first",
+    "missing",
+)  # fmt: skip  the same holds for single keys
 
 
 def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
@@ -67,8 +78,8 @@ def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
     for options in LATER:
         if layout.get(options) == options():
             keys = {k: v for k, v in keys.items() if k not in {f.name for f in fields(options)}}
-    usual = Layout("audio")
-    keys = {k: v for k, v in keys.items() if k not in LATER_KEYS or v != _plain(getattr(usual, k))}
+    usual = keys_of(Layout("audio"))
+    keys = {k: v for k, v in keys.items() if k not in LATER_KEYS or v != _plain(usual[k])}
     whole = hashlib.sha256(json.dumps(keys, sort_keys=True).encode())
     for r in records:
         whole.update(b"\n" + json.dumps([r.key, r.label, r.group, r.split, r.rate, r.sha256]).encode())
@@ -78,7 +89,7 @@ def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
 def layout_json(layout: Layout) -> dict[str, Any]:
     """The layout as JSON takes it; a whole number of Hz is written as every other."""
     keys = {k: _plain(v) for k, v in keys_of(layout).items()}
-    return keys | {"rate": float(layout.rate), "full_scale": [float(v) for v in keys["full_scale"]]}
+    return keys | {"rate": float(layout.rate), **{name: [float(v) for v in keys[name]] for name in NUMBERS}}
 
 
 def _plain(value: Any) -> Any:
@@ -162,7 +173,7 @@ def layout_of(value: Any) -> Layout:
 def _typed(name: str, value: Any, usual: Any) -> Any:
     """`value` when it is of the type of the field's default."""
     if isinstance(usual, tuple):
-        fits = is_number if name == "full_scale" else lambda v: isinstance(v, str)
+        fits = is_number if name in NUMBERS else lambda v: isinstance(v, str)
         if not isinstance(value, list) or not all(map(fits, value)):
             raise ValueError(name)
         return tuple(value)

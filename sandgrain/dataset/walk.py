@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sandgrain.base.errors import UsageError
+from sandgrain.base.files import is_bundle
 from sandgrain.dataset.names import escape
 from sandgrain.dataset.readers.base import MAX_FILE, BadFileError
 from sandgrain.dataset.records import BadFile
@@ -39,12 +40,14 @@ class Found:
 def walk(root: Path, wanted: Callable[[str], bool], links: Sequence[str] = ()) -> tuple[list[Found], list[BadFile]]:
     """The wanted files below `root`, sorted by path, and what was found that cannot be read.
 
-    Names that begin with a dot are passed over. Links are followed when they lead to a file or folder below `root`, or are among
+    Names that begin with a dot are passed over, and so are bundles, which `sandgrain build` writes beside recordings. Links are followed when they lead to a file or folder below `root`, or are among
     `links`; but no link to a folder around itself, and no second one to the same folder. Raises UsageError for more than MAX_FILES files.
     """
     found = _Walk(os.path.realpath(root), wanted, tuple(links))
     while found.folders:
         folder = found.folders.pop()
+        if folder and is_bundle(Path(found.base, folder)):
+            continue
         try:
             with os.scandir(Path(found.base, folder)) as entries:
                 for entry in entries:

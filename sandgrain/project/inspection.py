@@ -174,6 +174,7 @@ class Inspection(Shown):
             f"{plain(self.name, 30)}: {len(self.records):,} {self.about.noun}, {self.kind}, {len(self.labels)} labels",
             Table(["label", *SPLITS, "all"], rows, range(1, len(SPLITS) + 2)),
             f"{len(self.manifest.bad)} bad files, {len(self.leaks)} leaks",
+            *([f"first look: {line}" for line in self.look.lines()] if self.look else []),
             *(f"note: {plain(remark, 300)}" for remark in self.remarks),
         ]
 

@@ -23,7 +23,6 @@ from sandgrain.project.build.samples import Samples
 from sandgrain.project.file.load import Loaded, load
 from sandgrain.project.file.schema import Budget
 from tests.support.command import sandgrain as command
-from tests.support.draws import rare
 from tests.support.sensor_project import project
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'sandgrain[train]'")
@@ -84,6 +83,15 @@ def test_filters_that_the_user_put_in_front_stay(waves: Loaded) -> None:
     waves.file.write_text(text)
     found = candidates.candidates(load(waves.file), Signal("motion", (64, 1), 64.0))
     assert all(c.blocks[0].name() == "decimate" for c in found)
+
+
+def test_the_project_is_not_tried_twice(waves: Loaded) -> None:
+    """`raw` computes nothing: with it and without it, behind a filter or not, the network sees the same."""
+    text = waves.file.read_text().replace('name = "cnn1d"\nwidth = 4', 'name = "cnn1d"\nwidth = 16')
+    for features in ('[[features]]\nblock = "raw"', "", '[[features]]\nblock = "decimate"\nfactor = 2'):
+        waves.file.write_text(text.replace('[[features]]\nblock = "raw"', features))
+        found = candidates.candidates(load(waves.file), Signal("motion", (64, 1), 64.0))
+        assert [c.own for c in found if c.model.name == "cnn1d" and "spectrogram" not in c.features] == [True], features
 
 
 # --- the comparison
@@ -264,7 +272,7 @@ def test_another_learning_rate_is_written_beside_the_other_keys(text: str, tmp_p
     assert ("# slow" in text) == ("# slow" in file.read_text())
 
 
-@rare
+@pytest.mark.slow
 def test_a_build_with_auto_trains_in_miniature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sandgrain
 

@@ -49,6 +49,7 @@ def test_labels_that_simple_numbers_tell_apart(tmp_path: Path) -> None:
     assert found is not None and found.told_apart > 0.98 and found.chance == pytest.approx(1 / 3)
     assert found.whole == "groups" and found.folds == 5 and found.windows == found.total == 108
     assert "small model will do" in found.advice and not found.pairs
+    assert "first look: a linear rule" in str(sandgrain.data(tmp_path / "a", workers=1))
 
 
 def test_the_labels_that_are_mixed_up_are_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import sandgrain as api
 from sandgrain.project.file.init import How, write
 from sandgrain.project.file.look import Look, look
 
@@ -92,3 +93,24 @@ def test_a_second_label_is_no_channel(tmp_path: Path) -> None:
     rows = "".join(f"{k % 41},{k % 37},{(k // 90) % 2}.0,{int(k % 90 == 0)}.0\n" for k in range(900))
     (tmp_path / "a.csv").write_text("pressure,flow,anomaly,changepoint\n" + rows)
     assert roles(look(tmp_path)) == {"pressure": "channel", "flow": "channel", "anomaly": "label", "changepoint": "unused"}
+
+
+@pytest.mark.parametrize("gone", ["-200", "999.0", "-9999"])
+def test_a_number_that_stands_for_a_missing_value_is_found_and_its_rows_left_out(gone: str, tmp_path: Path) -> None:
+    rows = [f"{k},{20 + np.sin(k / 5):.2f},{1000 + 300 * np.cos(k / 9):.1f},{'ab'[k // 50 % 2]}" for k in range(400)]
+    for k in (7, 120, 121, 300):
+        rows[k] = f"{k},{gone},{gone},{'ab'[k // 50 % 2]}"
+    (tmp_path / "x.csv").write_text("t_s,temp,gas,label\n" + "\n".join(rows) + "\n")
+    found = write(tmp_path, tmp_path / "sandgrain.toml")
+    assert dict(found.table)["missing"] == (float(gone),) and any("(missing)" in note for note in found.notes)
+    assert dict(found.table)["full_scale"] == (40.0, 2000.0)
+    seen = api.data(tmp_path, workers=1)
+    assert sum(r.shape[0] for r in seen.records) == 396 and not seen.manifest.bad
+    assert any("4 of 400 rows left out" in note.text and "a value is missing" in note.text for note in seen.manifest.notes)
+
+
+def test_values_at_the_end_of_a_range_are_values(tmp_path: Path) -> None:
+    rows = [f"{k},{min(1000, 400 + 5 * (k % 160))},{(k // 30 % 2) * 100},{'ab'[k // 50 % 2]}" for k in range(400)]
+    (tmp_path / "x.csv").write_text("t_s,clipped,switch,label\n" + "\n".join(rows) + "\n")
+    found = write(tmp_path, tmp_path / "sandgrain.toml", How(dry=True))
+    assert "missing" not in dict(found.table)

@@ -34,6 +34,10 @@ class CsvOptions:
     delimiter: str = option("", 'CSV: what stands between cells, such as `";"` or `"tab"`. Empty: it is found.')
     decimal: str = option("", 'CSV: the decimal mark, `"."` or `","`. Empty: it is found.')
     encoding: str = option("", f"CSV: {', '.join(dialect.ENCODINGS)}. Empty: it is found.")
+    missing: tuple[float, ...] = option(
+        (),
+        "CSV: numbers that stand for a value that is missing, such as `[-200]`; rows with one are left out, as `bad_rows` says.",
+    )
     header_line: int = option(0, "CSV: the line with the names of the columns, from 1. 0: it is found.", ge=0)
 
 
@@ -92,7 +96,7 @@ def _lines(stream: BinaryIO, form: Dialect, most: int) -> Iterator[tuple[int, li
 
 def _blocks(lines: Iterator[tuple[int, list[str]]], form: Dialect, columns: Columns, layout: Layout) -> Iterator[Rows]:
     """Rows in blocks."""
-    table = _Table(form, columns, check_unit(layout.get(TableOptions).time_unit))
+    table = _Table(form, columns, check_unit(layout.get(TableOptions).time_unit), frozenset(layout.get(CsvOptions).missing))
     chunk: list[tuple[int, list[str]]] = []
     for line in lines:
         chunk.append(line)
@@ -110,6 +114,7 @@ class _Table:
     form: Dialect
     columns: Columns
     unit: str
+    missing: frozenset[float] = frozenset()  # numbers that are no values
 
     def rows(self, chunk: list[tuple[int, list[str]]]) -> Rows:
         """The rows of some lines; those with a cell that is no number are counted, and the first of them is remembered."""
@@ -152,6 +157,9 @@ class _Table:
         if not all(map(math.isfinite, values)):
             k = next(k for k, value in enumerate(values) if not math.isfinite(value))
             raise BadFileError(f"line {number}, column {self.columns.names[k]}: {values[k]} is not a finite number")
+        if self.missing and not self.missing.isdisjoint(values):
+            k = next(k for k, value in enumerate(values) if value in self.missing)
+            raise BadFileError(f"line {number}, column {self.columns.names[k]}: a value is missing ({values[k]:g})")
         return values, self._time(number, cells) if self.columns.time else 0.0
 
     def _number(self, number: int, cell: str, name: str) -> float:

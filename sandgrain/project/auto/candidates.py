@@ -14,6 +14,7 @@ from typing import Any
 from sandgrain.base.errors import SandgrainError
 from sandgrain.frontend.blocks import BLOCKS, Block
 from sandgrain.frontend.blocks.normalize import Normalize
+from sandgrain.frontend.blocks.samples import Raw
 from sandgrain.frontend.pipeline import Pipeline
 from sandgrain.frontend.signal import Signal
 from sandgrain.project.file.load import Loaded
@@ -116,9 +117,8 @@ def _same(a: Candidate, b: Candidate) -> bool:
         family = models.CATALOGUE.get(c.model.name)
         return c.model.width or (family.width if family else 0)
 
-    blocks = [x for x in (a.blocks, b.blocks) if x]
-    alike = a.blocks == b.blocks or (len(blocks) == 1 and [block.name() for block in blocks[0]] == ["raw"])
-    return alike and a.model.name == b.model.name and width(a) == width(b) and not b.model.options
+    blocks, others = ([block for block in c.blocks if not isinstance(block, Raw)] for c in (a, b))  # it computes nothing
+    return blocks == others and a.model.name == b.model.name and width(a) == width(b) and not b.model.options
 
 
 def _table(block: Block) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sandgrain.base.errors import UsageError
+from sandgrain.base.files import is_bundle
 from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import plain
 from sandgrain.dataset import kinds, readers
@@ -353,10 +354,10 @@ def _is_background(label: str) -> bool:
 
 
 def _names(root: Path) -> Iterator[str]:
-    """Relative posix paths of files below `root`, at most MAX_NAMES, links and hidden files left out."""
+    """Relative posix paths of files below `root`, at most MAX_NAMES, links, hidden files and bundles left out."""
     seen = 0
     for folder, inner, files in os.walk(root, followlinks=False):
-        inner[:] = sorted(d for d in inner if not d.startswith("."))
+        inner[:] = sorted(d for d in inner if not d.startswith(".") and not is_bundle(Path(folder) / d))
         for name in sorted(files):
             path = Path(folder) / name
             if name.startswith(".") or not _is_plain(path):

@@ -29,6 +29,7 @@ from sandgrain.dataset.unpack import unpacked
 from sandgrain.project.file import clocks
 from sandgrain.project.file.column import Column, as_float
 from sandgrain.project.file.columns import judge
+from sandgrain.project.file.missing import stands_for_missing, without
 from sandgrain.project.file.naming import GROUP, naming, speaking
 from sandgrain.project.file.ready import rows_are_samples
 
@@ -196,7 +197,13 @@ def look_table(base: Path, names: Sequence[str]) -> dict[str, Any]:
     units = form.units or ("",) * len(usual)
     columns = [Column(name, [[row[k] for row in s] for s in whole], form.decimal, units[k]) for k, name in enumerate(usual)]
     lengths = {n for g in alike for n in g.blocks}
+    gone = stands_for_missing(columns)
+    if gone is not None:
+        columns = without(columns, gone)
+        notes.append(f"{gone:g} lies far from all other values, several times: it is taken for a value that is missing (missing)")
     found = described(names, columns, segment=lengths.pop() if len(lengths) == 1 else 0, notes=notes)
+    if gone is not None:
+        found["table"] = (*found["table"], ("missing", (gone,)))
     return found | clocks.of_files({n: g for n, g in seen.items() if g.form.names == usual}, found)
 
 
