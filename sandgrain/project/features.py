@@ -73,13 +73,21 @@ def channels_of(data: Data, count: int) -> tuple[Channel, ...]:
 
 def pipeline_of(found: Inspection) -> Pipeline:
     """The project's blocks on its windows. Raises UsageError or ModelError where they do not fit."""
-    return Pipeline(signal_of(found.records, found.loaded.project.data), found.loaded.blocks)
+    return _pipeline(found.records, found.loaded.project.data, found.loaded.blocks)
+
+
+def _pipeline(records: Sequence[Record], data: Data, blocks: Sequence[Block]) -> Pipeline:
+    """A project has no model yet whose range a fixed normalization could take: it must say one."""
+    made = Pipeline(signal_of(records, data), tuple(blocks))
+    if made.given is not None:
+        _ = made.given.quant
+    return made
 
 
 def problem(records: Sequence[Record], data: Data, blocks: Sequence[Block]) -> str:
     """Why the blocks cannot compute anything from a window of these recordings, or ""."""
     try:
-        Pipeline(signal_of(records, data), tuple(blocks))
+        _pipeline(records, data, blocks)
     except SandgrainError as error:
         return str(error)
     return "" if count(records, windowing_of(data, records[0].rate)) else NO_WINDOW

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -23,6 +24,9 @@ from sandgrain.graph.ops.signal.correlation import WHOLE, correlations
 from sandgrain.graph.ops.signal.moments import STATISTICS
 from sandgrain.graph.ops.signal.vector_length import shift_of
 from sandgrain.graph.quantization import per_tensor
+from sandgrain.project import inspection
+from sandgrain.project.file import load
+from tests.support import sensor_project
 from tests.support.draws import rare
 from tests.support.feature_windows import check_everywhere, motion_windows
 
@@ -151,8 +155,14 @@ def test_a_magnitude_says_its_unit() -> None:
 
 def test_channels_have_names_and_those_that_stay_keep_theirs() -> None:
     named = replace(MOTION, channels=tuple(Channel(name) for name in ("turn", "ax", "ay")))
-    steps = [{"block": "magnitude", "channels": ["ay", "ax"]}, {"block": "magnitude", "channels": ["magnitude"], "keep": True}]
-    first, second = Pipeline(named, parse([*steps, {"block": "raw"}])).raw.nodes  # type: ignore[union-attr]
+    steps: list[dict[str, Any]] = [
+        {"block": "magnitude", "channels": ["ay", "ax"]},
+        {"block": "magnitude", "channels": ["magnitude"], "keep": True},
+        {"block": "raw"},
+    ]
+    made = Pipeline(named, parse(steps)).raw
+    assert made is not None
+    first, second = made.nodes
     assert (first.attrs["channels"], second.attrs["channels"]) == ((2, 1), (1,))
     unlike = replace(MOTION, channels=(Channel("ax", "g", 4.0), Channel("ay", "g", 4.0), Channel("turn", "deg/s", 2000.0)))
     with pytest.raises(SandgrainError, match="full scales are 2000 deg/s and 4 g; name those that are alike"):
@@ -232,3 +242,12 @@ def test_a_fixed_scale_needs_a_range_or_a_model() -> None:
 def test_attributes_that_cannot_be_are_refused(op: str, a: dict[str, Any], fact: str) -> None:
     with pytest.raises(ModelError, match=fact):
         rules.check(chain(8, 3, (op, attrs(**a))))
+
+
+def test_a_project_must_say_the_range_of_a_fixed_scale(tmp_path: Path) -> None:
+    """No model brings one: `data` says so, before anything is trained."""
+    place = sensor_project.project(tmp_path / "p", block='"normalize"\nscale = 2.0')
+    found = inspection.inspect(load.load(place))
+    assert "give `low` and `high`" in found.problem
+    place = sensor_project.project(tmp_path / "q", block='"normalize"\nscale = 2.0\nlow = -1\nhigh = 1')
+    assert not inspection.inspect(load.load(place)).problem
