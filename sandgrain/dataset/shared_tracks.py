@@ -20,7 +20,7 @@ from typing import Any
 
 from sandgrain.base.text import plain
 from sandgrain.dataset.intervals import END, LABEL, LENGTH, LISTS, START, seconds_of, value_of
-from sandgrain.dataset.names import clean, escape, stem
+from sandgrain.dataset.names import clean, escape, stem, unseen
 from sandgrain.dataset.readers.base import MAX_RECORDS, BadFileError
 from sandgrain.dataset.times import seconds
 from sandgrain.dataset.tracks import MAX_TRACK, Stretch, Track
@@ -30,6 +30,8 @@ FILES = (
     "file", "filename", "file_name", "path", "filepath", "wav", "wav_file", "audio", "audio_file", "recording", "recording_id", "clip", "uri", "source",
 )  # fmt: skip
 MAX_NAMES = 1 << 17  # recordings that a file speaks of
+ALIKE = 64  # names with the same last part that are told apart
+MAX_PATH = 4096  # characters of a name
 KEPT = 4  # files that are held parsed
 
 
@@ -42,7 +44,7 @@ def track(root: Path, path: str, name: str, label: str, links: tuple[str, ...] =
         said = _read(root, name, links, (about.st_size, about.st_mtime_ns))
     except BadFileError as error:
         raise BadFileError(f"track_file {shown} {error}") from None
-    key = key_of(path, said.names)
+    key = said.key_of(path)
     if key is None:
         raise BadFileError(f"track_file {shown} does not name it")
     rows = said.names[key]
@@ -55,27 +57,12 @@ def track(root: Path, path: str, name: str, label: str, links: tuple[str, ...] =
     )  # fmt: skip
 
 
-def key_of(path: str, names: Mapping[str, Any]) -> str | None:
-    """The name among `names` that means a recording, or None: the one that shares the most of the path's end, with or without suffix."""
-    whole = path.split("/")
-    best: tuple[int, str] | None = None
-    candidates = [path, stem(path), whole[-1], stem(whole[-1])]
-    direct = next((c for c in candidates if c in names), None)
-    if direct is not None:
-        return direct
-    for name in names:
-        parts = [p for p in name.replace("\\", "/").split("/") if p not in ("", ".", "..")]
-        if not parts or parts[-1] not in (whole[-1], stem(whole[-1])):
-            continue
-        shared = 1
-        while shared < min(len(parts), len(whole)) and parts[-shared - 1] == whole[-shared - 1]:
-            shared += 1
-        if best is None or shared > best[0]:
-            best = shared, name
-    return best[1] if best else None
-
-
 Row = tuple[float, float, str]
+
+
+def _parts(name: str) -> list[str]:
+    """The folders and the last part of a name, as any machine writes it."""
+    return [p for p in name.replace("\\", "/").split("/") if p not in ("", ".", "..")]
 
 
 class Said:
@@ -86,12 +73,35 @@ class Said:
         self.in_dates = False
         self.keys: set[str] = set()  # under which pairs of times without a label of their own lie
         self._count = 0
+        self._leaves: dict[str, list[str]] = {}  # the last part of a name -> the names that have it
 
     def speak(self, name: str) -> list[Row]:
         """The stretches of a recording. Raises BadFileError for too many."""
         if len(self.names) >= MAX_NAMES and name not in self.names:
             raise BadFileError(f"speaks of more than {MAX_NAMES} recordings")
-        return self.names.setdefault(clean(name, "name")[:200], [])
+        if len(name) > MAX_PATH or unseen(name):
+            raise BadFileError(f"names a recording {escape(name, 40)}, and no file is called so")
+        if name not in self.names and (parts := _parts(name)):
+            alike = self._leaves.setdefault(parts[-1], [])
+            if len(alike) < ALIKE:
+                alike.append(name)
+        return self.names.setdefault(name, [])
+
+    def key_of(self, path: str) -> str | None:
+        """The name that means a recording, or None: the one that shares the most of the path's end, with or without suffix."""
+        whole = path.split("/")
+        leaf = whole[-1]
+        if path in self.names or stem(path) in self.names:
+            return path if path in self.names else stem(path)
+        best: tuple[int, str] | None = None
+        for name in (*self._leaves.get(leaf, ()), *self._leaves.get(stem(leaf), ())):
+            parts = _parts(name)
+            shared = 1
+            while shared < min(len(parts), len(whole)) and parts[-shared - 1] == whole[-shared - 1]:
+                shared += 1
+            if best is None or shared > best[0]:
+                best = shared, name
+        return best[1] if best else None
 
     def add(self, name: str, times: tuple[Any, Any], label: str, place: str) -> None:
         """One stretch. Raises BadFileError."""

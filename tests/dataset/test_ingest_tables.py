@@ -16,6 +16,7 @@ from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.readers.base import MAX_RECORDS, BadFileError, Sample
 from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import Kind, Layout
+from sandgrain.dataset.tables import TableOptions
 from tests.support.draws import rare
 
 MOTION = Layout("motion")
@@ -341,3 +342,11 @@ def test_a_bomb_is_refused_by_its_directory(tmp_path: Path) -> None:
         for _ in range(80):
             stream.write(bytes(1 << 20))
     assert "unpacks to 83886080 bytes" in refused(tmp_path, made.getvalue(), name="a.npz")
+
+
+@pytest.mark.parametrize("row", ["0.5,1", "x,1", "nan,1"])
+@pytest.mark.parametrize("name", ["a" * 3000, "\x1b[2J" * 900])
+def test_a_name_that_fills_a_screen_is_cut_in_what_is_said(name: str, row: str, tmp_path: Path) -> None:
+    said = refused(tmp_path, f"{name},b\n{row}\n3,1\n", Layout("motion", options=(TableOptions(bad_rows=0.0),)))
+    assert len(said) <= 600 and said.startswith("line 2") and said.isprintable()
+    assert said.endswith(("give full_scale", "is not a number", "is not a finite number"))

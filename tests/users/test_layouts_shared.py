@@ -103,6 +103,21 @@ def test_one_table_of_the_events_of_several_recordings(case: str, tmp_path: Path
     assert [(r.label, r.shape[0]) for r in read.records] == [("dog", 8000), ("bell", 8000), ("dog", 12000), ("bell", 12000)]
 
 
+def test_names_are_found_by_the_end_of_their_path(tmp_path: Path) -> None:
+    long = "recorded by the machine " * 6
+    for place in ("one", "two", long):
+        (tmp_path / place).mkdir()
+        clip(tmp_path / place / "a.wav")
+    said = {f"C:\\rec\\{place}\\a.wav": [[1, 2, label]] for place, label in (("one", "dog"), ("two", "bell"))} | {
+        f"/x/{long}/a": [[1, 2, "owl"]]
+    }
+    (tmp_path / "t.json").write_text(json.dumps(said))
+    read = ingest(tmp_path, make_layout("audio", label_tracks=True, track_file="t.json"), workers=1)
+    assert sorted((r.key.split("/")[0], r.label) for r in read.records) == sorted(
+        [("one", "dog"), ("two", "bell"), (long, "owl")]
+    )
+
+
 def test_windows_without_a_label_are_called_by_the_word_of_their_key(tmp_path: Path) -> None:
     clip(tmp_path / "stream.wav")
     clip(tmp_path / "other.wav", 1.0)

@@ -97,13 +97,16 @@ def test_a_second_label_is_no_channel(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gone", ["-200", "999.0", "-9999"])
 def test_a_number_that_stands_for_a_missing_value_is_found_and_its_rows_left_out(gone: str, tmp_path: Path) -> None:
-    rows = [f"{k},{20 + np.sin(k / 5):.2f},{1000 + 300 * np.cos(k / 9):.1f},{'ab'[k // 50 % 2]}" for k in range(400)]
+    rows = [
+        f"{k},{20 + np.sin(k / 5):.2f},{1000 + 300 * np.cos(k / 9):.1f},{k // 9 if k > 360 else gone},{'ab'[k // 50 % 2]}"
+        for k in range(400)
+    ]
     for k in (7, 120, 121, 300):
-        rows[k] = f"{k},{gone},{gone},{'ab'[k // 50 % 2]}"
-    (tmp_path / "x.csv").write_text("t_s,temp,gas,label\n" + "\n".join(rows) + "\n")
+        rows[k] = f"{k},{gone},{gone},{gone},{'ab'[k // 50 % 2]}"
+    (tmp_path / "x.csv").write_text("t_s,temp,gas,rare,label\n" + "\n".join(rows) + "\n")
     found = write(tmp_path, tmp_path / "sandgrain.toml")
     assert dict(found.table)["missing"] == (float(gone),) and any("(missing)" in note for note in found.notes)
-    assert dict(found.table)["full_scale"] == (40.0, 2000.0)
+    assert dict(found.table)["full_scale"] == (40.0, 2000.0) and roles(found)["rare"] == "unused"
     seen = api.data(tmp_path, workers=1)
     assert sum(r.shape[0] for r in seen.records) == 396 and not seen.manifest.bad
     assert any("4 of 400 rows left out" in note.text and "a value is missing" in note.text for note in seen.manifest.notes)

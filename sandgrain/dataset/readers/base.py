@@ -31,6 +31,7 @@ MAX_UNPACKED = 1 << 30  # bytes that a compressed file may give
 MAX_RATIO = 100  # unpacked / packed of more than SMALL bytes; recordings reach 10, a bomb made by deflate 1032
 SMALL = 1 << 26  # bytes: what this little unpacks to harms nobody
 MAX_JSON = 1 << 24  # bytes: a parsed document takes about 20 times its text
+MAX_REASON = 600  # characters that say why a file is bad
 MAX_LINE = 1 << 16  # bytes of a table's line: 1024 columns of 60 characters
 MIN_RATE, MAX_RATE = 1e-6, 1e6  # Hz: a value every eleven days, and the fastest converters of microcontrollers
 INT16_MIN, INT16_MAX = -32768, 32767
@@ -48,10 +49,12 @@ class RateOptions:
 
 
 class BadFileError(UsageError):
-    """A file that cannot be taken; the message is the reason, without the file's name: names from inside the file are made harmless."""
+    """A file that cannot be taken; the message is the reason, without the file's name: names from inside the file are made harmless, and
+    what makes it longer than MAX_REASON characters is cut from its middle: the cause stands first and the way out last."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in message))
+        said = "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in message)
+        super().__init__(said if len(said) <= MAX_REASON else f"{said[: MAX_REASON // 2]}...{said[-MAX_REASON // 2 + 3 :]}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

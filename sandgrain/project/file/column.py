@@ -104,6 +104,11 @@ class Column:
         """How many of the cells are numbers."""
         return len(self.flat) / max(1, len(self.cells))
 
+    @property
+    def is_text(self) -> bool:
+        """Whether what stands in its cells is text as a rule; empty cells say nothing."""
+        return len(self.flat) < len(self.filled) / 2
+
     @cached_property
     def distinct(self) -> int:
         return len(set(self.filled))

@@ -72,7 +72,7 @@ def _label(table: Table) -> None:
         if _is_label(table.left[name]):
             table.give(name, "label", f"its name, and it takes {table.left[name].distinct} values")
             return
-    texts = [c for c in table.left.values() if c.share < 0.5 and _is_label(c) and not _is_time(c) and c.hint(GROUP_WORDS) is None]
+    texts = [c for c in table.left.values() if c.is_text and _is_label(c) and not _is_time(c) and c.hint(GROUP_WORDS) is None]
     if texts:
         table.give(texts[-1].name, "label", f"text that takes {texts[-1].distinct} values, in runs of {texts[-1].run:.0f} rows")
         return
@@ -104,7 +104,7 @@ def _is_label(column: Column) -> bool:
     """Whether its values are few: text, or whole numbers."""
     if not 2 <= column.distinct <= len(column.cells) / 2 or column.run < 1.2:
         return False
-    if column.share < 0.5:
+    if column.is_text:
         return column.distinct <= NAMES
     whole = bool((column.flat == np.rint(column.flat)).all())
     return whole and column.distinct <= FEW and column.distinct * RUN <= len(column.cells)

@@ -59,7 +59,7 @@ def find_shared(base: Path, names: Sequence[str], tables: Sequence[str]) -> Shar
         said = _said(base / name, name)
         if said is None:
             continue
-        found = frozenset(n for n in names if n not in (name, PROJECT_FILE) and shared_tracks.key_of(n, said.names) is not None)
+        found = frozenset(n for n in names if n not in (name, PROJECT_FILE) and said.key_of(n) is not None)
         alike = [n for n in names if found and suffix(n) == suffix(min(found)) and n != name]
         if found and (len(found) >= HALF * len(said.names) or len(found) >= HALF * len(alike)):
             return _judged(name, said, found)
