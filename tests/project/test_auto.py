@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from sandgrain.base.errors import UsageError
+from sandgrain.base.tables import drawn
 from sandgrain.frontend.blocks import BLOCKS
 from sandgrain.frontend.signal import Signal
 from sandgrain.project.auto import candidates, keep, quick, search
@@ -158,6 +159,10 @@ def test_what_cannot_keep_a_limit_is_not_trained(waves: Loaded, monkeypatch: pyt
     assert found.chosen.model.name == "cnn1d" and not any(line.startswith("mlp") for line in told)
     (refused,) = [t for t in found.tried if t.outcome.startswith("refused")]
     assert "RAM 500 B exceeds 400 B" in refused.outcome and refused.score is None
+    text = drawn(found.lines())
+    assert "mlp 32: statistics: refused: RAM 500 B exceeds 400 B" in text and max(map(len, text.splitlines())) <= 80
+    assert {t.short for t in found.tried} == {"chosen", "refused", "behind", "as good"}
+    assert len(found.table().rows) == len(found.tried) and all(len(row[-1]) <= 12 for row in found.table().rows)
 
 
 def test_without_time_one_is_trained_and_the_others_say_so(waves: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,15 +44,24 @@ class Tried:
             "latency_ms": self.latency_ms,
         }
 
-    def row(self) -> list[str]:
+    @property
+    def name(self) -> str:
         """For people."""
-        name = f"{self.candidate.network}: {self.candidate.features}"
+        return plain(f"{self.candidate.network}: {self.candidate.features}", 34)
+
+    @property
+    def short(self) -> str:
+        """The outcome in a word or two."""
+        return re.split(r"[:,]| for | after | at ", self.outcome)[0]
+
+    def row(self, *, whole: bool = False) -> list[str]:
+        """For people; `whole`: with all that the outcome says."""
         costs = [
             "-" if self.ram_bytes is None else size(self.ram_bytes),
             "-" if self.flash_bytes is None else size(self.flash_bytes),
             "-" if self.latency_ms is None else duration(self.latency_ms),
         ]
-        return [plain(name, 30), tenths(self.score), *costs, plain(self.outcome, 120)]
+        return [self.name, tenths(self.score), *costs, plain(self.outcome, 120) if whole else self.short]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +109,8 @@ class Searched:
 
     def lines(self) -> list[Line]:
         """For people."""
-        told: list[Line] = [self.table(), self.how, f"chosen: {self.why}"]
+        told: list[Line] = [self.table(), *(f"{t.name}: {plain(t.outcome, 200)}" for t in self.tried if ":" in t.outcome)]
+        told += [self.how, f"chosen: {self.why}"]
         if self.chosen.own and not self.chosen.lr:
             return [*told, "sandgrain.toml says so already", ""]
         if self.written:
@@ -116,7 +127,7 @@ class Searched:
         """For the template."""
         return {
             "columns": ["tried", self.measure, "RAM", "flash", "time", ""],
-            "rows": [t.row() for t in self.tried],
+            "rows": [t.row(whole=True) for t in self.tried],
             "how": self.how,
             "why": self.why,
             "settings": self.settings,
