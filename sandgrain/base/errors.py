@@ -20,9 +20,17 @@ MAX_NAMED = 12  # pieces of a model that one message names
 
 
 class SandgrainError(Exception):
-    """Base of every error that Sandgrain raises on purpose; `exit_code` is what the CLI exits with."""
+    """Base of every error that Sandgrain raises on purpose; `exit_code` is what the CLI exits with.
+
+    Names from outside get into messages: control and direction characters, which a terminal would obey, are written as escapes.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(
+            "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in message)
+        )
 
 
 class ModelError(SandgrainError):

@@ -46,7 +46,7 @@ def refusal(path: Path) -> str:
         archive(b""),
         archive(member("{'descr': '<f4', 'fortran_order': False, 'shape': (2, ")),
         archive(member(GOOD.replace("(2, 3)", "(4294967296, 3)"))),
-        archive(member(GOOD), name="z.npy"),
+        archive(member(GOOD), name="z.txt"),
         archive(member(GOOD))[:-30],
         b"PK\x05\x06",
     ],

@@ -62,7 +62,7 @@ def test_03_rows_that_do_not_know_of_each_other_are_no_stream(order: str, tmp_pa
     turn = RNG.permutation(150) if order == "drawn" else np.arange(150)
     np.savez(tmp_path / "flowers.npz", x=x[turn], y=y[turn])
     found = look(tmp_path)
-    assert "stream" not in dict(found.table) and "stream = true takes it for one stream of 4 channels" in " ".join(found.notes)
+    assert "stream" not in dict(found.table) and "stream = true takes x for one stream of 4 channels" in " ".join(found.notes)
 
 
 def test_03_windows_that_are_recordings_already_stay_recordings(tmp_path: Path) -> None:

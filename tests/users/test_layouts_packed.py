@@ -100,7 +100,8 @@ def test_rows_that_are_samples_of_their_own(case: str, tmp_path: Path) -> None:
 def test_columns_of_sensors_are_no_features_however_they_move(header: str, tmp_path: Path) -> None:
     features(tmp_path / "all.csv", header.split(","))
     found = look(tmp_path)
-    assert "segment" not in dict(found.table) and "cnn1d" in render(found, ".", "cortex-m4")
+    written = render(found, ".", "cortex-m4")
+    assert "segment" not in dict(found.table) and "the features as they are" not in written and "[[augment]]" in written
 
 
 def test_blocks_keep_neighbours_of_a_file_and_label_together(tmp_path: Path) -> None:

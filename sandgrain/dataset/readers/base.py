@@ -49,12 +49,14 @@ class RateOptions:
 
 
 class BadFileError(UsageError):
-    """A file that cannot be taken; the message is the reason, without the file's name: names from inside the file are made harmless, and
-    what makes it longer than MAX_REASON characters is cut from its middle: the cause stands first and the way out last."""
+    """A file that cannot be taken; the message is the reason, without the file's name, in one line. What makes it longer than MAX_REASON
+    characters is cut from its middle: the cause stands first and the way out last."""
 
     def __init__(self, message: str) -> None:
-        said = "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in message)
-        super().__init__(said if len(said) <= MAX_REASON else f"{said[: MAX_REASON // 2]}...{said[-MAX_REASON // 2 + 3 :]}")
+        super().__init__(message.replace("\n", "\\n"))
+        said = str(self)
+        if len(said) > MAX_REASON:
+            self.args = (f"{said[: MAX_REASON // 2]}...{said[-MAX_REASON // 2 + 3 :]}",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
