@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 # Set for the processes that this one starts, pytest's workers among them: all draw from one seed.
 RUN_SEED = int(os.environ.setdefault("SANDGRAIN_SEED", str(secrets.randbelow(1_000_000_000))))
-CASES = int(os.environ.get("SANDGRAIN_OP_CASES", "24"))  # of an op, or a kernel
+CASES = int(os.environ.get("SANDGRAIN_OP_CASES", "16"))  # of an op, or a kernel
 
-RARELY = 6  # a run of `make test` takes one in this many of the tests marked as rare
+RARELY = 12  # a run of `make test` takes one in this many of the tests marked as rare
 
 # For a test of a second or more whose fact is not the core of the promise: each run of `make test` draws some of them by its
 # seed, `make test-all` and a command that names the test take all. tests/conftest.py draws.
