@@ -134,7 +134,7 @@ def of_labels(found: Sequence[Curves]) -> list[dict[str, Any]]:
     which = (
         ""
         if len(shown) == len(found)
-        else f" {plain(shown[0].label, 20)}."
+        else f" Drawn is {plain(shown[0].label, 20)}; the other label is its mirror image."
         if len(found) == 2
         else f" The {LABELS} worst labels."
     )
@@ -155,7 +155,10 @@ def of_labels(found: Sequence[Curves]) -> list[dict[str, Any]]:
     _frame(axes, "false positives, of other windows", "recall", "lower right")
     _frame(right, "recall", "precision", "lower left")
     say = f"Each label against all others, int8, all test windows; the dot is where the largest output decides.{which}"
-    return [plot("ROC", f"{say} With the area.", roc), plot("Precision and recall", f"{say} With the average precision.", pr)]
+    return [
+        plot("ROC", f"{say} The number is the area below the curve.", roc),
+        plot("Precision and recall", f"{say} The number is the average precision.", pr),
+    ]
 
 
 def _frame(axes: Axes, across: str, up: str, where: str) -> None:
