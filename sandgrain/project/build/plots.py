@@ -134,7 +134,7 @@ def of_labels(found: Sequence[Curves]) -> list[dict[str, Any]]:
     which = (
         ""
         if len(shown) == len(found)
-        else f" Drawn is {plain(shown[0].label, 20)}; the other label is its mirror image."
+        else f" Drawn is {plain(shown[0].label, 20)}."
         if len(found) == 2
         else f" The {LABELS} worst labels."
     )
