@@ -103,7 +103,8 @@ def describe(found: Inspection) -> str:
     shape = pipeline.shape
     windows = sum(sum(sides.values()) for sides in found.windows.values())
     what = kinds.of(found.kind).windows
-    return f"{windows:,} {what}, {names}: {' x '.join(map(str, shape))} = {int(np.prod(shape)):,} values each"
+    sides = f"{' x '.join(map(str, shape))} = " if len(shape) > 1 else ""
+    return f"{windows:,} {what}, {names}: {sides}{int(np.prod(shape)):,} values each"
 
 
 def vectors(found: Inspection, most: int) -> tuple[tuple[int, ...], Array] | None:

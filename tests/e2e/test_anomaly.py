@@ -127,6 +127,7 @@ def test_from_sound_to_score_on_every_core(kind: str) -> None:
     check_everywhere(joined, sound().raw[::40], emulate=2)
 
 
+@rare
 def test_few_normal_windows_raise_an_alarm() -> None:
     for kind in ("kmeans", "gmm", "mahalanobis"):
         found = scores.rates(detector(kind).scores(sound().test), detector(kind).scores(sound().faulty), detector(kind).threshold)

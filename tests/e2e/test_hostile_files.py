@@ -147,8 +147,15 @@ def fails(error: BaseException) -> Format:
     return form(consume)
 
 
+def raw(message: str) -> UsageError:
+    """One whose text the constructor did not clean."""
+    error = UsageError()
+    error.args = (message,)
+    return error
+
+
 @pytest.mark.parametrize(
-    "error", [KeyError("x"), MemoryError(), RecursionError(), UsageError("two\nlines"), UsageError("\x1b"), UsageError("cannot (KeyError: x)"), SystemExit(1)]
+    "error", [KeyError("x"), MemoryError(), RecursionError(), UsageError("two\nlines"), raw("\x1b"), UsageError("cannot (KeyError: x)"), SystemExit(1)]
 )  # fmt: skip
 def test_what_breaks_the_promise_is_told(error: BaseException, tmp_path: Path) -> None:
     assert complaint(fails(error), tmp_path / "x")

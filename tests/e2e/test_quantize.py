@@ -171,6 +171,7 @@ def test_a_damaged_float_file_is_quantized_or_refused_in_a_line(folder: Path) ->
 # --- models of others ------------------------------------------------------------------------------------------------
 
 
+@rare
 def test_keyword_spotting_keeps_its_accuracy(tmp_path: Path) -> None:
     """Calibrated on 120 of kws01's inputs, at least 89.5 % of the other 880."""
     shared_model("kws_ref_model_float32")

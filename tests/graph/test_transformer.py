@@ -162,6 +162,7 @@ def test_every_style_equals_torch(norm: str, activation: str) -> None:
 
 
 @rare
+@rare
 def test_two_layers_of_width_64_are_the_same_on_the_core() -> None:
     model = trained((49, 10), 64, norm="layer", activation="gelu")
     x = np.random.default_rng(1).standard_normal((16, 1, 49, 10)).astype(np.float32)

@@ -10,6 +10,7 @@ from sandgrain.project.build import curves, detection, figures, limits, metrics
 from sandgrain.project.build.detection import Hourly
 from sandgrain.project.build.rates import rates
 from sandgrain.project.file.schema import Budget
+from tests.support.draws import rare
 
 
 def answers(counts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -66,6 +67,7 @@ def test_groups_give_the_interval_and_the_worst_of_them() -> None:
     assert low < 0.86 < 0.97 < high and high - low > 3 * narrow
 
 
+@rare
 def test_the_interval_over_groups_holds_the_truth_as_often_as_it_says() -> None:
     """200 studies of 20 people whose accuracies vary: of the intervals, some 95 % hold the mean of all people."""
     rng, inside = np.random.default_rng(0), 0

@@ -13,6 +13,7 @@ from sandgrain.dataset import kinds
 from sandgrain.project import first_look, sample
 from sandgrain.project.inspection import Inspection
 from tests.support.command import sandgrain as command
+from tests.support.draws import rare
 from tests.support.sensor_project import project
 
 PROJECT = """\
@@ -77,6 +78,7 @@ def test_a_curve_that_rises_asks_for_more() -> None:
     assert "told worse" in first_look._advice(0.75, 0.99, flat, "recordings")
 
 
+@rare
 def test_what_is_looked_at_is_bounded_and_spread(tmp_path: Path) -> None:
     found = people(tmp_path / "a", apart=900.0, samples=2000)
     assert len(found.records) == 54
@@ -110,6 +112,7 @@ def test_statistics_of_any_shape_are_finite(kind: str, shape: tuple[int, ...]) -
     assert np.isfinite(kinds.of(kind).statistics(np.zeros_like(x))).all()
 
 
+@rare
 def test_nothing_is_said_of_one_label_and_the_terminal_says_the_rest(tmp_path: Path) -> None:
     folder = project(tmp_path / "waves")
     page = folder / "data.html"

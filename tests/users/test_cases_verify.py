@@ -221,6 +221,7 @@ def test_28_helpers_macros_labels_and_status_codes_are_run(change: tuple[str, st
 # --- 28: what was proven ----------------------------------------------------------------------------------------------------------
 
 
+@rare
 def test_28_one_sentence_says_what_was_proven_against_what(made: Path) -> None:
     done = sandgrain("verify", made, "--limit", "2", "--json", "--seed", "5", cwd=made.parent)
     assert done.code == 0 and done.json["seed"] == 5 and done.json["compared"]["host"] == 2
@@ -367,6 +368,7 @@ def test_29_the_docs_say_what_it_means_to_verify_a_strangers_bundle() -> None:
 ESCAPE = "\x1b[31m\x1b]0;owned\x07\u202egnp.\r\n"
 
 
+@rare
 @pytest.mark.parametrize(
     "key", ["model", "target", "compiler", "opt", "name", "arena", "section", "build_id", "labels", "choice"]
 )

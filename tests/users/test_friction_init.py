@@ -267,7 +267,7 @@ def test_a_sensor_of_a_row_a_minute_or_a_day_gets_windows_that_features_can_be_c
     found = api.init(tmp_path / "x", out=tmp_path / "p")
     assert dict(found.table)["label_column"] == "Count" and dict(found.table)["time_column"] == ("Date", "Time")
     seen = api.data(tmp_path / "p", workers=1)
-    assert len(seen.records) == 24 and not seen.problem and "16 x 2 = 32 values each" in seen.features
+    assert len(seen.records) == 24 and not seen.problem and "vibration: 24 values each" in seen.features
 
 
 def test_copies_do_not_change_how_a_set_is_split(tmp_path: Path) -> None:

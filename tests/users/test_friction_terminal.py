@@ -51,6 +51,7 @@ def start(*arguments: str, cwd: Path, code: str = "", **how: object) -> subproce
 # --- progress --------------------------------------------------------------------------------------------------------------
 
 
+@rare
 def test_a_stage_that_says_nothing_is_told_of_at_least_every_five_seconds_in_a_pipe(tmp_path: Path) -> None:
     process = start(cwd=tmp_path, code=SLOW.format(seconds=7.5))
     assert process.stdout is not None
