@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sandgrain.dataset.names import split_key
-from sandgrain.dataset.readers.npz import NpzOptions
+from sandgrain.dataset.names import split_key, suffix
+from sandgrain.dataset.readers import for_suffix, readers
 from sandgrain.dataset.records import Layout, Record
-from sandgrain.dataset.tables import table_options
+from sandgrain.dataset.tracks import TrackOptions
 from sandgrain.dataset.windows import Run
 
 
 def cuts(layout: Layout) -> bool:
-    """Whether any file is cut at changes."""
-    return any(cut_at_changes(f"x{suffix}", layout) for suffix in (".npz", ".csv"))
+    """Whether any reader cuts at changes."""
+    return any(cut_at_changes(f"x{reader.SUFFIXES[0]}", layout) for reader in readers())
 
 
 def cut_at_changes(path: str, layout: Layout) -> bool:
-    """Whether recordings of a file follow one another without a gap, a new one where the label is another."""
-    if path.lower().endswith(".npz"):
-        options = layout.get(NpzOptions)
-        return options.stream and not (options.offset_array or options.event_array)
-    table = table_options(layout)
-    return bool(table.label_column) and not table.segment
+    """Whether recordings of a file follow one another without a gap, a new one where the label is another: some readers do it."""
+    tracks = layout.get(TrackOptions)
+    reader = for_suffix(suffix(path))
+    if reader is None or tracks.label_tracks or tracks.track_file:  # what lies between stretches may be left out
+        return False
+    cut = getattr(reader, "cuts_at_changes", None)
+    return cut is not None and bool(cut(layout))
 
 
 def runs(records: Sequence[Record], layout: Layout) -> list[Record | Run]:

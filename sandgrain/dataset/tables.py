@@ -71,6 +71,12 @@ def table_options(layout: Layout) -> TableOptions:
     return replace(table, label_column="", group_column="") if layout.labels else table
 
 
+def cuts_at_changes(layout: Layout) -> bool:
+    """Whether `assemble` ends a recording where the label changes, and the next one goes on from there."""
+    table = table_options(layout)
+    return bool(table.label_column) and not table.segment
+
+
 JITTER = 0.2  # of a step: beyond it, samples were lost or doubled
 GAP = 10  # steps without a row that end a recording whose rows are put on a grid
 RATE_ERROR = 0.05  # how far the measured rate may be from the one that the layout names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +86,28 @@ def test_pieces_are_joined_only_where_they_touch() -> None:
     tables = [replace(r, key=r.key.replace("npz", "csv")) for r in (first, second)]
     assert runs(tables, TABLES) == [Run(tuple(tables))]
     assert runs(tables, make_layout("motion", label_column="y", segment=5)) == tables
+
+
+@pytest.mark.parametrize(
+    ("ending", "keys", "joined"),
+    [
+        (".CSV", {"label_column": "y"}, True),
+        (".csv.gz", {"label_column": "y"}, True),
+        (".parquet", {"label_column": "y"}, True),
+        (".json", {"label_column": "y"}, False),  # a list of recordings, from anywhere
+        (".json", {"label_column": "y", "stream": True}, False),
+        (".csv", {"label_column": "y", "labels": "index.csv"}, False),  # a column of the index
+        (".csv", {"label_column": "y", "label_tracks": True}, False),  # what no stretch covers is left out
+        (".npz", {"stream": True, "label_tracks": True}, False),
+        (".npz", {"stream": True, "track_file": "stretches.csv"}, False),
+        (".npz", {"stream": True, "event_array": "r_peak"}, False),
+        (".NPZ", {"stream": True}, True),
+        (".xyz", {"stream": True, "label_column": "y"}, False),
+    ],
+)
+def test_only_readers_that_cut_at_changes_have_pieces_that_follow(ending: str, keys: dict[str, Any], joined: bool) -> None:
+    pieces = [piece(f"a{ending}#{k}", label, 5) for k, label in enumerate("aba", 1)]
+    assert len(runs(pieces, make_layout("motion", **keys))) == (1 if joined else 3)
 
 
 @pytest.mark.parametrize("given", [{"window_s": 1}, {"stream": True}, {"window_s": 1, "label_column": "y", "segment": 9}])

@@ -98,7 +98,8 @@ class Reader(Protocol):
     """A module of this folder.
 
     It may have ALSO: suffixes that it reads where the layout's `files` names them; and OWN_CODE, true where no native library meets
-    the content of a file, so that a few small ones may be read without a process of their own.
+    the content of a file, so that a few small ones may be read without a process of their own; and `cuts_at_changes(layout)`, where its
+    recordings may follow one another without a gap: whether they do, a new one where the label is another.
     """
 
     KINDS: tuple[str, ...]

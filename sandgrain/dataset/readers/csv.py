@@ -18,6 +18,7 @@ from sandgrain.dataset.dialect import Dialect
 from sandgrain.dataset.readers.base import MAX_LINE, MAX_ROWS, BadFileError, RateOptions, Sample
 from sandgrain.dataset.records import Layout, option
 from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, assemble, find_columns
+from sandgrain.dataset.tables import cuts_at_changes as cuts_at_changes
 from sandgrain.dataset.times import check_unit, seconds, unit_of
 
 KINDS = ("motion",)

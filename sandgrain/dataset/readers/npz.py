@@ -46,6 +46,12 @@ def needs(suffix: str, layout: Layout) -> tuple[str, ...]:
     return ()
 
 
+def cuts_at_changes(layout: Layout) -> bool:
+    """See `base.Reader`."""
+    options = layout.get(NpzOptions)
+    return options.stream and not (options.offset_array or options.event_array)
+
+
 def sniff(head: bytes) -> str:
     """See `base.Reader`."""
     return "a ZIP archive" if head[:4] == b"PK\x03\x04" else ""

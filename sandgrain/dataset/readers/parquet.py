@@ -20,6 +20,7 @@ from sandgrain.dataset.readers.base import (
 )
 from sandgrain.dataset.records import Layout
 from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, assemble, find_columns
+from sandgrain.dataset.tables import cuts_at_changes as cuts_at_changes
 from sandgrain.dataset.times import UNITS, check_unit, seconds, unit_of
 
 KINDS = ("motion",)
