@@ -147,10 +147,21 @@ def test_the_better_ones_are_trained_longer_and_the_best_is_chosen(waves: Loaded
     assert {t.candidate.network for t in found.tried if t.outcome.startswith("behind after 150")} == {"tcresnet 16", "dscnn 32"}
 
 
-def test_of_equals_the_smaller_one_is_taken(waves: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = compared(waves, monkeypatch, {**SCORES, "cnn1d": 0.9})
-    assert not found.chosen.own and "smaller" not in found.tried[0].outcome
-    assert any(t.outcome == "as good, and larger" for t in found.tried) or found.chosen.model.name in ("mlp", "cnn1d")
+def test_of_equals_the_smaller_one_is_taken_and_trained_first(waves: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    found = compared(waves, monkeypatch, {**SCORES, "cnn1d": 0.9}, told=told)
+    assert not found.chosen.own and found.tried[0].flash_bytes == 5000
+    assert {t.outcome for t in found.tried if t.candidate.own} <= {"as good, and larger", "behind after 450 steps"}
+    (own,) = {t.candidate.network for t in found.tried if t.candidate.own}
+    longer = [line for line in told if line.endswith(" 450")]
+    assert longer.index("mlp 32 450") < longer.index(f"{own} 450")  # of equal ones the larger waits, should the time end
+
+
+def test_a_row_is_one_line_of_80_columns(waves: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = compared(waves, monkeypatch, SCORES)
+    rows = tuple(replace(t, ram_bytes=102_400, flash_bytes=1_000_000, latency_ms=12.345, score=1.0) for t in found.tried)
+    text = drawn([replace(found, measure="macro F1", tried=rows).table()])
+    assert len(text.splitlines()) == 1 + len(rows) and max(map(len, text.splitlines())) <= 80
 
 
 def test_what_cannot_keep_a_limit_is_not_trained(waves: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:

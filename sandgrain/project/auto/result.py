@@ -47,7 +47,7 @@ class Tried:
     @property
     def name(self) -> str:
         """For people."""
-        return plain(f"{self.candidate.network}: {self.candidate.features}", 34)
+        return plain(f"{self.candidate.network}: {self.candidate.features}", 28)
 
     @property
     def short(self) -> str:
@@ -105,7 +105,7 @@ class Searched:
     def table(self) -> Table:
         """The candidates."""
         columns = ["tried", self.measure, "RAM", "flash", "time", ""]
-        return Table(columns, [t.row() for t in self.tried], (1, 2, 3, 4))
+        return Table(columns, [t.row() for t in self.tried], (1, 2, 3, 4), fixed=(0, 5))
 
     def lines(self) -> list[Line]:
         """For people."""

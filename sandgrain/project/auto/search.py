@@ -165,7 +165,7 @@ class _Comparison:
         alive = list(self.states)
         for number in range(len(STEPS)):
             self._round(alive, number)
-            alive = sorted((s for s in alive if s.rounds == number + 1), key=lambda s: -s.score)
+            alive = sorted((s for s in alive if s.rounds == number + 1), key=_rank)
             if number < len(STAY) and alive:
                 alive = self._staying(alive, number)
         return self._chosen()
@@ -240,7 +240,7 @@ class _Comparison:
     def _chosen(self) -> Searched:
         """The best of those that came furthest, or a smaller one that is as good."""
         last = max((s.rounds for s in self.states), default=0)
-        final = sorted((s for s in self.states if s.rounds == last and last), key=lambda s: -s.score)
+        final = sorted((s for s in self.states if s.rounds == last and last), key=_rank)
         if not final:
             told = "; ".join(s.outcome for s in self.states if s.candidate.own) or "nothing fits the data"
             raise UsageError(f"--auto: no candidate could be trained ({told}); raise the limits or give it more --minutes")
@@ -299,6 +299,11 @@ class _Comparison:
                 continue
             found.append((lr, statistics.fmean(_score(c, self.ground.found.labels, self.measure) for c in counts)))
         return tuple(found)
+
+
+def _rank(state: _State) -> tuple[float, float]:
+    """The best first, of equal ones the smaller: where the time ends early, it is the one that was trained."""
+    return -state.score, _weight(state)
 
 
 def _weight(state: _State) -> float:
