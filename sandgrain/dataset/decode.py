@@ -11,7 +11,7 @@ from pathlib import Path
 from sandgrain.base.errors import UsageError
 from sandgrain.dataset import intervals, kinds, shared_tracks, tracks
 from sandgrain.dataset.dialect import utf16
-from sandgrain.dataset.names import clean, escape, suffix
+from sandgrain.dataset.names import PACKED, clean, escape, suffix
 from sandgrain.dataset.readers import for_suffix, readers
 from sandgrain.dataset.readers.base import BadFileError, Reader, Sample, check_rate, digest, one_line
 from sandgrain.dataset.records import Layout
@@ -118,8 +118,10 @@ def _is_text(reader: Reader) -> bool:
 
 
 def in_own_code(suffixes: Sequence[str]) -> bool:
-    """Whether files of these suffixes meet no native library."""
-    return all(getattr(for_suffix(suffix), "OWN_CODE", False) for suffix in suffixes)
+    """Whether files of these suffixes meet no native library, and are not larger than they look."""
+    return not any(suffix.endswith(PACKED) for suffix in suffixes) and all(
+        getattr(for_suffix(suffix), "OWN_CODE", False) for suffix in suffixes
+    )
 
 
 def modules(suffixes: Sequence[str], layout: Layout) -> tuple[str, ...]:

@@ -416,12 +416,14 @@ def _check_width(rows: Sequence[tuple[int, list[str]]], at: int, width: int, tit
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:
     """Names for columns without one, and another for one that comes again."""
-    made: list[str] = []
+    made: dict[str, None] = {}
+    last: dict[str, int] = {}  # name -> the number of its last one: a line may hold tens of thousands of one name
     for k, name in enumerate(names, 1):
-        name = " ".join(name.split()) or f"column {k}"
-        base, again = name, 1
-        while name in made:
+        base = " ".join(name.split()) or f"column {k}"
+        again, now = last.get(base, 1), base
+        while now in made:
             again += 1
-            name = f"{base} ({again})"
-        made.append(name)
+            now = f"{base} ({again})"
+        last[base] = again
+        made[now] = None
     return tuple(made)

@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sandgrain.dataset.decode import decode
+from sandgrain.dataset.decode import decode, in_own_code
+from sandgrain.dataset.dialect import _distinct
+from sandgrain.dataset.ingest import Few
 from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.readers.base import MAX_RECORDS, BadFileError, Sample
 from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import Kind, Layout
 from sandgrain.dataset.tables import TableOptions
+from sandgrain.dataset.walk import Found
 from tests.support.draws import rare
+from tests.support.effort import seconds
 
 MOTION = Layout("motion")
 
@@ -350,3 +354,19 @@ def test_a_name_that_fills_a_screen_is_cut_in_what_is_said(name: str, row: str, 
     said = refused(tmp_path, f"{name},b\n{row}\n3,1\n", Layout("motion", options=(TableOptions(bad_rows=0.0),)))
     assert len(said) <= 600 and said.startswith("line 2") and said.isprintable()
     assert said.endswith(("give full_scale", "is not a number", "is not a finite number"))
+
+
+@pytest.mark.parametrize("names", ["a", "a,a (2)", "column 3,"])
+def test_a_header_of_one_name_again_and_again_costs_what_its_length_does(names: str) -> None:
+    wide = (names + ",") * 8000
+    assert seconds(lambda: _distinct(wide.split(",")), 0.5) < 0.5  # it took 20 s
+
+
+def test_names_that_come_again_get_numbers() -> None:
+    assert _distinct(["a", "a", "a (2)", "", "a", "column 4"]) == ("a", "a (2)", "a (2) (2)", "column 4", "a (3)", "column 4 (2)")
+
+
+def test_a_packed_file_counts_as_what_is_in_it(tmp_path: Path) -> None:
+    plain, packed = Found("a.csv", 900, 0), Found("b.csv.gz", 500, 0)
+    assert Few(9, 2000).of([plain, packed]) == [plain] and Few(9, 6000).of([plain, packed]) == [plain, packed]
+    assert in_own_code([".csv", ".npz"]) and not in_own_code([".csv", ".csv.gz"])  # it is read where time is bounded

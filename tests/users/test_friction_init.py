@@ -22,6 +22,7 @@ from sandgrain.dataset.pool import Reply
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Layout
 from sandgrain.dataset.walk import Found
+from sandgrain.project import trial
 from sandgrain.project.file.look import look
 from tests.support.draws import rare
 
@@ -147,6 +148,18 @@ def test_a_trial_is_bounded_and_takes_files_from_all_over() -> None:
         "d",
     ]
     assert Few(5, 5).of(files) == []
+
+
+def test_files_that_are_all_too_large_to_be_tried_are_no_reason_to_refuse_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "FEW", Few(files=9, size=100))  # smaller than any file
+    for label in ("rest", "walk"):
+        for k in range(3):
+            table(tmp_path / label / f"{k}.csv", seed=k)
+    assert any(n.startswith("nothing was tried") for n in look(tmp_path).notes)
+    with pytest.raises(UsageError, match="holds no audio files"):  # where there is none of the kind, that is said
+        ingest.ingest(tmp_path, Layout("audio"), workers=1, few=Few(files=9, size=100))
 
 
 def test_a_label_in_the_first_column_is_found_by_its_long_runs(tmp_path: Path) -> None:
