@@ -156,10 +156,10 @@ def test_files_that_are_all_too_large_to_be_tried_are_no_reason_to_refuse_them(
     monkeypatch.setattr(trial, "FEW", Few(files=9, size=100))  # smaller than any file
     for label in ("rest", "walk"):
         for k in range(3):
-            table(tmp_path / label / f"{k}.csv", seed=k)
-    assert any(n.startswith("nothing was tried") for n in look(tmp_path).notes)
+            table(tmp_path / "x" / label / f"{k}.csv", seed=k)
+    assert any(n.startswith("nothing was tried") for n in api.init(tmp_path / "x", out=tmp_path / "p").notes)
     with pytest.raises(UsageError, match="holds no audio files"):  # where there is none of the kind, that is said
-        ingest.ingest(tmp_path, Layout("audio"), workers=1, few=Few(files=9, size=100))
+        ingest.ingest(tmp_path / "x", Layout("audio"), workers=1, few=Few(files=9, size=100))
 
 
 def test_a_label_in_the_first_column_is_found_by_its_long_runs(tmp_path: Path) -> None:
