@@ -23,6 +23,7 @@ from sandgrain.dataset.readers import keys_of, make_layout
 from sandgrain.dataset.readers.base import MAX_RATE
 from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Note, Record
+from sandgrain.dataset.sensors import SensorOptions
 from sandgrain.dataset.tracks import TrackOptions
 
 FORMAT = 1
@@ -49,6 +50,7 @@ def make_manifest(
 LATER: tuple[type[Any], ...] = (
     TrackOptions,
     NpzOptions,
+    SensorOptions,
 )  # a data set that does not use them has the hash that it had before they came
 
 NUMBERS = ("full_scale", "missing")  # keys with lists of numbers; other lists are of texts
@@ -69,6 +71,7 @@ LATER_KEYS = (
     "event_s",
     "channels_first",
     "missing",
+    "start_and_rate",
 )  # fmt: skip  the same holds for single keys
 
 
