@@ -104,7 +104,7 @@ def pattern_of(layout: Layout, sensor: str = "") -> Pattern | None:
 def gathered(files: Sequence[Found], layout: Layout, others: Counter[tuple[str, str]]) -> tuple[list[Found], list[BadFile]]:
     """(a recording's files as its first one, of the size and time of all; what lacks a sensor). What is no sensor's is counted in `others`."""
     sensors = in_files(layout)
-    patterns = [(sensor, pattern_of(layout, sensor)) for sensor in sensors]
+    patterns = [(s, pattern_of(layout, s)) for s in sorted(sensors, key=len, reverse=True)]  # lin_acc ends in acc
     found: dict[str, dict[str, Found]] = {}
     for file in files:
         for sensor, pattern in patterns:

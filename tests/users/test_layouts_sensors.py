@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ from sandgrain.base.errors import UsageError
 from sandgrain.dataset.ingest import ingest, open_record
 from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.records import Manifest
+from sandgrain.project.file.init import How, render, write
+from sandgrain.project.file.load import parse
+from sandgrain.project.file.look import Look
+
+DRAW = np.random.default_rng(7)
 
 KEYS: dict[str, Any] = {
     "name": "{label}_{index}_{sensor}",
@@ -211,3 +217,92 @@ def test_times_that_claim_years_take_no_memory(tmp_path: Path) -> None:
     (tmp_path / "walk_1_acc.csv").write_text("t,x\n0,1\n1e12,2\n")
     (tmp_path / "walk_1_gyro.csv").write_text("t,x\n0,1\n1e12,2\n")
     assert "too long" in read(tmp_path).bad[0].reason
+
+
+def look_at(folder: Path) -> tuple[Look, dict[str, Any]]:
+    """What init sees, which `data` must take."""
+    found = write(folder, folder.parent / "sandgrain.toml", How(dry=True))
+    assert not found.problem, found.problem
+    return found, dict(found.table)
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "sensors"),
+    [
+        ("{label}_{k:02}_{s}.csv", "{label}_{index}_{sensor}", ("acc", "gyro")),
+        ("{label}_{k:02}/{s}.csv", "{label}_{index}/{sensor}", ("Accelerometer", "Gyroscope")),
+        ("{s}/{label}-{k}.csv", "{sensor}/{label}-{index}", ("accel", "gyr")),
+        ("{s}_{label}_{k}.csv", "{sensor}_{label}_{index}", ("acc", "mag")),
+        ("{label}/take{k}_{s}.csv", "{label}/{index}_{sensor}", ("acc", "lin_acc")),
+        ("{label}/{k}/{s}.csv", "{label}/{index}/{sensor}", ("left_acc", "right_acc", "left_gyro")),
+        ("{label}_{k}_{s}.csv", "{label}_{index}_{sensor}", ("accel_phone", "accel_watch", "gyro_watch")),
+    ],
+)
+def test_init_finds_sensors_by_the_words_that_names_differ_in(
+    files: str, name: str, sensors: tuple[str, ...], tmp_path: Path
+) -> None:
+    for label in ("walk", "run", "sit"):
+        for k in range(1, 4):
+            for place, sensor in enumerate(sensors):
+                table(tmp_path / "data" / files.format(label=label, k=k, s=sensor), 100 / (place + 1), 2, k)
+    found, keys = look_at(tmp_path / "data")
+    assert found.name == name and set(keys["sensors"]) == set(sensors) and found.labels == ("run", "sit", "walk")
+    assert keys["time_column"] == "t" and found.rate == pytest.approx(100 / len(sensors), rel=0.01)
+    assert len(keys["columns"]) == 3 * len(sensors) and f"{sensors[0]}.x" in keys["columns"]
+    assert any("differ in the sensor that their names say" in note and "(sensors, name)" in note for note in found.notes)
+    text = render(found, "data", "cortex-m4")
+    data = parse(tomllib.loads(text)).data
+    read = ingest(tmp_path / "data", data.layout, workers=1)
+    assert len(read.records) == 9 and not read.bad and read.records[0].shape[1] == 3 * len(sensors)
+
+
+def test_init_takes_a_loggers_folders_and_leaves_its_notes_alone(tmp_path: Path) -> None:
+    for k, label in enumerate(["walking", "running", "walking", "running"]):
+        folder = tmp_path / "data" / f"{label}-2023-05-0{k + 1}_10-22-3{k}"
+        for sensor, rate in (("Accelerometer", 100), ("Gyroscope", 100), ("TotalAcceleration", 50)):
+            folder.mkdir(parents=True, exist_ok=True)
+            times = 1_683_000_000 + 1000 * k + np.arange(5 * rate) / rate + DRAW.normal(0, 0.0005, 5 * rate)
+            lines = [
+                f"{int(t * 1e9)},{t - times[0]:.6f},{DRAW.normal():.6f},{DRAW.normal():.6f},{DRAW.normal():.6f}" for t in times
+            ]
+            (folder / f"{sensor}.csv").write_text("\n".join(["time,seconds_elapsed,z,y,x", *lines]) + "\n")
+        (folder / "Metadata.csv").write_text("version,device name\n3,Pixel\n")
+    found, keys = look_at(tmp_path / "data")
+    assert keys["sensors"] == ("Accelerometer", "TotalAcceleration", "Gyroscope") and found.labels == ("running", "walking")
+    assert keys["time_column"] == "time" and keys["time_unit"] == "ns" and found.rate == 50
+    assert keys["columns"][:3] == ("Accelerometer.z", "Accelerometer.y", "Accelerometer.x")
+    assert any("Metadata" in note and "(sensors)" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("stretches", [True, False])
+def test_init_takes_labels_beside_the_sensors(stretches: bool, tmp_path: Path) -> None:
+    for who in ("S1", "S2", "S3", "S4"):
+        for sensor, rate in (("acc", 100), ("gyro", 50)):
+            table(tmp_path / "data" / who / f"{sensor}.csv", rate, 20)
+        text = "start,end,label\n0,10,sit\n10,20,walk\n" if stretches else "t,what\n0,sit\n10,walk\n"
+        (tmp_path / "data" / who / "labels.csv").write_text(text)
+    found, keys = look_at(tmp_path / "data")
+    assert found.labels == ("sit", "walk") and found.name == "{group}/{sensor}" and found.groups == 4
+    assert keys.get("track_suffix", "") == ("labels.csv" if stretches else "")
+    assert keys.get("label_column", "") == ("" if stretches else "labels.what")
+
+
+def test_init_takes_wristbands(tmp_path: Path) -> None:
+    for who in ("S1", "S2", "S3"):
+        for sensor, width, rate in (("ACC", 3, 32), ("EDA", 1, 4), ("BVP", 1, 64)):
+            rows = [[1.5e9] * width, [float(rate)] * width, *(list(DRAW.integers(-90, 90, width)) for _ in range(30 * rate))]
+            (tmp_path / "data" / who).mkdir(exist_ok=True, parents=True)
+            (tmp_path / "data" / who / f"{sensor}.csv").write_text(
+                "\n".join(", ".join(f"{v:.6f}" for v in row) for row in rows) + "\n"
+            )
+        (tmp_path / "data" / who / "tags.csv").write_text("1500000012.5\n")
+    found, keys = look_at(tmp_path / "data")
+    assert keys["start_and_rate"] is True and keys["sensors"] == ("ACC", "BVP", "EDA") and found.rate == 32 and found.groups == 3
+    assert "tags" in " ".join(found.notes)
+
+
+def test_folders_of_people_with_a_file_an_activity_are_no_sensors(tmp_path: Path) -> None:
+    for who in ("s1", "s2", "s3"):
+        for label in ("walk", "run", "light"):
+            table(tmp_path / "data" / who / f"{label}.csv", 50, 4)
+    assert "sensors" not in look_at(tmp_path / "data")[1]

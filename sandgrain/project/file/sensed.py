@@ -13,7 +13,6 @@ from sandgrain.dataset import dialect, intervals
 from sandgrain.dataset.names import ending
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.project.file.column import Column
-from sandgrain.project.file.columns import judge
 from sandgrain.project.file.sensor_names import Arranged, arranged
 from sandgrain.project.file.tables import glance, look_table, scales, spread
 
@@ -88,9 +87,16 @@ def _joined(base: Path, found: Arranged, looks: dict[str, dict[str, Any]], refus
     verdicts = tuple(replace(v, column=f"{sensor}.{v.column}") for sensor, look in looks.items() for v in look.get("columns", ()))
     rate = _rate(looks)
     return {
-        "kind": "motion", "count": len(found.files), "name": found.name, "rate": rate, "table": (*keys, *more_keys), "notes": tuple(notes),
-        "columns": verdicts, **names, **said,
-    }  # fmt: skip
+        "kind": "motion",
+        "count": len(found.files),
+        "name": found.name,
+        "rate": rate,
+        "table": (*keys, *more_keys),
+        "notes": tuple(notes),
+        "columns": verdicts,
+        **names,
+        **said,
+    }
 
 
 def _named_groups(found: Arranged, names: dict[str, Any]) -> list[str]:
@@ -127,7 +133,8 @@ def _rate(looks: dict[str, dict[str, Any]]) -> float:
 
 
 def _why(found: Arranged, looks: dict[str, dict[str, Any]]) -> str:
-    rates = ", ".join(f"{plain(s, 30)}{f' at {look["rate"]:g} Hz' if look.get('rate') else ''}" for s, look in looks.items())
+    said = {sensor: f" at {look['rate']:g} Hz" if look.get("rate") else "" for sensor, look in looks.items()}
+    rates = ", ".join(f"{plain(sensor, 30)}{rate}" for sensor, rate in said.items())
     rate = _rate(looks)
     how = (
         f"put on one grid of {rate:g} Hz by their times and cut to what all share"
@@ -179,7 +186,7 @@ def _beside(base: Path, files: Sequence[str], word: str) -> tuple[dict[str, Any]
     ]
     texts = [c for c in columns if c.is_text and c.distinct <= 200 and not c.hint("time timestamp date")]
     named = texts or [c for c in columns if c.hint("label class activity state event target")]
-    if not named or len(columns) < 2 or judge(columns[:1]).clock is None and len(form.names) < 2:
+    if not named or len(columns) < 2:
         return {}, [], [f"{plain(suffix, 60)} seems to hold labels, and has no column that is one (label_column)"]
     labels = tuple(sorted(set(named[0].filled)))
     note = f"{plain(suffix, 60)} beside the sensors says from when on a label holds (label_column)"

@@ -19,18 +19,44 @@ from sandgrain.project.file.naming import GROUP, MARKS, naming
 
 # Words that sensors are called by; what stands first comes first among the channels.
 SENSORS = (
-    r"acc|accel\w*|acceleration|bma\d*|adxl\d*", r"gyr|gyro\w*|angularvelocity", r"mag|magn\w*|compass", r"imu\d*|mpu\d*|lsm\d*", r"grav\w*",
-    r"orient\w*|euler\w*|quat\w*|rotation\w*", r"ppg\d*|bvp", r"ecg|ekg", r"emg\d*", r"eeg", r"eda|gsr", r"hr|heartrate|pulse|spo2", r"resp\w*",
-    r"temp|temperature|skintemp|therm\w*", r"baro\w*|pressure|press|altimeter", r"light|lux|als", r"prox\w*|tof", r"humid\w*|hum",
-    r"current|amp|amps", r"volt|voltage", r"vib\w*", r"flow", r"force|load|strain|torque", r"mic|microphone|sound",
-)  # fmt: skip
-LABELS = frozenset(
-    "label labels annotation annotations activity activities event events marker markers groundtruth truth class classes".split()
+    r"acc|accel\w*|acceleration|bma\d*|adxl\d*",
+    r"gyr|gyro\w*|angularvelocity",
+    r"mag|magn\w*|compass",
+    r"imu\d*|mpu\d*|lsm\d*",
+    r"grav\w*",
+    r"orient\w*|euler\w*|quat\w*|rotation\w*",
+    r"ppg\d*|bvp",
+    r"ecg|ekg",
+    r"emg\d*",
+    r"eeg",
+    r"eda|gsr",
+    r"hr|heartrate|pulse|spo2",
+    r"resp\w*",
+    r"temp|temperature|skintemp|therm\w*",
+    r"baro\w*|pressure|press|altimeter",
+    r"light|lux|als",
+    r"prox\w*|tof",
+    r"humid\w*|hum",
+    r"current|amp|amps",
+    r"volt|voltage",
+    r"vib\w*",
+    r"flow",
+    r"force|load|strain|torque",
+    r"mic|microphone|sound",
+)
+LABELS = ("label", "annotation", "activity", "activities", "event", "marker", "groundtruth", "truth", "class", "classes")
+# Words beside a sensor's: of what kind it is, or where it sits.
+WHERE = (
+    "lin linear raw total user device left right wrist ankle chest hip waist phone watch arm leg head body hand "
+    "foot back skin heart blood upper lower data sensor calibrated cal"
+)
+# What loggers write beside sensors.
+ASIDE = (
+    "metadata meta info notes readme tags tag ibi location gps pedometer steps battery device wifi bluetooth "
+    "network activityrecognition settings version config"
 )
 MOST = 0.8  # share of the files whose name says a sensor, or labels
 OFTEN = 0.9  # share of the recordings that have a sensor, for it to be taken
-PIECES = 2  # words of a sensor's name at most: lin_acc
-NOT = re.compile(r"uncalibrated|\bmeta", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +77,20 @@ class Arranged:
 
 @cache
 def rank(word: str) -> int:
-    """Where a sensor stands among others; -1: it is none."""
-    words = re.findall(r"[A-Z]*[a-z]+\d*|[A-Z]+\d*", word)
-    if NOT.search(word):
-        return -1
-    whole = "".join(words).lower()
-    each = [*reversed([w.lower() for w in words]), whole]
-    return next((k for k, known in enumerate(SENSORS) for w in each if re.fullmatch(known, w)), -1)
+    """Where a sensor stands among others; -1: it is none. Each piece of its name is a sensor's word, or says of what kind or where it is."""
+    pieces = [w.lower() for w in re.findall(r"[A-Z]*[a-z]+|[A-Z]+|\d+", word)]
+    whole = "".join(pieces).rstrip("0123456789")
+    places = [next((k for k, known in enumerate(SENSORS) if re.fullmatch(known, w)), -1) for w in (*pieces, whole)]
+    rest = [w for w, place in zip(pieces, places, strict=False) if place < 0 and w not in WHERE.split() and not w.isdigit()]
+    return max(places) if places[-1] >= 0 or (pieces and not pieces[0].isdigit() and not rest) else -1
+
+
+def _is_aside(word: str) -> bool:
+    return re.sub(r"[^a-z]", "", word.lower()) in ASIDE.split()
 
 
 def _is_label(word: str) -> bool:
-    return re.sub(r"[^a-z]", "", word.lower()) in LABELS
+    return re.sub(r"[^a-z]", "", word.lower()).removesuffix("s") in {w.removesuffix("s") for w in LABELS}
 
 
 Cut = tuple[str, str]  # (the recording, the word)
@@ -83,12 +112,8 @@ def _ways(names: Sequence[str]) -> Iterator[tuple[Callable[[str], Cut | None], C
     for k in reversed(range(depth + 1)):
         yield _part(k, depth), _into_parts(k)
     for mark in MARKS:
-        for pieces in range(PIECES, 0, -1):
-            yield _tail(mark, pieces), lambda name, mark=mark: f"{name}{mark}{{sensor}}"  # type: ignore[misc]
-            yield (
-                _head(mark, pieces),
-                lambda name, mark=mark: "/".join([*name.split("/")[:-1], f"{{sensor}}{mark}{name.split('/')[-1]}"]),
-            )  # type: ignore[misc]
+        yield _token(mark, True), _into_last("{name}" + mark + "{sensor}")
+        yield _token(mark, False), _into_last("{sensor}" + mark + "{name}")
 
 
 def _part(k: int, depth: int) -> Callable[[str], Cut | None]:
@@ -107,23 +132,34 @@ def _into_parts(k: int) -> Callable[[str], str]:
     return put
 
 
-def _tail(mark: str, pieces: int) -> Callable[[str], Cut | None]:
+def _token(mark: str, last: bool) -> Callable[[str], Cut | None]:
+    """The last or the first piece between marks, with those beside it that say where the sensor is."""
+
     def cut(path: str) -> Cut | None:
-        words = path.rsplit(mark, pieces)
-        return (
-            (words[0], mark.join(words[1:])) if len(words) == pieces + 1 and "/" not in "".join(words[1:]) and words[0] else None
-        )
+        folder, slash, name = path.rpartition("/")
+        pieces = name.split(mark)
+        if len(pieces) < 2:
+            return None
+        taken = 1
+        while taken < len(pieces) - 1 and (pieces[-taken - 1] if last else pieces[taken]).lower() in WHERE.split():
+            taken += 1
+        inner = pieces[-taken - 1] if last else pieces[min(taken, len(pieces) - 1)]
+        if (
+            (pieces[-1] if last else pieces[0]).lower() in WHERE.split() and taken < len(pieces) - 1 and rank(inner) >= 0
+        ):  # accel_phone
+            taken += 1
+        rest, word = (pieces[:-taken], pieces[-taken:]) if last else (pieces[taken:], pieces[:taken])
+        return (folder + slash + mark.join(rest), mark.join(word)) if rest and all(pieces) else None
 
     return cut
 
 
-def _head(mark: str, pieces: int) -> Callable[[str], Cut | None]:
-    def cut(path: str) -> Cut | None:
-        folder, slash, last = path.rpartition("/")
-        words = last.split(mark, pieces)
-        return (folder + slash + words[-1], mark.join(words[:-1])) if len(words) == pieces + 1 and words[-1] else None
+def _into_last(text: str) -> Callable[[str], str]:
+    def put(name: str) -> str:
+        folder, slash, last = name.rpartition("/")
+        return folder + slash + text.replace("{name}", last)
 
-    return cut
+    return put
 
 
 def _arranged(names: Sequence[str], cut: Callable[[str], Cut | None], put: Callable[[str], str]) -> tuple[float, Arranged] | None:
@@ -136,7 +172,7 @@ def _arranged(names: Sequence[str], cut: Callable[[str], Cut | None], put: Calla
             continue
         key, word = split
         files.setdefault(key, {})[word] = name
-        good += rank(word) >= 0 or _is_label(word)
+        good += rank(word) >= 0 or _is_label(word) or _is_aside(word)
     counts = Counter(word for parts in files.values() for word in parts)
     full = {key: parts for key, parts in files.items() if sum(rank(w) >= 0 for w in parts) > 1}
     sensors = sorted((w for w, n in counts.items() if rank(w) >= 0 and n >= OFTEN * len(full)), key=lambda w: (rank(w), w))
@@ -147,7 +183,7 @@ def _arranged(names: Sequence[str], cut: Callable[[str], Cut | None], put: Calla
     if len({ending(parts[w]) for parts in full.values() for w in sensors if w in parts}) > 1:
         return None
     said = named(sorted(full))
-    share = good / len(names)
+    share = sum(w in sensors or w == labels for parts in full.values() for w in parts) / len(names)
     return share, Arranged(put(said.pop("name")), full, tuple(sensors), labels, left, said)
 
 
