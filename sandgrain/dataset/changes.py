@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from sandgrain.dataset.names import split_key, suffix
 from sandgrain.dataset.readers import for_suffix, readers
 from sandgrain.dataset.records import Layout, Record
+from sandgrain.dataset.tables import CenterOptions
 from sandgrain.dataset.tracks import TrackOptions
 from sandgrain.dataset.windows import Run
 
@@ -20,6 +21,8 @@ def cut_at_changes(path: str, layout: Layout) -> bool:
     """Whether recordings of a file follow one another without a gap, a new one where the label is another: some readers do it."""
     tracks = layout.get(TrackOptions)
     reader = for_suffix(suffix(path))
+    if layout.get(CenterOptions).center:
+        return False
     if reader is None or tracks.label_tracks or tracks.track_file:  # what lies between stretches may be left out
         return False
     cut = getattr(reader, "cuts_at_changes", None)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandgrain.base.errors import UsageError
-from sandgrain.dataset import intervals, joined, kinds, sensors, shared_tracks, tracks
+from sandgrain.dataset import intervals, joined, kinds, peaks, sensors, shared_tracks, tracks
 from sandgrain.dataset.dialect import utf16
 from sandgrain.dataset.names import PACKED, clean, escape, suffix
 from sandgrain.dataset.readers import for_suffix, readers
 from sandgrain.dataset.readers.base import BadFileError, Reader, Sample, check_rate, digest, one_line
 from sandgrain.dataset.records import Layout
+from sandgrain.dataset.tables import CenterOptions
 from sandgrain.dataset.unpack import unpacked
 from sandgrain.dataset.walk import open_inside
 
@@ -53,7 +54,8 @@ def decode(root: Path, path: str, layout: Layout) -> Iterator[Sample]:
         options = layout.get(tracks.TrackOptions)
         track = _track(root, path, options, layout) if options.label_tracks else None
         samples = joined.read(root, path, layout, _read) if sensors.joins(layout) else _read(root, path, layout)
-        yield from samples if track is None else tracks.cut_all(samples, track, options.rest_label)
+        samples = samples if track is None else tracks.cut_all(samples, track, options.rest_label)
+        yield from peaks.around(samples, layout) if layout.get(CenterOptions).center else samples
     except (BadFileError, MemoryError):
         raise
     except OSError as error:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
-from sandgrain.dataset import ambiguous, decode, kinds, names, sensors
+from sandgrain.dataset import ambiguous, decode, kinds, names, peaks, sensors
 from sandgrain.dataset.cache import Cache
 from sandgrain.dataset.labels import Names, read_labels
 from sandgrain.dataset.lines import Lines, read_lines
@@ -153,6 +153,7 @@ def check_layout(layout: Layout) -> Pattern | None:
     if layout.name:
         names.compile_pattern(layout.name)
     sensors.check(layout)
+    peaks.check(layout)
     return sensors.pattern_of(layout)
 
 

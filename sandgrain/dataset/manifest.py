@@ -24,6 +24,7 @@ from sandgrain.dataset.readers.base import MAX_RATE
 from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Note, Record
 from sandgrain.dataset.sensors import SensorOptions
+from sandgrain.dataset.tables import CenterOptions
 from sandgrain.dataset.tracks import TrackOptions
 
 FORMAT = 1
@@ -51,6 +52,7 @@ LATER: tuple[type[Any], ...] = (
     TrackOptions,
     NpzOptions,
     SensorOptions,
+    CenterOptions,
 )  # a data set that does not use them has the hash that it had before they came
 
 NUMBERS = ("full_scale", "missing")  # keys with lists of numbers; other lists are of texts

@@ -38,7 +38,7 @@ class NpzOptions:
         "", "NPZ with `stream`: the array of rows at which something happens, such as beats; each gives a recording of `event_s`."
     )
     channels_first: bool = option(False, "NPZ: recordings are [channels, samples]. Otherwise [samples, channels].")
-    event_s: float = option(1.0, "With `event_array`: seconds of a recording, half of them before the event.", ge=0)
+    event_s: float = option(1.0, "With `event_array` or `center`: seconds of a recording, half of them before the event.", ge=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,16 +23,17 @@ class Channel:
     """What a channel of a sensor is, for whoever fills the window; nothing is computed from it.
 
     `name`, `unit`: "" where they are not known. `full_scale`: the reading, in `unit`, that 32768 stands for; 0: a sample is the
-    sensor's own integer.
+    sensor's own integer. `centres`: its square counts for which sample of a recording was put in the middle of the window.
     """
 
     name: str = ""
     unit: str = ""
     full_scale: float = 0.0
+    centres: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "centres" or value}
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Channel:
@@ -42,7 +43,10 @@ class Channel:
             raise ValueError("a channel with a name or unit that is no short text")
         if type(scale) not in (int, float) or not 0 <= scale <= MAX_SCALE or 0 < scale < 1 / MAX_SCALE:
             raise ValueError("a channel with a full scale that no sensor has")
-        return cls(name, unit, float(scale))
+        centres = facts.get("centres", False)
+        if not isinstance(centres, bool):
+            raise ValueError("a channel that neither centres nor does not")
+        return cls(name, unit, float(scale), centres)
 
 
 @dataclass(frozen=True, slots=True)

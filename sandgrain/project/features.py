@@ -11,10 +11,10 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import SandgrainError, UsageError
 from sandgrain.bundle import features_in_c
-from sandgrain.dataset import ingest, kinds
+from sandgrain.dataset import ingest, kinds, peaks
 from sandgrain.dataset.changes import runs
 from sandgrain.dataset.records import Record
-from sandgrain.dataset.tables import Scale, TableOptions
+from sandgrain.dataset.tables import CenterOptions, Scale, TableOptions
 from sandgrain.dataset.windows import Run, Windowing, count, cut, windows_of
 from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.frontend import FrontEnd
@@ -56,9 +56,9 @@ def signal_of(records: Sequence[Record], data: Data) -> Signal:
 
 def channels_of(data: Data, count: int) -> tuple[Channel, ...]:
     """What the project says of each of `count` channels of a sensor; () where it says nothing."""
-    table, scale = data.layout.get(TableOptions), data.layout.get(Scale)
+    table, scale, centre = data.layout.get(TableOptions), data.layout.get(Scale), data.layout.get(CenterOptions).center
     if (
-        not (table.columns or scale.full_scale or scale.units)
+        not (table.columns or scale.full_scale or scale.units or centre)
         or kinds.of(data.kind).silence_between
         or not kinds.of(data.kind).sampled
     ):
@@ -68,7 +68,8 @@ def channels_of(data: Data, count: int) -> tuple[Channel, ...]:
         return values if len(values) == count else values * count if len(values) == 1 else (nothing,) * count
 
     rows = zip(each(table.columns, ""), each(scale.units, ""), each(scale.full_scale, 0.0), strict=True)
-    return tuple(Channel(name[:MAX_WORD], unit[:MAX_WORD], full) for name, unit, full in rows)
+    which = peaks.channels_of(data.layout, count) if centre else ()
+    return tuple(Channel(name[:MAX_WORD], unit[:MAX_WORD], full, k in which) for k, (name, unit, full) in enumerate(rows))
 
 
 def pipeline_of(found: Inspection) -> Pipeline:

@@ -18,7 +18,7 @@ from sandgrain.dataset.dialect import Dialect
 from sandgrain.dataset.readers.base import MAX_LINE, MAX_ROWS, BadFileError, RateOptions, Sample, check_rate
 from sandgrain.dataset.records import Layout, option
 from sandgrain.dataset.sensors import SensorOptions
-from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, Whole, assemble, find_columns
+from sandgrain.dataset.tables import CenterOptions, Columns, Rows, Scale, TableOptions, Whole, assemble, find_columns
 from sandgrain.dataset.tables import cuts_at_changes as cuts_at_changes
 from sandgrain.dataset.times import check_unit, seconds, unit_of
 
@@ -47,7 +47,7 @@ class CsvOptions:
     )
 
 
-OPTIONS = (TableOptions, Scale, RateOptions, CsvOptions, SensorOptions)
+OPTIONS = (TableOptions, Scale, RateOptions, CsvOptions, SensorOptions, CenterOptions)
 
 BLOCK = 4096  # rows at a time
 SHOWN = 40  # characters of a cell that are shown

@@ -18,7 +18,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.dataset import acquisition
 from sandgrain.dataset.readers.base import MAX_CHANNELS, MAX_JSON, MAX_RECORDS, BadFileError, Sample, check_values
 from sandgrain.dataset.records import Layout, option
-from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
+from sandgrain.dataset.tables import CenterOptions, Rows, Scale, TableOptions, check_full_scale, to_counts
 
 KINDS = ("motion",)
 SUFFIXES = (".json", ".json.gz")
@@ -36,7 +36,7 @@ class JsonOptions:
     group_key: str = option("", "JSON: key of a recording's group.")
 
 
-OPTIONS = (TableOptions, Scale, JsonOptions)
+OPTIONS = (TableOptions, Scale, JsonOptions, CenterOptions)
 
 
 def needs(suffix: str, layout: Layout) -> tuple[str, ...]:

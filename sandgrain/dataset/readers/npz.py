@@ -31,13 +31,13 @@ from sandgrain.dataset.readers.base import (
     one_line,
 )
 from sandgrain.dataset.records import Layout
-from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
+from sandgrain.dataset.tables import CenterOptions, Rows, Scale, TableOptions, check_full_scale, to_counts
 
 KINDS = ("audio", "image", "motion")
 SUFFIXES = (".npz",)
 WHAT = "an .npz file"
 OWN_CODE = True
-OPTIONS = (TableOptions, Scale, NpzOptions)
+OPTIONS = (TableOptions, Scale, NpzOptions, CenterOptions)
 RATES = ("rate", "fs", "sr", "sampling_rate", "sample_rate")  # arrays of one number, Hz
 
 

@@ -20,14 +20,14 @@ from sandgrain.dataset.readers.base import (
 )
 from sandgrain.dataset.records import Layout
 from sandgrain.dataset.sensors import SensorOptions
-from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, assemble, find_columns
+from sandgrain.dataset.tables import CenterOptions, Columns, Rows, Scale, TableOptions, assemble, find_columns
 from sandgrain.dataset.tables import cuts_at_changes as cuts_at_changes
 from sandgrain.dataset.times import UNITS, check_unit, seconds, unit_of
 
 KINDS = ("motion",)
 SUFFIXES = (".parquet",)
 WHAT = "a Parquet table"
-OPTIONS = (TableOptions, Scale, RateOptions, SensorOptions)
+OPTIONS = (TableOptions, Scale, RateOptions, SensorOptions, CenterOptions)
 
 BATCH = 4096  # rows at a time
 MAX_META = 1 << 22  # bytes of the description at the file's end, of each text in it, and entries of its lists
