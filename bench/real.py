@@ -59,6 +59,9 @@ class Case:
 
 WATCH = (r"files = \[.*?\].*", 'files = ["*_sw.npz"]')
 
+MAGNITUDES = "\n\n[[features]]\n".join(  # of the accelerometer and the gyroscope, beside their axes
+    f'block = "magnitude"\nchannels = {channels}\nkeep = true' for channels in ([0, 1, 2], [3, 4, 5])
+)
 CASES = (
     Case(
         "fan_accel",
@@ -70,6 +73,17 @@ CASES = (
         ),
     ),
     Case("umafall", "accuracy", 98.0),
+    Case(
+        "umafall, wrist",
+        "accuracy",
+        95.0,
+        (
+            (r'bad = "skip"', 'center = "peak"\nevent_s = 3\ncenter_channels = ["0", "1", "2"]\nbad = "skip"'),
+            (r'block = "vibration"', f'{MAGNITUDES}\n\n[[features]]\nblock = "vibration"'),
+            (r'"min", "max"]', '"min", "max", "mean_step"]'),
+        ),
+        part="[Rtw][Er]*",  # the README, trials.csv, wrist.npz
+    ),
     Case("har_exercises, exercises", "accuracy", 89.0, part="exercises.*"),
     Case(
         "st_mlc_logs, yoga",
