@@ -63,6 +63,7 @@ if TYPE_CHECKING:  # the names below, for editors and type checkers; `make docs`
     from sandgrain.graph.decisions import Rule as Rule
     from sandgrain.project.build.result import Built as Built
     from sandgrain.project.file.look import Look as Look
+    from sandgrain.project.file.questions import Question as Question
     from sandgrain.project.inspection import Inspection as Inspection
 
 _ERRORS = (
@@ -103,7 +104,12 @@ _TYPES = {
     "load": "api._result",
 }
 # These need what `pip install 'sandgrain[data]'` brings, so `from sandgrain import *` leaves them out.
-_PROJECT_TYPES = {"Built": "project.build.result", "Inspection": "project.inspection", "Look": "project.file.look"}
+_PROJECT_TYPES = {
+    "Built": "project.build.result",
+    "Inspection": "project.inspection",
+    "Look": "project.file.look",
+    "Question": "project.file.questions",
+}
 # api/compile.py offers the function `compile`, and so on: whoever adds a command adds a file, and no line here.
 _VERBS = tuple(
     name[:-3]

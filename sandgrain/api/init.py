@@ -11,7 +11,10 @@ from sandgrain.api._verb import verb
 from sandgrain.base.progress import Watch, watched
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sandgrain.project.file.look import Look
+    from sandgrain.project.file.questions import Question
 
 
 @verb
@@ -23,6 +26,7 @@ def init(
     force: bool = False,
     explain: bool = False,
     draft: bool = False,
+    ask: Callable[[Question], str] | None = None,
     progress: Watch = None,
 ) -> Look:
     """Look at data and write a commented project file: its kind, rate and labels, a first feature block, a split.
@@ -35,6 +39,8 @@ def init(
     `force`: replace a file that exists.
     `explain`: only look; nothing is written. What `sandgrain.data` would refuse is `problem` of the result.
     `draft`: write it even if `sandgrain.data` would refuse it, to be corrected by hand.
+    `ask`: called where the look is torn, twice at most, with a question: `text`, `choices` (the best guess first), `why` and the `key` of
+    `[data]` that it sets; it gives one of the choices. None: the best guess.
     `progress`: called with (what, done, total); True: a bar.
 
     Raises UsageError where there is nothing that can be read, `out` exists and `force` is not set, or `sandgrain.data` would
@@ -50,4 +56,4 @@ def init(
         board = Path(os.path.relpath(board, file.parent)).as_posix()
         board = board if "/" in board else f"./{board}"
     with watched(progress) as tell:
-        return project_file.write(Path(data), file, project_file.How(board, force, explain, draft), tell)
+        return project_file.write(Path(data), file, project_file.How(board, force, explain, draft, ask), tell)

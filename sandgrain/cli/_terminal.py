@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from sandgrain.base.tables import Line, Table
+from sandgrain.base.text import plain
 from sandgrain.cli import ANSWERED
 
 if TYPE_CHECKING:
-    from sandgrain import Report, SandgrainError, Verdict
+    from sandgrain import Question, Report, SandgrainError, Verdict
 
 console = Console(highlight=False)
 
@@ -30,6 +32,30 @@ def answered(error: SandgrainError) -> SandgrainError:
 
 def line(text: str = "") -> None:
     console.print(text, markup=False, soft_wrap=False)
+
+
+def interactive() -> bool:
+    """Whether somebody sits at a terminal who can answer."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def choose(question: Question) -> str:
+    """Ask until a choice is named, by its number or in its words; nothing, and the end of the input, stand for the first."""
+    line(f"{plain(question.text, 200)} ({plain(question.key, 40)})")
+    for k, choice in enumerate(question.choices, 1):
+        line(f"  {k}  {plain(choice, 80)}{f' (best guess: {plain(question.why, 160)})' if k == 1 else ''}")
+    while True:
+        try:
+            said = input("[1] ").strip()
+        except EOFError:
+            said = ""
+        if not said:
+            return question.choices[0]
+        if said in question.choices:
+            return said
+        if said.isdecimal() and len(said) < 4 and 0 < int(said) <= len(question.choices):
+            return question.choices[int(said) - 1]
+        line(f"one of 1 to {len(question.choices)}; nothing takes 1")
 
 
 def table(

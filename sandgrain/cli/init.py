@@ -26,11 +26,13 @@ def command(
     draft: Annotated[
         bool, typer.Option("--draft", help="Write it even if sandgrain data would refuse it, to be corrected by hand.")
     ] = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Ask nothing; take the best guess.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print notes and problems only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a commented sandgrain.toml by looking at the data: kind, rate, labels, names, a first feature block, a split.
 
+    On a terminal it asks a question or two where the data can be read in two ways; --yes takes its best guess, as in a pipe.
     Some recordings are read as sandgrain data reads them; what it would refuse is not written.
 
     Exit codes: 0 done; 2 there is nothing to read, the file exists, or sandgrain data would refuse what was found.
@@ -43,7 +45,8 @@ def command(
             early.append(summary)
             _terminal.line(summary)
 
-    found = sandgrain.init(data, out=out, board=board, force=force, explain=explain, draft=draft, progress=seen)
+    ask = _terminal.choose if _terminal.interactive() and not (yes or quiet or as_json or explain) else None
+    found = sandgrain.init(data, out=out, board=board, force=force, explain=explain, draft=draft, ask=ask, progress=seen)
     place = out if out.suffix == ".toml" and not out.is_dir() else out / "sandgrain.toml"
     if as_json:
         _terminal.emit_json({"out": None if explain else str(place), **found.to_json()})

@@ -87,6 +87,9 @@ def _label(table: Table) -> None:
             return
 
 
+OTHER_LABEL = "another label by its name"
+
+
 def _other_labels(table: Table) -> None:
     """Columns that say of the rows what the label says of them, in other words: a channel of them would tell the answer."""
     if not (label := table.of("label")):
@@ -97,7 +100,7 @@ def _other_labels(table: Table) -> None:
             and column.distinct <= MANY_LABELS
             and (_is_label(column) or column.distinct == 1)
         ):
-            table.give(name, "unused", f"another label by its name, beside {label[0]}")
+            table.give(name, "unused", f"{OTHER_LABEL}, beside {label[0]}")
 
 
 def _is_label(column: Column) -> bool:

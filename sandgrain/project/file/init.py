@@ -16,6 +16,7 @@ from sandgrain.base.text import plain
 from sandgrain.dataset import kinds
 from sandgrain.dataset.augment import from_tables
 from sandgrain.project.file.look import GUESSED_RATE, Look, look
+from sandgrain.project.file.questions import Ask, answered
 from sandgrain.project.file.schema import Split
 
 MAX_SAID = 60  # columns that the file's comments speak of
@@ -26,12 +27,14 @@ PURE = 0.6  # share of a window that its label must have at least, where windows
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """What is done with a look. `dry`: nothing is written. `draft`: written even if `sandgrain data` would refuse it."""
+    """What is done with a look. `dry`: nothing is written. `draft`: written even if `sandgrain data` would refuse it. `ask`: who decides
+    where it is torn; None: the best guess."""
 
     board: str = "cortex-m4"
     force: bool = False
     dry: bool = False
     draft: bool = False
+    ask: Ask | None = None
 
 
 def write(root: Path, out: Path, how: How = How(), progress: Progress = silent) -> Look:
@@ -49,6 +52,7 @@ def write(root: Path, out: Path, how: How = How(), progress: Progress = silent) 
     if root.is_file():
         found, folder = replace(found, files=(root.name,)), root.parent
     progress(found.summary, 0, found.count)
+    found = answered(found, how.ask) if how.ask else found
     found, text = _tried(found, folder, out.parent, how.board)
     progress(found.summary, found.count, found.count)
     if how.dry:

@@ -15,7 +15,7 @@ from sandgrain.base.text import plain
 from sandgrain.dataset.labels import LINE, Names
 from sandgrain.dataset.readers.base import MAX_RECORDS, BadFileError
 from sandgrain.project.file.column import Column
-from sandgrain.project.file.listing import NO_LABELS, TABLES, Index, named_index, pick
+from sandgrain.project.file.listing import NO_LABELS, TABLES, Index, named_index, pick, rivals
 from sandgrain.project.file.tables import Glance, glance, spread
 
 ARRAYS = 64  # of a file whose shapes are looked at
@@ -84,7 +84,9 @@ def _judged(name: str, seen: Glance, lengths: Mapping[str, frozenset[int]]) -> I
         line.append(("file_column", seen.form.names[picked["file"][0]].strip()))
     order = "" if number is not None else ", in the order of its lines (row_column)"
     what = f"{plain(name, 60)} has a line for each recording within the .npz files (labels){order}"
-    return replace(index, keys=(*index.keys, *line), notes=(what, *index.notes, *([more] if more else [])))
+    return replace(
+        index, keys=(*index.keys, *line), notes=(what, *index.notes, *([more] if more else [])), rivals=rivals(index, left)
+    )
 
 
 def _files(columns: Mapping[int, Column], lengths: Mapping[str, frozenset[int]], name: str) -> tuple[int, list[str]] | None:

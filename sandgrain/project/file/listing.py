@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ NO_LABELS = NO_GROUPS | {
 class Index:
     """An index file. `keys`: those of `[data]` that it needs, `labels` first; `notes`: what its columns are, and why.
 
-    `columns`: what -> the title of its column.
+    `columns`: what -> the title of its column. `rivals`: columns that may be the label, the best guess first.
     """
 
     path: str
@@ -50,6 +50,7 @@ class Index:
     notes: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
     rates: tuple[float, ...] = ()
+    rivals: tuple[str, ...] = ()
 
 
 def find_index(base: Path, names: Sequence[str], tables: Sequence[str]) -> Index | None:
@@ -84,7 +85,16 @@ def _judged(name: str, seen: Glance, places: Names) -> Index | None:
     left = {k: column for k, column in columns.items() if k != file}
     picked = {"file": (file, f"{100 * shares[file]:.0f} % of its cells are names of files that are there")}
     picked |= pick(left, folders)
-    return replace(named_index(name, seen.form.names, picked), rates=_rates(left)) if len(picked) > 1 else None
+    index = named_index(name, seen.form.names, picked)
+    return replace(index, rates=_rates(left), rivals=rivals(index, left)) if len(picked) > 1 else None
+
+
+def rivals(index: Index, left: Mapping[int, Column]) -> tuple[str, ...]:
+    """The label's column and others of `left` that are as likely by their names: of few values, and a word for a label."""
+    if "label" not in index.columns:
+        return ()
+    also = (c.name for c in left.values() if c.hint(LABEL_WORDS) is not None and c.distinct > 1 and _few(c))
+    return (index.columns["label"], *also)
 
 
 def pick(left: dict[int, Column], folders: Sequence[str]) -> dict[str, tuple[int, str]]:
@@ -201,7 +211,7 @@ def _repeats(column: Column, labels: Sequence[str]) -> bool:
     """Whether the values of a column could be people: names, not measures; more than the labels, and not of one label each."""
     filled = [(c, mark) for c, mark in zip(column.cells, labels, strict=True) if c]
     ids = column.share < 0.5 or all(len(c) == len(column.filled[0]) and c.startswith("0") for c in column.filled[:50])
-    if not filled or not ids or NO_GROUPS & set(column.words) or column.distinct < 3:
+    if not filled or not ids or NO_GROUPS & set(column.words) or column.distinct < 3 or column.hint(LABEL_WORDS) is not None:
         return False
     each = Counter(c for c, _ in set(filled))
     crossed = sum(n > 1 for n in each.values()) >= 1 or column.distinct > 2 * len(set(labels))

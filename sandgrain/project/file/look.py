@@ -82,6 +82,7 @@ class Look(Shown):
     columns: tuple[Verdict, ...] = ()  # of tables: what each is taken for
     background: tuple[str, ...] = ()  # labels that are no keywords, by their names
     others: tuple[tuple[str, str, int], ...] = ()  # suffix, first folder, files that are not read
+    rivals: tuple[str, ...] = ()  # columns that may be the label, the best guess first; one or none where nothing is in doubt
     problem: str = ""  # why `sandgrain data` would refuse what was found
     split: Split | None = None  # a split that works, where the usual one does not
 
@@ -351,7 +352,7 @@ def _with_index(found: dict[str, Any], index: Index, base: Path) -> dict[str, An
             kept.pop("notes", None)  # about names
     if not said["groups"] and "labels" not in said:
         said.pop("groups")
-    return {**kept, **said, "notes": (*kept.get("notes", ()), *index.notes)}
+    return {**kept, **said, "notes": (*kept.get("notes", ()), *index.notes), "rivals": index.rivals}
 
 
 def _is_background(label: str) -> bool:

@@ -28,7 +28,7 @@ from sandgrain.dataset.tables import TableOptions
 from sandgrain.dataset.unpack import unpacked
 from sandgrain.project.file import clocks
 from sandgrain.project.file.column import Column, as_float
-from sandgrain.project.file.columns import judge
+from sandgrain.project.file.columns import OTHER_LABEL, judge
 from sandgrain.project.file.missing import stands_for_missing, without
 from sandgrain.project.file.naming import GROUP, naming, speaking
 from sandgrain.project.file.ready import rows_are_samples
@@ -275,6 +275,7 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
         "table": tuple(table),
         "notes": tuple(notes),
         "columns": tuple(judged.verdicts.values()),
+        "rivals": (*judged.of("label"), *(v.column for v in judged.verdicts.values() if v.why.startswith(OTHER_LABEL))),
         "resample": bool(clock and clock.usable and not clock.even),
         **named,
         **groups,
