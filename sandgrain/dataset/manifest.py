@@ -23,6 +23,7 @@ from sandgrain.dataset.readers import keys_of, make_layout
 from sandgrain.dataset.readers.base import MAX_RATE
 from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Note, Record
+from sandgrain.dataset.sensors import SensorOptions
 from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.tracks import TrackOptions
 
@@ -51,6 +52,7 @@ LATER: tuple[type[Any], ...] = (
     TrackOptions,
     NpzOptions,
     TargetOptions,
+    SensorOptions,
 )  # a data set that does not use them has the hash that it had before they came
 
 NUMBERS = ("full_scale", "missing")  # keys with lists of numbers; other lists are of texts
@@ -71,6 +73,7 @@ LATER_KEYS = (
     "event_s",
     "channels_first",
     "missing",
+    "start_and_rate",
 )  # fmt: skip  the same holds for single keys
 
 

@@ -42,10 +42,10 @@ def streams(
     for place in places:
         manifest = _read(place, _layout(signal, label_column, resample), signal, progress)
         notes += [f"{plain(bad.path, 80)}: {plain(bad.reason, 200)}" for bad in manifest.bad]
-        found += [
-            _with_truth(stream, manifest.root, labels, rest)
-            for stream in joined(manifest.records, partial(ingest.open_record, manifest))
-        ]
+        folder = f"{place.resolve().name}/" if len(places) > 1 and place.is_dir() else ""
+        for stream in joined(manifest.records, partial(ingest.open_record, manifest)):
+            whole = _with_truth(stream, manifest.root, labels, rest)
+            found.append(replace(whole, name=f"{folder}{whole.name}"))
     window = signal.shape[0]
     notes += [
         f"{plain(s.name, 80)} is shorter than a window ({window / signal.rate:g} s): no result"

@@ -14,6 +14,7 @@ import pytest
 from tests.support.draws import rare
 
 pytest.importorskip("sklearn", reason="needs scikit-learn: pip install 'sandgrain[train]'")
+import sandgrain as tool
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import store
 from sandgrain.device.toolchain import gcc, zig
@@ -127,6 +128,32 @@ def test_the_html_page_loads_nothing_and_has_its_plots(hums: Built[Anomalies]) -
     ):
         assert f">{title}</h2>" in text, title
     assert "hums_is_anomaly(score[0])" in text and "at least 0.600" in text
+
+
+def test_whole_recordings_are_scored_by_time_and_events_and_drawn(hums: Built[Anomalies], tmp_path: Path) -> None:
+    """Hums of 5 s, one with a third tone from 2 to 3 s, which a column says of one file and a table beside the other."""
+    rng, t = np.random.default_rng(1), np.arange(320) / 32
+    strange = np.where((np.arange(320) >= 128) & (np.arange(320) < 192), 0.8, 0.0) * np.sin(2 * np.pi * 9 * t)
+    x = np.stack([np.sin(2 * np.pi * 2 * t) + strange, 0.5 * np.sin(2 * np.pi * 3 * t) - strange], 1)
+    x = ((x + rng.normal(0, 0.08, x.shape)) * 9000).astype(int)
+    (tmp_path / "rows").mkdir()
+    said = ["1" if 128 <= k < 192 else "0" for k in range(320)]
+    head = ",".join(c.name or f"c{k}" for k, c in enumerate(hums.samples.pipeline.signal.channels)) or "a,b"
+    rows = [f"{a},{b}" for a, b in x]
+    (tmp_path / "rows" / "a.csv").write_text(f"{head},fault\n" + "".join(f"{r},{y}\n" for r, y in zip(rows, said, strict=True)))
+    found = json.loads(
+        sandgrain("score", str(hums.folder), "rows", "--label-column", "fault", "--json", "--html", "page.html", cwd=tmp_path).out
+    )
+    (tmp_path / "side").mkdir()
+    (tmp_path / "side" / "a.csv").write_text(f"{head}\n" + "".join(f"{r}\n" for r in rows))
+    (tmp_path / "side" / "a.labels.csv").write_text("start,end,label\n2,3,rattle\n")
+    beside = tool.score(hums.folder, tmp_path / "side").to_json()
+    assert found["moments"] == beside["moments"] and found["threshold"] == hums.figures.threshold
+    assert found["moments"]["recall"] > 0.4 and found["auc"] > 0.8 and [e["label"] for e in found["events"]] == ["1"]
+    assert [e["label"] for e in beside["events"]] == ["rattle"] and beside["events"][0]["hits"] == 1
+    assert "<svg" in (tmp_path / "page.html").read_text()
+    with pytest.raises(UsageError, match="normal quiet: no recording has that label; they have rattle"):
+        tool.score(hums.folder, tmp_path / "side", normal="quiet")
 
 
 def test_a_second_build_makes_nothing(hums: Built[Anomalies]) -> None:

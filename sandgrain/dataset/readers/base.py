@@ -60,6 +60,16 @@ class BadFileError(UsageError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """What the rows of a recording have beside their values. `times`: float64 [n], seconds; `labels`: int32 [n], which of `texts`; None where
+    there are none."""
+
+    times: Array | None = None
+    labels: Array | None = None
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One decoded recording.
 
@@ -77,6 +87,8 @@ class Sample:
     clipped: int = 0
     note: str = ""
     start: float = math.nan  # the time of the first sample, in seconds, where rows have a time
+    origin: float = math.nan  # the time that the file begins at, where that is another one
+    series: Series | None = None  # of a table that is to be joined
     numbers: Array | None = None  # float64 [samples], or [1] for all: what a model is to give, see `targets`
 
     def between(self, first: int, end: int) -> Sample:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
 
 from sandgrain.dataset import dialect
 from sandgrain.dataset.dialect import Dialect
-from sandgrain.dataset.readers.base import MAX_LINE, MAX_ROWS, BadFileError, RateOptions, Sample
+from sandgrain.dataset.readers.base import MAX_LINE, MAX_ROWS, BadFileError, RateOptions, Sample, check_rate
 from sandgrain.dataset.records import Layout, option
-from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, assemble, find_columns
+from sandgrain.dataset.sensors import SensorOptions
+from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, Whole, assemble, find_columns
 from sandgrain.dataset.tables import cuts_at_changes as cuts_at_changes
 from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.times import check_unit, seconds, unit_of
@@ -41,9 +42,13 @@ class CsvOptions:
         "CSV: numbers that stand for a value that is missing, such as `[-200]`; rows with one are left out, as `bad_rows` says.",
     )
     header_line: int = option(0, "CSV: the line with the names of the columns, from 1. 0: it is found.", ge=0)
+    start_and_rate: bool = option(
+        False,
+        "CSV: the first line is the time of the first row (seconds, in each column), the second the rate (Hz), as Empatica's wristbands write it.",
+    )
 
 
-OPTIONS = (TableOptions, Scale, RateOptions, CsvOptions, TargetOptions)
+OPTIONS = (TableOptions, Scale, RateOptions, CsvOptions, SensorOptions, TargetOptions)
 
 BLOCK = 4096  # rows at a time
 SHOWN = 40  # characters of a cell that are shown
@@ -61,9 +66,13 @@ def sniff(head: bytes) -> str:
 
 def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
     """See `base.Reader`."""
-    form, lines = open_table(stream, size, layout.get(CsvOptions))
+    options = layout.get(CsvOptions)
+    form, lines = open_table(stream, size, options)
     columns = find_columns(form.names, layout)
-    yield from assemble(_blocks(lines, form, columns, layout), layout, columns.names, "; ".join(form.notes))
+    blocks = _blocks(lines, form, columns, layout)
+    if options.start_and_rate:
+        blocks = _timed(blocks, *_start_and_rate(lines, form), layout.get(Whole).on)
+    yield from assemble(blocks, layout, columns.names, "; ".join(form.notes))
 
 
 def open_table(
@@ -96,11 +105,37 @@ def _lines(stream: BinaryIO, form: Dialect, most: int) -> Iterator[tuple[int, li
             text.detach()  # the stream belongs to whoever opened it
 
 
+def _start_and_rate(lines: Iterator[tuple[int, list[str]]], form: Dialect) -> tuple[float, float]:
+    """Seconds and Hz, from the two lines above the values. Raises BadFileError."""
+    found = []
+    for what in ("start", "rate"):
+        number, row = next(lines, (0, [""]))
+        values = {dialect.number(cell, form.decimal) for cell in row if cell.strip()}
+        value = values.pop() if len(values) == 1 else None
+        if value is None or not math.isfinite(value):
+            raise BadFileError(f"line {number or 1} is no {what} (start_and_rate): it has the same number in each column")
+        found.append(value)
+    return found[0], check_rate(found[1])
+
+
+def _timed(blocks: Iterator[Rows], start: float, rate: float, joined: bool) -> Iterator[Rows]:
+    """The rows, each with its time; alone, they are even, so that only the rate has to fit."""
+    first = 0
+    for block in blocks:
+        skipped = np.zeros(len(block.values), np.int64) if block.skipped is None else block.skipped
+        places = first + np.arange(len(block.values)) + np.cumsum(skipped)
+        first += len(block.values) + int(skipped.sum()) + block.after
+        yield replace(block, times=start + places / rate, skipped=None if joined else block.skipped)
+
+
 def _blocks(lines: Iterator[tuple[int, list[str]]], form: Dialect, columns: Columns, layout: Layout) -> Iterator[Rows]:
     """Rows in blocks."""
     table = _Table(form, columns, check_unit(layout.get(TableOptions).time_unit), frozenset(layout.get(CsvOptions).missing))
     chunk: list[tuple[int, list[str]]] = []
+    only = layout.get(Whole).only
     for line in lines:
+        if only and columns.group < len(line[1]) and line[1][columns.group] != only:
+            continue
         chunk.append(line)
         if len(chunk) >= BLOCK or len(chunk) * len(form.names) >= BLOCK * 64:
             yield table.rows(chunk)
