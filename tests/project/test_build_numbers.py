@@ -15,12 +15,13 @@ pytest.importorskip("jinja2", reason="needs Jinja: pip install 'sandgrain[train]
 from sandgrain.base.errors import UsageError
 from sandgrain.cli import _terminal
 from sandgrain.project import inspection
-from sandgrain.project.build import limits, page, run
+from sandgrain.project.build import folds, limits, page, run, stages
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import load
 from sandgrain.project.file.schema import Budget
+from sandgrain.project.tasks import regression
 
 PROJECT = """\
 [data]
@@ -119,6 +120,37 @@ def test_the_example_prints_the_number_of_its_window(built: Built[Any]) -> None:
     said = int(whole) + int(parts.split("/")[0]) / int(parts.split("/")[1])
     best = int(np.abs(f.said - f.truth).argmin())
     assert said == pytest.approx(f.said[best]) and f"{f.truth[best]:g} ppm" in (built.folder / "example" / "main.c").read_text()
+
+
+@rare
+def test_folds_give_errors_mean_spread_and_worst(tmp_path: Path) -> None:
+    """Each of four devices is left out once; one of them counts 10 more than the others."""
+    folder = project(tmp_path / "devices")
+    text = (folder / "sandgrain.toml").read_text()
+    text = (
+        text.replace("rate = 1\n", 'rate = 1\nname = "{group}"\n')
+        .replace('by = "time"', 'by = "group"')
+        .replace("epochs = 15", "epochs = 6")
+    )
+    (folder / "sandgrain.toml").write_text(text.replace("validation = 0.15", "validation = 0"))
+    (folder / "sensors.csv").unlink()
+    for k in range(4):
+        gas, rows = table(80, k)
+        lines = [
+            line.rpartition(",")[0] + f",{g + 40 * (k == 3):.3f}" for line, g in zip(rows.splitlines()[1:], gas, strict=True)
+        ]
+        (folder / f"d{k}.csv").write_text("\n".join(["a,b,gas", *lines]))
+    made = samples(folder)
+    crossed = folds.run(stages.Run(made, folder / "out"), regression.TASK, folds.Cut(0))
+    found = crossed.folds.to_json()["measures"]
+    errors = crossed.folds.values("mean error")
+    assert (
+        len(errors) == 4
+        and found["mean error"]["worst"] == max(errors)
+        and found["R2"]["worst"] == min(crossed.folds.values("R2"))
+    )
+    assert [f.name for f in crossed.folds.folds if f.measures["mean error"] == max(errors)] == ["d3"]
+    assert crossed.folds.tables()[1].rows[0][0] == "d3" and "%" not in str(crossed.folds.tables()[0].rows)
 
 
 def test_a_window_has_the_number_of_its_last_row_the_mean_or_the_largest(tmp_path: Path) -> None:

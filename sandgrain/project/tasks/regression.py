@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +23,7 @@ from sandgrain.graph.ir import Graph
 from sandgrain.graph.numbers import Number, in_parts
 from sandgrain.project.build import errors, figures, limits, network
 from sandgrain.project.build.firmware import Firmware
+from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.limits import Variant
 from sandgrain.project.build.network import Scaling
 from sandgrain.project.build.result import Built
@@ -133,7 +134,7 @@ class RegressionTask(Task[Numbers]):
     def judge(self, run: Run, fitted: Fitted, firmware: Firmware, verdict: Verdict) -> Judged[Numbers]:
         """Errors on all test windows."""
         own: _Own = fitted.own
-        answers = own.answers
+        answers = own.answers if run.crossed is None else _pooled([fold.result.own for fold in run.crossed.tested])
         found = _errors(run, answers)
         of_all = Numbers(
             found=found,
@@ -151,7 +152,16 @@ class RegressionTask(Task[Numbers]):
         o = found.overall
         checks = limits.quality(run.project.budget, limits.Quality(mae=o.mae, rmse=o.rmse, r2=o.r2, unit=own.form.unit))
         notes = errors.notes(found, of_all.mae_float, own.step, own.form.unit)
-        return Judged(of_all, checks, int(np.abs(answers.said - answers.truth).argmin()), notes)
+        return Judged(of_all, checks, int(np.abs(own.answers.said - own.answers.truth).argmin()), notes)
+
+    def in_fold(self, run: Run, fitted: Fitted) -> InFold:
+        """Errors of the int8 C, beside those of a constant, and R2."""
+        own: _Own = fitted.own
+        o = _errors(run, own.answers).overall
+        if o.r2 is None:
+            raise UsageError("the test windows of a fold all have the same number; choose fewer folds")
+        names = {"mean error": o.mae, "of a constant": o.baseline, "RMS error": o.rmse}
+        return InFold({**names, "R2": o.r2}, own=own.answers, errors=frozenset(names), shares=False)
 
     def recorded(self, run: Run, place: int, label: str) -> str:
         """See `Task.recorded`."""
@@ -294,6 +304,11 @@ def _said(run: Run, graph: Graph, form: Number) -> Array:
 def _errors(run: Run, answers: _Answers) -> errors.Errors:
     own, of_files = figures.owners({r.key: r.group for r in run.found.records}, run.samples.keys("test"))
     return errors.of_numbers(answers.said, answers.truth, answers.median, errors.Owners(own, of_files), run.seed)
+
+
+def _pooled(folds: Sequence[_Answers]) -> _Answers:
+    """Of all folds, in the order of the test windows, which are those of one fold after the other."""
+    return _Answers(*(np.concatenate([getattr(a, f.name) for a in folds]) for f in fields(_Answers)))
 
 
 def _mae(said: Array, truth: Array) -> float:
