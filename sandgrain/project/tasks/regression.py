@@ -21,7 +21,7 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.numbers import Number, in_parts
-from sandgrain.project.build import errors, figures, limits, network
+from sandgrain.project.build import errors, figures, limits, network, page, plots
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.limits import Variant
@@ -39,6 +39,7 @@ FINE = 1000  # parts of a deviation that the C's numbers have at least, if they 
 MAX_DECIMALS = 6
 REACH = 64  # deviations from the mean that the C's numbers can be
 LARGEST = 1 << 30  # parts
+LOSS = "Huber's, of numbers with a deviation of 1,"
 WORST = 12  # test windows that are shown
 SHOWN = 12  # groups that the page of text has a row for
 
@@ -236,7 +237,8 @@ class RegressionTask(Task[Numbers]):
             "groups": [[plain(g.name, 40), f"{g.windows:,}", number(g.mae), number(g.bias)] for g in f.found.groups],
             "of_files": f.found.of_files,
             "unit": plain(f.unit, 20),
-            "plots": [],
+            "worst": _pictures(built),
+            "plots": [*plots.of_numbers(f.said, f.truth, f.unit), *plots.curves(f.history, LOSS)],
         }
 
 
@@ -272,6 +274,15 @@ def error_rows(built: Built[Numbers]) -> list[list[str]]:
     same = "every byte is the reference's" if v.identical else "the bytes are NOT the reference's"
     ran = ", ".join(f"{name} {count:,}" for name, count in v.compared.items())
     return [*rows, ["proof", "none" if not v.compared else "identical" if v.identical else "DIFFERENT", f"{same} ({ran})"]]
+
+
+def _pictures(built: Built[Numbers]) -> list[dict[str, Any]]:
+    """The windows that are answered worst."""
+    worst = built.figures.worst
+    markup = page.window_pictures(built.samples, [w.place for w in worst])
+    return [
+        {"markup": markup[w.place], "key": plain(w.key, 200), "number": number(w.number), "said": number(w.said)} for w in worst
+    ]
 
 
 def _in(value: float, unit: str) -> str:
