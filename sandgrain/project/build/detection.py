@@ -10,6 +10,7 @@ from sandgrain.base import intervals
 from sandgrain.base.arrays import Array
 from sandgrain.base.text import number, percent, plain, tenths
 from sandgrain.project.build import limits, metrics
+from sandgrain.project.build.false_alarms import Negatives
 from sandgrain.project.build.rates import Rates
 
 APART = 0.03  # AUC in float and int8 further apart than this get a note
@@ -78,6 +79,7 @@ class Anomalies:
     threshold: int
     facts: Mapping[str, Any]  # what the fit says of itself
     hourly: Hourly | None = None  # None: windows take no time, or the test has no normal one
+    negatives: Negatives | None = None  # recordings with nothing in them
     crossed: bool = (
         False  # `floats`, `host`, `by_label`, `hourly`: of the folds; the rest of the firmware, on what it was fitted to
     )
@@ -151,7 +153,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def quality(f: Anomalies) -> limits.Quality:
     """What [budget] can ask."""
     recalls = {x.label: x.alarms for x in f.by_label if x.label != f.normal}
-    hourly = None if f.hourly is None else f.hourly.per_hour
+    hourly = f.negatives.per_hour if f.negatives is not None else None if f.hourly is None else f.hourly.per_hour
     return limits.Quality(f.host.accuracy, f.balanced, None, f.host.auc, recalls, hourly)
 
 

@@ -15,7 +15,7 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
-from sandgrain.project.build import detection, doubts, limits, network, page, plots
+from sandgrain.project.build import detection, doubts, false_alarms, limits, network, page, plots
 from sandgrain.project.build.detection import Anomalies, ByLabel, Hourly, OfFold, Wrong, shown_share
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
@@ -123,6 +123,7 @@ class AnomaliesTask(Task[Anomalies]):
             threshold=limit,
             facts=detector.facts,
             hourly=_hourly(run.samples, scores[~anomalies], limit),
+            negatives=false_alarms.counted(run, firmware),
         )
         figures, splits = of_all, [run.found]
         if run.crossed is not None:
@@ -181,6 +182,7 @@ class AnomaliesTask(Task[Anomalies]):
             "balanced_accuracy": f.balanced,
             "false_alarms_per_hour": f.hourly.per_hour if f.hourly else None,
             "false_alarms_per_hour_at_most": f.hourly.at_most if f.hourly else None,
+            "negatives": f.negatives.to_json() if f.negatives else None,
             "auc_int8_host": f.host.auc,
             "auc_float": f.floats.auc,
             "auc_float_verified": f.same.auc,
@@ -222,6 +224,8 @@ class AnomaliesTask(Task[Anomalies]):
         lines.append(f"threshold {f.threshold}: at most {_asked(f)}")
         if f.hourly is not None:
             lines.append(f"false alarms: {f.hourly.shown}")
+        if f.negatives is not None:
+            lines.append(f"{f.negatives.row[0]}: {f.negatives.row[1]}; {f.negatives.told}")
         more = "normal" if f.host.windows[0] >= f.host.windows[1] else "anomaly"
         if f.balanced is not None:
             balanced = f"{tenths(f.balanced)} where both kinds count alike"
@@ -264,7 +268,7 @@ class AnomaliesTask(Task[Anomalies]):
             "labels": [
                 [plain(x.label, 20) or "(none)", f"{x.windows:,}", tenths(x.alarms), shown_share(x.auc)] for x in f.by_label
             ],
-            "threshold": f"The threshold is {f.threshold}: at most {_asked(f)} exceed it.",
+            "threshold": f"The threshold is {f.threshold}: at most {_asked(f)} exceed it.{_quiet(f)}",
             "plots": [plots.histogram(f.scores, f.anomalies, f.threshold, f.normal), *roc],
             "worst": _worst_pictures(built),
         }
@@ -417,6 +421,10 @@ def _where(built: Built[Anomalies]) -> str:
 def _asked(f: Anomalies) -> str:
     share, held_out = f.facts["false_alarms_asked"], f.facts["held_out"]
     return f"{percent(share, 3)} of {held_out:,} normal windows that the fit did not see"
+
+
+def _quiet(f: Anomalies) -> str:
+    return "" if f.negatives is None else f" False alarms: {f.negatives.row[1]} ({f.negatives.told})."
 
 
 def _cells(r: Rates) -> list[str]:
