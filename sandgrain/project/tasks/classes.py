@@ -51,7 +51,6 @@ from sandgrain.project.tasks.base import Fitted, Judged, Task
 
 WORST = 12  # test windows that are shown
 APART = 0.03  # accuracy on pieces and on whole recordings further apart than this get a note
-SHARES = (0.75, 0.5, 0.25)  # of the width that are measured
 WIDTH = 78  # columns of the page of text
 
 
@@ -213,11 +212,11 @@ class ClassesTask(Task[Classes]):
 
     def smaller(self, run: Run) -> Iterator[Variant]:
         """Narrower models."""
-        return _widths(run, SHARES)
+        return limits.scaled_widths(run.samples, limits.NARROWER)
 
     def larger(self, run: Run) -> Iterator[Variant]:
         """Wider models."""
-        return _widths(run, (2.0, 1.5))
+        return limits.scaled_widths(run.samples, limits.WIDER)
 
     def draft(self, run: Run, width: int | None, front: FrontEnd, features: Array) -> Fitted:
         """The network, quantized as it is before training."""
@@ -358,15 +357,6 @@ def _worst(run: Run, chances: Array, labels: Array) -> tuple[Worst, ...]:
         Worst(k, keys[k], names[labels[k]], names[chances[k].argmax()], float(chances[k, labels[k]]), float(losses[k]))
         for k in places
     )
-
-
-def _widths(run: Run, shares: Sequence[float]) -> Iterator[Variant]:
-    model = run.project.model
-    now = network.channels(model.name, model.width)
-    if now is None:
-        return iter(())
-    wanted = dict.fromkeys(max(round(now * share), 1) for share in shares)
-    return limits.widths(run.samples, (w for w in wanted if w != now))
 
 
 def _quality(f: Classes) -> limits.Quality:
