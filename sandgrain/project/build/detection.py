@@ -12,6 +12,7 @@ from sandgrain.base.text import number, percent, plain, tenths
 from sandgrain.project.build import limits, metrics
 from sandgrain.project.build.false_alarms import Negatives
 from sandgrain.project.build.rates import Rates
+from sandgrain.project.build.samples import Samples
 
 APART = 0.03  # AUC in float and int8 further apart than this get a note
 
@@ -60,6 +61,15 @@ class Hourly:
         return (
             f"{number(self.per_hour)} per hour ({self.alarms:,} in {length}; below {number(self.at_most)} with 95 % confidence)"
         )
+
+
+def hourly(samples: Samples, normal: Array, limit: int) -> Hourly | None:
+    """False alarms, of the scores of normal windows, int [n]. None for pictures, and without windows."""
+    signal, windowing = samples.pipeline.signal, samples.windowing
+    if not len(normal) or not signal.rate:
+        return None
+    step = (windowing.stride or windowing.length) if windowing is not None else signal.shape[0]
+    return Hourly(int((normal > limit).sum()), len(normal) * step / signal.rate / 3600)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

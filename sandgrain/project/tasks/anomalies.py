@@ -16,7 +16,7 @@ from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
 from sandgrain.project.build import detection, doubts, false_alarms, limits, network, page, plots
-from sandgrain.project.build.detection import Anomalies, ByLabel, Hourly, OfFold, Wrong, shown_share
+from sandgrain.project.build.detection import Anomalies, ByLabel, OfFold, Wrong, shown_share
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.limits import Variant
@@ -122,7 +122,7 @@ class AnomaliesTask(Task[Anomalies]):
             anomalies=anomalies,
             threshold=limit,
             facts=detector.facts,
-            hourly=_hourly(run.samples, scores[~anomalies], limit),
+            hourly=detection.hourly(run.samples, scores[~anomalies], limit),
             negatives=false_alarms.counted(run, firmware),
         )
         figures, splits = of_all, [run.found]
@@ -143,7 +143,7 @@ class AnomaliesTask(Task[Anomalies]):
         found = rates(own.scores, anomalies, limit)
         floats = rates(own.floats, anomalies, limit * detector.unit + detector.offset)
         labels = _by_label(run.found, own.scores, y, limit)
-        kept = OfFold(found, floats, labels, _hourly(run.samples, own.scores[~anomalies], limit))
+        kept = OfFold(found, floats, labels, detection.hourly(run.samples, own.scores[~anomalies], limit))
         if found.auc is None or found.detected is None:
             raise UsageError("a fold has no window of another label than the normal one; choose fewer folds")
         measures = {"AUC": found.auc, "balanced": (1 - found.false_alarms + found.detected) / 2, "detected": found.detected}
@@ -391,15 +391,6 @@ def _by_label(found: Inspection, scores: Array, y: Array, limit: int) -> tuple[B
             auc = None if label == normal else rates(both, marks, limit).auc
             rows.append(ByLabel(label, len(those), float((those > limit).mean()), auc))
     return tuple(sorted(rows, key=lambda row: (row.label != normal, row.label)))
-
-
-def _hourly(samples: Samples, normal: Array, limit: int) -> Hourly | None:
-    """Of the scores of normal windows, int [n]. None for pictures, and without windows."""
-    signal, windowing = samples.pipeline.signal, samples.windowing
-    if not len(normal) or not signal.rate:
-        return None
-    step = (windowing.stride or windowing.length) if windowing is not None else signal.shape[0]
-    return Hourly(int((normal > limit).sum()), len(normal) * step / signal.rate / 3600)
 
 
 def _wrong(samples: Samples, scores: Array, y: Array, limit: int) -> tuple[Wrong, ...]:
