@@ -172,7 +172,8 @@ def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile], Coun
     def wanted(path: str) -> bool:
         if path in (layout.labels, layout.get(TrackOptions).track_file, names.PROJECT_FILE):
             return False
-        if layout.background and names.fits(path, layout.background):
+        aside = (*layout.background, *layout.negatives)
+        if aside and names.fits(path, aside):
             return False
         if names.wanted(path, layout, known):
             return True

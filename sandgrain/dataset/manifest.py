@@ -62,6 +62,7 @@ LATER_KEYS = (
     "row_column",
     "label_names",
     "background",
+    "negatives",
     "links",
     "track_file",
     "stretch_label",

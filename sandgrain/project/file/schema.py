@@ -133,6 +133,11 @@ class Files(Section):
         description='Patterns of recordings that `[[augment]] kind = "background"` mixes in; they are not samples. Below `path`, or beside '
         'it, such as `["../noise/*.wav"]`.',
     )
+    negatives: Words = Field(
+        (),
+        description='Patterns of long recordings in which there is nothing to find, such as `["../evenings/*.wav"]`, below `path` or beside it. '
+        "Nothing learns from them: the finished C hears them whole, and false alarms per hour are counted.",
+    )
     links: Words = Field(
         (),
         description='Links below `path` that may lead outside of it, such as `["yes", "no"]`. Links that stay below it are followed anyway.',
