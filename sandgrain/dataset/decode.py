@@ -93,7 +93,9 @@ def describe(root: Path, path: str, layout: Layout) -> list[Description]:
             raise BadFileError("has too many recordings with long labels")
         rate = check_rate(sample.rate) if sample.rate else 0.0
         data = sample.data
-        found.append(Description(sample.index, label, group, float(rate), data.shape, digest(data), sample.clipped, note))
+        found.append(
+            Description(sample.index, label, group, float(rate), data.shape, digest(data, sample.numbers), sample.clipped, note)
+        )
     return found
 
 

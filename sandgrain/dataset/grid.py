@@ -68,16 +68,26 @@ def on_lines(at: Array, times: Array, data: Array) -> Array:
     return np.rint(np.stack(made, axis=1)).astype(np.int16)
 
 
-def on_grid(times: Array, data: Array, rate: float) -> tuple[list[Array], list[float], str]:
-    """int16 [n, channels] at `times` (seconds), on even grids of `rate` Hz; when each begins; and what there is to say about gaps.
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """int16 [n, channels] on a grid, when it begins (seconds), and a number for each row, float64 [n], where rows have one."""
+
+    data: Array
+    start: float
+    numbers: Array | None = None
+
+
+def on_grid(times: Array, data: Array, rate: float, numbers: Array | None = None) -> tuple[list[Part], str]:
+    """int16 [n, channels] at `times` (seconds), on even grids of `rate` Hz; and what there is to say about gaps. `numbers`: float64 [n].
 
     See `parts` for where one ends. Nothing where no two rows lie beside each other.
     """
-    found, made, starts = parts(times, rate), list[Array](), list[float]()
+    found, made = parts(times, rate), list[Part]()
     for rows in found.rows:
         own = times[rows]
         count = steps_between(own[0], own[-1], rate)
         check_values(count, data.shape[1])
-        made.append(on_lines(own[0] + np.arange(count) / rate, own, data[rows]))
-        starts.append(float(own[0]))
-    return made, starts, ", ".join(filter(None, (f"put on a grid of {rate:g} Hz", found.note)))
+        at = own[0] + np.arange(count) / rate
+        asked = None if numbers is None else np.interp(at, own, numbers[rows])
+        made.append(Part(on_lines(at, own, data[rows]), float(own[0]), asked))
+    return made, ", ".join(filter(None, (f"put on a grid of {rate:g} Hz", found.note)))

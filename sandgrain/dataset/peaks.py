@@ -99,4 +99,7 @@ def _cut(sample: Sample, length: int, layout: Layout, told: _Told) -> Sample | N
     large = sizes(sample.data, channels_of(layout, sample.data.shape[1]))
     start = int(np.argmax(large[half : rows - length + half + 1]))
     told.edge += int(large.max()) > int(large[start + half])
-    return replace(sample, data=sample.data[start : start + length].copy(), start=math.nan)
+    numbers = sample.numbers
+    if numbers is not None and len(numbers) == rows > 1:
+        numbers = numbers[start : start + length].copy()
+    return replace(sample, data=sample.data[start : start + length].copy(), start=math.nan, numbers=numbers)

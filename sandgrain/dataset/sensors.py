@@ -17,6 +17,7 @@ from sandgrain.dataset.names import Pattern, compile_pattern, ending, escape
 from sandgrain.dataset.readers.base import RateOptions
 from sandgrain.dataset.records import BadFile, Layout, option
 from sandgrain.dataset.tables import Scale, TableOptions, Whole
+from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.tracks import TrackOptions
 from sandgrain.dataset.walk import Found
 
@@ -80,6 +81,10 @@ def check(layout: Layout) -> None:
         raise UsageError(f"sensor_column is for files that hold all sensors; take {PLACE} out of name")
     if table.segment or (table.group_column and not layout.labels):
         raise UsageError("segment and group_column do not go with sensors; the group is part of the name ({group})")
+    if layout.get(TargetOptions).target_column and not layout.labels:
+        raise UsageError(
+            "target_column does not go with sensors; give the number in an index file (labels), or in name ({target})"
+        )
     if not layout.rate and (table.time_column or options.sensor_column):
         raise UsageError("sensors are brought to one rate; set rate")
     if not sensors:
@@ -186,7 +191,7 @@ def layout_of(layout: Layout, sensor: str, labelled: bool) -> Layout:
         if isinstance(options, Scale)
         else options
         for options in layout.options
-        if not isinstance(options, SensorOptions | RateOptions | TrackOptions)
+        if not isinstance(options, SensorOptions | RateOptions | TrackOptions | TargetOptions)
     )
     whole = Whole(True, labelled and sensor not in own.sensors, sensor if own.sensor_column else "")
     return replace(layout, labels="", options=(*mine, whole))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from sandgrain.dataset.readers.base import (
     to_int16,
 )
 from sandgrain.dataset.records import Layout, option
+from sandgrain.dataset.targets import TargetOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,17 @@ RATE_ERROR = 0.05  # how far the measured rate may be from the one that the layo
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where the layout's columns are in a table: indices, and the channels' names. `label`, `group`: -1 where there is none."""
+    """Where the layout's columns are in a table: indices, and the channels' names. `label`, `group`: -1 where there is none.
+
+    `numbers`: the columns that are read as numbers, with their names: the channels, and behind them the target where there is one.
+    """
 
     channels: tuple[int, ...]
     names: tuple[str, ...]
     time: tuple[int, ...]
     label: int
     group: int
+    numbers: tuple[tuple[int, str], ...] = ()
 
 
 def find_columns(header: Sequence[str], layout: Layout) -> Columns:
@@ -127,7 +132,8 @@ def find_columns(header: Sequence[str], layout: Layout) -> Columns:
         twice = next(name for name in header if header.count(name) > 1)
         raise BadFileError(f"has two columns called {twice[:40]!r}")
     table = table_options(layout)
-    special = [*table.time_column, table.label_column, table.group_column]
+    target = _target(where, layout)
+    special = [*table.time_column, target, table.label_column, table.group_column]
     names = table.columns or tuple(name for name in header if name not in special)
     names = () if layout.get(Whole).labels_only else names
     for name in [*names, *filter(None, special)]:
@@ -136,7 +142,17 @@ def find_columns(header: Sequence[str], layout: Layout) -> Columns:
     if not names and not layout.get(Whole).labels_only:
         raise BadFileError("has no column of samples")
     label, group = (where[name] if name else -1 for name in special[-2:])
-    return Columns(tuple(where[n] for n in names), tuple(names), tuple(where[n] for n in table.time_column), label, group)
+    channels, time = tuple(where[n] for n in names), tuple(where[n] for n in table.time_column)
+    if target in names:
+        raise BadFileError(f"has column {target[:40]!r} among its channels, and it is the number to give; take it out of columns")
+    read = tuple((where[n], n) for n in (*names, *filter(None, [target])))
+    return Columns(channels, tuple(names), time, label, group, read)
+
+
+def _target(where: Mapping[str, int], layout: Layout) -> str:
+    """The column with the number to give, "" where there is none: beside an index file it may be a column of that."""
+    name = layout.get(TargetOptions).target_column
+    return "" if layout.labels and name not in where else name
 
 
 def check_full_scale(layout: Layout, channels: int) -> Array | None:
@@ -151,7 +167,8 @@ def check_full_scale(layout: Layout, channels: int) -> Array | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """A block of rows: float64 [n, channels], where they stand ("line" 7, 8, ...), and what they have of label, group, time.
+    """A block of rows: float64 [n, channels], where they stand ("line" 7, 8, ...), and what they have of label, group, time. Behind the
+    channels may stand one column more: the number that a model is to give.
 
     `times`: seconds. `skipped`: int64 [n], rows left out just before each; `after`: rows left out behind the last. `bad`: how
     many in all, and `why` the first of them.
@@ -204,6 +221,7 @@ class _Open:
     label: str | None
     group: str | None
     blocks: list[Array] = field(default_factory=list)
+    numbers: list[Array] = field(default_factory=list)  # what a model is to give at each row
     times: list[Array] = field(default_factory=list)  # kept where the rows are put on a grid
     rows: int = 0
     clipped: int = 0
@@ -355,6 +373,9 @@ def _same_until(rows: Rows, start: int) -> int:
 
 
 def _append(now: _Open, rows: Rows, scale: Array | None, names: Sequence[str], layout: Layout) -> None:
+    if rows.values.shape[1] > len(names):
+        now.numbers.append(rows.values[:, len(names)])
+        rows = replace(rows, values=rows.values[:, : len(names)])
     counts, clipped = to_counts(rows, scale, names)
     if rows.times is not None:
         if layout.get(RateOptions).resample:
@@ -418,19 +439,22 @@ class _Made:
         if table.segment and now.rows != table.segment:
             raise BadFileError(f"{now.place}: the recording that begins here has {now.rows} rows, not {table.segment}")
         data = np.concatenate(now.blocks)
+        numbers = np.concatenate(now.numbers) if now.numbers else None
         if not now.times:
             several = table.segment or table.label_column or table.group_column
             rate = _rate(now, layout)
-            yield Sample(data, rate, self._next() if several else 0, now.label, now.group, now.clipped, start=now.first)
+            index = self._next() if several else 0
+            yield Sample(data, rate, index, now.label, now.group, now.clipped, start=now.first, numbers=numbers)
             return
-        parts, starts, note = on_grid(np.concatenate(now.times), data, layout.rate)
+        parts, note = on_grid(np.concatenate(now.times), data, layout.rate, numbers)
         if not parts:
             self.short, self.count = self.short + 1, self.count + 1
         for k, part in enumerate(parts):
             self.count += k > 0  # behind a gap a number is left out: what lies there does not follow
             said = note if k + 1 == len(parts) else ""
             clipped = now.clipped if not k else 0
-            yield Sample(part, layout.rate, self._next(), now.label, now.group, clipped, said, starts[k])
+            made = Sample(part.data, layout.rate, self._next(), now.label, now.group, clipped, said, part.start)
+            yield replace(made, numbers=part.numbers)
 
     def _next(self) -> int:
         self.count += 1

@@ -168,9 +168,8 @@ def cut(sample: Sample, track: Track, rest_label: str) -> Iterator[Sample]:
     note = _note(sample, track, (length - sum(b - a for a, b, _ in given)) / rate, length / rate)
     for index, (start, end, label) in enumerate(given, 1):
         said = note if index == len(given) else ""
-        yield replace(
-            sample, data=sample.data[start:end], index=index, label=label, note=said, clipped=sample.clipped * (index == 1)
-        )
+        part = sample.between(start, end)
+        yield replace(part, index=index, label=label, note=said, clipped=sample.clipped * (index == 1))
 
 
 def _parts(stretches: Sequence[Stretch], length: int, rate: float) -> Iterator[tuple[int, int, str]]:

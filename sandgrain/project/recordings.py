@@ -40,7 +40,7 @@ def streams(
     found: list[Stream] = []
     notes: list[str] = []
     for place in places:
-        manifest = _read(place, _layout(signal, label_column, resample), signal, progress)
+        manifest = _read(place, layout_of(signal, label_column, resample), signal, progress)
         notes += [f"{plain(bad.path, 80)}: {plain(bad.reason, 200)}" for bad in manifest.bad]
         folder = f"{place.resolve().name}/" if len(places) > 1 and place.is_dir() else ""
         for stream in joined(manifest.records, partial(ingest.open_record, manifest)):
@@ -88,7 +88,8 @@ def _literal(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-def _layout(signal: Signal, label_column: str, resample: bool) -> Layout:
+def layout_of(signal: Signal, label_column: str, resample: bool) -> Layout:
+    """How files are read so that they are recordings of this signal."""
     keys: dict[str, Any] = {"rate": signal.rate, "resample": resample}
     if not kinds.of(signal.kind).silence_between:
         names = tuple(c.name for c in signal.channels)

@@ -74,6 +74,23 @@ def test_every_kind_is_built(name: str, options: str, tmp_path: Path) -> None:
     same_everywhere(build(project(tmp_path / "hums", name, options, "")))
 
 
+@rare
+def test_negatives_are_heard_by_the_finished_c_and_judged_in_the_budget(tmp_path: Path) -> None:
+    folder = project(tmp_path / "hums", "mahalanobis", "", "false_alarms_per_hour = 1")
+    rng = np.random.default_rng(5)
+    quiet = rng.normal(0, 300, (1, 640, 2))
+    quiet[0, 320:352] += 20_000  # a bang of half a second
+    np.savez(folder / "quiet.npz", x=quiet.astype(np.int16))
+    file = folder / "sandgrain.toml"
+    file.write_text(file.read_text().replace("rate = 64\n", 'rate = 64\nnegatives = ["quiet.npz"]\n'))
+    built = build(folder)
+    told = built.to_json()["negatives"]
+    assert (told["recordings"], told["seconds"]) == (1, 10.0) and told["false"] >= 1
+    assert told["false_alarms_per_hour"] == told["false"] * 360 < told["false_alarms_per_hour_at_most"]
+    assert [c.name for c in built.missed] == ["false alarms"]
+    assert "with nothing in it, below" in pages.render(built) and built.windows["train"] < 160
+
+
 def test_only_normal_recordings_are_learned_from(hums: Built[Anomalies]) -> None:
     sides, records = hums.samples.found.sides, hums.samples.found.records
     assert {r.label for r in records if sides[r.key] != "test"} == {"normal"} and hums.figures.normal == "normal"

@@ -13,6 +13,7 @@ import sandgrain
 from sandgrain.base.errors import UsageError
 from sandgrain.compiler.emit.parts.centre import is_centred
 from sandgrain.dataset.changes import cut_at_changes
+from sandgrain.dataset.decode import decode
 from sandgrain.dataset.ingest import ingest, open_record
 from sandgrain.dataset.peaks import sizes
 from sandgrain.dataset.readers import make_layout
@@ -62,6 +63,14 @@ def test_accelerations_count_where_units_say_so(units: tuple[str, ...], at: int,
     assert (open_record(found, found.records[0])[20] == x[at]).all()
     named = ingest(tmp_path, layout(center_channels=("w",), columns=("x", "w"), name="{label}_{index}"), workers=1)
     assert (open_record(named, named.records[0])[20] == x[110, [0, 3]]).all()
+
+
+def test_the_numbers_of_rows_are_cut_as_the_rows_are(tmp_path: Path) -> None:
+    x = trial(50)
+    rows = (",".join(map(str, (*row, k))) for k, row in enumerate(x.tolist()))
+    (tmp_path / "a.csv").write_text("x,y,z,w,force\n" + "\n".join(rows) + "\n")
+    for sample in decode(tmp_path, "a.csv", layout(target_column="force", name="{group}")):
+        assert sample.numbers is not None and sample.numbers.tolist() == list(range(30, 70))
 
 
 def test_what_is_too_short_or_lies_at_an_end_is_counted(tmp_path: Path) -> None:

@@ -204,6 +204,7 @@ def test_a_gap_in_one_sensor_is_a_gap_of_the_recording(tmp_path: Path) -> None:
         ({"sensors": ("acc", "../x")}, "is no sensor"),
         ({"sensors": ("acc", "acc")}, "names one twice"),
         ({"segment": 4}, "do not go with sensors"),
+        ({"target_column": "x"}, "target_column does not go with sensors"),
     ],
 )
 def test_layouts_that_contradict_themselves(keys: dict[str, Any], said: str, tmp_path: Path) -> None:

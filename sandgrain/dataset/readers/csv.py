@@ -20,6 +20,7 @@ from sandgrain.dataset.records import Layout, option
 from sandgrain.dataset.sensors import SensorOptions
 from sandgrain.dataset.tables import CenterOptions, Columns, Rows, Scale, TableOptions, Whole, assemble, find_columns
 from sandgrain.dataset.tables import cuts_at_changes as cuts_at_changes
+from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.times import check_unit, seconds, unit_of
 
 KINDS = ("motion",)
@@ -47,7 +48,7 @@ class CsvOptions:
     )
 
 
-OPTIONS = (TableOptions, Scale, RateOptions, CsvOptions, SensorOptions, CenterOptions)
+OPTIONS = (TableOptions, Scale, RateOptions, CsvOptions, SensorOptions, TargetOptions, CenterOptions)
 
 BLOCK = 4096  # rows at a time
 SHOWN = 40  # characters of a cell that are shown
@@ -173,29 +174,27 @@ class _Table:
             times.append(time)
             skipped.append(since)
             since = 0
-        data = np.array(values, np.float64).reshape(len(values), len(self.columns.channels))
+        data = np.array(values, np.float64).reshape(len(values), len(self.columns.numbers))
         timed = np.array(times, np.float64) if self.columns.time else None
         label, group = ([row[k] for row in kept] if k >= 0 else None for k in (self.columns.label, self.columns.group))
         return Rows(data, "line", numbers, label, group, timed, np.array(skipped, np.int64), since, bad, why)
 
     def _row(self, number: int, cells: list[str]) -> tuple[list[float], float]:
-        """The channels' values and the time, in seconds. Raises BadFileError."""
+        """The channels' values, behind them the number to give, and the time, in seconds. Raises BadFileError."""
         width = len(self.form.names)
         if len(cells) < width or any(cells[width:]):
             first = "the first line" if self.form.first <= 2 else "the header"
             raise BadFileError(f"line {number} has {len(cells)} columns, {first} {width}")
         try:
-            values = [float(cells[k]) for k in self.columns.channels]
+            values = [float(cells[k]) for k, _ in self.columns.numbers]
         except ValueError:
-            values = [
-                self._number(number, cells[k], name) for k, name in zip(self.columns.channels, self.columns.names, strict=True)
-            ]
+            values = [self._number(number, cells[k], name) for k, name in self.columns.numbers]
         if not all(map(math.isfinite, values)):
             k = next(k for k, value in enumerate(values) if not math.isfinite(value))
-            raise BadFileError(f"line {number}, column {self.columns.names[k]}: {values[k]} is not a finite number")
+            raise BadFileError(f"line {number}, column {self.columns.numbers[k][1]}: {values[k]} is not a finite number")
         if self.missing and not self.missing.isdisjoint(values):
             k = next(k for k, value in enumerate(values) if value in self.missing)
-            raise BadFileError(f"line {number}, column {self.columns.names[k]}: a value is missing ({values[k]:g})")
+            raise BadFileError(f"line {number}, column {self.columns.numbers[k][1]}: a value is missing ({values[k]:g})")
         return values, self._time(number, cells) if self.columns.time else 0.0
 
     def _number(self, number: int, cell: str, name: str) -> float:
