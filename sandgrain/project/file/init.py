@@ -265,20 +265,27 @@ def _split(found: Look) -> list[str]:
         ]
     if found.groups >= 3:
         said = f"{found.groups} groups; none is on two sides, so that new ones are what is tested"
-        return ["[data.split]", f'by = "group"  # {said}', "validation = 0.2", "test = 0.2", "seed = 0"]
+        return ["[data.split]", f'by = "group"  # {said}', _validation(found, 0.2), "test = 0.2", "seed = 0"]
     why = (
         f"a split by group needs 3 groups, there are {found.groups}" if found.groups else "no speaker, subject or device is known"
     )
     if _together(found):
         said = f"{why}; recordings that follow each other stay together, for neighbours are alike"
-        return ["[data.split]", f'by = "block"  # {said}', "validation = 0.15", "test = 0.2", "seed = 0"]
+        return ["[data.split]", f'by = "block"  # {said}', _validation(found, 0.15), "test = 0.2", "seed = 0"]
     return [
         "[data.split]",
         f'by = "file"  # {why}: the same one may be on both sides, and figures better than with a new one',
-        "validation = 0.15",
+        _validation(found, 0.15),
         "test = 0.2",
         "seed = 0",
     ]
+
+
+def _validation(found: Look, usual: float) -> str:
+    """The share that watches the training; a detector's threshold comes from it, too."""
+    if len(found.labels) > 1 and found.count < kinds.of(found.kind).watched_from:
+        return f"validation = 0  # all that is not for the test trains; {usual:g} would watch the training, and train with less"
+    return f"validation = {usual:g}"
 
 
 def _together(found: Look) -> bool:

@@ -68,6 +68,7 @@ class Numbers:
     step: float  # of the output, in the unit
     worst: tuple[Worst, ...]
     parameters: int
+    learning_rate: float  # at its peak
     history: Mapping[str, Mapping[str, list[float]]]  # training -> figure -> one value per epoch
 
 
@@ -148,6 +149,7 @@ class RegressionTask(Task[Numbers]):
             step=own.step,
             worst=_worst(run, answers),
             parameters=own.net.parameters,
+            learning_rate=own.net.lr,
             history=own.net.history,
         )
         o = found.overall
@@ -199,6 +201,7 @@ class RegressionTask(Task[Numbers]):
             "unit": f.unit,
             "number": {"function": f"{built.report.name}_number", **asdict(f.form), "step": f.step},
             "parameters": f.parameters,
+            "learning_rate": f.learning_rate,
             "worst": [asdict(w) for w in f.worst],
         }
 
@@ -231,7 +234,7 @@ class RegressionTask(Task[Numbers]):
         f, r = built.figures, built.report
         o = f.found.overall
         return {
-            "summary": f"{built.model}, a number, {f.parameters:,} parameters, seed {built.seed}, for {r.target} ({r.core})",
+            "summary": f"{built.model}, a number, {f.parameters:,} parameters, learning rate {f.learning_rate:g}, seed {built.seed}, for {r.target} ({r.core})",
             "headline": [(_in(o.mae, f.unit), f"mean absolute error, int8, all {o.windows:,} test windows")],
             "errors": error_rows(built),
             "groups": [[plain(g.name, 40), f"{g.windows:,}", number(g.mae), number(g.bias)] for g in f.found.groups],
