@@ -63,6 +63,7 @@ def score(
         found, notes = reading.streams(
             places,
             bundle.origin.front.pipeline.signal,
+            lead=bundle.origin.front.pipeline.lead,
             labels=None if labels is None else Path(labels),
             label_column=label_column,
             rest=rest,
