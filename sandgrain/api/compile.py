@@ -26,6 +26,7 @@ from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import rules
 from sandgrain.graph.decisions import Rule
 from sandgrain.graph.ir import Graph
+from sandgrain.graph.numbers import Number
 from sandgrain.quantization import Method
 
 MAX_LABELS = 1 << 16  # bytes of a label file
@@ -47,6 +48,7 @@ def compile(
     section: str | None = None,
     weights_section: str | None = None,
     threshold: int | None = None,
+    number: str | None = None,
     rule: Rule | None = None,
     compiler: Literal["zig", "gcc"] = "zig",
     optimize: Goal = "balanced",
@@ -79,6 +81,7 @@ def compile(
     `section`: linker section of a static arena, such as ".dtcm".
     `weights_section`: linker section of the constant tables, such as ".ext_flash".
     `threshold`: of a model with one int32 score, an integer; the C says that scores above it are anomalies.
+    `number`: of a model with one int32 output, "PARTS,OFFSET,UNIT": the C gives what the output stands for, in parts of the unit.
     `rule`: how the scores of a stream become decisions; the macros of NAME_decide.
     `compiler`: "zig" or "gcc": the compiler that the figures are for.
     `optimize`: "speed", "size" or "balanced": the goal by which kernels are chosen.
@@ -101,7 +104,15 @@ def compile(
             out=scratch.folder() / identifier(path.stem) if out is None else Path(out),
             limits=budget.limits(max_ram, max_flash, max_latency),
             front=_front(Path(features)) if isinstance(features, str | os.PathLike) else features,
-            options=Options(name or identifier(path.stem), arena, section, rule or Rule(), threshold, weights_section),
+            options=Options(
+                name or identifier(path.stem),
+                arena,
+                section,
+                rule or Rule(),
+                threshold,
+                None if number is None else Number.parse(number),
+                weights_section,
+            ),
             labels=labels if isinstance(labels, tuple) else _labels(Path(labels)) if labels is not None else (),
             board=targets.load(target),
             compiler=compiler,

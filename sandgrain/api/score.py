@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandgrain.api._bundles import bundle_of
-from sandgrain.api._extras import PROJECT, require
+from sandgrain.api._extras import PAGES, PROJECT, require
 from sandgrain.api._verb import verb
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Watch, watched
@@ -17,6 +17,7 @@ from sandgrain.bundle import store
 
 if TYPE_CHECKING:
     from sandgrain.project.score import Scored as Scored
+    from sandgrain.project.watched import Watched as Watched
 
 
 @verb
@@ -29,9 +30,12 @@ def score(
     rest: str = "",
     resample: bool = False,
     edited: bool = False,
+    normal: str | Sequence[str] = (),
+    skip_s: float = 0.0,
+    html: str | os.PathLike[str] | None = None,
     progress: Watch = None,
-) -> Scored:
-    """Run the C of a compiled model over whole recordings on this computer, and count windows and events.
+) -> Scored | Watched:
+    """Run the C of a compiled model over whole recordings on this computer, and count windows and events; of a detector time and alarms.
 
     `folder`: what `sandgrain.compile` wrote from features, or a project that was built, whose `out/` is taken.
     `recordings`: a file or a folder, or several. They are read at the model's rate, with its channels and full scale. What is true
@@ -42,32 +46,43 @@ def score(
     `rest`: the label of what no stretch covers; without it, nothing is known of it, and a decision there is a false alarm.
     `resample`: take recordings of another rate, brought to the model's.
     `edited`: run C that is not what the bundle's proof makes.
+    `normal`: for a detector, the labels that are no anomaly; by default those that say so (normal, ok, none, false, 0). Where the truth
+        names anomalies alone, all else is normal.
+    `skip_s`: seconds at the start of each recording that are heard and not judged.
+    `html`: file for a page with a plot of each recording.
     `progress`: True for a bar, or a callable that is told what is done, how many pieces of it are, and how many there are.
 
     Raises UsageError for a folder or recordings that cannot be used, ToolchainError without a compiler, RunError where the C fails.
     """
-    require(*PROJECT)
-    from sandgrain.bundle.listening import Listener
+    require(*PROJECT, *(PAGES if html is not None else ()))
+    from sandgrain.project import judging
     from sandgrain.project import recordings as reading
-    from sandgrain.project import score as scoring
 
+    if html is not None and not Path(html).parent.is_dir():
+        raise UsageError(f"--html {plain(html, 120)}: there is no such folder; name a file in a folder that exists")
     bundle = store.load_bundle(bundle_of(Path(folder)))
     if bundle.edited and not edited:
         raise UsageError(
             f"{plain(folder, 120)} holds C that was edited ({plain(bundle.changes[0], 120)}); --edited runs it all the same"
         )
-    ears = scoring.ears_of(bundle)
+    how = judging.How((normal,) if isinstance(normal, str) and normal else tuple(normal), skip_s)
+    signal = judging.signal_of(bundle, how)
     places = [Path(recordings)] if isinstance(recordings, str | os.PathLike) else [Path(p) for p in recordings]
-    assert bundle.origin.front is not None
     with watched(progress) as step:
-        found, notes = reading.streams(
+        streams, notes = reading.streams(
             places,
-            bundle.origin.front.pipeline.signal,
-            lead=bundle.origin.front.pipeline.lead,
+            signal,
+            lead=0 if bundle.origin.front is None else bundle.origin.front.pipeline.lead,
             labels=None if labels is None else Path(labels),
             label_column=label_column,
             rest=rest,
             resample=resample,
             progress=step,
         )
-        return scoring.scored(bundle, found, ears, Listener(bundle), notes, step)
+        found = judging.judged(bundle, streams, how, notes, step)
+        if html is not None:
+            step("drawing the page", 0, 1)
+            from sandgrain.project import score_page
+
+            score_page.write(found, Path(html))
+    return found

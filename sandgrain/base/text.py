@@ -52,6 +52,13 @@ def duration(milliseconds: float) -> str:
     return _in_units(milliseconds, ((1e-3, "us"), (1.0, "ms"), (1e3, "s")))
 
 
+def span(seconds: float) -> str:
+    """How long recordings are, for people: 4.2 s, 12.5 min, 3.1 h."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.1f} s"
+
+
 def energy(microjoules: float) -> str:
     """An energy for people: 40 nJ, 214 uJ, 3.34 mJ, 1.2 J."""
     return _in_units(microjoules, ((1e-3, "nJ"), (1.0, "uJ"), (1e3, "mJ"), (1e6, "J")))

@@ -28,6 +28,9 @@ def command(
     method: Annotated[str, typer.Option(help=f"How ranges are found: {', '.join(METHODS)}.")] = "minmax",
     labels: Annotated[Path | None, typer.Option(help="Text file with one class label per line.")] = None,
     threshold: Annotated[int | None, typer.Option(help="Of a detector's score: above it is an anomaly.")] = None,
+    number: Annotated[
+        str | None, typer.Option(help="Of one int32 output: parts of a unit, offset, unit, such as 1000,0,mg/m3.")
+    ] = None,
     arena: Annotated[str, typer.Option(help="static: the C owns its memory; caller: the caller passes it.")] = "static",
     arena_section: Annotated[str | None, typer.Option(help="Linker section for the static arena, such as .dtcm.")] = None,
     weights_section: Annotated[
@@ -65,6 +68,7 @@ def command(
             section=arena_section,
             weights_section=weights_section,
             threshold=threshold,
+            number=number,
             compiler=cast(Any, compiler),
             optimize=cast(Any, optimize),
             max_ram=max_ram,

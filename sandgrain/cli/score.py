@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import sandgrain
-from sandgrain.cli import _csv
+from sandgrain.cli import _csv, _terminal
 from sandgrain.cli._csv import Csv
 from sandgrain.cli._progress import Quiet, progress
 
@@ -26,6 +26,13 @@ def command(
     rest: Annotated[str, typer.Option(help="The label of what no stretch covers.")] = "",
     resample: Annotated[bool, typer.Option("--resample", help="Bring recordings of another rate to the model's.")] = False,
     edited: Annotated[bool, typer.Option("--edited", help="Run C that is not what the bundle's proof makes.")] = False,
+    normal: Annotated[
+        list[str] | None, typer.Option(help="Detectors: a label that is no anomaly. May be given several times.")
+    ] = None,
+    skip: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Of each recording's start: heard, and not judged.", show_default=False)
+    ] = 0.0,
+    html: Annotated[Path | None, typer.Option(help="Write a page with a plot of each recording to this file.")] = None,
     quiet: Quiet = False,
     as_csv: Csv = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -37,6 +44,9 @@ def command(
 
     What is true of NAME.wav stands beside it, in seconds: NAME.csv or NAME.json with start, end and label, NAME.txt as Audacity
     exports it, NAME.eaf of ELAN. A table may have a column of labels instead. --csv prints a row for each recording.
+
+    A detector of anomalies is judged by time: each moment by what the device says when it has heard it. Labels such as normal, ok and 0
+    are no anomaly (others: --normal), and all is normal that a file of anomalies alone does not name.
     """
     with progress("score", quiet) as step:
         found = sandgrain.score(
@@ -47,6 +57,11 @@ def command(
             rest=rest,
             resample=resample,
             edited=edited,
+            normal=normal or (),
+            skip_s=skip,
+            html=html,
             progress=step,
         )
     _csv.show(found, as_json, as_csv)
+    if html is not None and not as_json and not as_csv:
+        _terminal.line(f"plots in {html}")

@@ -20,7 +20,7 @@ from sandgrain.dataset.manifest import layout_json
 from sandgrain.dataset.pool import MAX_REPLY, Reply, parse_reply
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Layout
-from sandgrain.dataset.tracks import TrackOptions, file_of
+from sandgrain.dataset.sensors import files_of
 from sandgrain.dataset.walk import MAX_FILES, Found, open_inside
 
 PIECE = 1 << 20  # bytes that are hashed at a time
@@ -32,8 +32,7 @@ class Cache:
 
     def __init__(self, folder: Path, root: Path, layout: Layout) -> None:
         self._root = root
-        self._links = layout.links
-        self._tracks = layout.get(TrackOptions)
+        self._layout = layout
         head = json.dumps([FORMAT, layout_json(layout)], sort_keys=True)
         self._head = head.encode() + b"\n"
         self._path = folder / f"ingest-{hashlib.sha256(self._head).hexdigest()[:24]}.jsonl"
@@ -73,11 +72,11 @@ class Cache:
         self._stream.write(json.dumps([file.path, file.size, file.mtime_ns, sha256, rows]).encode() + b"\n")
 
     def _hash(self, file: Found) -> str:
-        """Of a file's bytes, and of its label track's; of a file that cannot be read one that no other has."""
+        """Of the bytes of a recording's files, its label track among them; of a file that cannot be read one that no other has."""
         whole = hashlib.sha256()
         try:
-            for path in (file.path, *([file_of(file.path, self._tracks)] if self._tracks.label_tracks else [])):
-                with open_inside(self._root, path, self._links) as stream:
+            for path in files_of(file.path, self._layout):
+                with open_inside(self._root, path, self._layout.links) as stream:
                     while piece := stream.read(PIECE):
                         whole.update(piece)
             return whole.hexdigest()

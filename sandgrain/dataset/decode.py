@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandgrain.base.errors import UsageError
-from sandgrain.dataset import intervals, kinds, shared_tracks, tracks
+from sandgrain.dataset import intervals, joined, kinds, sensors, shared_tracks, tracks
 from sandgrain.dataset.dialect import utf16
 from sandgrain.dataset.names import PACKED, clean, escape, suffix
 from sandgrain.dataset.readers import for_suffix, readers
@@ -52,13 +52,8 @@ def decode(root: Path, path: str, layout: Layout) -> Iterator[Sample]:
     try:
         options = layout.get(tracks.TrackOptions)
         track = _track(root, path, options, layout) if options.label_tracks else None
-        with open_inside(root, path, layout.links) as stream:
-            inner, size = unpacked(stream, path)
-            head = inner.read(HEAD)
-            reader = choose(head, suffix(path), layout)
-            inner.seek(0)
-            samples = reader.read(inner, size, layout)
-            yield from samples if track is None else tracks.cut_all(samples, track, options.rest_label)
+        samples = joined.read(root, path, layout, _read) if sensors.joins(layout) else _read(root, path, layout)
+        yield from samples if track is None else tracks.cut_all(samples, track, options.rest_label)
     except (BadFileError, MemoryError):
         raise
     except OSError as error:
@@ -67,11 +62,21 @@ def decode(root: Path, path: str, layout: Layout) -> Iterator[Sample]:
         raise BadFileError(f"cannot be decoded ({type(error).__name__}: {one_line(error)})") from None
 
 
+def _read(root: Path, path: str, layout: Layout) -> Iterator[Sample]:
+    """The recordings of one file."""
+    with open_inside(root, path, layout.links) as stream:
+        inner, size = unpacked(stream, path)
+        head = inner.read(HEAD)
+        reader = choose(head, suffix(path), layout)
+        inner.seek(0)
+        yield from reader.read(inner, size, layout)
+
+
 def _track(root: Path, path: str, options: tracks.TrackOptions, layout: Layout) -> tracks.Track:
     """The label track of a recording: of its own, or its part of one for all. Raises BadFileError."""
     if options.track_file:
         return shared_tracks.track(root, path, options.track_file, options.stretch_label, layout.links)
-    return intervals.track(root, path, options.track_suffix, layout.links)
+    return intervals.track(root, sensors.track_of(path, layout), layout.links)
 
 
 def describe(root: Path, path: str, layout: Layout) -> list[Description]:
@@ -86,7 +91,9 @@ def describe(root: Path, path: str, layout: Layout) -> list[Description]:
             raise BadFileError("has too many recordings with long labels")
         rate = check_rate(sample.rate) if sample.rate else 0.0
         data = sample.data
-        found.append(Description(sample.index, label, group, float(rate), data.shape, digest(data), sample.clipped, note))
+        found.append(
+            Description(sample.index, label, group, float(rate), data.shape, digest(data, sample.numbers), sample.clipped, note)
+        )
     return found
 
 

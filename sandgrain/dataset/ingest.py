@@ -17,22 +17,23 @@ from typing import Literal
 
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
-from sandgrain.dataset import ambiguous, decode, kinds, names
+from sandgrain.dataset import ambiguous, decode, kinds, names, sensors, targets
 from sandgrain.dataset.cache import Cache
 from sandgrain.dataset.labels import Names, read_labels
 from sandgrain.dataset.lines import Lines, read_lines
 from sandgrain.dataset.manifest import EMPTY, load_manifest, make_manifest, save
 from sandgrain.dataset.names import Pattern, Place, escape
-from sandgrain.dataset.opening import open_record
+from sandgrain.dataset.opening import open_numbers, open_record
 from sandgrain.dataset.pool import Reply, decode_all, decode_here
 from sandgrain.dataset.readers import suffixes
 from sandgrain.dataset.readers.base import BadFileError, RateOptions, check_rate
 from sandgrain.dataset.records import BadFile, Layout, Manifest, Note, Record
 from sandgrain.dataset.tables import Scale, TableOptions
-from sandgrain.dataset.tracks import TrackOptions, file_of
+from sandgrain.dataset.targets import TargetOptions
+from sandgrain.dataset.tracks import TrackOptions
 from sandgrain.dataset.walk import MAX_FILES, Found, walk
 
-__all__ = ["ingest", "load_manifest", "open_record", "save"]
+__all__ = ["ingest", "load_manifest", "open_numbers", "open_record", "save"]
 
 MAX_RECORDS = MAX_FILES  # of a data set
 NAMED = 3  # bad files that a refusal shows
@@ -105,7 +106,10 @@ def ingest(
     places: dict[str, Place] = {}
     for file in files:
         try:
-            places[file.path] = names.place_of(file.path, layout, pattern, listed)
+            place = names.place_of(file.path, layout, pattern, listed)
+            if targets.asked(layout) and (said := dict(place.fields).get(targets.PLACE)) is not None:
+                targets.number(said, "target")
+            places[file.path] = place
         except BadFileError as error:
             wrong.append(BadFile(escape(file.path), str(error)))
     records: list[Record] = []
@@ -143,6 +147,11 @@ def check_layout(layout: Layout) -> Pattern | None:
         raise UsageError("segment is a number of rows, and full_scale a positive number a channel")
     if layout.row_column and not layout.labels:
         raise UsageError("row_column is a column of an index file; name that in labels")
+    targets.check(layout)
+    if sensors.joins(layout) and layout.get(TargetOptions).target_column and not layout.labels:
+        raise UsageError(
+            "target_column does not go with sensors that are joined; give a number for each recording in an index file (labels)"
+        )
     for label in layout.label_names:
         names.clean(label, "name in label_names")
     if layout.rate:
@@ -150,7 +159,10 @@ def check_layout(layout: Layout) -> Pattern | None:
             check_rate(layout.rate)
         except BadFileError as error:
             raise UsageError(f"rate: {error}") from None
-    return names.compile_pattern(layout.name) if layout.name else None
+    if layout.name:
+        names.compile_pattern(layout.name)
+    sensors.check(layout)
+    return sensors.pattern_of(layout)
 
 
 def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile], Counter[tuple[str, str]]]:
@@ -160,7 +172,8 @@ def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile], Coun
     def wanted(path: str) -> bool:
         if path in (layout.labels, layout.get(TrackOptions).track_file, names.PROJECT_FILE):
             return False
-        if layout.background and names.fits(path, layout.background):
+        aside = (*layout.background, *layout.negatives)
+        if aside and names.fits(path, aside):
             return False
         if names.wanted(path, layout, known):
             return True
@@ -168,18 +181,21 @@ def _files(root: Path, layout: Layout) -> tuple[list[Found], list[BadFile], Coun
         return False
 
     files, bad = walk(root, wanted, layout.links)
-    options = layout.get(TrackOptions)
-    if options.label_tracks:
-        files = [_with_track(root, file, options, others) for file in files]
+    if sensors.in_files(layout):
+        files, lacking = sensors.gathered(files, layout, others)
+        bad += lacking
+    if layout.get(TrackOptions).label_tracks:
+        files = [_with_track(root, file, layout, others) for file in files]
     return files, bad, +others
 
 
-def _with_track(root: Path, file: Found, options: TrackOptions, others: Counter[tuple[str, str]]) -> Found:
+def _with_track(root: Path, file: Found, layout: Layout, others: Counter[tuple[str, str]]) -> Found:
     """The file with its label track in its size and time, so that a change of either is seen; the track is no other file."""
     try:
-        about = (root / file_of(file.path, options)).stat()
+        about = (root / sensors.track_of(file.path, layout)).stat()
     except OSError:
         return file  # decoding says that it is not there
+    options = layout.get(TrackOptions)
     if not options.track_file:
         end = posixpath.splitext(f"x{options.track_suffix}")[1].lower()
         others[end, file.path.partition("/")[0] if "/" in file.path else ""] -= 1
@@ -233,7 +249,6 @@ def _records(
     file: Found, reply: list[decode.Description], by_file: Place, layout: Layout, lines: Lines | None = None
 ) -> Iterator[Record]:
     folder = file.path.partition("/")[0] if "/" in file.path else ""
-    fields = dict(by_file.fields) or EMPTY
     for d in reply:
         place = by_file
         if lines is not None:
@@ -248,7 +263,7 @@ def _records(
         group = place.group if layout.labels and place.group else (d.group if d.group is not None else place.group)
         yield Record(
             names.make_key(file.path, d.index), sys.intern(label), sys.intern(group or ""), layout.kind, d.shape, d.rate,
-            d.sha256, fields, place.split, d.clipped,
+            d.sha256, dict(place.fields) or EMPTY, place.split, d.clipped,
         )  # fmt: skip
 
 

@@ -88,9 +88,8 @@ def read(path: Path) -> tuple[Stretch, ...]:
     return tuple(sorted(found, key=lambda s: (s.start, s.end, s.label)))
 
 
-def track(root: Path, path: str, suffix: str, links: Sequence[str] = ()) -> Track:
-    """The label track of recording `path` below `root`, in the file of its name and `suffix`. Raises BadFileError."""
-    name = tracks.beside(path, suffix)
+def track(root: Path, name: str, links: Sequence[str] = ()) -> Track:
+    """The label track of a recording, in file `name` below `root`. Raises BadFileError."""
     shown = posixpath.basename(name)
     try:
         with open_inside(root, name, links) as stream:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sandgrain.base.errors import UsageError
+from sandgrain.dataset import targets
 from sandgrain.dataset.names import Place, clean, escape, problem, split_of, stem
 from sandgrain.dataset.readers.base import MAX_JSON, BadFileError
 from sandgrain.dataset.readers.csv import open_table
 from sandgrain.dataset.records import BadFile, Layout
 from sandgrain.dataset.tables import TableOptions
+from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.unpack import unpacked
 from sandgrain.dataset.walk import MAX_FILES, OUTSIDE, open_inside
 
@@ -55,7 +57,7 @@ def rows(root: Path, layout: Layout) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         with open_inside(root, layout.labels, layout.links) as stream:
             form, lines = open_table(*unpacked(stream, layout.labels), most=MAX_FILES)
-            header = _header(form.names, chosen(layout), by_row=bool(layout.row_column))
+            header = _header(form.names, layout)
             for number, fields in lines:
                 row = dict(zip(header, fields, strict=False))
                 yield number, row if len(fields) == len(header) else {WIDTH: "", **row}
@@ -69,12 +71,15 @@ def bad_line(layout: Layout, number: int, row: dict[str, str], error: BadFileErr
     return BadFile(escape(row.get("file", "")) or name, f"{escape(layout.labels, 60)}, line {number}: {error}")
 
 
-def chosen(layout: Layout) -> dict[str, str]:
-    """What a column is -> the key of `[data]` and the name that it gives, for those that are given."""
+def chosen(layout: Layout, header: Collection[str]) -> dict[str, str]:
+    """What a column is -> its name as `[data]` gives it, for those that it gives. `header`: in small letters."""
     table = layout.get(TableOptions)
     keys = {"file": layout.file_column, "label": table.label_column, "group": table.group_column, "split": layout.split_column}
     if layout.row_column != LINE:
         keys["row"] = layout.row_column
+    target = layout.get(TargetOptions).target_column
+    if target.strip().lower() in header:  # else it is a column of the tables
+        keys[targets.PLACE] = target
     return {what: name for what, name in keys.items() if name}
 
 
@@ -110,9 +115,10 @@ def _exported(root: Path, name: str) -> tuple[dict[str, Place], list[BadFile]]:
     return found, bad
 
 
-def _header(fields: Sequence[str], given: Mapping[str, str], *, by_row: bool) -> list[str]:
-    """What each column is, for `rows`. `by_row`: lines are recordings within files, which need no name."""
+def _header(fields: Sequence[str], layout: Layout) -> list[str]:
+    """What each column is, for `rows`."""
     header = [name.strip().lower() for name in fields]
+    given, by_row = chosen(layout, header), bool(layout.row_column)  # lines are recordings within files, which need no name
     for what, name in given.items():
         if name.strip().lower() not in header:
             raise BadFileError(f"has no column {name!r} ({what}_column); it has {', '.join(header)[:100]}")
@@ -122,7 +128,7 @@ def _header(fields: Sequence[str], given: Mapping[str, str], *, by_row: bool) ->
     usual = {what: k for what, k in usual.items() if header[k] not in {name.strip().lower() for name in given.values()}}
     where = usual | {what: header.index(name.strip().lower()) for what, name in given.items()}
     twice = any(name.endswith(" (2)") and name.removesuffix(" (2)") in COLUMNS for name in header)  # as `dialect` calls it
-    if by_row and not {"label", "group", "split"} & where.keys():
+    if by_row and not {"label", "group", "split", targets.PLACE} & where.keys():
         raise BadFileError("none of its columns says a label or a group; say which do (label_column, group_column)")
     if twice or (not by_row and ("file" not in where or len(where) < 2)):
         raise BadFileError(
@@ -216,4 +222,11 @@ def place_of(row: dict[str, str]) -> Place:
         raise BadFileError("has more or fewer fields than the first line")
     group, split = row.get("group", ""), row.get("split", "").strip()
     label = clean(row["label"], "label") if "label" in row else None
-    return Place(label, clean(group, "group") or None, split_of(split) if split else None)
+    fields = ((targets.PLACE, _number(row[targets.PLACE])),) if targets.PLACE in row else ()
+    return Place(label, clean(group, "group") or None, split_of(split) if split else None, fields)
+
+
+def _number(cell: str) -> str:
+    """The cell, if it is a number. Raises BadFileError."""
+    targets.number(cell, "target")
+    return cell.strip()

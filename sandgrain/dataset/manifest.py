@@ -17,12 +17,14 @@ from typing import IO, Any
 from sandgrain.base import files
 from sandgrain.base.errors import UsageError
 from sandgrain.base.reading import is_number, open_plain
-from sandgrain.dataset import kinds
+from sandgrain.dataset import kinds, targets
 from sandgrain.dataset.names import MAX_LABEL, escape, problem, split_key, unseen
 from sandgrain.dataset.readers import keys_of, make_layout
 from sandgrain.dataset.readers.base import MAX_RATE
 from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Note, Record
+from sandgrain.dataset.sensors import SensorOptions
+from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.tracks import TrackOptions
 
 FORMAT = 1
@@ -49,6 +51,8 @@ def make_manifest(
 LATER: tuple[type[Any], ...] = (
     TrackOptions,
     NpzOptions,
+    TargetOptions,
+    SensorOptions,
 )  # a data set that does not use them has the hash that it had before they came
 
 NUMBERS = ("full_scale", "missing")  # keys with lists of numbers; other lists are of texts
@@ -58,6 +62,7 @@ LATER_KEYS = (
     "row_column",
     "label_names",
     "background",
+    "negatives",
     "links",
     "track_file",
     "stretch_label",
@@ -69,6 +74,7 @@ LATER_KEYS = (
     "event_s",
     "channels_first",
     "missing",
+    "start_and_rate",
 )  # fmt: skip  the same holds for single keys
 
 
@@ -81,8 +87,10 @@ def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
     usual = keys_of(Layout("audio"))
     keys = {k: v for k, v in keys.items() if k not in LATER_KEYS or v != _plain(usual[k])}
     whole = hashlib.sha256(json.dumps(keys, sort_keys=True).encode())
+    asked = targets.asked(layout)
     for r in records:
-        whole.update(b"\n" + json.dumps([r.key, r.label, r.group, r.split, r.rate, r.sha256]).encode())
+        number = [r.fields[targets.PLACE]] if asked and targets.PLACE in r.fields else []
+        whole.update(b"\n" + json.dumps([r.key, r.label, r.group, r.split, r.rate, r.sha256, *number]).encode())
     return whole.hexdigest()
 
 

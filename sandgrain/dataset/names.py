@@ -247,5 +247,5 @@ def over(given: Place, by_name: Place) -> Place:
         by_name.label if given.label is None else given.label,
         given.group or by_name.group,
         given.split or by_name.split,
-        by_name.fields,
+        tuple({**dict(by_name.fields), **dict(given.fields)}.items()),
     )

@@ -178,6 +178,23 @@ def column(archive: zipfile.ZipFile, there: Members, name: str, most: int = MAX_
     return values.astype(np.int8) if head.dtype.kind == "b" else values
 
 
+def reals(archive: zipfile.ZipFile, there: Members, name: str, key: str, most: int) -> Array | None:
+    """float64 [n]: a one-dimensional array of finite numbers; None where `name` is empty. Raises BadFileError."""
+    if not name:
+        return None
+    info = find(there, name, key)
+    with open_member(archive, info) as stream:
+        head = read_header(stream, info)
+        if head.dtype.kind not in "iuf" or not 0 < math.prod(head.shape) <= most:
+            raise BadFileError(f"{name[:40]} is {head.dtype} {head.shape}; give numbers, one for each of x ({key})")
+        values = read_body(stream, info, head).reshape(-1).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise BadFileError(
+            f"{name[:40]} holds {values[~np.isfinite(values)][0]} at place {int(np.isfinite(values).argmin())} ({key})"
+        )
+    return values
+
+
 def texts(archive: zipfile.ZipFile, there: Members, name: str, most: int, *, named: bool = False) -> Texts | None:
     """What array `name` says; `named`: by the names of its numbers, where the archive has these. Raises BadFileError."""
     values = column(archive, there, name, most)

@@ -51,6 +51,7 @@ class Stream:
     labels: Texts | None
     groups: Texts | None
     rate: float
+    numbers: Array | None = None  # float64: what a model is to give, at each row or for each piece
 
 
 def read(stream: Stream, layout: Layout) -> Iterator[Sample]:
@@ -61,6 +62,8 @@ def read(stream: Stream, layout: Layout) -> Iterator[Sample]:
     if options.offset_array or options.event_array:
         yield from _pieces(stream, layout, rows, names)
         return
+    if stream.numbers is not None and len(stream.numbers) != rows:
+        raise BadFileError(f"has {len(stream.numbers)} numbers and {rows} rows (target_array)")
     cut = stream.labels is not None or stream.groups is not None
     for k, sample in enumerate(assemble(_rows(stream), layout, names), 1):
         yield replace(sample, rate=stream.rate, index=k if cut else sample.index)
@@ -72,6 +75,8 @@ def _rows(stream: Stream) -> Iterator[Rows]:
     for block in npz_arrays.blocks(stream.archive, stream.x):
         end = first + len(block)
         y, group = (None if texts is None else texts.of(first, end) for texts in (stream.labels, stream.groups))
+        if stream.numbers is not None:
+            block = np.column_stack([block, stream.numbers[first:end]])
         yield Rows(block, "row", range(first + 1, end + 1), y, group)
         first = end
 
@@ -88,13 +93,17 @@ def _pieces(stream: Stream, layout: Layout, rows: int, names: Sequence[str]) -> 
         raise BadFileError("has no event so far from its ends that a recording fits around it (event_s)")
     if len(spans) > MAX_RECORDS:
         raise BadFileError(f"has more than {MAX_RECORDS} recordings")
+    numbers = stream.numbers
+    if numbers is not None and len(numbers) != rows and len(numbers) <= max(which for which, _ in spans):
+        raise BadFileError(f"has {len(numbers)} numbers, {rows} rows and {len(spans)} recordings (target_array)")
     for k, (which, (start, end)) in enumerate(spans, 1):
         label, group = (
             None if texts is None else texts.at(start if _by_row(texts, rows, options) else which)
             for texts in (stream.labels, stream.groups)
         )
         said = note if k == len(spans) else ""
-        yield Sample(data[start:end].copy(), stream.rate, k, label, group, clipped if k == 1 else 0, said)
+        own = numbers if numbers is None else numbers[start:end] if len(numbers) == rows else numbers[which : which + 1]
+        yield Sample(data[start:end].copy(), stream.rate, k, label, group, clipped if k == 1 else 0, said, numbers=own)
 
 
 def _by_row(texts: Texts, rows: int, options: NpzOptions) -> bool:

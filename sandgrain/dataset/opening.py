@@ -28,21 +28,35 @@ def open_record(manifest: Manifest, record: Record) -> Array:
     if record.part is not None:
         whole, start = record.part
         return open_record(manifest, whole)[start : start + record.shape[0]].copy()
+    return _sample(manifest, record).data
+
+
+def open_numbers(manifest: Manifest, record: Record) -> Array | None:
+    """What a model is to give at each sample of a record, float64 [samples], or [1] for all; None where its file does not say."""
+    if record.part is not None:
+        whole, start = record.part
+        rows = open_numbers(manifest, whole)
+        return rows if rows is None or len(rows) == 1 else rows[start : start + record.shape[0]].copy()
+    return _sample(manifest, record).numbers
+
+
+def _sample(manifest: Manifest, record: Record) -> Sample:
+    """A record that is no part of another one. Raises UsageError."""
     path, index = split_key(record.key)
     try:
-        data = _single(manifest, path) if not index else _shelf.get(manifest.root, path, index, manifest.layout)
+        sample = _single(manifest, path) if not index else _shelf.get(manifest.root, path, index, manifest.layout)
     except BadFileError as error:
         raise UsageError(f"{escape(record.key)}: {escape(str(error), 300)}") from None
     except MemoryError:
         raise UsageError(f"{escape(record.key)}: there is not enough memory to decode it") from None
-    if data is None or data.shape != record.shape or digest(data) != record.sha256:
+    if sample is None or sample.data.shape != record.shape or digest(sample.data, sample.numbers) != record.sha256:
         raise UsageError(f"{escape(record.key)} is no longer what it was; read the data again")
-    return data
+    return sample
 
 
-def _single(manifest: Manifest, path: str) -> Array | None:
+def _single(manifest: Manifest, path: str) -> Sample | None:
     for sample in decode(manifest.root, path, manifest.layout):
-        return None if sample.index else sample.data
+        return None if sample.index else sample
     return None
 
 
@@ -52,7 +66,7 @@ class _File:
     def __init__(self, stamp: tuple[int, int], samples: Iterator[Sample]) -> None:
         self.stamp, self.samples = stamp, samples
         self.at = 0  # the index of the last recording that was read
-        self.kept: dict[int, Array] = {}
+        self.kept: dict[int, Sample] = {}
         self.bytes = 0
 
 
@@ -63,7 +77,7 @@ class _Shelf:
         self._files: OrderedDict[tuple[Path, str, Layout], _File] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, root: Path, path: str, index: int, layout: Layout) -> Array | None:
+    def get(self, root: Path, path: str, index: int, layout: Layout) -> Sample | None:
         """Recording `index` of a file, or None where it has fewer. Raises BadFileError."""
         key = (root, path, layout)
         with self._lock:
@@ -80,17 +94,18 @@ class _Shelf:
                 self._forget(key)
                 raise
 
-    def _read(self, file: _File, index: int) -> Array | None:
+    def _read(self, file: _File, index: int) -> Sample | None:
         while file.at < index:
             sample = next(file.samples, None)
             if sample is None:
                 return None
             file.at = sample.index or index
-            if sample.data.nbytes <= self._room(sample.data.nbytes, file):
-                file.kept[file.at] = sample.data
-                file.bytes += sample.data.nbytes
+            size = sample.data.nbytes + (0 if sample.numbers is None else sample.numbers.nbytes)
+            if size <= self._room(size, file):
+                file.kept[file.at] = sample
+                file.bytes += size
             if file.at == index:
-                return sample.data
+                return sample
         return file.kept.get(index)
 
     def _room(self, wanted: int, file: _File) -> int:

@@ -34,6 +34,7 @@ class Layout:
     row_column: str = ""  # of the index file, where its lines are recordings within files, see `lines`
     label_names: tuple[str, ...] = ()  # of labels that are numbers from 0; "": such a label stays
     background: tuple[str, ...] = ()  # glob patterns of recordings that are no samples
+    negatives: tuple[str, ...] = ()  # the same, of recordings with nothing in them, which only count false alarms
     links: tuple[str, ...] = ()  # links below the root that may lead outside of it
     rate: float = 0.0  # Hz; 0: what the files say
     options: tuple[Any, ...] = ()  # of readers, one of a class at most; a class that is missing has its defaults

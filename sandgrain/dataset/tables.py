@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from sandgrain.base.arrays import Array
+from sandgrain.dataset.grid import on_grid, uneven
 from sandgrain.dataset.readers.base import (
     INT16_MAX,
     INT16_MIN,
@@ -17,11 +18,13 @@ from sandgrain.dataset.readers.base import (
     BadFileError,
     RateOptions,
     Sample,
+    Series,
     check_rate,
     check_values,
     to_int16,
 )
 from sandgrain.dataset.records import Layout, option
+from sandgrain.dataset.targets import TargetOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,15 @@ class Scale:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """No key of the user's: a table is read as one recording whose rows keep their time and label (`Sample.series`), to be joined."""
+
+    on: bool = False
+    labels_only: bool = False  # it has no channels
+    only: str = ""  # rows of this group alone; "": of all
+
+
 def table_options(layout: Layout) -> TableOptions:
     """What tables are told: where an index file is given, `label_column` and `group_column` are columns of that."""
     table = layout.get(TableOptions)
@@ -77,20 +89,22 @@ def cuts_at_changes(layout: Layout) -> bool:
     return bool(table.label_column) and not table.segment
 
 
-JITTER = 0.2  # of a step: beyond it, samples were lost or doubled
-GAP = 10  # steps without a row that end a recording whose rows are put on a grid
 RATE_ERROR = 0.05  # how far the measured rate may be from the one that the layout names
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where the layout's columns are in a table: indices, and the channels' names. `label`, `group`: -1 where there is none."""
+    """Where the layout's columns are in a table: indices, and the channels' names. `label`, `group`: -1 where there is none.
+
+    `numbers`: the columns that are read as numbers, with their names: the channels, and behind them the target where there is one.
+    """
 
     channels: tuple[int, ...]
     names: tuple[str, ...]
     time: tuple[int, ...]
     label: int
     group: int
+    numbers: tuple[tuple[int, str], ...] = ()
 
 
 def find_columns(header: Sequence[str], layout: Layout) -> Columns:
@@ -102,15 +116,27 @@ def find_columns(header: Sequence[str], layout: Layout) -> Columns:
         twice = next(name for name in header if header.count(name) > 1)
         raise BadFileError(f"has two columns called {twice[:40]!r}")
     table = table_options(layout)
-    special = [*table.time_column, table.label_column, table.group_column]
+    target = _target(where, layout)
+    special = [*table.time_column, target, table.label_column, table.group_column]
     names = table.columns or tuple(name for name in header if name not in special)
+    names = () if layout.get(Whole).labels_only else names
     for name in [*names, *filter(None, special)]:
         if name not in where:
             raise BadFileError(f"has no column {name!r}; it has {', '.join(header)[:80]}")
-    if not names:
+    if not names and not layout.get(Whole).labels_only:
         raise BadFileError("has no column of samples")
     label, group = (where[name] if name else -1 for name in special[-2:])
-    return Columns(tuple(where[n] for n in names), tuple(names), tuple(where[n] for n in table.time_column), label, group)
+    channels, time = tuple(where[n] for n in names), tuple(where[n] for n in table.time_column)
+    if target in names:
+        raise BadFileError(f"has column {target[:40]!r} among its channels, and it is the number to give; take it out of columns")
+    read = tuple((where[n], n) for n in (*names, *filter(None, [target])))
+    return Columns(channels, tuple(names), time, label, group, read)
+
+
+def _target(where: Mapping[str, int], layout: Layout) -> str:
+    """The column with the number to give, "" where there is none: beside an index file it may be a column of that."""
+    name = layout.get(TargetOptions).target_column
+    return "" if layout.labels and name not in where else name
 
 
 def check_full_scale(layout: Layout, channels: int) -> Array | None:
@@ -125,7 +151,8 @@ def check_full_scale(layout: Layout, channels: int) -> Array | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """A block of rows: float64 [n, channels], where they stand ("line" 7, 8, ...), and what they have of label, group, time.
+    """A block of rows: float64 [n, channels], where they stand ("line" 7, 8, ...), and what they have of label, group, time. Behind the
+    channels may stand one column more: the number that a model is to give.
 
     `times`: seconds. `skipped`: int64 [n], rows left out just before each; `after`: rows left out behind the last. `bad`: how
     many in all, and `why` the first of them.
@@ -178,6 +205,7 @@ class _Open:
     label: str | None
     group: str | None
     blocks: list[Array] = field(default_factory=list)
+    numbers: list[Array] = field(default_factory=list)  # what a model is to give at each row
     times: list[Array] = field(default_factory=list)  # kept where the rows are put on a grid
     rows: int = 0
     clipped: int = 0
@@ -226,6 +254,9 @@ def assemble(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], note:
 
     The last of them carries `note`, and what there is to say about rows that were left out.
     """
+    if layout.get(Whole).on:
+        yield _whole(blocks, layout, names, note)
+        return
     left, held = _Left(), None
     for sample in _recordings(blocks, layout, names, left):
         if held is not None:
@@ -236,6 +267,60 @@ def assemble(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], note:
         raise BadFileError("has no two rows with growing times" if left.short else "it holds no samples")
     alone = f"{left.short} recordings of rows that stand alone left out" if left.short else ""
     yield replace(held, note="; ".join(filter(None, (note, said, held.note, alone))))
+
+
+def _whole(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], note: str) -> Sample:
+    """All rows of a table as one recording, with their series; see `Whole`."""
+    left, scale, clipped, rows = _Left(), check_full_scale(layout, len(names)), 0, 0
+    data, times = list[Array](), list[Array]()
+    labels, only = _Texts(), layout.get(Whole).only
+    for block in map(left.add, blocks):
+        block = _of_group(block, only) if only else block
+        counts, lost = to_counts(block, scale, names)
+        clipped, rows = clipped + lost, rows + len(counts)
+        if rows:
+            check_values(rows, len(names) + TIMED)
+        data.append(counts)
+        labels.add(block.labels)
+        if block.times is not None:
+            if not np.isfinite(block.times).all():
+                raise BadFileError(f"{block.place(int(np.argmin(np.isfinite(block.times))))}: the time is not a finite number")
+            times.append(block.times)
+    said = "; ".join(filter(None, (note, left.note(layout.get(TableOptions).bad_rows))))
+    if not rows:
+        raise BadFileError(f"has no rows of {only}" if only else "it holds no samples")
+    series = Series(np.concatenate(times) if times else None, *labels.made())
+    return Sample(np.concatenate(data), layout.rate, clipped=clipped, note=said, series=series)
+
+
+TIMED = 4  # values of a row that its time, label and group take the memory of
+MAX_TEXTS = 1 << 12  # labels of one table
+
+
+def _of_group(rows: Rows, group: str) -> Rows:
+    """The rows of one group."""
+    kept = np.array([text == group for text in rows.groups or ()], bool)
+    places = np.flatnonzero(kept).tolist()
+    labels = None if rows.labels is None else [rows.labels[k] for k in places]
+    times = None if rows.times is None else rows.times[kept]
+    return Rows(rows.values[kept], rows.word, [rows.numbers[k] for k in places], labels, None, times)
+
+
+@dataclass(slots=True)
+class _Texts:
+    """Texts of rows, each kept once."""
+
+    known: dict[str, int] = field(default_factory=dict)
+    codes: list[Array] = field(default_factory=list)
+
+    def add(self, texts: Sequence[str] | None) -> None:
+        if texts is not None:
+            self.codes.append(np.fromiter((self.known.setdefault(t, len(self.known)) for t in texts), np.int32, len(texts)))
+            if len(self.known) > MAX_TEXTS:
+                raise BadFileError(f"has more than {MAX_TEXTS} labels in one column; a column of numbers is none (label_column)")
+
+    def made(self) -> tuple[Array | None, tuple[str, ...]]:
+        return (np.concatenate(self.codes) if self.codes else None), tuple(self.known)
 
 
 def _recordings(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], left: _Left) -> Iterator[Sample]:
@@ -272,6 +357,9 @@ def _same_until(rows: Rows, start: int) -> int:
 
 
 def _append(now: _Open, rows: Rows, scale: Array | None, names: Sequence[str], layout: Layout) -> None:
+    if rows.values.shape[1] > len(names):
+        now.numbers.append(rows.values[:, len(names)])
+        rows = replace(rows, values=rows.values[:, : len(names)])
     counts, clipped = to_counts(rows, scale, names)
     if rows.times is not None:
         if layout.get(RateOptions).resample:
@@ -301,11 +389,6 @@ def _check_times(now: _Open, rows: Rows) -> None:
     now.span += int(jumps.sum())
     now.first = now.first if now.rows else float(times[0])
     now.last = float(times[-1])
-
-
-def uneven(shortest: float, longest: float, step: float) -> bool:
-    """Whether steps between times are so different that samples were lost, or came when they liked."""
-    return not math.isfinite(step) or max(longest / step - 1, 1 - shortest / step) > JITTER
 
 
 def _rate(now: _Open, layout: Layout) -> float:
@@ -340,57 +423,25 @@ class _Made:
         if table.segment and now.rows != table.segment:
             raise BadFileError(f"{now.place}: the recording that begins here has {now.rows} rows, not {table.segment}")
         data = np.concatenate(now.blocks)
+        numbers = np.concatenate(now.numbers) if now.numbers else None
         if not now.times:
             several = table.segment or table.label_column or table.group_column
             rate = _rate(now, layout)
-            yield Sample(data, rate, self._next() if several else 0, now.label, now.group, now.clipped, start=now.first)
+            index = self._next() if several else 0
+            yield Sample(data, rate, index, now.label, now.group, now.clipped, start=now.first, numbers=numbers)
             return
-        parts, starts, note = on_grid(np.concatenate(now.times), data, layout.rate)
+        parts, note = on_grid(np.concatenate(now.times), data, layout.rate, numbers)
         if not parts:
             self.short, self.count = self.short + 1, self.count + 1
         for k, part in enumerate(parts):
             self.count += k > 0  # behind a gap a number is left out: what lies there does not follow
             said = note if k + 1 == len(parts) else ""
             clipped = now.clipped if not k else 0
-            yield Sample(part, layout.rate, self._next(), now.label, now.group, clipped, said, starts[k])
+            made = Sample(part.data, layout.rate, self._next(), now.label, now.group, clipped, said, part.start)
+            yield replace(made, numbers=part.numbers)
 
     def _next(self) -> int:
         self.count += 1
         if self.count > MAX_RECORDS:
             raise BadFileError(f"has more than {MAX_RECORDS} recordings")
         return self.count
-
-
-def on_grid(times: Array, data: Array, rate: float) -> tuple[list[Array], list[float], str]:
-    """int16 [n, channels] at `times` (seconds), on even grids of `rate` Hz; when each begins; and what there is to say about gaps.
-
-    Between two rows values lie on a straight line. Rows whose time does not grow are left out. A gap of more than GAP steps (of
-    the grid, or of the usual distance of rows, the longer one) ends a recording, and so does a time that goes back that far. Nothing
-    where no two rows lie beside each other.
-    """
-    steps = np.diff(times)
-    usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1 / rate
-    longest = GAP * max(usual, 1 / rate)
-    ends = np.flatnonzero((steps > longest) | (steps < -longest)) + 1
-    parts, starts, left = [], list[float](), 0
-    for start, end in zip([0, *ends.tolist()], [*ends.tolist(), len(times)], strict=True):
-        own = times[start:end]
-        grows = np.concatenate([[True], own[1:] > np.maximum.accumulate(own)[:-1]])
-        left += int((~grows).sum())
-        own, values = own[grows], data[start:end][grows]
-        if len(own) < 2:
-            left += len(own)
-            continue
-        count = int((own[-1] - own[0]) * rate + 1e-6) + 1
-        check_values(count, data.shape[1])
-        grid = own[0] + np.arange(count) / rate
-        made = [np.interp(grid, own, values[:, k].astype(np.float64)) for k in range(data.shape[1])]
-        starts.append(float(own[0]))
-        parts.append(np.rint(np.stack(made, axis=1)).astype(np.int16))
-    gaps = steps[steps > longest]
-    said = [f"put on a grid of {rate:g} Hz"]
-    if len(gaps):
-        said.append(f"{len(gaps)} gaps, the longest {float(gaps.max()):.3g} s")
-    if left:
-        said.append(f"{left} rows left out, for their time does not grow")
-    return parts, starts, ", ".join(said)

@@ -18,6 +18,7 @@ from sandgrain.dataset.records import option
 
 SUFFIX = ".txt"
 MAX_TRACK = 1 << 24  # bytes
+YEARS = 1e8  # seconds that no recording lasts
 SHORTEST = 0.05  # seconds of a part between stretches: what is shorter is where somebody's hand was not quite still
 
 
@@ -32,7 +33,7 @@ class TrackOptions:
     )
     track_suffix: str = option(
         SUFFIX,
-        "With `label_tracks`: what a track is called behind the recording's name: `.txt`, `.csv` or `.json` (columns or keys start, end or "
+        "With `label_tracks`: what a track is called behind the recording's name (with `sensors`: in the place of the sensor): `.txt`, `.csv` or `.json` (columns or keys start, end or "
         "duration, and label, in seconds; start and samples count samples), `.eaf`, or with more before it, such as `.labels.csv`.",
     )
     track_file: str = option(
@@ -108,7 +109,9 @@ def cut_all(samples: Iterable[Sample], track: Track, rest_label: str) -> Iterato
     """The stretches of a file's recordings, numbered on. Raises BadFileError where there are none."""
     first, count, made = math.nan, 0, False
     for sample, is_last in _with_last(samples):
-        first = first if math.isfinite(first) else sample.start
+        if math.isnan(first):
+            first = sample.start if math.isnan(sample.origin) else sample.origin
+            track = replace(track, in_dates=track.in_dates or _has_dates(track, first))
         own = _from(track, sample.start, first)
         if not is_last and sample.rate and not track.in_samples:  # what begins behind it is of the next part of the file
             length = len(sample.data) / sample.rate
@@ -119,6 +122,11 @@ def cut_all(samples: Iterable[Sample], track: Track, rest_label: str) -> Iterato
         count += 1  # what lies in the next recording does not follow
     if not made:
         raise BadFileError("its label track labels no stretch of it")
+
+
+def _has_dates(track: Track, first: float) -> bool:
+    """Whether a track and its recording count from 1970 both: nothing lasts for years."""
+    return first >= YEARS and bool(track.stretches) and track.stretches[0].start >= YEARS
 
 
 def _with_last(samples: Iterable[Sample]) -> Iterator[tuple[Sample, bool]]:
@@ -160,9 +168,8 @@ def cut(sample: Sample, track: Track, rest_label: str) -> Iterator[Sample]:
     note = _note(sample, track, (length - sum(b - a for a, b, _ in given)) / rate, length / rate)
     for index, (start, end, label) in enumerate(given, 1):
         said = note if index == len(given) else ""
-        yield replace(
-            sample, data=sample.data[start:end], index=index, label=label, note=said, clipped=sample.clipped * (index == 1)
-        )
+        part = sample.between(start, end)
+        yield replace(part, index=index, label=label, note=said, clipped=sample.clipped * (index == 1))
 
 
 def _parts(stretches: Sequence[Stretch], length: int, rate: float) -> Iterator[tuple[int, int, str]]:

@@ -1,4 +1,4 @@
-"""The recordings of `[data] background`, which may lie below the data's folder or beside it."""
+"""Recordings that are no samples, below the data's folder or beside it: where a pattern of `[data]` leads, and those of `background`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def manifests(loaded: Loaded) -> list[Manifest]:
     rate = data.layout.get(RateOptions)
     found = []
     for pattern in data.background:
-        root, inside = place(loaded.root, pattern)
+        root, inside = place(loaded.root, pattern, "background")
         layout = make_layout(data.kind, files=(inside,), rate=data.rate, resample=rate.resample, links=data.links)
         try:
             manifest = ingest.ingest(root, layout)
@@ -32,13 +32,13 @@ def manifests(loaded: Loaded) -> list[Manifest]:
     return found
 
 
-def place(root: Path, pattern: str) -> tuple[Path, str]:
-    """The folder that a pattern starts from, and the rest of it: below `root`, or where ".." or an absolute path leads."""
+def place(root: Path, pattern: str, key: str) -> tuple[Path, str]:
+    """The folder that a pattern of `[data] key` starts from, and the rest of it: below `root`, or where ".." or an absolute path leads."""
     path = PurePosixPath(pattern)
     parts = list(path.parts)
     if not path.is_absolute() and ".." not in parts:
         return root, pattern
     fixed = next((k for k, part in enumerate(parts) if set("*?[") & set(part)), len(parts) - 1)
     if ".." in parts[fixed:]:
-        raise UsageError(f"[data] background: {plain(pattern, 120)} has .. behind a wildcard; write the folder out")
+        raise UsageError(f"[data] {key}: {plain(pattern, 120)} has .. behind a wildcard; write the folder out")
     return root.joinpath(*parts[:fixed]), "/".join(parts[fixed:])

@@ -22,7 +22,7 @@ from sandgrain.dataset.records import SPLITS, Manifest, Record
 from sandgrain.dataset.tables import Scale, TableOptions
 from sandgrain.dataset.windows import count, owners
 from sandgrain.frontend.blocks import Block
-from sandgrain.project import background, features
+from sandgrain.project import background, features, negatives
 from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Data
 
@@ -275,6 +275,7 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
     kept = tuple(r for r in records if r.key not in judgement.dropped)
     if not kept:
         raise UsageError("[data]: every recording was dropped; keep some of copies, silent, constant or clipped ones")
+    quiet = negatives.told(negatives.manifests(loaded, features.signal_of(kept, data))) if data.negatives else []
     kept = listed(kept, root, data)
     leads = features.leads_of(manifest, features.windowing_of(data, loaded.blocks, kept[0].rate)) if kept[0].rate else None
     kept = kept if leads is None else leads.placed(kept)
@@ -289,7 +290,7 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
         remarks = split.leaks([replace(r, sha256=r.key) for r in own], sides)  # copies are told above
         if not any(r.group for r in kept) and data.split.by != "given":
             remarks.append(NO_GROUP)
-    remarks += _rounded(kept, data)
+    remarks += [*_rounded(kept, data), *quiet]
     return Inspection(loaded, manifest, records, facts, judgement, kept, sides, tuple(leaks), tuple(remarks), left_out)
 
 

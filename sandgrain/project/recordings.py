@@ -41,12 +41,12 @@ def streams(
     found: list[Stream] = []
     notes: list[str] = []
     for place in places:
-        manifest = _read(place, _layout(signal, label_column, resample), signal, progress)
+        manifest = _read(place, layout_of(signal, label_column, resample), signal, progress)
         notes += [f"{plain(bad.path, 80)}: {plain(bad.reason, 200)}" for bad in manifest.bad]
-        found += [
-            _with_truth(stream, manifest.root, labels, rest)
-            for stream in joined(manifest.records, partial(ingest.open_record, manifest))
-        ]
+        folder = f"{place.resolve().name}/" if len(places) > 1 and place.is_dir() else ""
+        for stream in joined(manifest.records, partial(ingest.open_record, manifest)):
+            whole = _with_truth(stream, manifest.root, labels, rest)
+            found.append(replace(whole, name=f"{folder}{whole.name}"))
     first = lead + signal.shape[0]
     notes += [
         f"{plain(s.name, 80)} is shorter than {'a window' if not lead else 'settle and a window'} ({first / signal.rate:g} s): no result"
@@ -89,7 +89,8 @@ def _literal(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-def _layout(signal: Signal, label_column: str, resample: bool) -> Layout:
+def layout_of(signal: Signal, label_column: str, resample: bool) -> Layout:
+    """How files are read so that they are recordings of this signal."""
     keys: dict[str, Any] = {"rate": signal.rate, "resample": resample}
     if not kinds.of(signal.kind).silence_between:
         names = tuple(c.name for c in signal.channels)

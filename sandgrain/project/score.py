@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +18,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
 from sandgrain.base.tables import Line, Row, Shown, Table
-from sandgrain.base.text import number, plain, tenths
+from sandgrain.base.text import number, plain, span, tenths
 from sandgrain.bundle import store
 from sandgrain.bundle.listening import Heard, Listener
 from sandgrain.dataset import kinds
@@ -27,6 +27,7 @@ from sandgrain.graph.decisions import Event, Rule, matched
 from sandgrain.graph.quantization import Quantization, dequantize
 from sandgrain.project.build import figures, metrics
 from sandgrain.project.streams import Stream, merged, shares
+from sandgrain.project.traces import Trace
 
 PURE = 0.999  # of a window with one label: from here on nothing of another one is in it
 WORST = 6  # recordings that the text names
@@ -77,6 +78,7 @@ class Scored(Shown):
     rule: Rule | None  # None: it decides nothing
     unknown: tuple[str, ...] = ()  # labels of the truth that the model does not have
     notes: tuple[str, ...] = ()
+    traces: tuple[Trace, ...] = ()
 
     @property
     def hours(self) -> float:
@@ -85,9 +87,7 @@ class Scored(Shown):
     @property
     def length(self) -> str:
         """Of all recordings, for people."""
-        if self.hours >= 1:
-            return f"{self.hours:.1f} h"
-        return f"{self.seconds / 60:.1f} min" if self.seconds >= 60 else f"{self.seconds:.1f} s"
+        return span(self.seconds)
 
     @property
     def false(self) -> int:
@@ -197,6 +197,7 @@ class Ears:
     rule: Rule | None
     quant: Quantization
     softmax: bool
+    skip_s: float = 0.0  # seconds at a recording's start that are heard and not judged
 
 
 class Hears(Protocol):
@@ -223,13 +224,14 @@ class Tally:
     seconds: float = 0.0
     unknown: set[str] = field(default_factory=set)
     grouped: bool = False
+    traces: list[Trace] = field(default_factory=list)
 
     def hear(self, streams: Sequence[Stream], ears: Ears, listener: Hears, progress: Progress = silent) -> None:
         """Hear each recording and count. `streams`: at the listener's rate, with its channels."""
         for k, stream in enumerate(streams):
             progress("listening", k, len(streams))
             _count(self, stream, listener.hear(stream.open()), ears, listener.spacing)
-            self.seconds += stream.seconds
+            self.seconds += max(stream.seconds - ears.skip_s, 0.0)
             self.unknown |= {s.label for s in stream.truth} - set(ears.labels)
             self.grouped = self.grouped or bool(stream.group)
 
@@ -240,6 +242,7 @@ class Tally:
         self.purity += other.purity
         self.owners += other.owners
         self.recordings += other.recordings
+        self.traces += other.traces
         self.results += other.results
         self.seconds += other.seconds
         self.unknown |= other.unknown
@@ -304,6 +307,7 @@ def summed(tally: Tally, bundle: store.Bundle, ears: Ears, notes: tuple[str, ...
         ears.rule,
         tuple(sorted(tally.unknown)),
         notes,
+        tuple(tally.traces),
     )
 
 
@@ -319,6 +323,8 @@ def _count(tally: Tally, stream: Stream, heard: Heard, ears: Ears, spacing: int)
     strange = _covered([s for s in stream.truth if s.label not in ears.labels], starts, ends)
     truth, purity = part.argmax(1), part.max(1)
     kept = (purity > 0) & (purity >= np.maximum(none, strange))  # most of it has a label that the model knows
+    judged = ends > ears.skip_s
+    kept &= judged
     outputs = dequantize(heard["scores"], ears.quant)
     chances = metrics.probabilities(outputs, already=ears.softmax)
     right = chances[kept].argmax(1) == truth[kept]
@@ -327,10 +333,18 @@ def _count(tally: Tally, stream: Stream, heard: Heard, ears: Ears, spacing: int)
     tally.purity.append(purity[kept])
     tally.owners += [stream.group or stream.name] * int(kept.sum())
     tally.results += len(ends)
-    events, hits, false = _count_events(tally, stream, heard["decisions"], ends, ears, spacing)
+    decisions = np.where(judged, heard["decisions"], -1)
+    events, hits, false = _count_events(tally, stream, decisions, ends, ears, spacing)
+    tally.traces.append(_trace(stream, ends, outputs, decisions, ears))
     tally.recordings.append(
         OfRecording(stream.name, stream.seconds, int(kept.sum()), _share(right)[1], events, hits, false)
     )  # fmt: skip
+
+
+def _trace(stream: Stream, ends: Array, outputs: Array, decisions: Array, ears: Ears) -> Trace:
+    decided = tuple((float(ends[k]), ears.labels[decisions[k]]) for k in np.flatnonzero(decisions >= 0))
+    said = outputs.argmax(1).astype(np.float64)
+    return replace(Trace.thinned(stream.name, stream.seconds, ends, said, stream.truth), decided=decided, names=ears.labels)
 
 
 def _covered(truth: Sequence[Stretch], starts: Array, ends: Array) -> Array:
@@ -343,7 +357,8 @@ def _count_events(tally: Tally, stream: Stream, decisions: Array, ends: Array, e
     if ears.rule is None:
         return 0, 0, 0
     numbers = {label: k for k, label in enumerate(ears.labels) if k not in ears.rule.background}
-    events = [Event(numbers[s.label], s.start, s.end) for s in merged(stream.truth) if s.label in numbers]
+    there = [s for s in merged(stream.truth) if s.label in numbers and s.end > ears.skip_s]
+    events = [Event(numbers[s.label], s.start, s.end) for s in there]
     slack = (ears.window + spacing * (ears.rule.smoothing - 1)) / stream.rate  # as long as a result has heard something of it
     found = matched(decisions, ends, events, slack)
     for k in numbers.values():

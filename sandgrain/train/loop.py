@@ -26,6 +26,7 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
 from sandgrain.train import length
 
+HUBER = 1.0  # of a standardized target: beyond it an error counts by its size, not its square
 THREADS = 2  # of PyTorch, where nobody says: a constant, since sums depend on how they are split between threads
 
 
@@ -33,7 +34,8 @@ THREADS = 2  # of PyTorch, where nobody says: a constant, since sums depend on h
 class Options:
     """How to train; the same keys as `[train]` in a project file.
 
-    `loss`: "cross-entropy" for classes, "mse" for outputs that shall equal targets (an autoencoder's are its inputs).
+    `loss`: "cross-entropy" for classes, "mse" for outputs that shall equal targets (an autoencoder's are its inputs), "huber" for
+    targets with outliers: squares up to HUBER, absolute errors beyond it (Huber 1964); targets have a deviation of about 1.
     """
 
     epochs: int = 60
@@ -45,12 +47,12 @@ class Options:
     label_smoothing: float = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     seed: int = 0
-    loss: Literal["cross-entropy", "mse"] = "cross-entropy"
+    loss: Literal["cross-entropy", "mse", "huber"] = "cross-entropy"
     threads: int = 0  # of PyTorch, 0: THREADS; trained weights depend on it
 
 
 class Data(Protocol):
-    """Where samples come from. Arrays are float32 [n, *shape]; labels int64 [n], or float32 targets for "mse"."""
+    """Where samples come from. Arrays are float32 [n, *shape]; labels int64 [n], or float32 targets for the other losses."""
 
     def train(self, epoch: int) -> tuple[Array, Array]:
         """The samples of one epoch, the same for the same epoch."""
@@ -65,7 +67,7 @@ class History:
 
     train_loss: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)  # on the validation samples
-    accuracy: list[float] = field(default_factory=list)  # there too; empty for "mse"
+    accuracy: list[float] = field(default_factory=list)  # there too; of classes only
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,6 +207,8 @@ def _share(done: float, schedule: str) -> float:
 def _loss(outputs: Tensor, targets: Tensor, options: Options, weights: Tensor | None, smoothing: float) -> Tensor:
     if options.loss == "mse":
         return nn.functional.mse_loss(outputs, targets)
+    if options.loss == "huber":
+        return nn.functional.huber_loss(outputs, targets, delta=HUBER)
     return nn.functional.cross_entropy(outputs, targets, weight=weights, label_smoothing=smoothing)
 
 
@@ -212,7 +216,7 @@ def _distance(outputs: Tensor, x: Tensor, teacher: nn.Module, options: Options) 
     """Of the outputs from a teacher's: cross entropy of the two distributions over the classes (Hinton et al. 2015), or squares."""
     with torch.no_grad():
         wanted = teacher(x)
-    if options.loss == "mse":
+    if options.loss != "cross-entropy":
         return nn.functional.mse_loss(outputs, wanted)
     return nn.functional.cross_entropy(outputs, wanted.softmax(1))
 

@@ -74,7 +74,17 @@ def test_a_bundle_says_which_parts_it_has() -> None:
 
 
 def test_parts_stand_in_an_order_in_which_each_uses_those_before_it() -> None:
-    assert [kind.name for kind in part_types()] == ["ports", "signal", "arena", "run", "stream", "labels", "decide", "alarm"]
+    assert [kind.name for kind in part_types()] == [
+        "ports",
+        "signal",
+        "arena",
+        "run",
+        "stream",
+        "labels",
+        "decide",
+        "alarm",
+        "number",
+    ]
 
 
 def test_the_program_knows_the_size_of_every_struct(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ ORDER = {
 }
 SINGLE = {
     "abs": "lut_s8", "arg_max": "arg_max_s8", "biquad": "biquad_s16", "concatenation": "copy_rows", "crop_image": "copy_rows",
-    "decimate": "decimate_s16", "depth_to_space": "gather", "difference": "difference_s16", "dequantize": "dequantize_s8_f32", "elu": "lut_s8", "exp": "lut_s8",
+    "decimate": "decimate_s16", "dense_sum": "dense_sum_s8", "depth_to_space": "gather", "difference": "difference_s16", "dequantize": "dequantize_s8_f32", "elu": "lut_s8", "exp": "lut_s8",
     "gather": "gather_at", "gelu": "lut_s8", "grey": "grey_u8", "hard_swish": "lut_s8", "leaky_relu": "lut_s8", "log_mel": "mel",
     "logistic": "lut_s8", "maximum": "extreme_s8", "mfcc": "mel", "minimum": "extreme_s8", "mish": "lut_s8", "pad": "pad",
     "prelu": "prelu_s8", "reduce_max": "reduce_max_s8", "relu6": "clamp_s8", "resize_bilinear": "resize_bilinear_s8",

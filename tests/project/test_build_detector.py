@@ -14,6 +14,7 @@ import pytest
 from tests.support.draws import rare
 
 pytest.importorskip("sklearn", reason="needs scikit-learn: pip install 'sandgrain[train]'")
+import sandgrain as tool
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import store
 from sandgrain.device.toolchain import gcc, zig
@@ -73,6 +74,23 @@ def test_every_kind_is_built(name: str, options: str, tmp_path: Path) -> None:
     same_everywhere(build(project(tmp_path / "hums", name, options, "")))
 
 
+@rare
+def test_negatives_are_heard_by_the_finished_c_and_judged_in_the_budget(tmp_path: Path) -> None:
+    folder = project(tmp_path / "hums", "mahalanobis", "", "false_alarms_per_hour = 1")
+    rng = np.random.default_rng(5)
+    quiet = rng.normal(0, 300, (1, 640, 2))
+    quiet[0, 320:352] += 20_000  # a bang of half a second
+    np.savez(folder / "quiet.npz", x=quiet.astype(np.int16))
+    file = folder / "sandgrain.toml"
+    file.write_text(file.read_text().replace("rate = 64\n", 'rate = 64\nnegatives = ["quiet.npz"]\n'))
+    built = build(folder)
+    told = built.to_json()["negatives"]
+    assert (told["recordings"], told["seconds"]) == (1, 10.0) and told["false"] >= 1
+    assert told["false_alarms_per_hour"] == told["false"] * 360 < told["false_alarms_per_hour_at_most"]
+    assert [c.name for c in built.missed] == ["false alarms"]
+    assert "with nothing in it, below" in pages.render(built) and built.windows["train"] < 160
+
+
 def test_only_normal_recordings_are_learned_from(hums: Built[Anomalies]) -> None:
     sides, records = hums.samples.found.sides, hums.samples.found.records
     assert {r.label for r in records if sides[r.key] != "test"} == {"normal"} and hums.figures.normal == "normal"
@@ -127,6 +145,32 @@ def test_the_html_page_loads_nothing_and_has_its_plots(hums: Built[Anomalies]) -
     ):
         assert f">{title}</h2>" in text, title
     assert "hums_is_anomaly(score[0])" in text and "at least 0.600" in text
+
+
+def test_whole_recordings_are_scored_by_time_and_events_and_drawn(hums: Built[Anomalies], tmp_path: Path) -> None:
+    """Hums of 5 s, one with a third tone from 2 to 3 s, which a column says of one file and a table beside the other."""
+    rng, t = np.random.default_rng(1), np.arange(320) / 32
+    strange = np.where((np.arange(320) >= 128) & (np.arange(320) < 192), 0.8, 0.0) * np.sin(2 * np.pi * 9 * t)
+    x = np.stack([np.sin(2 * np.pi * 2 * t) + strange, 0.5 * np.sin(2 * np.pi * 3 * t) - strange], 1)
+    x = ((x + rng.normal(0, 0.08, x.shape)) * 9000).astype(int)
+    (tmp_path / "rows").mkdir()
+    said = ["1" if 128 <= k < 192 else "0" for k in range(320)]
+    head = ",".join(c.name or f"c{k}" for k, c in enumerate(hums.samples.pipeline.signal.channels)) or "a,b"
+    rows = [f"{a},{b}" for a, b in x]
+    (tmp_path / "rows" / "a.csv").write_text(f"{head},fault\n" + "".join(f"{r},{y}\n" for r, y in zip(rows, said, strict=True)))
+    found = json.loads(
+        sandgrain("score", str(hums.folder), "rows", "--label-column", "fault", "--json", "--html", "page.html", cwd=tmp_path).out
+    )
+    (tmp_path / "side").mkdir()
+    (tmp_path / "side" / "a.csv").write_text(f"{head}\n" + "".join(f"{r}\n" for r in rows))
+    (tmp_path / "side" / "a.labels.csv").write_text("start,end,label\n2,3,rattle\n")
+    beside = tool.score(hums.folder, tmp_path / "side").to_json()
+    assert found["moments"] == beside["moments"] and found["threshold"] == hums.figures.threshold
+    assert found["moments"]["recall"] > 0.4 and found["auc"] > 0.8 and [e["label"] for e in found["events"]] == ["1"]
+    assert [e["label"] for e in beside["events"]] == ["rattle"] and beside["events"][0]["hits"] == 1
+    assert "<svg" in (tmp_path / "page.html").read_text()
+    with pytest.raises(UsageError, match="normal quiet: no recording has that label; they have rattle"):
+        tool.score(hums.folder, tmp_path / "side", normal="quiet")
 
 
 def test_a_second_build_makes_nothing(hums: Built[Anomalies]) -> None:

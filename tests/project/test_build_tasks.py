@@ -64,7 +64,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The folder of tasks with one file more."""
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(EXTRA)])
     yield
-    sys.modules.pop("sandgrain.project.tasks.regression", None)
+    sys.modules.pop("sandgrain.project.tasks.line", None)
 
 
 def named(model: str) -> str:
@@ -72,7 +72,7 @@ def named(model: str) -> str:
 
 
 def test_the_model_says_which_task_it_is() -> None:
-    assert [t.name for t in tasks.tasks()] == ["anomalies", "classes"]
+    assert [t.name for t in tasks.tasks()] == ["anomalies", "classes", "regression"]
     assert (named("kmeans"), named("dscnn"), named("mine:Net")) == ("anomalies", "classes", "classes")
 
 
@@ -84,7 +84,7 @@ def test_every_task_brings_its_templates() -> None:
 @rare
 @pytest.mark.usefixtures("planted")
 def test_a_third_task_is_found_and_built_to_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert named("least_squares") == "regression" and named("dscnn") == "classes"
+    assert named("least_squares") == "line" and named("dscnn") == "classes"
     folder = project(tmp_path / "levels")
     built = run.build(load(folder), folder / "out")
     assert built.verdict.identical and built.verdict.compared["emulator"] == built.verdict.samples == built.windows["test"]
@@ -101,7 +101,7 @@ def test_a_third_task_is_found_and_built_to_the_end(tmp_path: Path, capsys: pyte
     ]
     assert built.example is not None and built.example.startswith("output ")
     report = json.loads((folder / "out" / "report.json").read_text())
-    assert report["task"] == "regression" and report["mean_absolute_error"] == built.figures.int8 and report["ram_bytes"] > 0
+    assert report["task"] == "line" and report["mean_absolute_error"] == built.figures.int8 and report["ram_bytes"] > 0
     assert "mean absolute error" in page.render(built) and "Cost of each layer" in page.render(built)
     _terminal.lines(built.lines())
     printed = capsys.readouterr().out

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import sandgrain
+from sandgrain.base.arrays import Array
 from sandgrain.base.errors import SandgrainError
 from sandgrain.dataset.names import split_key
 from sandgrain.project import features, first_look, inspection, sample
@@ -62,7 +63,7 @@ board = "arduino-nano-33-ble-sense"
 """
 
 
-def _recordings() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _recordings() -> dict[str, tuple[Array, Array]]:
     """x int16 [n, 2], y [n]: people of very different levels, who rest first; what tells the labels apart is how far they rise."""
     rng, found = np.random.default_rng(5), {}
     for person in range(8):
@@ -93,11 +94,11 @@ def project(people: Path, of: str = "start", by: str = "group", purity: float = 
     return people
 
 
-def place(x: np.ndarray, part: np.ndarray) -> int:
+def place(x: Array, part: Array) -> int:
     """Where `part` lies in `x`: once, for no two stretches are alike."""
     row, (at,) = x.shape[1] * 2, [m.start() for m in re.finditer(re.escape(part.tobytes()), x.tobytes())]
     assert at % row == 0
-    return at // row
+    return int(at // row)
 
 
 @pytest.mark.parametrize("of", ["start", "group", "before"])
@@ -129,7 +130,7 @@ def test_a_window_has_its_own_lead_in_front(people: Path, tmp_path: Path, of: st
         assert seen == wanted
 
 
-def pure(y: np.ndarray, start: int) -> bool:
+def pure(y: Array, start: int) -> bool:
     share = y[start : start + WINDOW].mean()
     return bool(max(share, 1 - share) >= 0.6)
 

@@ -106,8 +106,8 @@ def test_a_new_command_is_in_the_help_and_in_python(given: dict[str, Any]) -> No
 
 def test_a_new_task_takes_its_models(given: dict[str, Any]) -> None:
     seen = given["a task"]
-    assert seen["listed"] == ["anomalies", "classes", "regression"] and seen["chosen"] == "regression"
-    assert seen["templates"] == ["regression.c.j2", "regression.html.j2", "regression.py"]
+    assert seen["listed"] == ["anomalies", "classes", "line", "regression"] and seen["chosen"] == "line"
+    assert seen["templates"] == ["line.c.j2", "line.html.j2", "line.py"]
 
 
 def test_the_task_is_the_one_that_a_test_builds() -> None:

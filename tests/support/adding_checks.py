@@ -118,7 +118,7 @@ def task(folder: Path) -> dict[str, Any]:
     return {
         "listed": [t.name for t in tasks.tasks()],
         "chosen": chosen.name,
-        "templates": sorted(p.name for p in chosen.folder.glob("regression.*")),
+        "templates": sorted(p.name for p in chosen.folder.glob("line.*")),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -15,7 +15,9 @@ from sandgrain.frontend.blocks import parse
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Normalization, Pipeline
 from sandgrain.frontend.signal import Channel, Signal
+from sandgrain.graph.numbers import Number
 from sandgrain.graph.ops import OPS
+from sandgrain.graph.quantization import per_tensor
 from tests.conftest import ROOT
 from tests.support.c_programs import mixed_graph
 from tests.support.draws import SeededDraw
@@ -56,6 +58,14 @@ def scored(options: Options) -> Source:
     graphs = (OPS["least"].sample(SeededDraw(seed)) for seed in range(100))
     graph = next(g for g in graphs if g.tensors[g.outputs[0]].size == 1)
     return generate(plan(graph, ()), options)
+
+
+def numbered(options: Options) -> Source:
+    """One int32 that stands for a number."""
+    graphs = (OPS["dense_sum"].sample(SeededDraw(seed)) for seed in range(1000))
+    graph = next(g for g in graphs if g.tensors[g.outputs[0]].size == 1)
+    out = replace(graph.tensors[graph.outputs[0]], quant=per_tensor(0.0003, 0))
+    return generate(plan(replace(graph, tensors=(*graph.tensors[:-1], out)), ()), options)
 
 
 ARENA = "static union { int64_t alignment; uint8_t bytes[%s_ARENA_BYTES]; } memory;\n"
@@ -108,6 +118,11 @@ def kinds() -> dict[str, Kind]:
             scored(Options("watched", threshold=2147483646)),
             "static int32_t x[WATCHED_INPUT_0_SIZE];\nstatic int32_t score[1];\n"
             "status |= watched_run(x, score) != WATCHED_OK;\nstatus |= watched_is_anomaly(score[0]) != 0;\n",
+        ),
+        "number": Kind(
+            numbered(Options("gauged", number=Number(1000, -250, "mg/m3"))),
+            "static int8_t x[GAUGED_INPUT_0_SIZE];\nstatic int32_t sum[1];\n"
+            "status |= gauged_run(x, sum) != GAUGED_OK;\nstatus |= gauged_number(0) != -250 || GAUGED_NUMBER_PARTS != 1000;\n",
         ),
     }
 

@@ -142,7 +142,7 @@ def test_an_int8_model_is_the_same_on_the_host(name: str) -> None:
     [
         (lambda: build("resnet9", (8, 8, 1), 2), "no model is called resnet9; choose"),
         (lambda: build("resnet8", (8,), 2), "takes features of 2 or 3 axes"),
-        (lambda: build("mlp", (8,), 1), "at least 2"),
+        (lambda: build("mlp", (8,), 0), "0 outputs; mlp needs one for a number, or one a class"),
         (lambda: build("mlp", (8,), 2, 0), "a width of 0"),
         (lambda: build("mlp", (8,), 2, depth=3), "has no option depth; it has dropout, layers"),
         (lambda: build("mlp", (8,), 2, layers="3"), "whole number"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sandgrain.compiler.emit import ctext
 from sandgrain.frontend.signal import Channel
 from sandgrain.graph.decisions import Rule
+from sandgrain.graph.numbers import Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Options:
     section: str | None = None  # linker section of a static arena
     rule: Rule = field(default_factory=Rule)  # how a stream decides
     threshold: int | None = None  # a score above it is an anomaly; for models with one int32 output
+    number: Number | None = None  # how the output becomes a number; for models with one int32 output
     weights_section: str | None = None  # linker section of the constant tables
     # The front end's, not the user's:
     rate: float = 0.0  # of the signal that the features take, samples a second; 0: no signal

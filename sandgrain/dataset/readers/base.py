@@ -11,7 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
 import numpy as np
@@ -60,6 +60,16 @@ class BadFileError(UsageError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """What the rows of a recording have beside their values. `times`: float64 [n], seconds; `labels`: int32 [n], which of `texts`; None where
+    there are none."""
+
+    times: Array | None = None
+    labels: Array | None = None
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One decoded recording.
 
@@ -77,6 +87,14 @@ class Sample:
     clipped: int = 0
     note: str = ""
     start: float = math.nan  # the time of the first sample, in seconds, where rows have a time
+    origin: float = math.nan  # the time that the file begins at, where that is another one
+    series: Series | None = None  # of a table that is to be joined
+    numbers: Array | None = None  # float64 [samples], or [1] for all: what a model is to give, see `targets`
+
+    def between(self, first: int, end: int) -> Sample:
+        """The samples from `first` to `end`, that one left out, with their numbers."""
+        numbers = self.numbers if self.numbers is None or len(self.numbers) == 1 else self.numbers[first:end]
+        return replace(self, data=self.data[first:end], numbers=numbers)
 
 
 class Within:
@@ -117,10 +135,12 @@ class Reader(Protocol):
         """The recordings of a file of `size` bytes, one after the other. Raises BadFileError."""
 
 
-def digest(data: Array) -> str:
-    """SHA-256 of dtype, shape and samples (little-endian, C order), in hexadecimal."""
-    whole = hashlib.sha256(f"{data.dtype.name} {' '.join(map(str, data.shape))}\n".encode())
-    whole.update(np.ascontiguousarray(data, data.dtype if sys.byteorder == "little" else data.dtype.newbyteorder("<")).data)
+def digest(data: Array, numbers: Array | None = None) -> str:
+    """SHA-256 of dtype, shape and samples (little-endian, C order), and of the `numbers` that belong to them, in hexadecimal."""
+    whole = hashlib.sha256()
+    for part in (data,) if numbers is None else (data, numbers):
+        whole.update(f"{part.dtype.name} {' '.join(map(str, part.shape))}\n".encode())
+        whole.update(np.ascontiguousarray(part, part.dtype if sys.byteorder == "little" else part.dtype.newbyteorder("<")).data)
     return whole.hexdigest()
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
 
 from sandgrain.dataset import dialect
 from sandgrain.dataset.dialect import Dialect
-from sandgrain.dataset.readers.base import MAX_LINE, MAX_ROWS, BadFileError, RateOptions, Sample
+from sandgrain.dataset.readers.base import MAX_LINE, MAX_ROWS, BadFileError, RateOptions, Sample, check_rate
 from sandgrain.dataset.records import Layout, option
-from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, assemble, find_columns
+from sandgrain.dataset.sensors import SensorOptions
+from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, Whole, assemble, find_columns
 from sandgrain.dataset.tables import cuts_at_changes as cuts_at_changes
+from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.times import check_unit, seconds, unit_of
 
 KINDS = ("motion",)
@@ -40,9 +42,13 @@ class CsvOptions:
         "CSV: numbers that stand for a value that is missing, such as `[-200]`; rows with one are left out, as `bad_rows` says.",
     )
     header_line: int = option(0, "CSV: the line with the names of the columns, from 1. 0: it is found.", ge=0)
+    start_and_rate: bool = option(
+        False,
+        "CSV: the first line is the time of the first row (seconds, in each column), the second the rate (Hz), as Empatica's wristbands write it.",
+    )
 
 
-OPTIONS = (TableOptions, Scale, RateOptions, CsvOptions)
+OPTIONS = (TableOptions, Scale, RateOptions, CsvOptions, SensorOptions, TargetOptions)
 
 BLOCK = 4096  # rows at a time
 SHOWN = 40  # characters of a cell that are shown
@@ -60,9 +66,13 @@ def sniff(head: bytes) -> str:
 
 def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
     """See `base.Reader`."""
-    form, lines = open_table(stream, size, layout.get(CsvOptions))
+    options = layout.get(CsvOptions)
+    form, lines = open_table(stream, size, options)
     columns = find_columns(form.names, layout)
-    yield from assemble(_blocks(lines, form, columns, layout), layout, columns.names, "; ".join(form.notes))
+    blocks = _blocks(lines, form, columns, layout)
+    if options.start_and_rate:
+        blocks = _timed(blocks, *_start_and_rate(lines, form), layout.get(Whole).on)
+    yield from assemble(blocks, layout, columns.names, "; ".join(form.notes))
 
 
 def open_table(
@@ -95,11 +105,37 @@ def _lines(stream: BinaryIO, form: Dialect, most: int) -> Iterator[tuple[int, li
             text.detach()  # the stream belongs to whoever opened it
 
 
+def _start_and_rate(lines: Iterator[tuple[int, list[str]]], form: Dialect) -> tuple[float, float]:
+    """Seconds and Hz, from the two lines above the values. Raises BadFileError."""
+    found = []
+    for what in ("start", "rate"):
+        number, row = next(lines, (0, [""]))
+        values = {dialect.number(cell, form.decimal) for cell in row if cell.strip()}
+        value = values.pop() if len(values) == 1 else None
+        if value is None or not math.isfinite(value):
+            raise BadFileError(f"line {number or 1} is no {what} (start_and_rate): it has the same number in each column")
+        found.append(value)
+    return found[0], check_rate(found[1])
+
+
+def _timed(blocks: Iterator[Rows], start: float, rate: float, joined: bool) -> Iterator[Rows]:
+    """The rows, each with its time; alone, they are even, so that only the rate has to fit."""
+    first = 0
+    for block in blocks:
+        skipped = np.zeros(len(block.values), np.int64) if block.skipped is None else block.skipped
+        places = first + np.arange(len(block.values)) + np.cumsum(skipped)
+        first += len(block.values) + int(skipped.sum()) + block.after
+        yield replace(block, times=start + places / rate, skipped=None if joined else block.skipped)
+
+
 def _blocks(lines: Iterator[tuple[int, list[str]]], form: Dialect, columns: Columns, layout: Layout) -> Iterator[Rows]:
     """Rows in blocks."""
     table = _Table(form, columns, check_unit(layout.get(TableOptions).time_unit), frozenset(layout.get(CsvOptions).missing))
     chunk: list[tuple[int, list[str]]] = []
+    only = layout.get(Whole).only
     for line in lines:
+        if only and columns.group < len(line[1]) and line[1][columns.group] != only:
+            continue
         chunk.append(line)
         if len(chunk) >= BLOCK or len(chunk) * len(form.names) >= BLOCK * 64:
             yield table.rows(chunk)
@@ -138,29 +174,27 @@ class _Table:
             times.append(time)
             skipped.append(since)
             since = 0
-        data = np.array(values, np.float64).reshape(len(values), len(self.columns.channels))
+        data = np.array(values, np.float64).reshape(len(values), len(self.columns.numbers))
         timed = np.array(times, np.float64) if self.columns.time else None
         label, group = ([row[k] for row in kept] if k >= 0 else None for k in (self.columns.label, self.columns.group))
         return Rows(data, "line", numbers, label, group, timed, np.array(skipped, np.int64), since, bad, why)
 
     def _row(self, number: int, cells: list[str]) -> tuple[list[float], float]:
-        """The channels' values and the time, in seconds. Raises BadFileError."""
+        """The channels' values, behind them the number to give, and the time, in seconds. Raises BadFileError."""
         width = len(self.form.names)
         if len(cells) < width or any(cells[width:]):
             first = "the first line" if self.form.first <= 2 else "the header"
             raise BadFileError(f"line {number} has {len(cells)} columns, {first} {width}")
         try:
-            values = [float(cells[k]) for k in self.columns.channels]
+            values = [float(cells[k]) for k, _ in self.columns.numbers]
         except ValueError:
-            values = [
-                self._number(number, cells[k], name) for k, name in zip(self.columns.channels, self.columns.names, strict=True)
-            ]
+            values = [self._number(number, cells[k], name) for k, name in self.columns.numbers]
         if not all(map(math.isfinite, values)):
             k = next(k for k, value in enumerate(values) if not math.isfinite(value))
-            raise BadFileError(f"line {number}, column {self.columns.names[k]}: {values[k]} is not a finite number")
+            raise BadFileError(f"line {number}, column {self.columns.numbers[k][1]}: {values[k]} is not a finite number")
         if self.missing and not self.missing.isdisjoint(values):
             k = next(k for k, value in enumerate(values) if value in self.missing)
-            raise BadFileError(f"line {number}, column {self.columns.names[k]}: a value is missing ({values[k]:g})")
+            raise BadFileError(f"line {number}, column {self.columns.numbers[k][1]}: a value is missing ({values[k]:g})")
         return values, self._time(number, cells) if self.columns.time else 0.0
 
     def _number(self, number: int, cell: str, name: str) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.npy import READ_ERRORS
 from sandgrain.dataset import kinds, npz_streams
-from sandgrain.dataset.npz_arrays import Members, find, members, number, recordings, texts
+from sandgrain.dataset.npz_arrays import Members, find, members, number, reals, recordings, texts
 from sandgrain.dataset.npz_streams import NpzOptions as NpzOptions
 from sandgrain.dataset.npz_streams import Stream
 from sandgrain.dataset.readers.base import (
@@ -32,12 +32,13 @@ from sandgrain.dataset.readers.base import (
 )
 from sandgrain.dataset.records import Layout
 from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
+from sandgrain.dataset.targets import TargetOptions
 
 KINDS = ("audio", "image", "motion")
 SUFFIXES = (".npz",)
 WHAT = "an .npz file"
 OWN_CODE = True
-OPTIONS = (TableOptions, Scale, NpzOptions)
+OPTIONS = (TableOptions, Scale, NpzOptions, TargetOptions)
 RATES = ("rate", "fs", "sr", "sampling_rate", "sample_rate")  # arrays of one number, Hz
 
 
@@ -72,16 +73,21 @@ def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
             kind = kinds.of(layout.kind)
             is_stream = options.stream and kind.sampled and not kind.mono
             most = MAX_ROWS if is_stream else MAX_RECORDS
-            y = texts(archive, there, options.y_array or "y", most, named=True)
+            target = layout.get(TargetOptions).target_array
+            y = None if target == (options.y_array or "y") else texts(archive, there, options.y_array or "y", most, named=True)
             groups = texts(archive, there, options.group_array or "group", most)
+            numbers = reals(archive, there, target, "target_array", most)
             rate = _rate(archive, there, layout)
             if is_stream:
-                yield from npz_streams.read(Stream(archive, there, x, y, groups, rate), layout)
+                yield from npz_streams.read(Stream(archive, there, x, y, groups, rate, numbers), layout)
                 return
             for k, row in enumerate(recordings(archive, x)):
                 data, clipped = _samples(row.T if options.channels_first and row.ndim == 2 else row, k + 1, layout)
                 label, group = (None if said is None else said.at(k) for said in (y, groups))
-                yield Sample(data, rate, k + 1, label, group, clipped)
+                if numbers is not None and k >= len(numbers):
+                    raise BadFileError(f"has {len(numbers)} numbers and more recordings (target_array)")
+                own = None if numbers is None else numbers[k : k + 1]
+                yield Sample(data, rate, k + 1, label, group, clipped, numbers=own)
     except (BadFileError, MemoryError):
         raise
     except READ_ERRORS as error:

@@ -19,14 +19,16 @@ from sandgrain.dataset.readers.base import (
     one_line,
 )
 from sandgrain.dataset.records import Layout
+from sandgrain.dataset.sensors import SensorOptions
 from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, assemble, find_columns
 from sandgrain.dataset.tables import cuts_at_changes as cuts_at_changes
+from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.times import UNITS, check_unit, seconds, unit_of
 
 KINDS = ("motion",)
 SUFFIXES = (".parquet",)
 WHAT = "a Parquet table"
-OPTIONS = (TableOptions, Scale, RateOptions)
+OPTIONS = (TableOptions, Scale, RateOptions, SensorOptions, TargetOptions)
 
 BATCH = 4096  # rows at a time
 MAX_META = 1 << 22  # bytes of the description at the file's end, of each text in it, and entries of its lists
@@ -93,7 +95,7 @@ def _columns(table: Any, size: int, layout: Layout) -> tuple[list[str], Columns]
     schema = table.schema_arrow
     header = [str(name) for name in schema.names]
     columns = find_columns(header, layout)
-    for k in columns.channels:
+    for k, _ in columns.numbers:
         kind = schema.types[k]
         if not (types.is_integer(kind) or types.is_floating(kind)):
             raise BadFileError(f"column {header[k]} holds {kind}, not numbers")
@@ -114,13 +116,18 @@ def _is_text(kind: Any) -> bool:
 
 
 def _blocks(table: Any, header: list[str], columns: Columns, unit: str) -> Iterator[Rows]:
-    wanted = [header[k] for k in dict.fromkeys((*columns.channels, *columns.time, columns.label, columns.group)) if k >= 0]
+    wanted = [
+        header[k]
+        for k in dict.fromkeys((*(k for k, _ in columns.numbers), *columns.time, columns.label, columns.group))
+        if k >= 0
+    ]
     at, claimed = 0, table.metadata.num_rows
     for batch in table.iter_batches(batch_size=BATCH, columns=wanted, use_threads=False):
         if at + batch.num_rows > claimed:
             raise BadFileError("has more rows than it says")
         numbers = range(at + 1, at + batch.num_rows + 1)
-        values = np.stack([_numbers(batch, header[k], numbers) for k in columns.channels], axis=1)
+        each = [_numbers(batch, header[k], numbers) for k, _ in columns.numbers]
+        values = np.stack(each, axis=1) if each else np.zeros((batch.num_rows, 0))
         times = _times(batch, [header[k] for k in columns.time], numbers, unit) if columns.time else None
         labels, groups = (_texts(batch, header[k]) if k >= 0 else None for k in (columns.label, columns.group))
         yield Rows(values, "row", numbers, labels, groups, times)

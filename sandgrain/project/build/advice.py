@@ -200,7 +200,8 @@ def _measure(run: Run, task: Task[Any], request: Request, variant: Variant) -> R
     """None if the variant cannot be built."""
     try:
         front, draft = _draft(run, task, variant)
-        return measured(replace(request, model=draft.model, front=front, threshold=draft.threshold), run.store, silent)
+        drafted = replace(request, model=draft.model, front=front, threshold=draft.threshold, number=draft.number)
+        return measured(drafted, run.store, silent)
     except SandgrainError:
         return None
 

@@ -10,7 +10,9 @@ from sandgrain.base import intervals
 from sandgrain.base.arrays import Array
 from sandgrain.base.text import number, percent, plain, tenths
 from sandgrain.project.build import limits, metrics
+from sandgrain.project.build.false_alarms import Negatives
 from sandgrain.project.build.rates import Rates
+from sandgrain.project.build.samples import Samples
 
 APART = 0.03  # AUC in float and int8 further apart than this get a note
 
@@ -61,6 +63,15 @@ class Hourly:
         )
 
 
+def hourly(samples: Samples, normal: Array, limit: int) -> Hourly | None:
+    """False alarms, of the scores of normal windows, int [n]. None for pictures, and without windows."""
+    signal, windowing = samples.pipeline.signal, samples.windowing
+    if not len(normal) or not signal.rate:
+        return None
+    step = (windowing.stride or windowing.length) if windowing is not None else signal.shape[0]
+    return Hourly(int((normal > limit).sum()), len(normal) * step / signal.rate / 3600)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Anomalies:
     """How good a detector is."""
@@ -78,6 +89,7 @@ class Anomalies:
     threshold: int
     facts: Mapping[str, Any]  # what the fit says of itself
     hourly: Hourly | None = None  # None: windows take no time, or the test has no normal one
+    negatives: Negatives | None = None  # recordings with nothing in them
     crossed: bool = (
         False  # `floats`, `host`, `by_label`, `hourly`: of the folds; the rest of the firmware, on what it was fitted to
     )
@@ -151,7 +163,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def quality(f: Anomalies) -> limits.Quality:
     """What [budget] can ask."""
     recalls = {x.label: x.alarms for x in f.by_label if x.label != f.normal}
-    hourly = None if f.hourly is None else f.hourly.per_hour
+    hourly = f.negatives.per_hour if f.negatives is not None else None if f.hourly is None else f.hourly.per_hour
     return limits.Quality(f.host.accuracy, f.balanced, None, f.host.auc, recalls, hourly)
 
 

@@ -47,7 +47,7 @@ def made(run: Run, task: Task[Any], firmware: Firmware, at: int) -> str | None:
         firmware.decides,
         scaled=bool(options.channels and options.channels[0].full_scale),
     )
-    main = text(task, interface, raw[0], run.found.labels[int(labels[0])])
+    main = text(task, interface, raw[0], task.recorded(run, at, run.found.labels[int(labels[0])]))
     write(run.out, main)
 
     def printed() -> list[str]:

@@ -27,6 +27,7 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import rules
 from sandgrain.graph.decisions import Rule
+from sandgrain.graph.numbers import Number
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import Store, digest
 from sandgrain.project.file.schema import Target
@@ -47,13 +48,14 @@ class Request:
     board: Board
     ram: int | None  # bytes that kernels and strips aim at
     threshold: int | None = None  # a score above it is an anomaly
+    number: Number | None = None  # how the output becomes a number
     rule: Rule = field(default_factory=Rule)  # how a stream's results become decisions
 
     @property
     def key(self) -> str:
         front = self.front.to_json()
         how = [self.board.identity, self.target.compiler, self.target.optimize, self.target.arena, self.target.clock_mhz]
-        judged = [self.threshold, asdict(self.rule)]
+        judged = [self.threshold, asdict(self.rule), *([str(self.number)] if self.number else [])]
         return digest(
             "compiled", hashlib.sha256(self.model).hexdigest(), front, self.name, list(self.labels), how, self.ram, judged
         )
@@ -118,7 +120,7 @@ def _compile(request: Request, out: Path, progress: Progress) -> Report:
             title=title,
             out=out,
             board=request.board,
-            options=Options(request.name, target.arena, rule=request.rule, threshold=request.threshold),
+            options=Options(request.name, target.arena, rule=request.rule, threshold=request.threshold, number=request.number),
             front=request.front,
             labels=request.labels,
             compiler=target.compiler,

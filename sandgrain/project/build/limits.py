@@ -16,11 +16,13 @@ from sandgrain.device import targets
 from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.blocks.samples import Decimate
 from sandgrain.frontend.frontend import FrontEnd
+from sandgrain.project.build import network
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.file.schema import Budget
 
 FITTED = 64  # training windows that give measured features their scale; the cost does not depend on it
 LEAST_BANDS = 8
+NARROWER, WIDER = (0.75, 0.5, 0.25), (2.0, 1.5)  # shares of the width that are measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Check:
     """One limit beside what came out."""
 
     name: str
-    unit: str  # of `limit` and `value`: bytes, ms, uJ, per hour or 1
+    unit: str  # of `limit` and `value`: bytes, ms, uJ, per hour, 1, or of a model's numbers
     limit: float
     value: float | None  # None: not known, because the core cannot be emulated here
     whose: str  # the key in [budget], or the board
@@ -75,7 +77,9 @@ class Check:
             return f"{value:.3f}"
         if self.unit == "per hour":
             return f"{number(value)} per hour"
-        return duration(value) if self.unit == "ms" else energy(value)
+        if self.unit in ("ms", "uJ"):
+            return duration(value) if self.unit == "ms" else energy(value)
+        return f"{number(value)} {plain(self.unit, 12)}".strip()
 
     def sentence(self) -> str:
         """What is missed and by how much."""
@@ -126,9 +130,20 @@ class Quality:
     auc: float | None = None
     recall: Mapping[str, float | None] = field(default_factory=dict)  # of each label that can be asked for
     false_alarms_per_hour: float | None = None
+    mae: float | None = None
+    rmse: float | None = None
+    r2: float | None = None
+    unit: str = ""  # of numbers
 
 
-SHARES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "f1": "macro F1", "auc": "AUC"}  # key -> name
+SHARES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "macro F1",
+    "auc": "AUC",
+    "r2": "R2",
+}  # key -> name
+ERRORS = {"mae": "mean abs. error", "rmse": "RMS error"}  # key -> name
 IN_PERCENT = frozenset({"accuracy", "balanced_accuracy"})
 OF_QUALITY: dict[str, Any] = {"quality": True, "why": "this task has no such figure, or its test no window that tells"}
 
@@ -138,6 +153,11 @@ def quality(budget: Budget, found: Quality) -> tuple[Check, ...]:
     rows = [
         Check(name, "1", limit, getattr(found, key), f"[budget] {key}", least=True, percent=key in IN_PERCENT, **OF_QUALITY)
         for key, name in SHARES.items()
+        if (limit := getattr(budget, key)) is not None
+    ]
+    rows += [
+        Check(name, found.unit, limit, getattr(found, key), f"[budget] {key}", **OF_QUALITY)
+        for key, name in ERRORS.items()
         if (limit := getattr(budget, key)) is not None
     ]
     for label, limit in budget.recall.items():
@@ -173,6 +193,14 @@ def widths(samples: Samples, wanted: Iterable[int]) -> Iterator[Variant]:
     """The project with other widths of its model."""
     for width in wanted:
         yield Variant(f"[model] width = {width}", lambda: samples.front, width)
+
+
+def scaled_widths(samples: Samples, shares: Sequence[float]) -> Iterator[Variant]:
+    """The project with shares of the width of its network; nothing for a user's module."""
+    model = samples.found.loaded.project.model
+    now = network.channels(model.name, model.width)
+    wanted = [] if now is None else dict.fromkeys(max(round(now * share), 1) for share in shares)
+    return widths(samples, (w for w in wanted if w != now))
 
 
 def cheaper(samples: Samples) -> Iterator[Variant]:

@@ -8,19 +8,63 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress
+from sandgrain.dataset import targets
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.store import digest
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import, and is needed only where something is trained
     from sandgrain.train.network import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Numbers as a network learns them: those of the training windows have a mean of 0 and a deviation of 1."""
+
+    mean: float
+    deviation: float
+
+    def scaled(self, numbers: Array) -> Array:
+        """float32 [n, 1]."""
+        found: Array = ((numbers - self.mean) / self.deviation).astype(np.float32)[:, np.newaxis]
+        return found
+
+    def real(self, outputs: Array) -> Array:
+        """float64 [n]: the inverse."""
+        found: Array = outputs.reshape(-1).astype(np.float64) * self.deviation + self.mean
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aim:
+    """What a project's network learns. `scaling`: of numbers, None for labels."""
+
+    outputs: int
+    loss: Literal["cross-entropy", "huber"]
+    scaling: Scaling | None = None
+
+    def targets(self, samples: Samples, side: str) -> Array:
+        """Of each window of a side."""
+        return samples.features(side)[1] if self.scaling is None else self.scaling.scaled(samples.numbers(side))
+
+
+def aim_of(samples: Samples) -> Aim:
+    """A label, or a number where `[data]` says one. Raises UsageError where there is nothing to tell apart."""
+    if not targets.asked(samples.found.manifest.layout):
+        return Aim(len(samples.found.labels), "cross-entropy")
+    numbers = samples.numbers("train")
+    deviation = float(numbers.std())
+    if not deviation:
+        raise UsageError(f"[data]: every training window has the number {numbers[0]:g}; there is nothing to learn")
+    return Aim(1, "huber", Scaling(float(numbers.mean()), deviation))
+
 
 NO_VALIDATION = "no validation side: the epoch with the least loss on the training windows was taken"
 
@@ -41,8 +85,9 @@ class Trained:
 
 def trained(samples: Samples, seed: int, progress: Progress) -> Trained:
     """The network of a project. Checkpoints and the result are kept in the store: a killed run goes on where it was."""
-    if len(samples.found.labels) < 2:
-        raise UsageError(f"[data]: {len(samples.found.labels)} label; a classifier needs two")
+    aim = aim_of(samples)
+    if aim.scaling is None and aim.outputs < 2:
+        raise UsageError(f"[data]: {aim.outputs} label; a classifier needs two")
     project, store = samples.found.loaded.project, samples.store
     facts = [samples.key, list(project.augment), project.model, project.train, seed, own_module(samples)]
     key = digest("network", *facts)
@@ -63,7 +108,13 @@ def _make(samples: Samples, seed: int, key: str, progress: Progress) -> dict[str
 
     quant, store = samples.front.normalization.quant, samples.store
     watched = bool(samples.records("validation"))
-    feed = nets.Feed(samples.varied, samples.features("validation") if watched else None, quant)
+    aim = aim_of(samples)
+    wanted = None if aim.scaling is None else aim.targets(samples, "train")
+    feed = nets.Feed(
+        samples.varied if wanted is None else lambda epoch: (samples.varied(epoch)[0], wanted),
+        (samples.features("validation")[0], aim.targets(samples, "validation")) if watched else None,
+        quant,
+    )
     checkpoints = store.checkpoint("training", key), store.checkpoint("qat", key)
     net = nets.make(recipe(samples, seed), feed, quant, checkpoints, progress)
     facts = {
@@ -86,19 +137,19 @@ def recipe(samples: Samples, seed: int, front: FrontEnd | None = None, width: in
     from sandgrain.train.loop import Options
     from sandgrain.train.network import Recipe
 
-    loaded = samples.found.loaded
+    loaded, aim = samples.found.loaded, aim_of(samples)
     m, t = loaded.project.model, loaded.project.train
     windows = samples.count("train")
     batch = t.batch or length.batch_of(windows)
     options = Options(
         epochs=t.epochs or length.epochs_of(windows, batch), batch=batch, lr=t.lr, schedule=t.schedule, weight_decay=t.weight_decay, patience=t.patience,
-        label_smoothing=t.label_smoothing, class_weights=t.class_weights, threads=t.threads, seed=seed,
+        label_smoothing=t.label_smoothing, class_weights=t.class_weights, threads=t.threads, seed=seed, loss=aim.loss,
     )  # fmt: skip
     shape = (front or samples.front).pipeline.shape
     return Recipe(
         m.name,
         shape,
-        len(samples.found.labels),
+        aim.outputs,
         channels(m.name, m.width) if width is None else width,
         m.options,
         options,

@@ -59,7 +59,7 @@ class Built(Shown, Generic[F]):
         name = self.report.name
         declared = set(re.findall(rf"\b{re.escape(name)}_(\w+)\(", (self.folder / f"{name}.h").read_text("utf-8")))
         first = ("push", "classify") if "push" in declared else ("run",)
-        return tuple(f"{name}_{what}" for what in (*first, "decide", "is_anomaly") if what in declared)
+        return tuple(f"{name}_{what}" for what in (*first, "decide", "is_anomaly", "number") if what in declared)
 
     @property
     def sentence(self) -> str:

@@ -71,7 +71,7 @@ def build(
             samples.features("test")
             samples.features("train")
     with run.stage("limits, untrained"):
-        advice.before_training(run, task, request_of(run, Fitted(b"", found.labels)))
+        advice.before_training(run, task, request_of(run, Fitted(b"", task.labels(found))))
     if cut is not None:
         with run.stage(cut.how):
             crossed = folds.run(run, task, cut)
@@ -114,6 +114,7 @@ def request_of(run: Run, fitted: Fitted) -> Request:
         board=run.board,
         ram=run.project.budget.limits.ram_bytes,
         threshold=fitted.threshold,
+        number=fitted.number,
         rule=fitted.rule,
     )
 

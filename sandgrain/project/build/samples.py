@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import features_in_c
-from sandgrain.dataset import augment, ingest, kinds
+from sandgrain.dataset import augment, ingest, kinds, targets
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.windows import Cut, Run, Windowing, count, owners, stream
 from sandgrain.frontend.frontend import FrontEnd
@@ -167,6 +167,18 @@ class Samples:
 
         x = features_in_c.extract(self.front, windows(), self._extractor)
         return {"x": x, "y": np.array(labels, np.int64)}
+
+    def numbers(self, side: str) -> Array:
+        """float64 [n]: the number that each window of a side is to have. Raises UsageError where one has none."""
+        manifest = self.found.manifest
+
+        def made() -> dict[str, Array]:
+            how = manifest.layout.get(targets.TargetOptions).target_of
+            load = partial(ingest.open_numbers, manifest)
+            return {"y": targets.of_windows(self.records(side), load, self.windowing, how)}
+
+        found: Array = self.store.arrays(f"numbers_{side}", self.key, made)["y"]
+        return found
 
     def keys(self, side: str) -> list[str]:
         """The key of each window's recording, in order; nothing is read."""

@@ -54,6 +54,8 @@ def accuracy_rows(built: Built[Classes]) -> list[tuple[str, str, str]]:
     rows.append(
         ("proof", "identical" if v.identical else "DIFFERENT", f"to the reference, byte for byte, from raw samples on: {ran}")
     )
+    if f.negatives is not None:
+        rows.append(f.negatives.row)
     if (s := f.spotted) is not None:
         rule = s.rule
         settings = f"smoothing {rule.smoothing}, margin {rule.margin}, hold {rule.hold}"

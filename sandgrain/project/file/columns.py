@@ -18,7 +18,7 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.text import plain
 from sandgrain.dataset import dialect, times
-from sandgrain.dataset.tables import uneven
+from sandgrain.dataset.grid import uneven
 from sandgrain.project.file.column import (
     EVEN,
     FEW,

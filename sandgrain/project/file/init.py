@@ -174,6 +174,7 @@ _SAYS = {
     "bad_rows": "  # share of rows that may hold a cell that is no number",
     "label_tracks": "  # a file beside each recording says which stretches of it have which label",
     "rest_label": '  # of what no stretch covers, such as "background"; empty: it is left out',
+    "sensors": "  # in files of their own, which are joined into one recording: {sensor} in name",
     "time_unit": "  # s, ms, us, ns, min, h, day, iso, dmy or mdy",
 }
 

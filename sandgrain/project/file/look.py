@@ -31,6 +31,7 @@ from sandgrain.project.file.lines import find_lines
 from sandgrain.project.file.listing import Index, find_index
 from sandgrain.project.file.naming import naming
 from sandgrain.project.file.schema import Split
+from sandgrain.project.file.sensed import find_sensors
 from sandgrain.project.file.shared import find_shared
 from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, look_json, look_parquet, look_table, spread
 from sandgrain.project.file.words import find_words
@@ -117,6 +118,8 @@ class Look(Shown):
         table = dict(self.table)
         if "labels" in table:
             return f"from {plain(table['labels'], 80)} (labels)"
+        if "sensors" in table and "label_tracks" in table:
+            return f"from {plain(table['track_suffix'], 40)} beside the sensors (label_tracks)"
         if "track_file" in table:
             return f"from {plain(table['track_file'], 80)} (track_file)"
         if "label_tracks" in table:
@@ -194,6 +197,8 @@ def look(root: Path) -> Look:
     chosen = [n for n in chosen if n.split("/")[0] not in aside] or chosen
     common: dict[str, Any] = {"files": _patterns(chosen, names, suffixes, bool(aside)), "count": len(chosen), "others": others}
     table: list[tuple[str, Any]] = list(index.keys) if index else []
+    if kind == "table" and not index and not shared and (sensed := find_sensors(base, sorted({*chosen, *stretches}))):
+        return _finished({**common, **sensed}, base, names)
     if kind in INSIDE:
         found = INSIDE[kind](base, chosen)
         if index:

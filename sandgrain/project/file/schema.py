@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from sandgrain.base.errors import SandgrainError
 from sandgrain.bundle.budget import Limits, parse_size, parse_time
-from sandgrain.dataset import kinds
+from sandgrain.dataset import kinds, targets
 from sandgrain.dataset.changes import cuts
 from sandgrain.dataset.readers import keys_of, make_layout, option_classes
 from sandgrain.dataset.records import Layout
@@ -133,6 +133,11 @@ class Files(Section):
         description='Patterns of recordings that `[[augment]] kind = "background"` mixes in; they are not samples. Below `path`, or beside '
         'it, such as `["../noise/*.wav"]`.',
     )
+    negatives: Words = Field(
+        (),
+        description='Patterns of long recordings in which there is nothing to find, such as `["../evenings/*.wav"]`, below `path` or beside it. '
+        "Nothing learns from them: the finished C hears them whole, and false alarms per hour are counted.",
+    )
     links: Words = Field(
         (),
         description='Links below `path` that may lead outside of it, such as `["yes", "no"]`. Links that stay below it are followed anyway.',
@@ -186,6 +191,9 @@ class Data(with_options(Files)):  # type: ignore[misc]
             raise ValueError(f"window_s and stride_s do not go with {kinds.of(self.kind).noun}")
         if self.stride_s and not self.window_s:
             raise ValueError("stride_s needs window_s")
+        as_value_error(lambda: targets.check(self.layout))
+        if self.purity and targets.asked(self.layout):
+            raise ValueError("purity is for labels that change; windows of numbers run over all rows as they are")
         if self.purity and not (self.window_s and cuts(self.layout)):
             raise ValueError(
                 "purity is for windows of streams that are cut where their label changes; set window_s, and label_column or stream"
@@ -340,6 +348,11 @@ class Budget(Section):
         ge=0,
         description="Most false alarms per hour: of keywords over the long recording of `[decide]`, of a detector over its normal "
         "test windows, one each `stride_s`.",
+    )
+    mae: float | None = Field(None, ge=0, description="Numbers: largest mean absolute error on all test windows, in their unit.")
+    rmse: float | None = Field(None, ge=0, description="Numbers: largest root of the mean squared error, in their unit.")
+    r2: float | None = Field(
+        None, le=1, description="Numbers: least share of their variance on the test windows that is explained, up to 1."
     )
     auc: Share | None = Field(None, description="Detectors: least area under the ROC curve on the test split, 0 to 1.")
 

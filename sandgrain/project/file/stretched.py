@@ -47,7 +47,7 @@ def tracked(base: Path, chosen: Sequence[str], names: Sequence[str]) -> dict[str
     labels, lengths, counted = Counter[str](), list[float](), False
     for name in spread(with_track, OPENED):
         try:
-            track = intervals.track(base, name, suffix)
+            track = intervals.track(base, tracks.beside(name, suffix))
         except BadFileError:
             return {}
         counted = track.in_samples

@@ -22,4 +22,9 @@ def task_of(project: Project) -> Task[Any]:
     found = sorted((t for t in tasks() if t.takes(project)), key=lambda t: t.takes_any)
     if not found:
         raise UsageError(f"[model] name: no task has the model {project.model.name!r}")
+    if len(found) > 1 and not found[1].takes_any:
+        raise UsageError(
+            f"[model] name {project.model.name!r} is for {found[0].name}, and the data asks for {found[1].name} (target_column and the "
+            "like); choose another model, or take the target away"
+        )
     return found[0]

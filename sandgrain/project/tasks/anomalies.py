@@ -15,8 +15,8 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
-from sandgrain.project.build import detection, doubts, limits, network, page, plots
-from sandgrain.project.build.detection import Anomalies, ByLabel, Hourly, OfFold, Wrong, shown_share
+from sandgrain.project.build import detection, doubts, false_alarms, limits, network, page, plots
+from sandgrain.project.build.detection import Anomalies, ByLabel, OfFold, Wrong, shown_share
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.limits import Variant
@@ -122,7 +122,8 @@ class AnomaliesTask(Task[Anomalies]):
             anomalies=anomalies,
             threshold=limit,
             facts=detector.facts,
-            hourly=_hourly(run.samples, scores[~anomalies], limit),
+            hourly=detection.hourly(run.samples, scores[~anomalies], limit),
+            negatives=false_alarms.counted(run, firmware),
         )
         figures, splits = of_all, [run.found]
         if run.crossed is not None:
@@ -142,7 +143,7 @@ class AnomaliesTask(Task[Anomalies]):
         found = rates(own.scores, anomalies, limit)
         floats = rates(own.floats, anomalies, limit * detector.unit + detector.offset)
         labels = _by_label(run.found, own.scores, y, limit)
-        kept = OfFold(found, floats, labels, _hourly(run.samples, own.scores[~anomalies], limit))
+        kept = OfFold(found, floats, labels, detection.hourly(run.samples, own.scores[~anomalies], limit))
         if found.auc is None or found.detected is None:
             raise UsageError("a fold has no window of another label than the normal one; choose fewer folds")
         measures = {"AUC": found.auc, "balanced": (1 - found.false_alarms + found.detected) / 2, "detected": found.detected}
@@ -181,6 +182,7 @@ class AnomaliesTask(Task[Anomalies]):
             "balanced_accuracy": f.balanced,
             "false_alarms_per_hour": f.hourly.per_hour if f.hourly else None,
             "false_alarms_per_hour_at_most": f.hourly.at_most if f.hourly else None,
+            "negatives": f.negatives.to_json() if f.negatives else None,
             "auc_int8_host": f.host.auc,
             "auc_float": f.floats.auc,
             "auc_float_verified": f.same.auc,
@@ -222,6 +224,8 @@ class AnomaliesTask(Task[Anomalies]):
         lines.append(f"threshold {f.threshold}: at most {_asked(f)}")
         if f.hourly is not None:
             lines.append(f"false alarms: {f.hourly.shown}")
+        if f.negatives is not None:
+            lines.append(f"{f.negatives.row[0]}: {f.negatives.row[1]}; {f.negatives.told}")
         more = "normal" if f.host.windows[0] >= f.host.windows[1] else "anomaly"
         if f.balanced is not None:
             balanced = f"{tenths(f.balanced)} where both kinds count alike"
@@ -264,7 +268,7 @@ class AnomaliesTask(Task[Anomalies]):
             "labels": [
                 [plain(x.label, 20) or "(none)", f"{x.windows:,}", tenths(x.alarms), shown_share(x.auc)] for x in f.by_label
             ],
-            "threshold": f"The threshold is {f.threshold}: at most {_asked(f)} exceed it.",
+            "threshold": f"The threshold is {f.threshold}: at most {_asked(f)} exceed it.{_quiet(f)}",
             "plots": [plots.histogram(f.scores, f.anomalies, f.threshold, f.normal), *roc],
             "worst": _worst_pictures(built),
         }
@@ -389,15 +393,6 @@ def _by_label(found: Inspection, scores: Array, y: Array, limit: int) -> tuple[B
     return tuple(sorted(rows, key=lambda row: (row.label != normal, row.label)))
 
 
-def _hourly(samples: Samples, normal: Array, limit: int) -> Hourly | None:
-    """Of the scores of normal windows, int [n]. None for pictures, and without windows."""
-    signal, windowing = samples.pipeline.signal, samples.windowing
-    if not len(normal) or not signal.rate:
-        return None
-    step = (windowing.stride or windowing.length) if windowing is not None else signal.shape[0]
-    return Hourly(int((normal > limit).sum()), len(normal) * step / signal.rate / 3600)
-
-
 def _wrong(samples: Samples, scores: Array, y: Array, limit: int) -> tuple[Wrong, ...]:
     """The test windows that lie farthest on the wrong side of the threshold."""
     anomalies = y != samples.found.labels.index(normal_of(samples.found))
@@ -417,6 +412,10 @@ def _where(built: Built[Anomalies]) -> str:
 def _asked(f: Anomalies) -> str:
     share, held_out = f.facts["false_alarms_asked"], f.facts["held_out"]
     return f"{percent(share, 3)} of {held_out:,} normal windows that the fit did not see"
+
+
+def _quiet(f: Anomalies) -> str:
+    return "" if f.negatives is None else f" False alarms: {f.negatives.row[1]} ({f.negatives.told})."
 
 
 def _cells(r: Rates) -> list[str]:

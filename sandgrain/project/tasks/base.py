@@ -14,6 +14,7 @@ from sandgrain.base.errors import UsageError
 from sandgrain.bundle.verdict import Verdict
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.decisions import Rule
+from sandgrain.graph.numbers import Number
 from sandgrain.project.build.limits import Check, Variant
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.text import Line
@@ -36,6 +37,7 @@ class Fitted:
     model: bytes  # the int8 network behind the features: a .tflite, or a graph's text
     labels: tuple[str, ...] = ()  # names of the outputs, which the C gets as a table
     threshold: int | None = None  # a score above it is an anomaly
+    number: Number | None = None  # how the output becomes a number
     rule: Rule = field(default_factory=Rule)  # how a stream's results become decisions
     notes: tuple[str, ...] = ()
     own: Any = None  # what `Task.judge` needs to know of the fit
@@ -81,6 +83,10 @@ class Task(ABC, Generic[F]):
     def data(self, found: Inspection) -> tuple[Inspection, tuple[str, ...]]:
         """The data as this task uses it, and notes about what was changed. Raises UsageError if it cannot be used."""
         return found, ()
+
+    def labels(self, found: Inspection) -> tuple[str, ...]:
+        """Names of the outputs, before anything is fitted."""
+        return found.labels
 
     @abstractmethod
     def fit(self, run: Run) -> Fitted:
@@ -133,6 +139,10 @@ class Task(ABC, Generic[F]):
     @abstractmethod
     def page(self, built: Built[F]) -> dict[str, Any]:
         """The values of its HTML template: `summary`, `headline` [(value, name)], `plots` and its own."""
+
+    def recorded(self, run: Run, place: int, label: str) -> str:
+        """What the window in example/main.c is, for people. `place`: among the test windows; `label`: of its recording."""
+        return label
 
     def difference(self, figures: F) -> str:
         """What differs between the firmware and its reference beside the outputs that `verify` compares; "" if nothing does."""

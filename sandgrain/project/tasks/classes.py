@@ -22,6 +22,7 @@ from sandgrain.project.build import (
     curves,
     deciding,
     doubts,
+    false_alarms,
     figures,
     hearing,
     label_tables,
@@ -32,6 +33,7 @@ from sandgrain.project.build import (
     shown,
     spotting,
 )
+from sandgrain.project.build.false_alarms import Negatives
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.label_tables import SHOWN
@@ -49,7 +51,6 @@ from sandgrain.project.tasks.base import Fitted, Judged, Task
 
 WORST = 12  # test windows that are shown
 APART = 0.03  # accuracy on pieces and on whole recordings further apart than this get a note
-SHARES = (0.75, 0.5, 0.25)  # of the width that are measured
 WIDTH = 78  # columns of the page of text
 
 
@@ -80,6 +81,7 @@ class Classes:
     history: Mapping[str, Mapping[str, list[float]]]  # training -> figure -> one value per epoch
     spotted: Spotted | None = None  # if it listens to a stream of sound
     streams: Scored | None = None  # whole test recordings in which the label changes
+    negatives: Negatives | None = None  # recordings with nothing in them
 
     @property
     def accuracy(self) -> float:
@@ -177,6 +179,7 @@ class ClassesTask(Task[Classes]):
             history=own.net.history,
             spotted=spotted,
             streams=streams,
+            negatives=false_alarms.counted(run, firmware),
         )
         checks = limits.quality(run.project.budget, _quality(of_all))
         notes = (
@@ -209,11 +212,11 @@ class ClassesTask(Task[Classes]):
 
     def smaller(self, run: Run) -> Iterator[Variant]:
         """Narrower models."""
-        return _widths(run, SHARES)
+        return limits.scaled_widths(run.samples, limits.NARROWER)
 
     def larger(self, run: Run) -> Iterator[Variant]:
         """Wider models."""
-        return _widths(run, (2.0, 1.5))
+        return limits.scaled_widths(run.samples, limits.WIDER)
 
     def draft(self, run: Run, width: int | None, front: FrontEnd, features: Array) -> Fitted:
         """The network, quantized as it is before training."""
@@ -238,6 +241,7 @@ class ClassesTask(Task[Classes]):
             "false_rejects": s.rates.false_rejects if s else None,
             "long_recording": s.to_json() if s else None,
             "whole_recordings": f.streams.to_json() if f.streams else None,
+            "negatives": f.negatives.to_json() if f.negatives else None,
             "parameters": f.parameters,
             "labels": list(built.labels),
             "confusion": f.confusion.tolist(),
@@ -256,6 +260,8 @@ class ClassesTask(Task[Classes]):
         lines: list[Line] = [Table(["accuracy", "", ""], shown.accuracies(built), (1,)), shown.proof(built), ""]
         if (whole := built.figures.streams) is not None:
             lines += [Table(["whole recordings", "", ""], shown.whole_rows(whole), (1,)), ""]
+        if (quiet := built.figures.negatives) is not None:
+            lines += [Table(["nothing to find", "", ""], [quiet.row], (1,)), ""]
         if (s := built.figures.spotted) is not None:
             rule, rejects = s.rule, f"{100 * s.rates.false_rejects:.1f} %"
             recording = f"{s.counted}; {s.recordings} test recordings, {s.between} between"
@@ -353,18 +359,10 @@ def _worst(run: Run, chances: Array, labels: Array) -> tuple[Worst, ...]:
     )
 
 
-def _widths(run: Run, shares: Sequence[float]) -> Iterator[Variant]:
-    model = run.project.model
-    now = network.channels(model.name, model.width)
-    if now is None:
-        return iter(())
-    wanted = dict.fromkeys(max(round(now * share), 1) for share in shares)
-    return limits.widths(run.samples, (w for w in wanted if w != now))
-
-
 def _quality(f: Classes) -> limits.Quality:
     """What [budget] can ask."""
     o, accepts = f.found.overall, None if f.spotted is None else f.spotted.rates.false_accepts_per_hour
+    accepts = accepts if f.negatives is None else f.negatives.per_hour  # what the device will hear most of the time
     recalls = {x.label: x.recall for x in f.found.labels}
     return limits.Quality(o.accuracy, o.balanced, o.macro_f1, f.auc, recalls, accepts)
 

@@ -33,7 +33,8 @@ CATALOGUE: dict[str, Family] = _discover()
 
 
 def build(name: str, shape: Shape, classes: int, width: int | None = None, **options: Any) -> nn.Module:
-    """A model for features of `shape` (without batch) and `classes` classes; `width` None is the family's own.
+    """A model for features of `shape` (without batch) and `classes` classes, or one output that is a number; `width` None is the family's
+    own.
 
     Its weights are random: seed torch before. Raises UsageError for a name, shape, width or option that does not fit.
     """
@@ -75,8 +76,8 @@ def _check(family: Family, shape: Shape, classes: int, width: int | None) -> Non
         raise UsageError(
             f"{family.name} takes features of {ranks} axes, not {printable(str(tuple(shape)))}; change the features or the model"
         )
-    if classes < 1 or (classes < 2 and not family.reconstructs):
-        raise UsageError(f"{classes} classes; {family.name} needs at least 2")
+    if classes < 1:
+        raise UsageError(f"{classes} outputs; {family.name} needs one for a number, or one a class")
     if width is not None and not 1 <= width <= MAX_WIDTH:
         raise UsageError(f"a width of {width}; choose 1 to {MAX_WIDTH}")
 

@@ -43,11 +43,18 @@ def check_weights(view: View, channel_axis: int) -> None:
         need(bias.data is not None, "the bias is computed at run time; make it a constant")
         if bias.size != channels:
             raise ModelError(f"{bias.size} biases for {channels} output channels")
-    axes = tuple(a for a in range(len(weights.shape)) if a != channel_axis % len(weights.shape))
-    reach = np.abs(view.const(1).astype(np.int64)).sum(axis=axes) * view.input(0).dtype.span + np.abs(
-        bias_of(view, channels).astype(np.int64)
+    need(
+        int(reach_of(view, channel_axis).max(initial=0)) <= INT32_MAX,
+        "an accumulator can exceed 32 bits; the bias or the layer is too large",
     )
-    need(int(reach.max(initial=0)) <= INT32_MAX, "an accumulator can exceed 32 bits; the bias or the layer is too large")
+
+
+def reach_of(view: View, channel_axis: int) -> npt.NDArray[np.int64]:
+    """int64 [channels]: no accumulator is further from 0, and nor is any of its parts: |bias| + sum of |w| * max|x - zero_point|."""
+    weights = view.const(1).astype(np.int64)
+    axes = tuple(a for a in range(weights.ndim) if a != channel_axis % weights.ndim)
+    found: npt.NDArray[np.int64] = np.abs(weights).sum(axis=axes) * view.input(0).dtype.span
+    return found + np.abs(bias_of(view, len(found)).astype(np.int64))
 
 
 def bias_of(view: View, channels: int) -> Int32:

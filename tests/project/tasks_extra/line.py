@@ -1,4 +1,4 @@
-"""Regression: one number per window, a linear fit of least squares to labels that are numbers."""
+"""A line: one number per window, a linear fit of least squares to labels that are numbers."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Errors:
     guess: float  # of one that always says the mean
 
 
-class Regression(Task[Errors]):
+class StraightLine(Task[Errors]):
     """One number per window."""
 
-    name: ClassVar[str] = "regression"
+    name: ClassVar[str] = "line"
     way_to_quality: ClassVar[str] = "give it more data"
 
     def takes(self, project: Project) -> bool:
@@ -100,4 +100,4 @@ def linear(front: FrontEnd, x: Array, y: Array) -> Graph:
     return Graph("least_squares", tensors, (Node("fully_connected", "fit", (0, 1, 2), (3,), how),), (0,), (3,))
 
 
-TASK = Regression()
+TASK = StraightLine()

@@ -1,0 +1,97 @@
+"""The number that a model is to give: where a data set says it, and which number a window has.
+
+A table says one a row (a column), an .npz one a row of a stream or one a recording (an array), an index file or a file's name
+(`{target}`) one a recording.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sandgrain.base.arrays import Array
+from sandgrain.base.errors import UsageError
+from sandgrain.base.text import plain
+from sandgrain.dataset.names import PLACEHOLDER, escape
+from sandgrain.dataset.readers.base import BadFileError
+from sandgrain.dataset.records import Layout, Record, option
+from sandgrain.dataset.windows import Windowing, windows_of
+
+PLACE = "target"  # what a recording's number is called among its fields
+WAYS: dict[str, Callable[[Array], float]] = {
+    "last": lambda rows: float(rows[-1]),
+    "mean": lambda rows: float(rows.mean()),
+    "max": lambda rows: float(rows.max()),
+}  # how a window gets one number from those of its rows
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOptions:
+    """Where the number is that a model is to give, and what it is."""
+
+    target_column: str = option(
+        "",
+        "The column with the number that the model is to give, instead of a label: of the index file where `labels` names one and it has such "
+        "a column, else of tables. It is no channel. Or write `{target}` into `name`.",
+    )
+    target_array: str = option(
+        "", "NPZ: the array with the number that the model is to give: one a recording, or one a row of a `stream`."
+    )
+    target_of: str = option(
+        "last",
+        "Where each row has a number: the one of a window is that of its `last` row, the `mean` of its rows, or their `max`.",
+    )
+    target_unit: str = option("", 'Unit of the number, such as `"mg/m3"`; for the report, NAME.h and report.json.')
+
+
+def asked(layout: Layout) -> bool:
+    """Whether the model is to give a number."""
+    options = layout.get(TargetOptions)
+    return bool(options.target_column or options.target_array or PLACE in PLACEHOLDER.findall(layout.name))
+
+
+def check(layout: Layout) -> None:
+    """Raises UsageError for options that contradict themselves."""
+    options = layout.get(TargetOptions)
+    if options.target_of not in WAYS:
+        raise UsageError(f"target_of {escape(options.target_of, 40)!r}: choose {', '.join(WAYS)}")
+    if options.target_column and options.target_array:
+        raise UsageError("target_column and target_array both say where the number is; take one away")
+
+
+def number(text: str, what: str = "number") -> float:
+    """A finite number as people write it, with a decimal point or comma. Raises BadFileError."""
+    try:
+        found = float(text.strip().replace(",", ".") if text.count(",") == 1 and "." not in text else text)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise BadFileError(f"its {what} {escape(text.strip(), 40)!r} is not a number")
+    return found
+
+
+def of_recording(record: Record) -> float | None:
+    """The number that an index file or its name says of a recording."""
+    text = record.fields.get(PLACE)
+    return None if text is None else number(text)
+
+
+def of_windows(records: Sequence[Record], load: Callable[[Record], Array | None], windowing: Windowing | None, how: str) -> Array:
+    """float64 [n]: the number of each window, in the order of `windows.stream`. `load` gives the numbers of a recording's rows, float64
+    [samples], or one for all, [1]; None where nobody says. Raises UsageError."""
+    found: list[float] = []
+    for record in records:
+        windows = windows_of(record.shape, windowing)
+        if not windows:
+            continue
+        whole = of_recording(record)
+        rows = load(record) if whole is None else np.array([whole])
+        if rows is None:
+            raise UsageError(
+                f"{plain(record.key)}: nobody says its number; see target_column, target_array and {{target}} in name"
+            )
+        found += [WAYS[how](rows if len(rows) == 1 else rows[w.start : w.stop]) for w in windows]
+    return np.array(found, np.float64)

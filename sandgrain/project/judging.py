@@ -1,0 +1,51 @@
+"""A bundle over long recordings, judged as what it is: a network with labels, or a detector of anomalies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sandgrain.base.errors import UsageError
+from sandgrain.base.progress import Progress
+from sandgrain.bundle import store
+from sandgrain.bundle.listening import Listener
+from sandgrain.frontend.signal import Signal
+from sandgrain.project import score, watching
+from sandgrain.project.score import Scored
+from sandgrain.project.streams import Stream
+from sandgrain.project.watched import Watched
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """`normal`: for a detector, the labels that are no anomaly; (): those that say so by themselves. `skip_s`: seconds at a recording's
+    start that are heard and not judged."""
+
+    normal: tuple[str, ...] = ()
+    skip_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.skip_s < float("inf"):
+            raise UsageError(f"--skip {self.skip_s:g}: choose seconds, 0 or more")
+
+
+def signal_of(bundle: store.Bundle, how: How) -> Signal:
+    """What the bundle hears. Raises UsageError for one that cannot be judged over recordings."""
+    if watching.is_detector(bundle):
+        return watching.front_of(bundle).pipeline.signal
+    if how.normal:
+        raise UsageError("--normal is for a detector of anomalies, and this model gives labels; leave it out")
+    score.ears_of(bundle)
+    assert bundle.origin.front is not None
+    return bundle.origin.front.pipeline.signal
+
+
+def judged(
+    bundle: store.Bundle, streams: Sequence[Stream], how: How, notes: tuple[str, ...], progress: Progress
+) -> Scored | Watched:
+    """Hear each recording and count. `streams`: at the bundle's rate, with its channels. `notes`: what the reader left out."""
+    if watching.is_detector(bundle):
+        guard = watching.guard_of(bundle, streams, how.normal, how.skip_s)
+        return watching.watched(bundle, streams, guard, Listener(bundle), notes, progress)
+    ears = replace(score.ears_of(bundle), skip_s=how.skip_s)
+    return score.scored(bundle, streams, ears, Listener(bundle), notes, progress)
