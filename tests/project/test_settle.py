@@ -17,6 +17,7 @@ from sandgrain.project import features, first_look, inspection, sample
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import load
+from tests.support.draws import rare
 
 RATE, LEAD, WINDOW, STRIDE = 10, 50, 20, 7
 TAKES = 2  # of each person
@@ -54,9 +55,10 @@ name = "mlp"
 width = 8
 
 [train]
-epochs = 30
+epochs = 12
 batch = 16
-lr = 0.02
+lr = 0.03
+qat = false
 
 [target]
 board = "arduino-nano-33-ble-sense"
@@ -152,14 +154,15 @@ def test_a_sample_of_the_windows_has_leads_too(people: Path, tmp_path: Path, of:
 @pytest.fixture(scope="module")
 def built(people: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     out = tmp_path_factory.mktemp("built") / "p"
-    made = sandgrain.build(project(people), out=out, verify=6, folds=2).to_json()
+    made = sandgrain.build(project(people), out=out, verify=6).to_json()
     return out, made
 
 
+@rare
 def test_people_of_other_levels_are_told_and_streams_too(people: Path, built: tuple[Path, Any]) -> None:
     """The C of the firmware hears whole recordings: its first result comes behind the lead and a window, and it is right."""
     out, made = built
-    assert made["folds"]["measures"]["balanced_accuracy"]["mean"] > 0.9
+    assert made["accuracy_int8_host"] > 0.9
     header = next(out.glob("*.h")).read_text()
     assert re.search(r"#define \w+_LEAD_SAMPLES 50\b", header) and re.search(r"#define \w+_WINDOW_SAMPLES 70\b", header)
     assert "no result before 7 s" in header
@@ -169,7 +172,7 @@ def test_people_of_other_levels_are_told_and_streams_too(people: Path, built: tu
 
 
 def test_a_recording_without_room_for_lead_and_window_is_told(people: Path, tmp_path: Path) -> None:
-    folder = project(people)
+    folder = project(people, purity=0.0)
     file = folder / "sandgrain.toml"
     file.write_text(file.read_text().replace("seconds = 5", "seconds = 500"))
     with pytest.raises(SandgrainError, match="as the seconds of settle and a window; make one of them shorter"):

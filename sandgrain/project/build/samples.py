@@ -19,7 +19,7 @@ from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Normalization, Pipeline
 from sandgrain.project import background
 from sandgrain.project.build.store import Store, digest
-from sandgrain.project.features import items_of, leads_of, pipeline_of, windowing_of
+from sandgrain.project.features import items_of, leads_of, pipeline_of, problem, windowing_of
 from sandgrain.project.inspection import Inspection
 
 HELD = 1 << 29  # bytes of training windows, as the sensor gives them, that stay in memory
@@ -77,6 +77,8 @@ class Samples:
         return FrontEnd(self.pipeline, Normalization.from_json(facts), self.stride)
 
     def _fit(self) -> Normalization:
+        if why := problem(self.found.records, self.found.loaded.project.data, self.found.loaded.blocks):
+            raise UsageError(f"[data]: {why}")
         return features_in_c.fit(self.pipeline, (cut.x for cut in self.windows("train")))
 
     def records(self, side: str) -> list[Record]:
