@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from sandgrain.project.file.schema import Data
 
 if TYPE_CHECKING:
     from sandgrain.project.first_look import Look
+    from sandgrain.project.numbers import Spread
 
 MAX_LIST_FILE = 64 << 20  # bytes of a file of names
 NO_GROUP = (
@@ -57,7 +58,7 @@ class Inspection(Shown):
 
     `all_records` and `facts` are those of the judgement: before anything was dropped. `leaks`: copies and near-copies on two
     sides; `remarks`: groups and files on two sides, which may be meant; one line each. `left_out`: records whose label is none of `classes`.
-    `look`: a first look at the labels, where `sandgrain data` took one.
+    `look`: a first look at the labels, where `sandgrain data` took one; `numbers`: side -> how its numbers lie, where it has them instead.
     """
 
     loaded: Loaded
@@ -71,6 +72,7 @@ class Inspection(Shown):
     remarks: tuple[str, ...]
     left_out: int
     look: Look | None = None
+    numbers: Mapping[str, Spread] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -236,6 +238,7 @@ class Inspection(Shown):
             "dropped": len(self.judgement.dropped),
             "leaks": list(self.leaks[:LISTED]),
             "remarks": list(self.remarks),
+            "numbers": {side: asdict(spread) for side, spread in self.numbers.items()} or None,
             "first_look": self.look.to_json() if self.look else None,
             "split": self.loaded.project.data.split.model_dump(mode="json"),
         }

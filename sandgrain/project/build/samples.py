@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -12,12 +12,12 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import features_in_c
-from sandgrain.dataset import augment, ingest, kinds, targets
+from sandgrain.dataset import augment, ingest, kinds
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.windows import Cut, Run, Windowing, count, owners, stream
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Normalization, Pipeline
-from sandgrain.project import background
+from sandgrain.project import background, numbers
 from sandgrain.project.build.store import Store, digest
 from sandgrain.project.features import items_of, leads_of, pipeline_of, problem, windowing_of
 from sandgrain.project.inspection import Inspection
@@ -172,12 +172,9 @@ class Samples:
 
     def numbers(self, side: str) -> Array:
         """float64 [n]: the number that each window of a side is to have. Raises UsageError where one has none."""
-        manifest = self.found.manifest
 
         def made() -> dict[str, Array]:
-            how = manifest.layout.get(targets.TargetOptions).target_of
-            load = partial(ingest.open_numbers, manifest)
-            return {"y": targets.of_windows(self.records(side), load, self.windowing, how)}
+            return {"y": numbers.of_windows(self.found.manifest, self.records(side), self.windowing)}
 
         found: Array = self.store.arrays(f"numbers_{side}", self.key, made)["y"]
         return found
