@@ -12,6 +12,7 @@ import pytest
 from tests.support.draws import rare
 
 pytest.importorskip("jinja2", reason="needs Jinja: pip install 'sandgrain[train]'")
+import sandgrain
 from sandgrain.base.errors import UsageError
 from sandgrain.cli import _terminal
 from sandgrain.project import inspection
@@ -113,11 +114,10 @@ def test_a_column_of_numbers_becomes_c_that_gives_them(built: Built[Any], capsys
 
 @rare
 def test_the_example_prints_the_number_of_its_window(built: Built[Any]) -> None:
-    """It prints whole and parts; the window is the one that is answered best."""
+    """The window is the one that is answered best."""
     f = built.figures
     assert built.example is not None
-    whole, _, parts = built.example.strip().partition(" and ")
-    said = int(whole) + int(parts.split("/")[0]) / int(parts.split("/")[1])
+    said = float(built.example.strip().removeprefix("number "))
     best = int(np.abs(f.said - f.truth).argmin())
     assert said == pytest.approx(f.said[best]) and f"{f.truth[best]:g} ppm" in (built.folder / "example" / "main.c").read_text()
 
@@ -172,6 +172,14 @@ def test_the_column_is_no_channel_and_belongs_to_the_data(tmp_path: Path) -> Non
     a, b = samples(one), samples(other)
     assert a.pipeline.signal.shape == (1, 2)
     assert a.found.manifest.sha256 != b.found.manifest.sha256, "another number is another data set"
+
+
+def test_data_says_how_the_numbers_lie(tmp_path: Path) -> None:
+    folder = project(tmp_path / "gas")
+    seen = sandgrain.data(folder)
+    gas, sides = table()[0], seen.to_json()["numbers"]
+    assert set(sides) == {"train", "validation", "test"} and sum(s["windows"] for s in sides.values()) == len(gas)
+    assert min(s["least"] for s in sides.values()) == gas.min() and max(s["largest"] for s in sides.values()) == gas.max()
 
 
 def test_a_number_that_is_missing_leaves_its_row_out(tmp_path: Path) -> None:

@@ -136,9 +136,9 @@ def _make(samples: Samples, seed: int, key: str, progress: Progress) -> dict[str
 
 def recipe(samples: Samples, seed: int, front: FrontEnd | None = None, width: int | None = None) -> Recipe:
     """What is trained; `front` and `width`: other features or another width than the project's."""
-    from sandgrain.train import length
+    from sandgrain.train import length, models
     from sandgrain.train.loop import Options
-    from sandgrain.train.network import Recipe
+    from sandgrain.train.network import Recipe, family
 
     loaded, aim = samples.found.loaded, aim_of(samples)
     m, t = loaded.project.model, loaded.project.train
@@ -154,7 +154,7 @@ def recipe(samples: Samples, seed: int, front: FrontEnd | None = None, width: in
         shape,
         aim.outputs,
         channels(m.name, m.width) if width is None else width,
-        m.options,
+        m.options if aim.scaling is None else models.for_numbers(family(m.name) if ":" not in m.name else "", m.options),
         options,
         t.qat,
         loaded.folder,
