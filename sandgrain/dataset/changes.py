@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sandgrain.dataset.names import split_key, suffix
+from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.readers import for_suffix, readers
 from sandgrain.dataset.records import Layout, Record
-from sandgrain.dataset.tables import CenterOptions
 from sandgrain.dataset.tracks import TrackOptions
 from sandgrain.dataset.windows import Run
 

@@ -12,10 +12,10 @@ from sandgrain.base.errors import UsageError
 from sandgrain.dataset import intervals, joined, kinds, peaks, sensors, shared_tracks, tracks
 from sandgrain.dataset.dialect import utf16
 from sandgrain.dataset.names import PACKED, clean, escape, suffix
+from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.readers import for_suffix, readers
 from sandgrain.dataset.readers.base import BadFileError, Reader, Sample, check_rate, digest, one_line
 from sandgrain.dataset.records import Layout
-from sandgrain.dataset.tables import CenterOptions
 from sandgrain.dataset.unpack import unpacked
 from sandgrain.dataset.walk import open_inside
 

@@ -19,12 +19,12 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.reading import is_number, open_plain
 from sandgrain.dataset import kinds, targets
 from sandgrain.dataset.names import MAX_LABEL, escape, problem, split_key, unseen
+from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.readers import keys_of, make_layout
 from sandgrain.dataset.readers.base import MAX_RATE
 from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Note, Record
 from sandgrain.dataset.sensors import SensorOptions
-from sandgrain.dataset.tables import CenterOptions
 from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.tracks import TrackOptions
 

@@ -16,11 +16,27 @@ from sandgrain.base.errors import UsageError
 from sandgrain.dataset import kinds
 from sandgrain.dataset.npz_streams import NpzOptions
 from sandgrain.dataset.readers.base import BadFileError, Sample
-from sandgrain.dataset.records import Layout
-from sandgrain.dataset.tables import CenterOptions, Scale, TableOptions
+from sandgrain.dataset.records import Layout, option
+from sandgrain.dataset.tables import Scale, TableOptions
 
 PEAK = "peak"
 ACCELERATIONS = frozenset(("g", "mg", "m/s2", "m/s^2", "m/s\u00b2", "m/s/s"))
+
+
+@dataclass(frozen=True, slots=True)
+class CenterOptions:
+    """Which part of a recording is wanted."""
+
+    center: str = option(
+        "",
+        "Sensors: `peak` keeps of each recording the `event_s` around its largest sample, by the sum of the squares of `center_channels`: for one "
+        "event each at a time that nobody noted, such as a fall. NAME.h gets a function that says when the board has such a window.",
+    )
+    center_channels: tuple[str, ...] = option(
+        (),
+        "With `center`: the channels whose squares count, by their names in `columns` or their numbers, from 0 on. Empty: those whose "
+        "unit is one of acceleration, or all.",
+    )
 
 
 def check(layout: Layout) -> None:

@@ -77,22 +77,6 @@ class Whole:
     only: str = ""  # rows of this group alone; "": of all
 
 
-@dataclass(frozen=True, slots=True)
-class CenterOptions:
-    """Which part of a recording is wanted."""
-
-    center: str = option(
-        "",
-        "Sensors: `peak` keeps of each recording the `event_s` around its largest sample, by the sum of the squares of `center_channels`: for one "
-        "event each at a time that nobody noted, such as a fall. NAME.h gets a function that says when the board has such a window.",
-    )
-    center_channels: tuple[str, ...] = option(
-        (),
-        "With `center`: the channels whose squares count, by their names in `columns` or their numbers, from 0 on. Empty: those whose "
-        "unit is one of acceleration, or all.",
-    )
-
-
 def table_options(layout: Layout) -> TableOptions:
     """What tables are told: where an index file is given, `label_column` and `group_column` are columns of that."""
     table = layout.get(TableOptions)

@@ -15,8 +15,9 @@ from sandgrain.bundle import features_in_c
 from sandgrain.dataset import ingest, kinds, peaks
 from sandgrain.dataset.changes import runs
 from sandgrain.dataset.leads import Leads
+from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.records import Manifest, Record
-from sandgrain.dataset.tables import CenterOptions, Scale, TableOptions
+from sandgrain.dataset.tables import Scale, TableOptions
 from sandgrain.dataset.windows import Run, Windowing, count, windows_of, with_lead
 from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.blocks.settle import Settle

@@ -15,10 +15,11 @@ import numpy as np
 
 from sandgrain.dataset import dialect
 from sandgrain.dataset.dialect import Dialect
+from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.readers.base import MAX_LINE, MAX_ROWS, BadFileError, RateOptions, Sample, check_rate
 from sandgrain.dataset.records import Layout, option
 from sandgrain.dataset.sensors import SensorOptions
-from sandgrain.dataset.tables import CenterOptions, Columns, Rows, Scale, TableOptions, Whole, assemble, find_columns
+from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, Whole, assemble, find_columns
 from sandgrain.dataset.tables import cuts_at_changes as cuts_at_changes
 from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.times import check_unit, seconds, unit_of

@@ -16,9 +16,10 @@ import numpy as np
 
 from sandgrain.base.arrays import Array
 from sandgrain.dataset import acquisition
+from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.readers.base import MAX_CHANNELS, MAX_JSON, MAX_RECORDS, BadFileError, Sample, check_values
 from sandgrain.dataset.records import Layout, option
-from sandgrain.dataset.tables import CenterOptions, Rows, Scale, TableOptions, check_full_scale, to_counts
+from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
 
 KINDS = ("motion",)
 SUFFIXES = (".json", ".json.gz")

@@ -20,6 +20,7 @@ from sandgrain.dataset import kinds, npz_streams
 from sandgrain.dataset.npz_arrays import Members, find, members, number, reals, recordings, texts
 from sandgrain.dataset.npz_streams import NpzOptions as NpzOptions
 from sandgrain.dataset.npz_streams import Stream
+from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.readers.base import (
     MAX_CHANNELS,
     MAX_PIXELS,
@@ -31,7 +32,7 @@ from sandgrain.dataset.readers.base import (
     one_line,
 )
 from sandgrain.dataset.records import Layout
-from sandgrain.dataset.tables import CenterOptions, Rows, Scale, TableOptions, check_full_scale, to_counts
+from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
 from sandgrain.dataset.targets import TargetOptions
 
 KINDS = ("audio", "image", "motion")

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sandgrain.base.arrays import Array
+from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.readers.base import (
     MAX_CHANNELS,
     MAX_ROWS,
@@ -20,7 +21,7 @@ from sandgrain.dataset.readers.base import (
 )
 from sandgrain.dataset.records import Layout
 from sandgrain.dataset.sensors import SensorOptions
-from sandgrain.dataset.tables import CenterOptions, Columns, Rows, Scale, TableOptions, assemble, find_columns
+from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, assemble, find_columns
 from sandgrain.dataset.tables import cuts_at_changes as cuts_at_changes
 from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.times import UNITS, check_unit, seconds, unit_of
