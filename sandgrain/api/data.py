@@ -37,7 +37,7 @@ def data(
     Raises UsageError where the project or its data cannot be used.
     """
     require(*PROJECT, *(PAGES if html is not None else ()))
-    from sandgrain.project import first_look, inspection
+    from sandgrain.project import first_look, inspection, numbers
     from sandgrain.project.file import load
 
     if html is not None and not Path(html).parent.is_dir():
@@ -45,7 +45,7 @@ def data(
     with watched(progress) as step:
         seen = inspection.inspect(load.load(project), workers=workers, progress=step)
         step("a first look", 0, 1)
-        seen = replace(seen, look=first_look.look(seen))
+        seen = replace(seen, look=first_look.look(seen), numbers=numbers.spreads(seen))
     if html is not None:
         from sandgrain.project.data_page import render
 

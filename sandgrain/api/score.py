@@ -72,6 +72,7 @@ def score(
         streams, notes = reading.streams(
             places,
             signal,
+            lead=0 if bundle.origin.front is None else bundle.origin.front.pipeline.lead,
             labels=None if labels is None else Path(labels),
             label_column=label_column,
             rest=rest,

@@ -11,6 +11,7 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.bundle import store
 from sandgrain.compiler.emit.model import harness
+from sandgrain.compiler.plan.stream import lead_of
 from sandgrain.device.run.host import HostModel
 from sandgrain.graph.ir import Graph, Tensor
 
@@ -102,6 +103,30 @@ def results(driver: Driver, batches: Iterable[list[Array]]) -> Heard:
     return {"scores": np.concatenate(scores), "samples": np.concatenate(ends), "decisions": np.concatenate(decisions)}
 
 
+@dataclass(frozen=True, slots=True)
+class Cutter:
+    """Whole windows of a recording as a graph takes them, each behind its lead. `room`: samples of both."""
+
+    room: int
+    lead: int
+    follows: bool  # the lead is what comes just before each window, not the recording's start
+
+    @property
+    def window(self) -> int:
+        """Samples without the lead."""
+        return self.room - self.lead
+
+    def starts(self, x: Array, spacing: int) -> Array:
+        """Where windows begin: int64 [n]."""
+        return np.arange(self.lead, max(len(x) - self.window + 1, self.lead), spacing)
+
+    def cut(self, x: Array, start: int) -> Array:
+        """The window that begins at `start`, behind its lead."""
+        if self.follows:
+            return x[start - self.lead : start + self.window]
+        return np.concatenate([x[: self.lead], x[start : start + self.window]])
+
+
 class Listener:
     """A bundle with a signal, compiled once for this computer, that hears recordings one after another.
 
@@ -110,7 +135,10 @@ class Listener:
 
     def __init__(self, bundle: store.Bundle) -> None:
         source = bundle.compiled.source
-        self._window, self._channels = source.plan.graph.tensors[source.plan.graph.inputs[0]].shape[1:]
+        room, self._channels = source.plan.graph.tensors[source.plan.graph.inputs[0]].shape[1:]
+        settle = bundle.origin.front.pipeline.settle if bundle.origin.front else None
+        self._cutter = Cutter(room, lead_of(source.plan.graph), settle is not None and settle.of == "before")
+        self._window = self._cutter.window
         stream = source.plan.stream
         self._driver: Driver | None = None
         if stream is None:
@@ -130,10 +158,10 @@ class Listener:
         return results(self._driver, map(self._host.run, cut([x], self._driver, lambda done: None)))
 
     def _windows(self, x: Array) -> Heard:
-        starts = np.arange(0, max(len(x) - self._window + 1, 0), self.spacing)
+        starts = self._cutter.starts(x, self.spacing)
         out = self._host.graph.tensors[self._host.graph.outputs[0]]
         rows = [np.zeros((0, out.size), out.dtype.numpy)]
         for k in range(0, len(starts), BATCH):
-            windows = np.stack([x[s : s + self._window] for s in starts[k : k + BATCH]])
+            windows = np.stack([self._cutter.cut(x, s) for s in starts[k : k + BATCH]])
             rows.append(self._host.run([windows[:, np.newaxis]])[0].reshape(len(windows), -1))
         return {"scores": np.concatenate(rows), "samples": starts + self._window, "decisions": np.full(len(starts), -1, np.int64)}

@@ -87,7 +87,7 @@ def _heading(found: Inspection) -> None:
     parts = [f"{len(found.records):,} {found.about.noun}", found.kind]
     if found.rates and found.timed:
         parts[-1] += f" at {', '.join(f'{r:g}' for r in found.rates[:3])} Hz"
-    parts.append(f"{len(found.labels)} labels")
+    parts.append("a number for each window" if found.numbers else f"{len(found.labels)} labels")
     if found.groups:
         parts.append(f"{found.groups} groups")
     _terminal.line(f"{plain(found.name, 30)}: {', '.join(parts)}")
@@ -130,6 +130,7 @@ def _facts(found: Inspection) -> None:
     elif len(found.labels) > 1:
         _terminal.line("balance    a label of `classes` has no recording")
     _windows(found)
+    _numbers(found)
     split = found.loaded.project.data.split
     _terminal.line(f"split      by {split.by}" + ("" if split.by == "time" else f", seed {split.seed}"))
     if found.groups:
@@ -154,6 +155,14 @@ def _few(names: Sequence[str]) -> str:
     """The first of them."""
     shown = ", ".join(plain(name, 20) for name in names[:FEW_GROUPS])
     return f"{shown} ..." if len(names) > FEW_GROUPS else shown
+
+
+def _numbers(found: Inspection) -> None:
+    """How the numbers of each side lie."""
+    unit = found.loaded.project.data.target_unit
+    for k, (side, s) in enumerate(found.numbers.items()):
+        told = f"{side}: {number(s.least)} to {number(s.largest)}, median {number(s.median)}"
+        _terminal.line(f"{'' if k else 'numbers':10} {told}{f' {plain(unit, 12)}' if unit else ''}")
 
 
 def _windows(found: Inspection) -> None:

@@ -52,7 +52,8 @@ class Record:
     `shape`: of the decoded array, see `Layout.kind`. `rate`: Hz, 0 for images. `sha256`: of the decoded samples' bytes and
     shape (so that a copy under another name, or the same sound in FLAC, is found). `fields`: what the name pattern's other
     placeholders matched. `split`: as given by the data itself, or None. `clipped`: values that int16 could not hold. `part`: (the
-    recording that this is a stretch of, its first sample there), or None.
+    recording that this is a stretch of, its first sample there), or None. `before`: samples of its stream that come before it, where
+    windows have a lead.
     """
 
     key: str
@@ -66,6 +67,7 @@ class Record:
     split: str | None = None
     clipped: int = 0
     part: tuple[Record, int] | None = None
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

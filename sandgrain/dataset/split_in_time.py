@@ -16,12 +16,14 @@ from sandgrain.dataset.records import SPLITS, Record
 @dataclass(frozen=True, slots=True)
 class Cutting:
     """`validation`, `test`: shares of each recording, 0: none. `gap`: samples left out at each border. `least`: samples of a part
-    below which it is left out; a recording that has no room for all its parts trains whole."""
+    below which it is left out; a recording that has no room for all its parts trains whole. `lead`: samples at the start of its stream
+    that belong to no part."""
 
     validation: float
     test: float
     gap: int = 0
     least: int = 1
+    lead: int = 0
 
 
 def cut(records: Sequence[Record], how: Callable[[Record], Cutting]) -> tuple[tuple[Record, ...], dict[str, str]]:
@@ -29,10 +31,17 @@ def cut(records: Sequence[Record], how: Callable[[Record], Cutting]) -> tuple[tu
     found: list[Record] = []
     sides: dict[str, str] = {}
     for record in records:
-        for side, start, stop in _parts(record.shape[0], how(record)):
+        cutting = how(record)
+        skip = min(max(cutting.lead - record.before, 0), record.shape[0])
+        for side, first, last in _parts(record.shape[0] - skip, cutting):
+            start, stop = (0 if last - first == record.shape[0] - skip else first + skip), last + skip
             whole = (start, stop) == (0, record.shape[0])
             shape = (stop - start, *record.shape[1:])
-            part = record if whole else replace(record, key=f"{record.key}@{start}", shape=shape, part=(record, start))
+            part = (
+                record
+                if whole
+                else replace(record, key=f"{record.key}@{start}", shape=shape, part=(record, start), before=record.before + start)
+            )
             found.append(part)
             sides[part.key] = side
     if set(sides.values()) == {"train"}:

@@ -15,6 +15,8 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain
 from sandgrain.dataset.records import Record
 
+LeadOf = Literal["start", "group", "before"]
+
 
 @dataclass(frozen=True, slots=True)
 class Windowing:
@@ -23,7 +25,8 @@ class Windowing:
     `length` of a window; `stride` from one to the next, 0 for `length`. `pad`: where a recording that is shorter lies in its one
     window ("center", "end": at the end stands the padding), or "none" to leave it out. `fill`: padding with zeros or with the
     first and last sample, which suits sensors that do not rest at zero. A longer recording is never padded: samples behind
-    the last whole window are left out, as they would be on the board.
+    the last whole window are left out, as they would be on the board. `lead`: samples that come in front of every window, those of
+    `lead_of`: the start of its stream (of the first of its group), or what is just before it. No window begins before they are over.
     """
 
     length: int
@@ -31,6 +34,8 @@ class Windowing:
     pad: Literal["center", "end", "none"] = "center"
     fill: Literal["zero", "edge"] = "zero"
     purity: float = 0.0
+    lead: int = 0
+    lead_of: LeadOf = "start"
 
     def __post_init__(self) -> None:
         if self.length < 1 or self.stride < 0:
@@ -76,30 +81,56 @@ class Run:
         """Of all of them, one behind the other."""
         return (sum(r.shape[0] for r in self.records), *self.records[0].shape[1:])
 
+    @property
+    def before(self) -> int:
+        """As `Record.before`."""
+        return self.records[0].before
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
     """A window of a recording, or of a run: then `record` is that of its label. `index`: which one of it. `x`: [length, channels], or
-    an image; a copy."""
+    an image; a copy. Where windows have a lead it comes in front: [lead + length, channels]."""
 
     record: Record
     index: int
     x: Array
 
 
-def windows_of(shape: Sequence[int], windowing: Windowing | None) -> list[Window]:
-    """The windows of a recording of `shape` (samples first), in order. Without `windowing` it is one window."""
+def windows_of(shape: Sequence[int], windowing: Windowing | None, before: int = 0) -> list[Window]:
+    """The windows of a recording of `shape` (samples first), in order. Without `windowing` it is one window.
+
+    `before`: samples of its stream that come before it; windows begin behind the lead.
+    """
     samples = shape[0]
     if windowing is None:
         return [Window(0, samples)]
     length, stride = windowing.length, windowing.stride or windowing.length
-    if samples >= length:
-        return [Window(s, s + length) for s in range(0, samples - length + 1, stride)]
-    if windowing.pad == "none" or samples == 0:
+    first = skipped(windowing, before)
+    if samples - first >= length:
+        return [Window(s, s + length) for s in range(first, samples - length + 1, stride)]
+    if windowing.pad == "none" or samples <= first:
         return []
-    missing = length - samples
-    before = missing // 2 if windowing.pad == "center" else 0
-    return [Window(0, samples, before, missing - before)]
+    missing = length - (samples - first)
+    ahead = missing // 2 if windowing.pad == "center" else 0
+    return [Window(first, samples, ahead, missing - ahead)]
+
+
+def skipped(windowing: Windowing, before: int) -> int:
+    """Samples at the start of what has `before` samples in front of it in which no window begins: they are in the lead."""
+    return max(windowing.lead - before, 0)
+
+
+def with_lead(x: Array, window: Window, windowing: Windowing | None, ahead: Array | None) -> Array:
+    """The window of `x`, as `cut` gives it, with its lead in front where windows have one. `ahead`: what `Leads.ahead` says."""
+    part = cut(x, window, "zero" if windowing is None else windowing.fill)
+    if windowing is None or ahead is None or not windowing.lead:
+        return part
+    if windowing.lead_of != "before":
+        return np.concatenate([ahead, part])
+    missing = max(windowing.lead - window.start, 0)
+    own = x[max(window.start - windowing.lead, 0) : window.start]
+    return np.concatenate([ahead[len(ahead) - missing :], own, part])
 
 
 def cut(x: Array, window: Window, fill: Literal["zero", "edge"] = "zero") -> Array:
@@ -117,7 +148,7 @@ def owned(run: Run, windowing: Windowing | None) -> list[tuple[Record, Window]]:
     A window of which no label has the share `purity` is left out.
     """
     ends = np.cumsum([r.shape[0] for r in run.records])
-    windows = windows_of(run.shape, windowing)
+    windows = windows_of(run.shape, windowing, run.before)
     first = np.searchsorted(ends, [w.start for w in windows], "right").tolist()
     last = np.searchsorted(ends, [w.stop - 1 for w in windows], "right").tolist()
     found: list[tuple[Record, Window]] = []
@@ -151,14 +182,16 @@ def owners(items: Sequence[Record | Run], windowing: Windowing | None) -> Iterat
 
 def count(items: Sequence[Record | Run], windowing: Windowing | None) -> int:
     """How many windows `stream` gives; nothing is loaded, and of recordings none is made."""
-    return sum(len(owned(r, windowing)) if isinstance(r, Run) else _number(r.shape[0], windowing) for r in items)
+    return sum(len(owned(r, windowing)) if isinstance(r, Run) else _number(r, windowing) for r in items)
 
 
-def _number(samples: int, windowing: Windowing | None) -> int:
-    """How many windows `windows_of` gives for so many samples."""
-    if windowing is not None and samples >= windowing.length:
-        return (samples - windowing.length) // (windowing.stride or windowing.length) + 1
-    return len(windows_of((samples,), windowing))
+def _number(record: Record, windowing: Windowing | None) -> int:
+    """How many windows `windows_of` gives for a recording."""
+    if windowing is not None:
+        samples = record.shape[0] - skipped(windowing, record.before)
+        if samples >= windowing.length:
+            return (samples - windowing.length) // (windowing.stride or windowing.length) + 1
+    return len(windows_of(record.shape[:1], windowing, record.before))
 
 
 def stream(
@@ -169,20 +202,22 @@ def stream(
     seed: int | None = None,
     epoch: int = 0,
     buffer: int = 4096,
+    ahead: Callable[[Record | Run], Array] | None = None,
 ) -> Iterator[Cut]:
-    """Every window of every record and run once. `load` gives a record's samples, of the shape that the record states.
+    """Every window of every record and run once. `load` gives a record's samples, of the shape that the record states, and
+    `ahead` the lead of its windows, see `leads.Leads`.
 
     One recording, or run, is held at a time. Without `seed` windows come in order. With one, recordings come in an order that `seed` and
     `epoch` decide, and windows are mixed by a buffer: each comes from a random place among `buffer` that wait (their samples
     are held: that, times a window's bytes, is the memory it takes). The same arguments give the same order.
     """
     if seed is None:
-        yield from _in_order(items, load, windowing)
+        yield from _in_order(items, load, windowing, ahead)
         return
     rng = generator(seed, epoch, "order")
     shuffled = [items[int(k)] for k in rng.permutation(len(items))]
     waiting: list[Cut] = []
-    for item in _in_order(shuffled, load, windowing):
+    for item in _in_order(shuffled, load, windowing, ahead):
         if len(waiting) < max(buffer, 1):
             waiting.append(item)
             continue
@@ -199,19 +234,28 @@ def generator(*parts: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")))
 
 
-def _in_order(items: Sequence[Record | Run], load: Callable[[Record], Array], windowing: Windowing | None) -> Iterator[Cut]:
-    fill = "zero" if windowing is None else windowing.fill
+def _in_order(
+    items: Sequence[Record | Run],
+    load: Callable[[Record], Array],
+    windowing: Windowing | None,
+    ahead: Callable[[Record | Run], Array] | None,
+) -> Iterator[Cut]:
     for item in items:
         records = item.records if isinstance(item, Run) else (item,)
-        windows = owned(item, windowing) if isinstance(item, Run) else [(item, w) for w in windows_of(item.shape, windowing)]
+        windows = (
+            owned(item, windowing)
+            if isinstance(item, Run)
+            else [(item, w) for w in windows_of(item.shape, windowing, item.before)]
+        )
         if not windows:
             continue
         x = np.concatenate([_loaded(r, load) for r in records]) if len(records) > 1 else _loaded(records[0], load)
+        lead = ahead(item) if ahead is not None else None
         number: dict[str, int] = {}  # windows that each recording has had
         for record, window in windows:
             index = number.get(record.key, 0)
             number[record.key] = index + 1
-            yield Cut(record, index, cut(x, window, fill))
+            yield Cut(record, index, with_lead(x, window, windowing, lead))
         del x  # before the next one is loaded
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sandgrain.base.errors import UsageError
 from sandgrain.frontend.signal import Channel, Signal
 from sandgrain.graph import rules
 from sandgrain.graph.dtypes import ACTIVATION
@@ -55,6 +56,13 @@ class Builder:
         """Whether the last node turns samples into samples."""
         step = kind.step(self.view())
         return step is not None and step.takes == "samples"
+
+    def lead(self, samples: int) -> None:
+        """Let `samples` more come in front of the window. Raises UsageError where a node has read it."""
+        if self.nodes:
+            raise UsageError("settle comes first, before every other block")
+        first = self._tensors[0]
+        self._tensors[0] = replace(first, shape=(1, first.shape[1] + samples, *first.shape[2:]))
 
     def view(self) -> View:
         """The last node with its tensors."""

@@ -11,6 +11,7 @@ import numpy as np
 from sandgrain.base.errors import UsageError
 from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.blocks.normalize import Normalize
+from sandgrain.frontend.blocks.settle import Settle
 from sandgrain.frontend.build import Builder, fixed
 from sandgrain.frontend.signal import Signal
 from sandgrain.graph.dtypes import ACTIVATION
@@ -106,6 +107,16 @@ class Pipeline:
     def normalize(self) -> Normalize:
         """The block that says how to normalize: the project's, or the default one."""
         return next((b for b in self.blocks if isinstance(b, Normalize)), Normalize())
+
+    @property
+    def settle(self) -> Settle | None:
+        """The block that measures a recording against itself, where there is one."""
+        return next((b for b in self.blocks if isinstance(b, Settle)), None)
+
+    @property
+    def lead(self) -> int:
+        """Samples that the graph takes in front of a window."""
+        return 0 if self.settle is None else self.settle.lead(self.signal.rate)
 
     @property
     def given(self) -> Normalization | None:

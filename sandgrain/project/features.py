@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,12 @@ from sandgrain.base.errors import SandgrainError, UsageError
 from sandgrain.bundle import features_in_c
 from sandgrain.dataset import ingest, kinds
 from sandgrain.dataset.changes import runs
-from sandgrain.dataset.records import Record
+from sandgrain.dataset.leads import Leads
+from sandgrain.dataset.records import Manifest, Record
 from sandgrain.dataset.tables import Scale, TableOptions
-from sandgrain.dataset.windows import Run, Windowing, count, cut, windows_of
+from sandgrain.dataset.windows import Run, Windowing, count, windows_of, with_lead
 from sandgrain.frontend.blocks import Block
+from sandgrain.frontend.blocks.settle import Settle
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Pipeline
 from sandgrain.frontend.signal import MAX_WORD, Channel, Signal
@@ -27,15 +30,34 @@ if TYPE_CHECKING:
 
 
 NO_WINDOW = 'no recording is as long as a window; make window_s shorter, or pad = "center"'
+NO_LEAD = 'no recording is as long as the seconds of settle and a window; make one of them shorter, or settle `of = "group"`'
 
 
-def windowing_of(data: Data, rate: float) -> Windowing | None:
+def windowing_of(data: Data, blocks: Sequence[Block], rate: float) -> Windowing | None:
     """How recordings are cut, or None where each is one window. `rate`: Hz, that of the recordings."""
+    settle = next((b for b in blocks if isinstance(b, Settle)), None)
     if not data.window_s:
+        if settle is not None:
+            raise UsageError("settle needs windows that begin behind its seconds; set window_s in [data]")
         return None
     if not rate > 0:
         raise UsageError("[data] window_s needs a sampling rate; set rate, in Hz")
-    return Windowing.of(data.window_s, data.stride_s, rate, data.pad, kinds.of(data.kind).padding, data.purity)
+    made = Windowing.of(data.window_s, data.stride_s, rate, data.pad, kinds.of(data.kind).padding, data.purity)
+    return made if settle is None else replace(made, lead=settle.lead(rate), lead_of=settle.of)
+
+
+def leads_of(manifest: Manifest, windowing: Windowing | None) -> Leads | None:
+    """The leads of the windows of a data set; None where they have none."""
+    if windowing is None or not windowing.lead:
+        return None
+    return Leads(manifest.records, manifest.layout, windowing, partial(ingest.open_record, manifest))
+
+
+def placed(manifest: Manifest, data: Data, blocks: Sequence[Block]) -> tuple[Record, ...]:
+    """The records of a data set, with what comes before each in its stream where windows have a lead."""
+    rate = manifest.records[0].rate
+    leads = leads_of(manifest, windowing_of(data, blocks, rate)) if rate else None
+    return manifest.records if leads is None else leads.placed(manifest.records)
 
 
 def items_of(records: Sequence[Record], data: Data) -> Sequence[Record | Run]:
@@ -46,7 +68,7 @@ def items_of(records: Sequence[Record], data: Data) -> Sequence[Record | Run]:
 def signal_of(records: Sequence[Record], data: Data) -> Signal:
     """One window as the sensor gives it. Raises UsageError where the recordings have no common shape."""
     rate = records[0].rate
-    windowing = windowing_of(data, rate)
+    windowing = windowing_of(data, (), rate)
     shapes = {r.shape for r in records} if windowing is None else {(windowing.length, *records[0].shape[1:])}
     if len(shapes) == 1:
         shape = shapes.pop()
@@ -90,7 +112,10 @@ def problem(records: Sequence[Record], data: Data, blocks: Sequence[Block]) -> s
         _pipeline(records, data, blocks)
     except SandgrainError as error:
         return str(error)
-    return "" if count(records, windowing_of(data, records[0].rate)) else NO_WINDOW
+    windowing = windowing_of(data, blocks, records[0].rate)
+    if count(records, windowing):
+        return ""
+    return NO_LEAD if windowing is not None and windowing.lead else NO_WINDOW
 
 
 def describe(found: Inspection) -> str:
@@ -115,8 +140,8 @@ def vectors(found: Inspection, most: int) -> tuple[tuple[int, ...], Array] | Non
     try:
         pipeline = pipeline_of(found)
         records, data = found.records, found.loaded.project.data
-        windowing = windowing_of(data, records[0].rate)
-        whole = [k for k, r in enumerate(records) if windows_of(r.shape, windowing)]
+        windowing = windowing_of(data, found.loaded.blocks, records[0].rate)
+        whole = [k for k, r in enumerate(records) if windows_of(r.shape, windowing, r.before)]
         rows = [whole[int(k)] for k in np.unique(np.linspace(0, len(whole) - 1, min(len(whole), most)).astype(int))]
         windows = partial(_windows, found, [records[k] for k in rows], windowing)
         norm = features_in_c.fit(pipeline, windows())
@@ -126,7 +151,8 @@ def vectors(found: Inspection, most: int) -> tuple[tuple[int, ...], Array] | Non
 
 
 def _windows(found: Inspection, records: Sequence[Record], windowing: Windowing | None) -> Iterator[Array]:
+    leads = leads_of(found.manifest, windowing)
     for record in records:
         x = ingest.open_record(found.manifest, record)
-        window = windows_of(record.shape, windowing)[0]
-        yield cut(x, window, "zero" if windowing is None else windowing.fill)
+        window = windows_of(record.shape, windowing, record.before)[0]
+        yield with_lead(x, window, windowing, None if leads is None else leads.ahead(record))

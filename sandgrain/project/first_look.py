@@ -16,6 +16,10 @@ from sandgrain.base.errors import SandgrainError, UsageError
 from sandgrain.base.text import plain, tenths
 from sandgrain.dataset import kinds, split
 from sandgrain.dataset.names import split_key
+from sandgrain.frontend.blocks.settle import Settle
+from sandgrain.frontend.pipeline import Pipeline
+from sandgrain.graph import interpret
+from sandgrain.project import features
 from sandgrain.project.inspection import Inspection
 from sandgrain.project.sample import Sample, sampled
 
@@ -78,7 +82,7 @@ def look(found: Inspection) -> Look | None:
         return None
     if not folds:
         return None
-    x = _cleaned(kinds.of(found.kind).statistics(sample.x))
+    x = _cleaned(kinds.of(found.kind).statistics(_measured(found, sample.x)))
     units = _units(found, sample, whole)
     counts, learned, curve = _tested(x, sample.y, units, folds, len(sample.labels))
     told, chance = _balanced(counts), 1 / max(int((counts.sum(1) > 0).sum()), 1)
@@ -94,6 +98,16 @@ def look(found: Inspection) -> Look | None:
         pairs=_pairs(counts, sample.labels),
         advice=_advice(told, learned, curve, whole),
     )
+
+
+def _measured(found: Inspection, x: Array) -> Array:
+    """Windows, each against its lead where the project says so."""
+    if not any(isinstance(block, Settle) for block in found.loaded.blocks):
+        return x
+    made = features.pipeline_of(found)
+    alone = Pipeline(made.signal, made.blocks[:1]).raw
+    assert alone is not None
+    return np.concatenate([interpret.run(alone, [window[np.newaxis]])[0] for window in x])
 
 
 # --- what is learned from, and what is tested ------------------------------------------------------------------------------

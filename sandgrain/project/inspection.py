@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +21,14 @@ from sandgrain.dataset import ingest, kinds, quality, split, split_in_blocks, sp
 from sandgrain.dataset.records import SPLITS, Manifest, Record
 from sandgrain.dataset.tables import Scale, TableOptions
 from sandgrain.dataset.windows import count, owners
+from sandgrain.frontend.blocks import Block
 from sandgrain.project import background, features, negatives
 from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Data
 
 if TYPE_CHECKING:
     from sandgrain.project.first_look import Look
+    from sandgrain.project.numbers import Spread
 
 MAX_LIST_FILE = 64 << 20  # bytes of a file of names
 NO_GROUP = (
@@ -56,7 +58,7 @@ class Inspection(Shown):
 
     `all_records` and `facts` are those of the judgement: before anything was dropped. `leaks`: copies and near-copies on two
     sides; `remarks`: groups and files on two sides, which may be meant; one line each. `left_out`: records whose label is none of `classes`.
-    `look`: a first look at the labels, where `sandgrain data` took one.
+    `look`: a first look at the labels, where `sandgrain data` took one; `numbers`: side -> how its numbers lie, where it has them instead.
     """
 
     loaded: Loaded
@@ -70,6 +72,7 @@ class Inspection(Shown):
     remarks: tuple[str, ...]
     left_out: int
     look: Look | None = None
+    numbers: Mapping[str, Spread] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -116,9 +119,9 @@ class Inspection(Shown):
             of_side = [r for r in self.records if self.sides[r.key] == side]
             if not data.purity:
                 for r in of_side:
-                    found[r.label, side] += windows(r, data)
+                    found[r.label, side] += windows(r, data, self.loaded.blocks)
             elif of_side:
-                windowing = features.windowing_of(data, of_side[0].rate)
+                windowing = features.windowing_of(data, self.loaded.blocks, of_side[0].rate)
                 found.update((r.label, side) for r in owners(features.items_of(of_side, data), windowing))
         return {label: {side: found[label, side] for side in SPLITS} for label in self.labels}
 
@@ -235,6 +238,7 @@ class Inspection(Shown):
             "dropped": len(self.judgement.dropped),
             "leaks": list(self.leaks[:LISTED]),
             "remarks": list(self.remarks),
+            "numbers": {side: asdict(spread) for side, spread in self.numbers.items()} or None,
             "first_look": self.look.to_json() if self.look else None,
             "split": self.loaded.project.data.split.model_dump(mode="json"),
         }
@@ -276,12 +280,14 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
         raise UsageError("[data]: every recording was dropped; keep some of copies, silent, constant or clipped ones")
     quiet = negatives.told(negatives.manifests(loaded, features.signal_of(kept, data))) if data.negatives else []
     kept = listed(kept, root, data)
+    leads = features.leads_of(manifest, features.windowing_of(data, loaded.blocks, kept[0].rate)) if kept[0].rate else None
+    kept = kept if leads is None else leads.placed(kept)
     if data.split.by == "time":
-        kept, sides = in_time(kept, data)
+        kept, sides = in_time(kept, data, loaded.blocks)
         leaks, remarks = [], []  # everything is on every side, and is meant to be
     else:
         content = {r.key: records[head].sha256 for r, head in zip(records, judgement.family.tolist(), strict=True)}
-        sides = assign(kept, data, content)
+        sides = assign(kept, data, content, loaded.blocks)
         leaks = quality.across(records, judgement.family, sides)
         own = split_in_blocks.grouped(kept) if data.split.by == "block" else kept
         remarks = split.leaks([replace(r, sha256=r.key) for r in own], sides)  # copies are told above
@@ -352,7 +358,7 @@ def listed(records: Sequence[Record], root: Path, data: Data) -> tuple[Record, .
     return tuple(replace(r, split=given.get(r.key.split("#")[0], "train")) for r in records)
 
 
-def assign(records: Sequence[Record], data: Data, content: Mapping[str, str]) -> Mapping[str, str]:
+def assign(records: Sequence[Record], data: Data, content: Mapping[str, str], blocks: Sequence[Block] = ()) -> Mapping[str, str]:
     """The side of each record, by `[data.split]`. Records of one `content` (key -> hash) stay together: near-copies, too."""
     s = data.split
     together = [replace(r, sha256=content[r.key]) for r in records]
@@ -361,24 +367,26 @@ def assign(records: Sequence[Record], data: Data, content: Mapping[str, str]) ->
     if s.by == "block":
         together = split_in_blocks.grouped(together)
     draw = split.Draw("group" if s.by == "block" else s.by, s.stratify, s.validation, s.test, s.seed, choose)
-    return split.assign(together, draw, {r.key: max(windows(r, data), 1) for r in records})
+    return split.assign(together, draw, {r.key: max(windows(r, data, blocks), 1) for r in records})
 
 
-def windows(record: Record, data: Data) -> int:
+def windows(record: Record, data: Data, blocks: Sequence[Block] = ()) -> int:
     """How many windows a recording gives."""
-    return count([record], features.windowing_of(data, record.rate)) if record.rate or not data.window_s else 0
+    return count([record], features.windowing_of(data, blocks, record.rate)) if record.rate or not data.window_s else 0
 
 
-def in_time(records: Sequence[Record], data: Data) -> tuple[tuple[Record, ...], Mapping[str, str]]:
+def in_time(records: Sequence[Record], data: Data, blocks: Sequence[Block] = ()) -> tuple[tuple[Record, ...], Mapping[str, str]]:
     """Each recording cut by time, by `[data.split]`: (the parts, key -> side). Raises UsageError."""
     if not kinds.of(data.kind).sampled:
         raise UsageError(f'[data.split] by = "time": {kinds.of(data.kind).noun} have no time; split by "file" or "group"')
     s = data.split
 
     def how(record: Record) -> split_in_time.Cutting:
-        windowing = features.windowing_of(data, record.rate)
+        windowing = features.windowing_of(data, blocks, record.rate)
         least = 1 if windowing is None else windowing.length
-        return split_in_time.Cutting(s.validation, s.test, round(s.gap_s * record.rate), least)
+        return split_in_time.Cutting(
+            s.validation, s.test, round(s.gap_s * record.rate), least, windowing.lead if windowing else 0
+        )
 
     return split_in_time.cut(records, how)
 

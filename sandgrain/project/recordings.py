@@ -24,6 +24,7 @@ def streams(
     places: Sequence[Path],
     signal: Signal,
     *,
+    lead: int = 0,
     labels: Path | None,
     label_column: str,
     rest: str,
@@ -33,7 +34,7 @@ def streams(
     """(the recordings of `places`, files or folders; notes about what was left out).
 
     `labels`: a file with the stretches of the one recording; else each has its own beside it, or `label_column` in it, or the
-    label of its folder. `rest`: the label of what no stretch covers, "": none. `resample`: other rates. Raises UsageError.
+    label of its folder. `lead`: samples that come before the first window. `rest`: the label of what no stretch covers, "": none. `resample`: other rates. Raises UsageError.
     """
     if not kinds.of(signal.kind).sampled:
         raise UsageError(f"the bundle takes {kinds.of(signal.kind).noun}; recordings have time")
@@ -46,11 +47,11 @@ def streams(
         for stream in joined(manifest.records, partial(ingest.open_record, manifest)):
             whole = _with_truth(stream, manifest.root, labels, rest)
             found.append(replace(whole, name=f"{folder}{whole.name}"))
-    window = signal.shape[0]
+    first = lead + signal.shape[0]
     notes += [
-        f"{plain(s.name, 80)} is shorter than a window ({window / signal.rate:g} s): no result"
+        f"{plain(s.name, 80)} is shorter than {'a window' if not lead else 'settle and a window'} ({first / signal.rate:g} s): no result"
         for s in found
-        if s.length < window
+        if s.length < first
     ]
     if labels is not None and len(found) != 1:
         raise UsageError(f"--labels is for one recording, and there are {len(found)}; put a file with labels beside each")

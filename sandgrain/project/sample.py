@@ -10,7 +10,7 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.dataset import ingest
 from sandgrain.dataset.records import Record
-from sandgrain.dataset.windows import Run, Window, Windowing, count, cut, owned, windows_of
+from sandgrain.dataset.windows import Run, Window, Windowing, count, owned, skipped, windows_of, with_lead
 from sandgrain.project import features
 from sandgrain.project.build.samples import parts_of
 from sandgrain.project.inspection import Inspection
@@ -22,7 +22,7 @@ MOST_BYTES = 1 << 26  # of all windows that are held
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """`x`: windows as the sensor gives them, [n, *signal shape]; `y`: the places of their labels in `labels`, int64 [n].
+    """`x`: windows as the sensor gives them, [n, *signal shape], each with its lead in front, where windows have one; `y`: the places of their labels in `labels`, int64 [n].
 
     `records`: the place of each window's recording among those that were given, int64 [n]. `total`: windows that there are.
     """
@@ -40,7 +40,7 @@ def sampled(found: Inspection, records: Sequence[Record], most: int) -> Sample |
     The windows of a label are spread evenly over all that it has. None where there is no window. The same data give the same windows.
     """
     data = found.loaded.project.data
-    windowing = features.windowing_of(data, records[0].rate) if records else None
+    windowing = features.windowing_of(data, found.loaded.blocks, records[0].rate) if records else None
     items = features.items_of(records, data)
     owner, item, start, thinned = _windows(items, {r.key: k for k, r in enumerate(records)}, windowing, ROOM * most)
     if not len(owner):
@@ -48,13 +48,18 @@ def sampled(found: Inspection, records: Sequence[Record], most: int) -> Sample |
     names = {label: k for k, label in enumerate(found.labels)}
     y = np.array([names[r.label] for r in records], np.int64)[owner]
     shape = features.signal_of(records, data).shape
-    most = max(min(most, MOST_BYTES // max(int(np.prod(shape)) * 2, 1)), 2 * len(names))
+    most = max(
+        min(most, MOST_BYTES // max(int(np.prod((shape[0] + (windowing.lead if windowing else 0), *shape[1:]))) * 2, 1)),
+        2 * len(names),
+    )
     places = np.sort(np.concatenate([_spread(np.flatnonzero(y == k), most, len(y), len(names)) for k in range(len(names))]))
-    fill = "zero" if windowing is None else windowing.fill
+    leads = features.leads_of(found.manifest, windowing)
     rows: list[Array] = []
     for k in np.unique(item[places]).tolist():
         x = np.concatenate([ingest.open_record(found.manifest, r) for r in parts_of(items[k])])
-        rows += [cut(x, _window(x, s, windowing), fill) for s in start[places[item[places] == k]].tolist()]
+        ahead = None if leads is None else leads.ahead(items[k])
+        own = start[places[item[places] == k]].tolist()
+        rows += [with_lead(x, _window(items[k], s, windowing), windowing, ahead) for s in own]
     return Sample(np.stack(rows), y[places], owner[places], found.labels, len(y) * thinned)
 
 
@@ -78,7 +83,13 @@ def _windows(
             rows.append((np.array([numbers[r.key] for r, _ in own], np.int64), k, np.array([w.start for _, w in own], np.int64)))
         else:
             many = count([item], windowing)
-            rows.append((np.full(many, numbers[item.key], np.int64), k, step * np.arange(many)))
+            rows.append(
+                (
+                    np.full(many, numbers[item.key], np.int64),
+                    k,
+                    (0 if windowing is None else skipped(windowing, item.before)) + step * np.arange(many),
+                )
+            )
     if not rows:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), 1
     of_items = np.repeat([k for _, k, _ in rows], [len(owner) for owner, _, _ in rows])
@@ -90,10 +101,10 @@ def _long(items: Sequence[Record | Run]) -> bool:
     return any(isinstance(item, Run) for item in items)
 
 
-def _window(x: Array, start: int, windowing: Windowing | None) -> Window:
-    """The window of `x` that begins at `start`, or the only one of what is no longer than that."""
-    if windowing is None or len(x) < windowing.length:
-        return windows_of(x.shape, windowing)[0]
+def _window(item: Record | Run, start: int, windowing: Windowing | None) -> Window:
+    """The window of `item` that begins at `start`, or the only one of what is no longer than that."""
+    if windowing is None or item.shape[0] < start + windowing.length:
+        return windows_of(item.shape, windowing, item.before)[0]
     return Window(start, start + windowing.length)
 
 

@@ -61,7 +61,7 @@ def _judged(manifest: Manifest, root: Path, project: Project, blocks: Sequence[B
         (f"{len(manifest.bad)} of {tried} files that were tried are refused: {_shown(manifest)}",) if manifest.bad else ()
     )
     notes += _unclear(manifest, project)
-    if why := features.problem(manifest.records, project.data, blocks):
+    if why := features.problem(features.placed(manifest, project.data, blocks), project.data, blocks):
         return Trial(f"features cannot be computed: {why}", notes)
     rows = statistics.median(r.shape[0] for r in manifest.records)
     own = project.data.layout.get(TableOptions).segment == 1

@@ -24,7 +24,7 @@ from sandgrain.base import files, sealed
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress, silent
-from sandgrain.train import length
+from sandgrain.train import length, rate
 
 HUBER = 1.0  # of a standardized target: beyond it an error counts by its size, not its square
 THREADS = 2  # of PyTorch, where nobody says: a constant, since sums depend on how they are split between threads
@@ -40,7 +40,7 @@ class Options:
 
     epochs: int = 60
     batch: int = 64
-    lr: float = 2e-3
+    lr: float = 2e-3  # 0: by a short test, see rate.py
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     weight_decay: float = 1e-4
     patience: int = 15
@@ -77,6 +77,7 @@ class Trained:
     history: History
     best: int
     epochs: int
+    lr: float  # at its peak
 
 
 def train(
@@ -107,6 +108,7 @@ def train(
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(data.train, state.epoch)
         steps = length.steps_of(len(coming.result()[0]), options.batch)  # of every epoch
+        state.lr = state.lr or options.lr or _tested(module, coming.result(), options, weights, device)
         while state.epoch < options.epochs and not state.stopped(options.patience, steps):
             samples = coming.result()
             if state.epoch + 1 < options.epochs:
@@ -121,7 +123,7 @@ def train(
     module.load_state_dict(state.best_weights)
     for one in (module, teacher) if teacher is not None else (module,):
         one.to("cpu").eval()
-    return Trained(state.history, state.best, state.epoch)
+    return Trained(state.history, state.best, state.epoch, state.lr)
 
 
 def prepare(value: int, threads: int = 0) -> None:
@@ -174,9 +176,9 @@ def _epoch(
         chosen = order[step * options.batch : (step + 1) * options.batch]
         if len(chosen) < 2 and step:
             continue  # batch norm needs two
-        rate = options.lr * _share((state.epoch + step / steps) / options.epochs, options.schedule)
+        lr = state.lr * _share((state.epoch + step / steps) / options.epochs, options.schedule)
         for group in state.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = lr
         x, y = inputs[chosen].to(device), targets[chosen].to(device)
         state.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, enabled=device.type == "cuda"):
@@ -191,8 +193,21 @@ def _epoch(
         total += loss.detach()
     mean = float(total) / steps
     if not math.isfinite(mean):
-        raise UsageError(f"[train]: the loss is no longer a number in epoch {state.epoch + 1}; lower `lr` (it is {options.lr:g})")
+        raise UsageError(f"[train]: the loss is no longer a number in epoch {state.epoch + 1}; lower `lr` (it is {state.lr:g})")
     return mean
+
+
+def _tested(
+    module: nn.Module, samples: tuple[Array, Array], options: Options, weights: Tensor | None, device: torch.device
+) -> float:
+    """The learning rate that a short test on these samples finds."""
+    seed(options.seed, 0)
+    x, y = (torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in samples)
+
+    def loss(module: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        return _loss(module(x), y, options, weights, options.label_smoothing)
+
+    return rate.tested(module, x, y, options.batch, options.weight_decay, loss).rate
 
 
 def _share(done: float, schedule: str) -> float:
@@ -264,13 +279,14 @@ class _State:
     best_weights: dict[str, Tensor]
     best: int = -1
     epoch: int = 0
+    lr: float = 0.0  # at its peak; 0 until it is known
 
     @classmethod
     def new(cls, module: nn.Module, options: Options, taught: bool) -> _State:
         decayed = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
         plain = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]  # biases and norms are not decayed
         groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=options.lr)
+        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=options.lr or 1.0)  # each step sets its own
         scaler = torch.amp.GradScaler(enabled=torch.cuda.is_available())
         shapes = {k: list(v.shape) for k, v in module.state_dict().items()}
         return cls(module, optimizer, scaler, repr((asdict(options), shapes, taught)), History(), _copy(module))
@@ -299,6 +315,7 @@ class _State:
             "best": self.best,
             "best_weights": self.best_weights,
             "epoch": self.epoch,
+            "lr": self.lr,
         }
         with files.atomic(path) as file:
             sealed.write(file, lambda inner: torch.save(facts, inner))
@@ -318,7 +335,7 @@ class _State:
         self.optimizer.load_state_dict(facts["optimizer"])
         self.scaler.load_state_dict(facts["scaler"])
         self.history, self.best, self.epoch = History(**facts["history"]), facts["best"], facts["epoch"]
-        self.best_weights = facts["best_weights"]
+        self.best_weights, self.lr = facts["best_weights"], facts["lr"]
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:

@@ -73,6 +73,7 @@ ORDER = {
     "quantize": ("lut_s8", "quantize_f32_s8"),
     "relu": ("clamp_s8", "lut_s8"),
     "resize_image": ("resize_box_u8", "resize_bilinear_u8", "resize_area_u8"),
+    "settle": ("settle_s16", "follow_s16"),
     "softmax": ("softmax_table_s8", "softmax_s8"),
     "spectrogram": ("spectrogram_s16", "spectrogram_s32", "spectrogram_f32"),
     "statistics": ("statistics_s16", "statistics_pairs_s16"),

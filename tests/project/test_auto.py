@@ -116,7 +116,7 @@ def compared(loaded: Loaded, monkeypatch: pytest.MonkeyPatch, scores: dict[str, 
 
     def tested(ground: Any, candidate: Any, made: Any, effort: quick.Effort, deadline: float, progress: Any) -> list[Any]:
         told.append(f"{candidate.network} {effort.steps}")
-        right = round(100 * scores[candidate.model.name]) + (5 if candidate.lr and candidate.lr == how.get("fast") else 0)
+        right = round(100 * scores[candidate.model.name])
         return [np.array([[right, 100 - right], [100 - right, right]])] * effort.folds
 
     def fits(self: Any, state: Any, made: Any, *, thorough: bool) -> bool:
@@ -258,34 +258,6 @@ def test_the_choice_is_in_the_file_only_where_it_is_asked_for(waves: Loaded, mon
     }
     again = load(waves.file)
     assert again.blocks == found.chosen.blocks and again.project.model == found.chosen.model
-
-
-def test_the_learning_rate_of_the_choice_is_tested_for_a_short_while(waves: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = {"mlp": 0.9, "cnn1d": 0.6, "dscnn": 0.5, "tcresnet": 0.5}
-    found = compared(waves, monkeypatch, scores, fast=0.05)
-    assert [lr for lr, _ in found.rates] == [0.008, 0.02, 0.05] and "lr = 0.05 gives 95.0 %" in found.why
-    assert found.chosen.lr == 0.05 and found.chosen.model.name == "mlp"
-    assert found.chosen.of(waves).project.train == waves.project.train.model_copy(update={"lr": 0.05})
-    assert found.settings.endswith("[train]\nlr = 0.05") and not found.chosen.own
-    same = compared(waves, monkeypatch, scores)
-    assert same.chosen.lr == 0 and "[train]" not in same.settings
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '[data]\nkind = "motion"\n',
-        '[train]\nepochs = 3\n\n[model]\nname = "a"\n',
-        '[train]\nlr = 0.1  # slow\nseed = 2\n[[features]]\nblock = "raw"\n[budget]\nram = "8K"\n',
-    ],
-)
-def test_another_learning_rate_is_written_beside_the_other_keys(text: str, tmp_path: Path) -> None:
-    file = tmp_path / "sandgrain.toml"
-    file.write_text(text)
-    keep.write(file, {**TABLES, "train": {"lr": 0.005}})
-    old, new = tomllib.loads(text), tomllib.loads(file.read_text())
-    assert new == {**old, **TABLES, "train": {**old.get("train", {}), "lr": 0.005}}
-    assert ("# slow" in text) == ("# slow" in file.read_text())
 
 
 @pytest.mark.slow

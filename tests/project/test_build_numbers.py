@@ -12,15 +12,17 @@ import pytest
 from tests.support.draws import rare
 
 pytest.importorskip("jinja2", reason="needs Jinja: pip install 'sandgrain[train]'")
+import sandgrain
 from sandgrain.base.errors import UsageError
 from sandgrain.cli import _terminal
 from sandgrain.project import inspection
-from sandgrain.project.build import limits, page, run
+from sandgrain.project.build import folds, limits, page, run, stages
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import load
 from sandgrain.project.file.schema import Budget
+from sandgrain.project.tasks import regression
 
 PROJECT = """\
 [data]
@@ -112,13 +114,43 @@ def test_a_column_of_numbers_becomes_c_that_gives_them(built: Built[Any], capsys
 
 @rare
 def test_the_example_prints_the_number_of_its_window(built: Built[Any]) -> None:
-    """It prints whole and parts; the window is the one that is answered best."""
+    """The window is the one that is answered best."""
     f = built.figures
     assert built.example is not None
-    whole, _, parts = built.example.strip().partition(" and ")
-    said = int(whole) + int(parts.split("/")[0]) / int(parts.split("/")[1])
+    said = float(built.example.strip().removeprefix("number "))
     best = int(np.abs(f.said - f.truth).argmin())
     assert said == pytest.approx(f.said[best]) and f"{f.truth[best]:g} ppm" in (built.folder / "example" / "main.c").read_text()
+
+
+@rare
+def test_folds_give_errors_mean_spread_and_worst(tmp_path: Path) -> None:
+    """Each of four devices is left out once; one of them counts 10 more than the others."""
+    folder = project(tmp_path / "devices")
+    text = (folder / "sandgrain.toml").read_text()
+    text = (
+        text.replace("rate = 1\n", 'rate = 1\nname = "{group}"\n')
+        .replace('by = "time"', 'by = "group"')
+        .replace("epochs = 15", "epochs = 6")
+    )
+    (folder / "sandgrain.toml").write_text(text.replace("validation = 0.15", "validation = 0"))
+    (folder / "sensors.csv").unlink()
+    for k in range(4):
+        gas, rows = table(80, k)
+        lines = [
+            line.rpartition(",")[0] + f",{g + 40 * (k == 3):.3f}" for line, g in zip(rows.splitlines()[1:], gas, strict=True)
+        ]
+        (folder / f"d{k}.csv").write_text("\n".join(["a,b,gas", *lines]))
+    made = samples(folder)
+    crossed = folds.run(stages.Run(made, folder / "out"), regression.TASK, folds.Cut(0))
+    found = crossed.folds.to_json()["measures"]
+    errors = crossed.folds.values("mean error")
+    assert (
+        len(errors) == 4
+        and found["mean error"]["worst"] == max(errors)
+        and found["R2"]["worst"] == min(crossed.folds.values("R2"))
+    )
+    assert [f.name for f in crossed.folds.folds if f.measures["mean error"] == max(errors)] == ["d3"]
+    assert crossed.folds.tables()[1].rows[0][0] == "d3" and "%" not in str(crossed.folds.tables()[0].rows)
 
 
 def test_a_window_has_the_number_of_its_last_row_the_mean_or_the_largest(tmp_path: Path) -> None:
@@ -140,6 +172,14 @@ def test_the_column_is_no_channel_and_belongs_to_the_data(tmp_path: Path) -> Non
     a, b = samples(one), samples(other)
     assert a.pipeline.signal.shape == (1, 2)
     assert a.found.manifest.sha256 != b.found.manifest.sha256, "another number is another data set"
+
+
+def test_data_says_how_the_numbers_lie(tmp_path: Path) -> None:
+    folder = project(tmp_path / "gas")
+    seen = sandgrain.data(folder)
+    gas, sides = table()[0], seen.to_json()["numbers"]
+    assert set(sides) == {"train", "validation", "test"} and sum(s["windows"] for s in sides.values()) == len(gas)
+    assert min(s["least"] for s in sides.values()) == gas.min() and max(s["largest"] for s in sides.values()) == gas.max()
 
 
 def test_a_number_that_is_missing_leaves_its_row_out(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from sandgrain.graph.ir import Graph  # noqa: E402
 from sandgrain.graph.ops import OPS  # noqa: E402
 from sandgrain.graph.quantization import dequantize, per_tensor  # noqa: E402
 from sandgrain.quantization import quantize  # noqa: E402
-from sandgrain.train import network  # noqa: E402
+from sandgrain.train import models, network  # noqa: E402
 from sandgrain.train.loop import Options  # noqa: E402
 from sandgrain.train.models import CATALOGUE, build, describe, load_user_module  # noqa: E402
 from tests.support.draws import rare, turns  # noqa: E402
@@ -144,8 +144,9 @@ def test_an_int8_model_is_the_same_on_the_host(name: str) -> None:
         (lambda: build("resnet8", (8,), 2), "takes features of 2 or 3 axes"),
         (lambda: build("mlp", (8,), 0), "0 outputs; mlp needs one for a number, or one a class"),
         (lambda: build("mlp", (8,), 2, 0), "a width of 0"),
-        (lambda: build("mlp", (8,), 2, depth=3), "has no option depth; it has dropout, layers"),
+        (lambda: build("mlp", (8,), 2, depth=3), "has no option depth; it has dropout, layers, norm"),
         (lambda: build("mlp", (8,), 2, layers="3"), "whole number"),
+        (lambda: build("cnn1d", (8, 2), 2, norm="layer"), "norm = layer; choose batch or none"),
         (lambda: build("mlp", (8,), 2, layers=0), "whole number"),
         (lambda: build("mlp", (0,), 2), "takes features"),
     ],
@@ -223,3 +224,12 @@ def test_a_wrong_path_of_a_module_is_said(path: str, fact: str, tmp_path: Path) 
 
 def test_models_are_modules_of_torch() -> None:
     assert all(isinstance(build(name, SHAPES[name][0], 3), nn.Module) for name in CATALOGUE)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn1d"])
+def test_models_of_numbers_have_no_batch_norm_unless_it_is_asked_for(name: str) -> None:
+    asked = {"norm": "batch"}
+    plain, normed = (build(name, (16, 3), 1, 8, **models.for_numbers(name, own)) for own in ({}, asked))
+    assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in plain.modules())
+    assert any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in normed.modules())
+    assert models.for_numbers("dscnn", {"x": 1}) == {"x": 1} and models.for_numbers("", {}) == {}

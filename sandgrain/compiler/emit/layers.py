@@ -145,7 +145,7 @@ class Emitter:
         call = replace(call, fields={**call.fields, **dict(step.fields)})
         struct, name = self._struct(call, f"{index}", head), f"static SG_NOINLINE {{}} {self.prefix}_layer_{index}"
         if step.takes == "samples":
-            kind, back = ("void", "") if step.factor == 1 else ("int32_t", "return ")
+            kind, back = ("void", "") if step.even else ("int32_t", "return ")
             head.append(
                 f"{name.format(kind)}(void *state, const int16_t *in, int16_t *out, int32_t count)\n{{\n"
                 f"    {back}{call.function}_step(&{struct}, state, in, out, count);\n}}\n"

@@ -96,6 +96,13 @@ def stream_plan(graph: Graph, stride: int) -> StreamPlan:
     return StreamPlan(tuple(filters), step.window, step.hop, node, rows, at, channels, max(round(stride / step.hop), 1))
 
 
+def lead_of(graph: Graph) -> int:
+    """Samples that a graph takes in front of its window: the first of its input, which nothing comes out for."""
+    node = _only(graph, graph.consumers(), graph.inputs[0]) if len(graph.inputs) == 1 else None
+    step = _step(graph, node) if node is not None else None
+    return step.lead if step is not None else 0
+
+
 def _only(graph: Graph, readers: dict[int, list[int]], tensor: int) -> int | None:
     """The one node that reads `tensor`, None where there are others or it is an output."""
     nodes = readers.get(tensor, [])

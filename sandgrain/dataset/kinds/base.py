@@ -71,6 +71,7 @@ class Kind(ABC):
     # --- what `sandgrain init` writes
 
     guesses_rate: ClassVar[bool] = False  # whether a rate is written where the files have none
+    watched_from: ClassVar[int] = 0  # files from which on some of the recordings watch the training and are not trained with
     variation: ClassVar[tuple[str, str, str]]  # (kind of [[augment]], its option, why): one that does no harm to any data
 
     @abstractmethod

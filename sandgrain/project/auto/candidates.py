@@ -25,12 +25,11 @@ BEFORE = ("samples", "image")  # stages of blocks that a user put there for a re
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Settings that are tried. `own`: they are the project's. `lr`: the learning rate, 0 for the project's."""
+    """Settings that are tried. `own`: they are the project's."""
 
     blocks: tuple[Block, ...]
     model: Model
     own: bool = False
-    lr: float = 0.0
 
     @property
     def features(self) -> str:
@@ -49,20 +48,17 @@ class Candidate:
 
     @property
     def tables(self) -> dict[str, Any]:
-        """`features`, `model`, and `train` where its learning rate is another, as a project file has them."""
+        """`features` and `model` as a project file has them."""
         model = {"name": self.model.name, **({"width": self.model.width} if self.model.width else {})}
         if self.model.options:
             model["options"] = dict(self.model.options)
-        train = {"train": {"lr": self.lr}} if self.lr else {}
-        return {"features": [_table(block) for block in self.blocks], "model": model, **train}
+        return {"features": [_table(block) for block in self.blocks], "model": model}
 
     def of(self, loaded: Loaded) -> Loaded:
         """The project with these settings."""
-        if self.own and not self.lr:
+        if self.own:
             return loaded
         changed: dict[str, Any] = {"features": tuple(self.tables["features"]), "model": self.model}
-        if self.lr:
-            changed["train"] = loaded.project.train.model_copy(update={"lr": self.lr})
         return replace(loaded, project=loaded.project.model_copy(update=changed), blocks=self.blocks)
 
     def wider(self) -> list[Candidate]:

@@ -21,20 +21,17 @@ HEADER = re.compile(r"^\s*\[\[?\s*([A-Za-z_]+)\s*(\.[^\]]*)?\]\]?\s*(#.*)?$")
 def text_of(tables: Mapping[str, Any]) -> str:
     """`features` and `model` as TOML, without a line break at the end."""
     parts = [_table("[[features]]", block) for block in tables["features"]]
-    rate = [_table("[train]", tables["train"])] if "train" in tables else []
-    return "\n\n".join([*parts, _table("[model]", tables["model"]), *rate])
+    return "\n\n".join([*parts, _table("[model]", tables["model"])])
 
 
 def write(file: Path, tables: Mapping[str, Any]) -> None:
-    """Put `features` and `model` into a project file instead of its own, and the keys of `train` into its [train]. Raises UsageError where that cannot be done by lines."""
+    """Put `features` and `model` into a project file instead of its own. Raises UsageError where that cannot be done by lines."""
     try:
         old = read_small(file, MAX_BYTES).decode("utf-8")
     except (OSError, ValueError):
         raise UsageError(f"{plain(file, 120)} cannot be read again; put the lines into it by hand") from None
     new, known = replaced(old, tables), tomllib.loads(old)
     wanted = {**known, **{key: value for key, value in tables.items() if value}}
-    if "train" in tables:
-        wanted["train"] = {**known.get("train", {}), **tables["train"]}
     if not tables["features"]:
         wanted.pop("features", None)
     try:
@@ -48,10 +45,7 @@ def write(file: Path, tables: Mapping[str, Any]) -> None:
 
 
 def replaced(text: str, tables: Mapping[str, Any]) -> str:
-    """The file's text with other [[features]] and [model] tables, at the place of the first of them, and other values in [train]."""
-    for key, value in tables.get("train", {}).items():
-        text = _with_value(text, "train", key, value)
-    tables = {key: value for key, value in tables.items() if key != "train"}
+    """The file's text with other [[features]] and [model] tables, at the place of the first of them."""
     lines, kept, place = text.splitlines(), list[str](), -1
     inside = False
     for k, line in enumerate(lines):
@@ -69,25 +63,6 @@ def replaced(text: str, tables: Mapping[str, Any]) -> str:
         place -= 1
         kept.pop(place)
     return "\n".join([*kept[:place], *[""] * bool(place), *new, "", *kept[place:]]).rstrip("\n") + "\n"
-
-
-def _with_value(text: str, table: str, key: str, value: Any) -> str:
-    """The text with another value of a key in a table, which is added where it is not there."""
-    lines, inside = text.splitlines(), False
-    line = f"{key} = {_value(value)}"
-    for k, old in enumerate(lines):
-        if header := HEADER.match(old):
-            if inside:
-                break
-            inside = header[1] == table and not header[2]
-            start = k + 1
-        elif inside and re.match(rf"\s*{key}\s*=", old):
-            comment = re.search(r"\s+#[^\"']*$", old)
-            lines[k] = line + (comment[0] if comment else "")
-            return "\n".join(lines) + "\n"
-    if inside:
-        return "\n".join([*lines[:start], line, *lines[start:]]) + "\n"
-    return "\n".join([*lines, "", f"[{table}]", line]) + "\n"
 
 
 def _belongs_below(lines: list[str], k: int) -> bool:

@@ -23,6 +23,7 @@ from sandgrain.project.inspection import Inspection
 from sandgrain.project.sample import Sample
 
 WATCHED = 10  # every so many training windows, one judges the epochs and is not trained with
+RATE = 2e-3  # the learning rate of all candidates, where the project has none
 LEAST_WATCHED = 200  # training windows from which on that is done
 
 
@@ -95,7 +96,8 @@ def _trained(ground: Ground, made: Prepared, effort: Effort, k: int, deadline: f
     learned = np.setdiff1d(train, watched)
     batch = made.samples.found.loaded.project.train.batch or length.batch_of(len(learned))
     epochs = max(round(effort.steps / length.steps_of(len(learned), batch)), 1)
-    options = replace(recipe.training, batch=batch, epochs=epochs, patience=0)
+    lr = recipe.training.lr or RATE  # a test of its own would take longer than the first round
+    options = replace(recipe.training, batch=batch, epochs=epochs, patience=0, lr=lr)
     held = (x[watched], y[watched]) if len(watched) else None
     feed = nets.Feed(lambda epoch: (x[learned], y[learned]), held, quant)
 

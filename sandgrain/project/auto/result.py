@@ -75,9 +75,6 @@ class Searched:
     windows: int
     folds: int
     written: bool = False  # to sandgrain.toml
-    rates: tuple[
-        tuple[float, float], ...
-    ] = ()  # (learning rate, score) of a short test of the chosen one; () where there was no time
 
     @property
     def chosen(self) -> Candidate:
@@ -98,7 +95,6 @@ class Searched:
             "chosen": self.chosen.tables,
             "why": self.why,
             "written": self.written,
-            "learning_rates": [list(row) for row in self.rates],
             "candidates": [t.to_json() for t in self.tried],
         }
 
@@ -111,7 +107,7 @@ class Searched:
         """For people."""
         told: list[Line] = [self.table(), *(f"{t.name}: {plain(t.outcome, 200)}" for t in self.tried if ":" in t.outcome)]
         told += [self.how, f"chosen: {self.why}"]
-        if self.chosen.own and not self.chosen.lr:
+        if self.chosen.own:
             return [*told, "sandgrain.toml says so already", ""]
         if self.written:
             return [*told, "written to sandgrain.toml", ""]

@@ -44,7 +44,6 @@ STEPS = (150, 450, 1350)  # of training in each round
 SHARES = (0.4, 0.7, 1.0)  # of the time, by which each round ends
 STAY = (4, 2)  # candidates that the second and the third round have at most
 HEAVY = 1 << 22  # multiply-accumulates of a network of which the first round tests one fold alone
-RATES = (0.4, 1.0, 2.5)  # times the project's learning rate that the chosen one is tested with, as long as the second round
 NEAR = 0.005  # a score that is no further below the best is as good: then the smaller network is taken
 MEASURES = {"accuracy": "accuracy", "f1": "macro F1", "balanced_accuracy": "balanced"}  # [budget] -> what is compared
 
@@ -85,7 +84,7 @@ def search(loaded: Loaded, out: Path, *, minutes: float, seed: int | None, write
     ground = _ground(found, Store(loaded.work / "auto", keep=400), seed)
     compared = _Comparison(ground, task, out, progress, started, 60 * minutes)
     searched = compared.run()
-    if write and (not searched.chosen.own or searched.chosen.lr):
+    if write and not searched.chosen.own:
         keep.write(loaded.file, searched.chosen.tables)
         searched = replace(searched, written=True)
     return searched
@@ -114,7 +113,7 @@ def _folds(found: Inspection, records: Sequence[Record], sample: Sample, seed: i
     cuts: list[dict[str, str]] = []
     if data.split.by != "time" and not any(r.part is not None for r in records):
         grouped = all(r.group for r in records) and data.split.by != "file"
-        weights = {r.key: max(inspection.windows(r, data), 1) for r in records}
+        weights = {r.key: max(inspection.windows(r, data, found.loaded.blocks), 1) for r in records}
         for count in range(FOLDS, 1, -1):
             try:
                 cuts = [
@@ -258,47 +257,8 @@ class _Comparison:
         how = f"in floats, on {len(sample.x):,} of {sample.total:,} windows that are not for the test; " + (
             f"the mean of {folds} folds" if folds > 1 else "the validation side"
         )
-        rates = self._rates(chosen.candidate)
-        row = chosen.told()
-        lr, better = max(rates, key=lambda rate: rate[1], default=(0.0, 0.0))
-        own = dict(rates).get(self._rate(1.0), 1.0)
-        if better > own + NEAR:
-            row = replace(row, candidate=replace(chosen.candidate, lr=lr))
-            why += f"; lr = {lr:g} gives {tenths(better)} after {STEPS[1]:,} steps, {self._rate(1.0):g} {tenths(own)}"
-        tried = ordered([s.told() for s in self.states if s is not chosen], row)
-        return Searched(self.measure, how, tried, why, len(sample.x), folds, rates=rates)
-
-    def _rate(self, factor: float) -> float:
-        """A learning rate, to two digits."""
-        return float(f"{factor * self.ground.found.loaded.project.train.lr:.2g}")
-
-    def _rates(self, candidate: Candidate) -> tuple[tuple[float, float], ...]:
-        """(learning rate, score) of a short test; () where the time is over before all of them are known."""
-        found, deadline = [], self.started + self.seconds
-        effort = Effort(STEPS[1], len(self.ground.folds))
-        for k, factor in enumerate(RATES):
-            lr = self._rate(factor)
-            what = f"trying lr = {lr:g}, {STEPS[1]:,} steps"
-            self.progress(what, k, len(RATES))
-            other = candidate if factor == 1 else replace(candidate, lr=lr)
-            try:
-                if time.monotonic() > deadline:
-                    raise OutOfTimeError
-                made = quick.prepared(self.ground, other)
-                counts = quick.tested(
-                    self.ground,
-                    other,
-                    made,
-                    effort,
-                    deadline,
-                    lambda text, done, total, what=what: self.progress(what, done, total),
-                )
-            except (OutOfTimeError, UsageError):  # a loss that is no longer a number is an answer, too
-                if time.monotonic() > deadline:
-                    return ()
-                continue
-            found.append((lr, statistics.fmean(_score(c, self.ground.found.labels, self.measure) for c in counts)))
-        return tuple(found)
+        tried = ordered([s.told() for s in self.states if s is not chosen], chosen.told())
+        return Searched(self.measure, how, tried, why, len(sample.x), folds)
 
 
 def _rank(state: _State) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress
 from sandgrain.base.tables import Table
-from sandgrain.base.text import plain, tenths
+from sandgrain.base.text import number, plain, tenths
 from sandgrain.dataset import split, split_in_blocks
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.windows import Run as Joined
@@ -37,7 +37,8 @@ SHOWN = 12  # folds that the text has a row for
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InFold:
-    """How good a fitted model is on the test windows of a fold. `measures`: name -> value, the first one leads.
+    """How good a fitted model is on the test windows of a fold. `measures`: name -> value, the first one leads. `errors`: those of which less
+    is better. `shares`: they are shares, which people read in percent, and no numbers in a unit of the user's.
 
     `chances`, float64 [n, labels], and `truth`, int64 [n]: of a classifier, else None. `own`: what the task judges the whole by.
     """
@@ -46,6 +47,8 @@ class InFold:
     chances: Array | None = None
     truth: Array | None = None
     own: Any = None
+    errors: frozenset[str] = frozenset()
+    shares: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,13 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Folds:
-    """All of them. `pooled`: of a classifier, over every window once."""
+    """All of them. `pooled`: of a classifier, over every window once. `errors`, `shares`: see `InFold`."""
 
     how: str
     folds: tuple[Fold, ...]
     pooled: figures.Figures | None
+    errors: frozenset[str] = frozenset()
+    shares: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -78,13 +83,21 @@ class Folds:
         """The standard deviation over the folds."""
         return statistics.stdev(self.values(name)) if len(self.folds) > 1 else 0.0
 
+    def worst(self, name: str) -> float:
+        """A measure of the fold where it is worst."""
+        return max(self.values(name)) if name in self.errors else min(self.values(name))
+
+    def shown(self, value: float) -> str:
+        """A measure, for people."""
+        return tenths(value) if self.shares else number(value)
+
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
         measures = {
             name: {
                 "mean": statistics.fmean(self.values(name)),
                 "spread": self.spread(name),
-                "worst": min(self.values(name)),
+                "worst": self.worst(name),
             }
             for name in self.names
         }
@@ -96,15 +109,17 @@ class Folds:
         rows = [
             [
                 name,
-                tenths(statistics.fmean(self.values(name))),
-                f"{100 * self.spread(name):.1f}",
-                tenths(min(self.values(name))),
+                self.shown(statistics.fmean(self.values(name))),
+                f"{100 * self.spread(name):.1f}" if self.shares else number(self.spread(name)),
+                self.shown(self.worst(name)),
             ]
             for name in self.names
         ]
-        worst = sorted(self.folds, key=lambda f: (f.measures[self.names[0]], f.name))[:SHOWN]
+        first = self.names[0]
+        sign = -1 if first in self.errors else 1
+        worst = sorted(self.folds, key=lambda f: (sign * f.measures[first], f.name))[:SHOWN]
         head = "fold" if len(worst) == len(self.folds) else f"{len(worst)} worst of {len(self.folds)}"
-        each = [[plain(f.name, 30), f"{f.windows:,}", *(tenths(f.measures[name]) for name in self.names)] for f in worst]
+        each = [[plain(f.name, 30), f"{f.windows:,}", *(self.shown(f.measures[name]) for name in self.names)] for f in worst]
         return [
             Table([self.how, "mean", "spread", "worst"], rows, (1, 2, 3)),
             Table([head, "windows", *self.names], each, range(1, 2 + len(self.names))),
@@ -175,8 +190,9 @@ def run(run: Run, task: Task[Any], cut: Cut) -> Crossed:
         owners += own
         tested.append(Tested(samples, result))
         made.append(Fold(name, len(keys), result.measures))
-    pooled = _pooled(run, [fold.result for fold in tested], owners, of_files)
-    return Crossed(Folds(cut.how, tuple(made), pooled), tuple(tested))
+    results = [fold.result for fold in tested]
+    pooled = _pooled(run, results, owners, of_files)
+    return Crossed(Folds(cut.how, tuple(made), pooled, results[0].errors, results[0].shares), tuple(tested))
 
 
 def on_everything(run: Run, task: Task[Any], crossed: Crossed) -> Run:
@@ -243,4 +259,4 @@ def _grouped(found: Inspection) -> bool:
 
 def _weights(found: Inspection) -> dict[str, int]:
     """Windows of each recording."""
-    return {r.key: max(inspection.windows(r, found.loaded.project.data), 1) for r in found.records}
+    return {r.key: max(inspection.windows(r, found.loaded.project.data, found.loaded.blocks), 1) for r in found.records}

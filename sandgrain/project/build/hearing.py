@@ -10,7 +10,7 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.bundle import features_in_c
 from sandgrain.bundle.features_in_c import Extractor
-from sandgrain.bundle.listening import Heard
+from sandgrain.bundle.listening import Cutter, Heard
 from sandgrain.compiler import passes
 from sandgrain.formats import text
 from sandgrain.graph.decisions import Rule, decide
@@ -28,14 +28,16 @@ class Network:
         self._samples, self._rule = samples, rule if samples.stride else None
         self._features = Extractor(samples.front.graph())
         self._network = Extractor(passes.optimize(graph))
+        lead, settle = samples.pipeline.lead, samples.pipeline.settle
         self._window = samples.pipeline.signal.shape[0]
+        self._cutter = Cutter(lead + self._window, lead, settle is not None and settle.of == "before")
         self.spacing = samples.stride or max(self._window // 4, 1)
         self.ears = Ears(samples.found.labels, self._window, self._rule, quant, graph.nodes[-1].op == "softmax")
 
     def hear(self, x: Array) -> Heard:
         """One recording from its start, int16 [samples, channels]."""
-        starts = np.arange(0, max(len(x) - self._window + 1, 0), self.spacing)
-        windows = (x[s : s + self._window] for s in starts)
+        starts = self._cutter.starts(x, self.spacing)
+        windows = (self._cutter.cut(x, s) for s in starts)
         features = features_in_c.extract(self._samples.front, windows, self._features)
         scores = self._network.run(features).reshape(len(starts), -1)
         made = np.full(len(starts), -1, np.int64)

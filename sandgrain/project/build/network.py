@@ -80,6 +80,7 @@ class Trained:
     scores: Array
     history: Mapping[str, Mapping[str, list[float]]]
     parameters: int
+    lr: float  # the learning rate at its peak
     notes: tuple[str, ...] = ()
 
 
@@ -90,7 +91,7 @@ def trained(samples: Samples, seed: int, progress: Progress) -> Trained:
         raise UsageError(f"[data]: {aim.outputs} label; a classifier needs two")
     project, store = samples.found.loaded.project, samples.store
     facts = [samples.key, list(project.augment), project.model, project.train, seed, own_module(samples)]
-    key = digest("network", *facts)
+    key = digest("network and rate", *facts)
     made = store.arrays("network", key, lambda: _make(samples, seed, key, progress))
     facts = json.loads(made["facts"].tobytes())
     return Trained(
@@ -99,6 +100,7 @@ def trained(samples: Samples, seed: int, progress: Progress) -> Trained:
         made["scores"],
         facts["history"],
         facts["parameters"],
+        facts["lr"],
         tuple(facts["notes"]),
     )
 
@@ -120,6 +122,7 @@ def _make(samples: Samples, seed: int, key: str, progress: Progress) -> dict[str
     facts = {
         "history": {name: asdict(h) for name, h in net.history.items()},
         "parameters": net.parameters,
+        "lr": net.lr,
         "notes": [note for note in (net.note, "" if watched else NO_VALIDATION) if note],
     }
     text = json.dumps(facts).encode()
@@ -133,9 +136,9 @@ def _make(samples: Samples, seed: int, key: str, progress: Progress) -> dict[str
 
 def recipe(samples: Samples, seed: int, front: FrontEnd | None = None, width: int | None = None) -> Recipe:
     """What is trained; `front` and `width`: other features or another width than the project's."""
-    from sandgrain.train import length
+    from sandgrain.train import length, models
     from sandgrain.train.loop import Options
-    from sandgrain.train.network import Recipe
+    from sandgrain.train.network import Recipe, family
 
     loaded, aim = samples.found.loaded, aim_of(samples)
     m, t = loaded.project.model, loaded.project.train
@@ -151,7 +154,7 @@ def recipe(samples: Samples, seed: int, front: FrontEnd | None = None, width: in
         shape,
         aim.outputs,
         channels(m.name, m.width) if width is None else width,
-        m.options,
+        m.options if aim.scaling is None else models.for_numbers(family(m.name) if ":" not in m.name else "", m.options),
         options,
         t.qat,
         loaded.folder,

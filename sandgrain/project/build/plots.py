@@ -25,7 +25,7 @@ BINS = 48  # of a histogram of scores
 SIZE = (4.3, 2.7)  # inches
 LABELS = 6  # that have a curve
 CURVES = (
-    ("Loss", {"train_loss": "training", "loss": "validation"}, "Cross-entropy per epoch."),
+    ("Loss", {"train_loss": "training", "loss": "validation"}, "{loss} per epoch."),
     ("Accuracy", {"accuracy": "validation"}, "On the validation windows, per epoch."),
 )
 
@@ -65,11 +65,11 @@ def memory(r: Report) -> dict[str, Any]:
 # --- training ------------------------------------------------------------------------------------------------------------
 
 
-def curves(history: History) -> list[dict[str, Any]]:
-    """Loss and accuracy over the epochs of one or two trainings, as far as they are known."""
+def curves(history: History, loss: str = "Cross-entropy") -> list[dict[str, Any]]:
+    """Loss and accuracy over the epochs of one or two trainings, as far as they are known. `loss`: what it is, for people."""
     qat = " Behind the line: trained again with the firmware's rounding." if len(history) > 1 else ""
     return [
-        plot(title, say + qat, _curves(history, figures))
+        plot(title, say.format(loss=loss) + qat, _curves(history, figures))
         for title, figures, say in CURVES
         if any(part.get(key) for part in history.values() for key in figures)
     ]
@@ -121,6 +121,40 @@ def margins(s: Spotted) -> dict[str, Any]:
     recording = f"a recording of {s.length} ({s.recordings} test recordings, {s.between} between)"
     say = f"Keywords in {recording}: what other values of [decide] margin than {s.rule.margin} would give."
     return plot("Decisions", say, figure)
+
+
+# --- numbers -------------------------------------------------------------------------------------------------------------
+
+
+DOTS = 600  # windows that are drawn
+
+
+def of_numbers(said: Array, truth: Array, unit: str) -> list[dict[str, Any]]:
+    """What was said over what is true, and the errors over the test windows in their order. float64 [n] each, in `unit`."""
+    word = f", {plain(unit, 12)}" if unit else ""
+    places = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), DOTS)).astype(int))
+    some = "" if len(places) == len(truth) else f" {len(places):,} of {len(truth):,} windows are drawn."
+    across, errors = charts.figure(*SIZE), charts.figure(*SIZE)
+    axes, right = across.add_subplot(), errors.add_subplot()
+    ends = [float(min(said.min(), truth.min())), float(max(said.max(), truth.max()))]
+    axes.plot(ends, ends, color="#333333", linewidth=1, linestyle="--")
+    axes.plot(truth[places], said[places], ".", color=BLUE, markersize=3, alpha=0.5)
+    axes.set_xlabel(f"true{word}")
+    axes.set_ylabel(f"said{word}")
+    right.axhline(0, color="#333333", linewidth=1, linestyle="--")
+    right.plot(places, (said - truth)[places], ".", color=RED, markersize=3, alpha=0.5)
+    right.set_xlabel("test window, in order")
+    right.set_ylabel(f"said less true{word}")
+    for frame in (axes, right):
+        frame.grid(color="#e2e6eb", linewidth=0.8)
+    return [
+        plot("Said over true", f"The numbers of the int8 C; on the line they are right.{some}", across),
+        plot(
+            "Errors",
+            f"In the order of the test windows: where errors drift, the sensor or the scene may have changed.{some}",
+            errors,
+        ),
+    ]
 
 
 # --- each label against the others ---------------------------------------------------------------------------------------

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -12,14 +12,14 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.bundle import features_in_c
-from sandgrain.dataset import augment, ingest, kinds, targets
+from sandgrain.dataset import augment, ingest, kinds
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.windows import Cut, Run, Windowing, count, owners, stream
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Normalization, Pipeline
-from sandgrain.project import background
+from sandgrain.project import background, numbers
 from sandgrain.project.build.store import Store, digest
-from sandgrain.project.features import items_of, pipeline_of, windowing_of
+from sandgrain.project.features import items_of, leads_of, pipeline_of, problem, windowing_of
 from sandgrain.project.inspection import Inspection
 
 HELD = 1 << 29  # bytes of training windows, as the sensor gives them, that stay in memory
@@ -45,7 +45,12 @@ class Samples:
 
     @cached_property
     def windowing(self) -> Windowing | None:
-        return windowing_of(self.found.loaded.project.data, self.found.records[0].rate)
+        return windowing_of(self.found.loaded.project.data, self.found.loaded.blocks, self.found.records[0].rate)
+
+    @cached_property
+    def _ahead(self) -> Callable[[Record | Run], Array] | None:
+        leads = leads_of(self.found.manifest, self.windowing)
+        return None if leads is None else leads.ahead
 
     @cached_property
     def stride(self) -> int:
@@ -72,6 +77,8 @@ class Samples:
         return FrontEnd(self.pipeline, Normalization.from_json(facts), self.stride)
 
     def _fit(self) -> Normalization:
+        if why := problem(self.found.records, self.found.loaded.project.data, self.found.loaded.blocks):
+            raise UsageError(f"[data]: {why}")
         return features_in_c.fit(self.pipeline, (cut.x for cut in self.windows("train")))
 
     def records(self, side: str) -> list[Record]:
@@ -87,7 +94,7 @@ class Samples:
 
     def windows(self, side: str) -> Iterator[Cut]:
         """Every window of a side, in order."""
-        return stream(self.items(side), self.opened, self.windowing)
+        return stream(self.items(side), self.opened, self.windowing, ahead=self._ahead)
 
     def opened(self, record: Record) -> Array:
         """A recording's samples."""
@@ -132,7 +139,8 @@ class Samples:
     def _fits(self) -> bool:
         """Whether the training windows may be held."""
         signal = self.pipeline.signal
-        return self.count("train") * int(np.prod(signal.shape)) * np.dtype(signal.dtype).itemsize <= HELD
+        size = int(np.prod((signal.shape[0] + self.pipeline.lead, *signal.shape[1:])))
+        return self.count("train") * size * np.dtype(signal.dtype).itemsize <= HELD
 
     @cached_property
     def _held(self) -> list[Cut]:
@@ -164,12 +172,9 @@ class Samples:
 
     def numbers(self, side: str) -> Array:
         """float64 [n]: the number that each window of a side is to have. Raises UsageError where one has none."""
-        manifest = self.found.manifest
 
         def made() -> dict[str, Array]:
-            how = manifest.layout.get(targets.TargetOptions).target_of
-            load = partial(ingest.open_numbers, manifest)
-            return {"y": targets.of_windows(self.records(side), load, self.windowing, how)}
+            return {"y": numbers.of_windows(self.found.manifest, self.records(side), self.windowing)}
 
         found: Array = self.store.arrays(f"numbers_{side}", self.key, made)["y"]
         return found

@@ -15,12 +15,13 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.dataset import dialect
 
-Role = Literal["time", "index", "label", "group", "channel", "unused"]
+Role = Literal["time", "index", "label", "group", "number", "channel", "unused"]
 KEYS: dict[Role, str] = {
     "time": "time_column, time_unit",
     "index": "columns",
     "label": "label_column",
     "group": "group_column",
+    "number": "target_column",
     "channel": "columns",
     "unused": "columns",
 }

@@ -19,6 +19,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.base.text import plain
 from sandgrain.dataset import dialect, times
 from sandgrain.dataset.grid import uneven
+from sandgrain.project.file import target
 from sandgrain.project.file.column import (
     EVEN,
     FEW,
@@ -51,7 +52,7 @@ def judge(columns: Sequence[Column]) -> Table:
     _other_labels(table)
     _group(table, columns)
     _time(table, [c for c in columns if c.name in (*table.of("label"), *table.of("group"))])
-    _rest(table)
+    _rest(table, target.find(table))
     table.verdicts = {c.name: table.verdicts[c.name] for c in columns}
     return table
 
@@ -350,9 +351,9 @@ def _seconds(text: str, unit: str) -> float:
 # --- channels ------------------------------------------------------------------------------------------------------------
 
 
-def _rest(table: Table) -> None:
-    """Channels, and what is left."""
-    bad = np.zeros(0, bool)
+def _rest(table: Table, unanswered: Array | None) -> None:
+    """Channels, and what is left. `unanswered`: bool [rows], without the number that is asked for."""
+    bad = np.zeros(0, bool) if unanswered is None else unanswered
     for name, column in list(table.left.items()):
         missing = len(column.cells) - len(column.flat)
         if len(column.stretches) > 1 and column.distinct > 1 and all(len(set(s)) == 1 for s in column.stretches):

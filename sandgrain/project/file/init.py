@@ -20,6 +20,7 @@ from sandgrain.project.file.schema import Split
 
 MAX_SAID = 60  # columns that the file's comments speak of
 LEAST = 16  # samples of a window of slow sensors
+SLOW = 0.2  # Hz: sensors that are read so seldom are no waves
 LONG_S = 3.0  # recordings longer than this are cut into windows
 PURE = 0.6  # share of a window that its label must have at least, where windows run over changes
 
@@ -79,7 +80,7 @@ def _tried(found: Look, folder: Path, place: Path, board: str) -> tuple[Look, st
     from_tables(project.augment, project.data.kind)
     came = trial.run(folder, project, parse_blocks(project.features), found.count)
     notes, labels = [*found.notes, *came.notes], _labels(found, came.labels)
-    if len(labels) < 2 and not came.problem:
+    if len(labels) < 2 and not came.problem and not _target(found):
         seen = "one label is seen" if labels else "no label is seen"
         notes.append(f"{seen}: a classifier needs two (name, label_column or labels say them), a detector of anomalies needs one")
     if came.split:
@@ -172,6 +173,7 @@ _SAYS = {
     "background": '  # no samples, but what [[augment]] kind = "background" mixes in',
     "labels": "  # the index file: a row a file, and what its columns say about it",
     "bad_rows": "  # share of rows that may hold a cell that is no number",
+    "target_column": "  # the number that the model is to give; where it is a label after all: label_column",
     "label_tracks": "  # a file beside each recording says which stretches of it have which label",
     "rest_label": '  # of what no stretch covers, such as "background"; empty: it is left out',
     "sensors": "  # in files of their own, which are joined into one recording: {sensor} in name",
@@ -215,6 +217,10 @@ def _window(found: Look) -> list[str]:
         return []
     rate, seconds = found.rate or GUESSED_RATE, _seconds(found)
     segment = dict(found.table).get("segment")
+    if _readings(found):
+        return [
+            f"window_s = {1 / found.rate:g}  # a row: readings so far apart say the number by themselves; longer ones see the hours before"
+        ]
     if segment or found.whole:
         return ["# A window is a whole recording."]
     length = max(1.0, float(f"{LEAST / rate:.3g}"))
@@ -259,20 +265,27 @@ def _split(found: Look) -> list[str]:
         ]
     if found.groups >= 3:
         said = f"{found.groups} groups; none is on two sides, so that new ones are what is tested"
-        return ["[data.split]", f'by = "group"  # {said}', "validation = 0.2", "test = 0.2", "seed = 0"]
+        return ["[data.split]", f'by = "group"  # {said}', _validation(found, 0.2), "test = 0.2", "seed = 0"]
     why = (
         f"a split by group needs 3 groups, there are {found.groups}" if found.groups else "no speaker, subject or device is known"
     )
     if _together(found):
         said = f"{why}; recordings that follow each other stay together, for neighbours are alike"
-        return ["[data.split]", f'by = "block"  # {said}', "validation = 0.15", "test = 0.2", "seed = 0"]
+        return ["[data.split]", f'by = "block"  # {said}', _validation(found, 0.15), "test = 0.2", "seed = 0"]
     return [
         "[data.split]",
         f'by = "file"  # {why}: the same one may be on both sides, and figures better than with a new one',
-        "validation = 0.15",
+        _validation(found, 0.15),
         "test = 0.2",
         "seed = 0",
     ]
+
+
+def _validation(found: Look, usual: float) -> str:
+    """The share that watches the training; a detector's threshold comes from it, too."""
+    if len(found.labels) > 1 and found.count < kinds.of(found.kind).watched_from:
+        return f"validation = 0  # all that is not for the test trains; {usual:g} would watch the training, and train with less"
+    return f"validation = {usual:g}"
 
 
 def _together(found: Look) -> bool:
@@ -314,8 +327,8 @@ def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _features(found: Look) -> list[str]:
-    if _ready(found):
-        return ["[[features]]", 'block = "raw"  # the features as they are']
+    if _ready(found) or _readings(found):
+        return ["[[features]]", f'block = "raw"  # the {"readings" if _readings(found) else "features"} as they are']
     return kinds.of(found.kind).first_block(found.rate or GUESSED_RATE, found.shape, not _is_long(found))
 
 
@@ -324,9 +337,20 @@ def _ready(found: Look) -> bool:
     return dict(found.table).get("segment") == 1
 
 
+def _target(found: Look) -> str:
+    """The column with the number that a model is to give, or ""."""
+    return str(dict(found.table).get("target_column", ""))
+
+
+def _readings(found: Look) -> bool:
+    """Whether a number is asked of readings so slow that each row is one, and no piece of a wave."""
+    return bool(_target(found)) and 0 < found.rate <= SLOW
+
+
 def _augment(found: Look) -> list[str]:
-    """One variation that does no harm to any data of the kind; none of features, for it would be another sample."""
-    if _ready(found):
+    """One variation that does no harm to any data of the kind; none of features, for it would be another sample, and none where a number is
+    asked for, which may depend on what would be varied."""
+    if _ready(found) or _target(found):
         return []
     kind, options, why = kinds.of(found.kind).variation
     return [f"[[augment]]  # what training sees is varied: {why}", f"kind = {quoted(kind)}", options]
@@ -341,13 +365,15 @@ def _decide(found: Look) -> list[list[str]]:
 
 def _rest(found: Look, board: str) -> list[str]:
     model = (
-        "mlp" if _ready(found) else kinds.of(found.kind).first_model(found.rate or GUESSED_RATE, found.shape, not _is_long(found))
+        "mlp"
+        if _ready(found) or _readings(found)
+        else kinds.of(found.kind).first_model(found.rate or GUESSED_RATE, found.shape, not _is_long(found))
     )
     return [
         "[model]", f"name = {quoted(model)}", "# width = 16  # channels: more are more accurate, slower and bigger", "",
         "[train]", "epochs = 0  # passes over the data; 0: by the number of windows", "seed = 0", "",
         "[target]", f"board = {quoted(board)}  # see: sandgrain targets", "",
-        "[budget]  # the build fails when one is exceeded", '# ram = "32K"', '# flash = "128K"', '# latency = "60ms"', "# accuracy = 0.95",
+        "[budget]  # the build fails when one is exceeded", '# ram = "32K"', '# flash = "128K"', '# latency = "60ms"', "# mae = 1  # mean absolute error, in the unit of the number" if _target(found) else "# accuracy = 0.95",
     ]  # fmt: skip
 
 

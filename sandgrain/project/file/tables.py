@@ -233,7 +233,7 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
         raise UsageError(f"{plain(names[0])} has no column of numbers ({plain(why, 300)}); name the file with the recordings")
     by_name = {c.name: c for c in columns}
     table: list[tuple[str, Any]] = [("columns", channels)]
-    for role, key in (("label", "label_column"), ("group", "group_column")):
+    for role, key in (("label", "label_column"), ("group", "group_column"), ("number", "target_column")):
         table += [(key, name) for name in judged.of(role)]  # type: ignore[arg-type]
     clock, rate = judged.clock, 0.0
     if clock is not None:
@@ -265,6 +265,8 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
             note = f"groups: each of {len(names)} files is one (such as {plain(whose[0], 20)}), by their names; else take {{group}} out of name"
             named |= {"name": "{group}", "groups": len(names)}
             notes.append(note)
+    elif judged.of("number"):
+        named = apart(names)
     else:
         named = of_files(names)
         notes += named.pop("notes", ())
@@ -285,6 +287,13 @@ def persons(names: Sequence[str]) -> tuple[str, ...]:
     """The names of files without their suffix, where each says that it is a subject's, a machine's or a session's: S01, user_7."""
     stems = tuple(map(stem, names))
     return stems if len(stems) >= MIN_GROUPS and all(GROUP.fullmatch(s) for s in stems) else ()
+
+
+def apart(names: Sequence[str]) -> dict[str, Any]:
+    """Names of files with numbers to give: they are no labels; each file is a group, for its rows resemble one another."""
+    if len(names) < MIN_GROUPS or any("/" in n for n in names):
+        return {}
+    return {"name": "{group}", "groups": len(names)}
 
 
 def of_files(names: Sequence[str]) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class Classes:
     curves: tuple[curves.Curves, ...]  # of each label
     worst: tuple[Worst, ...]
     parameters: int
+    learning_rate: float  # at its peak
     history: Mapping[str, Mapping[str, list[float]]]  # training -> figure -> one value per epoch
     spotted: Spotted | None = None  # if it listens to a stream of sound
     streams: Scored | None = None  # whole test recordings in which the label changes
@@ -176,6 +177,7 @@ class ClassesTask(Task[Classes]):
             curves=curves.of_labels(chances, y, run.found.labels),
             worst=_worst(run, chances, y),
             parameters=own.net.parameters,
+            learning_rate=own.net.lr,
             history=own.net.history,
             spotted=spotted,
             streams=streams,
@@ -243,6 +245,7 @@ class ClassesTask(Task[Classes]):
             "whole_recordings": f.streams.to_json() if f.streams else None,
             "negatives": f.negatives.to_json() if f.negatives else None,
             "parameters": f.parameters,
+            "learning_rate": f.learning_rate,
             "labels": list(built.labels),
             "confusion": f.confusion.tolist(),
             "worst": [asdict(w) for w in f.worst],
@@ -298,7 +301,7 @@ class ClassesTask(Task[Classes]):
         f, r = built.figures, built.report
         decisions = [] if f.spotted is None else [plots.margins(f.spotted)]
         return {
-            "summary": f"{built.model}, {f.parameters:,} parameters, seed {built.seed}, for {r.target} ({r.core})",
+            "summary": f"{built.model}, {f.parameters:,} parameters, learning rate {f.learning_rate:g}, seed {built.seed}, for {r.target} ({r.core})",
             "headline": [
                 (tenths(f.accuracy), f"accuracy, int8, all {built.windows['test']:,} {'' if built.folds else 'test '}windows")
             ],

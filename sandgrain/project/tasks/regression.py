@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,8 +21,9 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.numbers import Number, in_parts
-from sandgrain.project.build import errors, figures, limits, network
+from sandgrain.project.build import errors, figures, limits, network, page, plots
 from sandgrain.project.build.firmware import Firmware
+from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.limits import Variant
 from sandgrain.project.build.network import Scaling
 from sandgrain.project.build.result import Built
@@ -38,6 +39,7 @@ FINE = 1000  # parts of a deviation that the C's numbers have at least, if they 
 MAX_DECIMALS = 6
 REACH = 64  # deviations from the mean that the C's numbers can be
 LARGEST = 1 << 30  # parts
+LOSS = "Huber's, of numbers with a deviation of 1,"
 WORST = 12  # test windows that are shown
 SHOWN = 12  # groups that the page of text has a row for
 
@@ -66,6 +68,7 @@ class Numbers:
     step: float  # of the output, in the unit
     worst: tuple[Worst, ...]
     parameters: int
+    learning_rate: float  # at its peak
     history: Mapping[str, Mapping[str, list[float]]]  # training -> figure -> one value per epoch
 
 
@@ -133,7 +136,7 @@ class RegressionTask(Task[Numbers]):
     def judge(self, run: Run, fitted: Fitted, firmware: Firmware, verdict: Verdict) -> Judged[Numbers]:
         """Errors on all test windows."""
         own: _Own = fitted.own
-        answers = own.answers
+        answers = own.answers if run.crossed is None else _pooled([fold.result.own for fold in run.crossed.tested])
         found = _errors(run, answers)
         of_all = Numbers(
             found=found,
@@ -146,12 +149,22 @@ class RegressionTask(Task[Numbers]):
             step=own.step,
             worst=_worst(run, answers),
             parameters=own.net.parameters,
+            learning_rate=own.net.lr,
             history=own.net.history,
         )
         o = found.overall
         checks = limits.quality(run.project.budget, limits.Quality(mae=o.mae, rmse=o.rmse, r2=o.r2, unit=own.form.unit))
         notes = errors.notes(found, of_all.mae_float, own.step, own.form.unit)
-        return Judged(of_all, checks, int(np.abs(answers.said - answers.truth).argmin()), notes)
+        return Judged(of_all, checks, int(np.abs(own.answers.said - own.answers.truth).argmin()), notes)
+
+    def in_fold(self, run: Run, fitted: Fitted) -> InFold:
+        """Errors of the int8 C, beside those of a constant, and R2."""
+        own: _Own = fitted.own
+        o = _errors(run, own.answers).overall
+        if o.r2 is None:
+            raise UsageError("the test windows of a fold all have the same number; choose fewer folds")
+        names = {"mean error": o.mae, "of a constant": o.baseline, "RMS error": o.rmse}
+        return InFold({**names, "R2": o.r2}, own=own.answers, errors=frozenset(names), shares=False)
 
     def recorded(self, run: Run, place: int, label: str) -> str:
         """See `Task.recorded`."""
@@ -188,6 +201,7 @@ class RegressionTask(Task[Numbers]):
             "unit": f.unit,
             "number": {"function": f"{built.report.name}_number", **asdict(f.form), "step": f.step},
             "parameters": f.parameters,
+            "learning_rate": f.learning_rate,
             "worst": [asdict(w) for w in f.worst],
         }
 
@@ -220,13 +234,14 @@ class RegressionTask(Task[Numbers]):
         f, r = built.figures, built.report
         o = f.found.overall
         return {
-            "summary": f"{built.model}, a number, {f.parameters:,} parameters, seed {built.seed}, for {r.target} ({r.core})",
+            "summary": f"{built.model}, a number, {f.parameters:,} parameters, learning rate {f.learning_rate:g}, seed {built.seed}, for {r.target} ({r.core})",
             "headline": [(_in(o.mae, f.unit), f"mean absolute error, int8, all {o.windows:,} test windows")],
             "errors": error_rows(built),
             "groups": [[plain(g.name, 40), f"{g.windows:,}", number(g.mae), number(g.bias)] for g in f.found.groups],
             "of_files": f.found.of_files,
             "unit": plain(f.unit, 20),
-            "plots": [],
+            "worst": _pictures(built),
+            "plots": [*plots.of_numbers(f.said, f.truth, f.unit), *plots.curves(f.history, LOSS)],
         }
 
 
@@ -264,6 +279,15 @@ def error_rows(built: Built[Numbers]) -> list[list[str]]:
     return [*rows, ["proof", "none" if not v.compared else "identical" if v.identical else "DIFFERENT", f"{same} ({ran})"]]
 
 
+def _pictures(built: Built[Numbers]) -> list[dict[str, Any]]:
+    """The windows that are answered worst."""
+    worst = built.figures.worst
+    markup = page.window_pictures(built.samples, [w.place for w in worst])
+    return [
+        {"markup": markup[w.place], "key": plain(w.key, 200), "number": number(w.number), "said": number(w.said)} for w in worst
+    ]
+
+
 def _in(value: float, unit: str) -> str:
     return f"{number(value)} {plain(unit, 12)}".strip()
 
@@ -294,6 +318,11 @@ def _said(run: Run, graph: Graph, form: Number) -> Array:
 def _errors(run: Run, answers: _Answers) -> errors.Errors:
     own, of_files = figures.owners({r.key: r.group for r in run.found.records}, run.samples.keys("test"))
     return errors.of_numbers(answers.said, answers.truth, answers.median, errors.Owners(own, of_files), run.seed)
+
+
+def _pooled(folds: Sequence[_Answers]) -> _Answers:
+    """Of all folds, in the order of the test windows, which are those of one fold after the other."""
+    return _Answers(*(np.concatenate([getattr(a, f.name) for a in folds]) for f in fields(_Answers)))
 
 
 def _mae(said: Array, truth: Array) -> float:

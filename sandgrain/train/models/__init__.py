@@ -6,6 +6,7 @@ import importlib
 import inspect
 import math
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +63,13 @@ def build(name: str, shape: Shape, classes: int, width: int | None = None, **opt
         raise UsageError(
             f"{name} cannot be built for features of {tuple(shape)} ({printable(str(error), 120)}); change its options"
         ) from error
+
+
+def for_numbers(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's options where its output is a number: without batch norm if the family can do without, and the user does not say."""
+    family = next((f for known, f in CATALOGUE.items() if known == name), None)
+    can = family is not None and "norm" in inspect.signature(family.make).parameters
+    return {**({"norm": "none"} if can else {}), **options}
 
 
 def _family(name: str) -> Family:

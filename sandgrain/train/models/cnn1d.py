@@ -7,13 +7,16 @@ from torch import nn
 from sandgrain.train.models.base import Family, Sequence1D, Shape, classify, conv1d, sequence
 
 
-def make(shape: Shape, classes: int, width: int, *, blocks: int = 3, kernel: int = 5, dropout: float = 0.1) -> nn.Module:
-    """`blocks` times convolution and max pool, twice the channels from the second on."""
+def make(
+    shape: Shape, classes: int, width: int, *, blocks: int = 3, kernel: int = 5, dropout: float = 0.1, norm: str = "batch"
+) -> nn.Module:
+    """`blocks` times convolution and max pool, twice the channels from the second on. `norm`: "batch", or "none", which suits outputs that
+    are numbers."""
     steps, channels = sequence(shape)
     body: list[nn.Module] = []
     for k in range(blocks):
         outputs = width if k == 0 else 2 * width
-        body.append(conv1d(channels, outputs, kernel))
+        body.append(conv1d(channels, outputs, kernel, norm=norm))
         channels = outputs
         if steps >= 4:
             body.append(nn.MaxPool1d(2))

@@ -11,6 +11,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.compiler.emit import ctext
 from sandgrain.compiler.emit.part import Check, Part, float_numbers, put_all
 from sandgrain.compiler.emit.unit import Unit
+from sandgrain.compiler.plan.stream import lead_of
 from sandgrain.frontend.signal import Channel
 
 READINGS = 64  # that are turned into samples for a check
@@ -29,12 +30,29 @@ class Signal(Part):
         upper, rate = self.unit.upper, self.unit.options.rate
         _, samples, channels = self.unit.graph.tensors[self.unit.graph.inputs[0]].shape
         shown = str(int(rate)) if rate == int(rate) else ctext.real(rate)
-        return {f"{upper}_SAMPLE_RATE": shown, f"{upper}_WINDOW_SAMPLES": str(samples), f"{upper}_CHANNELS": str(channels)}
+        lead = lead_of(self.unit.graph)
+        more = {f"{upper}_LEAD_SAMPLES": str(lead)} if lead else {}
+        return {
+            f"{upper}_SAMPLE_RATE": shown,
+            f"{upper}_WINDOW_SAMPLES": str(samples),
+            f"{upper}_CHANNELS": str(channels),
+            **more,
+        }
 
     def declaration(self) -> str:
         lines = [f"#define {name} {value}" for name, value in self._macros.items()]
         about = "/* The signal: samples a second, samples of each channel in a window, channels. */"
+        if lead_of(self.unit.graph):
+            about += (
+                "\n/* A window begins with LEAD_SAMPLES that every sample behind them is measured against. A stream takes them once, at its\n"
+                f" * start, and has no result before {self._first:.4g} s. */"
+            )
         return "\n".join([about, *lines, *self._about_channels(), *self._conversions()]) + "\n"
+
+    @property
+    def _first(self) -> float:
+        """Seconds until the first result of a stream."""
+        return self.unit.graph.tensors[self.unit.graph.inputs[0]].shape[1] / self.unit.options.rate
 
     @property
     def _scaled(self) -> list[tuple[int, Channel]]:
@@ -83,7 +101,11 @@ class Signal(Part):
             loop = f"const int16_t sample = {function}(real.value);\n        sg_put(&sample, sizeof sample);"
             yield Check(function, float_numbers(reals, loop), samples_of(reals, scale))
         shape = self.unit.graph.tensors[self.unit.graph.inputs[0]].shape
-        yield Check(", ".join(whole), put_all("int32_t", whole), np.array(shape[1:], np.int32))
+        yield Check(
+            ", ".join(whole),
+            put_all("int32_t", whole),
+            np.array([*shape[1:], *([lead] if (lead := lead_of(self.unit.graph)) else [])], np.int32),
+        )
 
 
 def samples_of(values: Array, full_scale: np.float32) -> Array:

@@ -155,7 +155,7 @@ class Stream(Part):
             target = place if k == len(stream.filters) - 1 else f"chunk_{k % 2}"
             state = f"s->state_{k}.bytes" if step.state else "NULL"
             call = f"{unit.name}_layer_{node}({state}, {source}, {target}, {'n' if k == 0 else 'm'})"
-            lines.append(f"        m = {call};" if step.factor > 1 else f"        {call};")
+            lines.append(f"        m = {call};" if not step.even else f"        {call};")
             source = target
         widest = max((unit.graph.tensors[unit.graph.nodes[node].outputs[0]].shape[2] for node in stream.filters[:-1]), default=c)
         return [
