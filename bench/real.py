@@ -111,7 +111,16 @@ CASES = (
             (r'name = "mlp"', 'name = "cnn1d"'),
         ),
     ),
-    Case("stress_e4", "balanced", 70.0, ((r"window_s = .*", "window_s = 60"), (r"stride_s = .*", "stride_s = 10"))),
+    Case(
+        "stress_e4",
+        "balanced",
+        70.0,
+        (
+            (r"window_s = .*", "window_s = 60"),
+            (r"stride_s = .*", "stride_s = 30"),
+            (r"\[\[features\]\]", '[[features]]\nblock = "settle"\nseconds = 600\nof = "before"\n\n[[features]]'),
+        ),
+    ),
     Case("arabic_commands", "accuracy", 94.0),
     Case(
         "wake_words",

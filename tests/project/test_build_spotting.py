@@ -26,9 +26,10 @@ from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import load
 from sandgrain.project.file.schema import Data, Decide, Project
+from sandgrain.project.score import Scored
 from sandgrain.project.tasks.classes import TASK, Classes
 from sandgrain.train import loop
-from tests.support.keyword_project import RATE, project, save
+from tests.support.keyword_project import RATE, project, save, sound
 
 DECIDE = "smoothing = 2\nmargin = 24\nhold = 5\nminutes = 0.5"
 
@@ -109,6 +110,53 @@ def test_the_figures_are_in_the_json_and_on_the_page(chirps: Built[Classes]) -> 
     assert ">Decisions</h2>" in text and f"{s.seconds:.1f} s (" in text and "false accepts" in text
 
 
+def _by_hand(bundle: store.Bundle, x: np.ndarray, words: list[tuple[float, float, str]]) -> tuple[int, int, int]:
+    """(found, repeated, false) of a stream, int16 [n, 1], without the tool's counting: a decision belongs to a word that what the C
+    had heard for it, a window and the results before it that are added up, overlaps; each word has one."""
+    listener, rule = Listener(bundle), bundle.compiled.source.options.rule
+    heard = listener.hear(x)
+    reach = 0.5 + (rule.smoothing - 1) * listener.spacing / RATE
+    taken, found, repeated, false = set(), 0, 0, 0
+    for end, label in zip(heard["samples"] / RATE, heard["decisions"], strict=True):
+        if label < 0:
+            continue
+        name = bundle.compiled.graph.labels[label]
+        near = [k for k, (start, stop, word) in enumerate(words) if word == name and stop >= end - reach and start <= end]
+        free = [k for k in near if k not in taken]
+        taken |= set(free[:1])
+        found, repeated, false = found + bool(free), repeated + (bool(near) and not free), false + (not near)
+    return found, repeated, false
+
+
+def test_words_in_a_stream_are_counted_as_by_hand(chirps: Built[Classes], tmp_path: Path) -> None:
+    """Chirps and noise with gaps between, the words in a table beside the sound, other sounds among them; and a stream without a word."""
+    rng = np.random.default_rng(11)
+    at, words, parts = 0.0, [], []
+    for k in range(24):
+        gap = np.asarray(rng.normal(0, 150, round(rng.uniform(0.4, 1.2) * RATE)), np.int16)
+        label = ("rise", "other", "fall")[k % 3]
+        x = sound(label, rng)
+        parts += [gap, x]
+        words.append((at + len(gap) / RATE, at + (len(gap) + len(x)) / RATE, label))
+        at += (len(gap) + len(x)) / RATE
+    stream = np.concatenate(parts)
+    save(tmp_path / "a.wav", stream)
+    (tmp_path / "a.csv").write_text("start_s,end_s,label\n" + "".join(f"{a},{b},{w}\n" for a, b, w in words))
+    hum = np.asarray(3000 * np.sin(np.arange(20 * RATE) / 9) + rng.normal(0, 2000, 20 * RATE), np.int16)
+    save(tmp_path / "b.wav", hum)
+    (tmp_path / "b.csv").write_text("start_s,end_s,label\n0,20,other\n")
+    found = sandgrain.score(chirps.folder, [tmp_path / "a.wav", tmp_path / "b.wav"])
+    bundle = store.load_bundle(chirps.folder)
+    keywords = [w for w in words if w[2] != "other"]
+    hands = [_by_hand(bundle, stream[:, np.newaxis], keywords), _by_hand(bundle, hum[:, np.newaxis], [])]
+    hits, repeats, false = (sum(h[k] for h in hands) for k in range(3))
+    events = found.to_json()["events"]
+    assert [sum(e[key] for e in events) for key in ("events", "hits", "repeats", "false")] == [16, hits, repeats, false]
+    assert hits >= 8 and found.to_json()["false_alarms"] == false
+    assert false / found.hours <= found.to_json()["false_alarms_per_hour_at_most"]
+    assert false / found.hours == pytest.approx(found.to_json()["false_alarms_per_hour"])
+
+
 def test_the_recording_is_what_the_plan_says(chirps: Built[Classes]) -> None:
     plan = recording.planned(chirps.samples, (2,), 0.5)
     parts = list(recording.pieces(plan, chirps.samples))
@@ -175,7 +223,7 @@ def test_score_hears_a_recording_as_the_build_did(chirps: Built[Classes], tmp_pa
     rows = [{"start": e.start, "end": e.end, "label": labels[e.label]} for e in plan.events]
     (tmp_path / "evening.json").write_text(json.dumps(rows))
     found = sandgrain.score(chirps.folder.parent, tmp_path / "evening.wav")
-    assert s is not None and found.results == s.results
+    assert s is not None and isinstance(found, Scored) and found.results == s.results
     assert sum(e.events for e in found.events) == s.rates.events and sum(e.missed for e in found.events) == round(
         s.rates.false_rejects * s.rates.events
     )
