@@ -39,8 +39,8 @@ def init(
     `force`: replace a file that exists.
     `explain`: only look; nothing is written. What `sandgrain.data` would refuse is `problem` of the result.
     `draft`: write it even if `sandgrain.data` would refuse it, to be corrected by hand.
-    `ask`: called where the look is torn, twice at most, with a question: `text`, `choices` (the best guess first), `why` and the `key` of
-    `[data]` that it sets; it gives one of the choices. None: the best guess.
+    `ask`: called where the look is torn, twice at most, with a question: `text`, `choices` (the best guess first), `why` and the
+    key of [data] that it sets; it gives one of the choices. None: the best guess.
     `progress`: called with (what, done, total); True: a bar.
 
     Raises UsageError where there is nothing that can be read, `out` exists and `force` is not set, or `sandgrain.data` would

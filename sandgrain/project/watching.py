@@ -211,7 +211,7 @@ def normal_labels(streams: Sequence[Stream], named: Sequence[str]) -> tuple[str,
     for name in named:
         if name not in labels:
             told = ", ".join(printable(label) for label in sorted(labels)[:8])
-            raise UsageError(f"--normal {printable(name)}: no recording has that label; they have {told}")
+            raise UsageError(f"--normal: no recording has the label {printable(name)}; they have {told}")
     if named:
         return tuple(named)
     own = tuple(sorted(label for label in labels if label.strip().lower() in NORMAL))

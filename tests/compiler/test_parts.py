@@ -77,6 +77,7 @@ def test_parts_stand_in_an_order_in_which_each_uses_those_before_it() -> None:
     assert [kind.name for kind in part_types()] == [
         "ports",
         "signal",
+        "centre",
         "arena",
         "run",
         "stream",

@@ -90,7 +90,7 @@ def test_init_splits_by_time_where_whole_recordings_are_too_few(tmp_path: Path) 
     made = sandgrain.init(machine(tmp_path / "m"), out=tmp_path / "m")
     assert 'by = "time"' in (tmp_path / "m" / "sandgrain.toml").read_text() and made.count == 1
     found = sandgrain.data(tmp_path / "m")
-    assert all(min(sides.values()) > 0 for sides in found.windows.values())
+    assert all(sides["train"] > 0 and sides["test"] > 0 for sides in found.windows.values())
 
 
 def test_pictures_have_no_time(tmp_path: Path) -> None:

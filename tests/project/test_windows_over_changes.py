@@ -41,7 +41,7 @@ def test_init_lets_windows_run_over_changes_and_all_of_them_count(streams: Path,
     found = inspection.inspect(load(tmp_path))
     samples = Samples(found, Store(tmp_path / "store"))
     pure = Samples(inspection.inspect(load(_without(tmp_path, text))), Store(tmp_path / "store"))
-    for side in ("train", "validation", "test"):
+    for side in ("train", "test"):
         cuts = list(samples.windows(side))
         assert samples.keys(side) == [c.record.key for c in cuts] and samples.count(side) == len(cuts)
         _, y = samples.features(side)
