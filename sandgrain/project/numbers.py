@@ -43,7 +43,9 @@ def spreads(found: Inspection) -> Mapping[str, Spread]:
     made = {}
     for side in SPLITS:
         records = [r for r in found.records if found.sides[r.key] == side]
-        own = of_windows(found.manifest, records, windowing_of(found.loaded.project.data, found.loaded.blocks, found.records[0].rate))
+        own = of_windows(
+            found.manifest, records, windowing_of(found.loaded.project.data, found.loaded.blocks, found.records[0].rate)
+        )
         if len(own):
             made[side] = Spread(len(own), float(own.min()), float(np.median(own)), float(own.max()))
     return made
