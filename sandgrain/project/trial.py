@@ -120,10 +120,15 @@ def _split(records: Sequence[Record], root: Path, project: Project, notes: tuple
 
 
 def _every_label_is_cut(records: Sequence[Record], data: Data) -> bool:
-    """Whether every label has windows on every side of a split by time. Raises UsageError where nothing can be cut."""
+    """Whether every label has windows on every side that a split by time is to have. Raises UsageError where nothing can be cut."""
     parts, sides = inspection.in_time(records, data)
     have = {(r.label, sides[r.key]) for r in parts}
-    return all((label, side) in have for label in {r.label for r in records} for side in SPLITS)
+    return all(
+        (label, side) in have
+        for label in {r.label for r in records}
+        for side in SPLITS
+        if side != "validation" or data.split.validation
+    )
 
 
 def _copies(records: Sequence[Record], root: Path, project: Project) -> tuple[str, ...]:

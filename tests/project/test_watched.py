@@ -122,7 +122,7 @@ def test_labels_of_which_none_says_so_need_a_name() -> None:
     with pytest.raises(UsageError, match=r"nothing says which of the labels is normal \(A, B\); name it with --normal"):
         normal_labels([whole], ())
     assert normal_labels([whole], ("A",)) == ("A",)
-    with pytest.raises(UsageError, match="--normal C: no recording has that label; they have A, B"):
+    with pytest.raises(UsageError, match="--normal: no recording has the label C; they have A, B"):
         normal_labels([whole], ("C",))
     with pytest.raises(UsageError, match="no recording says what an anomaly is"):
         normal_labels([stream([0], [])], ())
