@@ -210,7 +210,7 @@ def load_bundle(folder: Path) -> Bundle:
             facts["section"],
             rule=_rule(facts),
             threshold=_threshold(facts),
-            number=None if facts["number"] is None else Number.parse(_text(facts, "number")),
+            number=None if facts.get("number") is None else Number.parse(_text(facts, "number")),  # older ones say nothing of it
             weights_section=facts["weights_section"],
         )
         board, labels = _board(folder, facts), tuple(str(v) for v in facts["labels"])

@@ -169,7 +169,7 @@ def test_whole_recordings_are_scored_by_time_and_events_and_drawn(hums: Built[An
     assert found["moments"]["recall"] > 0.4 and found["auc"] > 0.8 and [e["label"] for e in found["events"]] == ["1"]
     assert [e["label"] for e in beside["events"]] == ["rattle"] and beside["events"][0]["hits"] == 1
     assert "<svg" in (tmp_path / "page.html").read_text()
-    with pytest.raises(UsageError, match="normal.*: no recording has the label quiet; they have rattle"):
+    with pytest.raises(UsageError, match=r"normal.*: no recording has the label quiet; they have rattle"):
         tool.score(hums.folder, tmp_path / "side", normal="quiet")
 
 

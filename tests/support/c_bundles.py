@@ -24,6 +24,7 @@ from tests.support.draws import SeededDraw
 
 DIGITS = (ROOT / "sandgrain" / "demo" / "digits.tflite").read_bytes()
 AUDIO = Signal("audio", (400, 1), 2000.0, (Channel("sound pressure", "Pa", 20.0),))
+PEAKS = replace(AUDIO, channels=(replace(AUDIO.channels[0], centres=True),))
 Blocks = Sequence[Mapping[str, Any]]
 BLOCKS: Blocks = ({"block": "log-mel", "window_ms": 64, "hop_ms": 50, "bands": 4},)
 
@@ -36,14 +37,14 @@ class Kind:
     calls: str
 
 
-def front(stride: int, blocks: Blocks = BLOCKS) -> FrontEnd:
+def front(stride: int, blocks: Blocks = BLOCKS, signal: Signal = AUDIO) -> FrontEnd:
     """A few rows of log-mel features, int8; with `stride` samples from one result of a stream to the next."""
-    return FrontEnd(Pipeline(AUDIO, parse(list(blocks))), Normalization((0.0,), (1.0,)), stride)
+    return FrontEnd(Pipeline(signal, parse(list(blocks))), Normalization((0.0,), (1.0,)), stride)
 
 
-def streaming(options: Options, blocks: Blocks = BLOCKS) -> Source:
+def streaming(options: Options, blocks: Blocks = BLOCKS, signal: Signal = AUDIO) -> Source:
     """Features as a stream, a label for each of them, so that the stream also decides."""
-    made = front(100, blocks)
+    made = front(100, blocks, signal)
     out = made.graph().tensors[made.graph().outputs[0]]
     labels = tuple(f"label {k}" for k in range(out.size))
     return pipeline.compile_bytes(None, targets.load("host"), options, labels, front=made).source
@@ -113,6 +114,11 @@ def kinds() -> dict[str, Kind]:
         "stream, caller arena": Kind(
             streaming(Options("pushed", "caller")),
             ARENA % "PUSHED" + STREAM.format(name="pushed", upper="PUSHED", memory="memory.bytes, "),
+        ),
+        "stream around peaks": Kind(
+            streaming(Options("centred"), signal=PEAKS),
+            STREAM.format(name="centred", upper="CENTRED", memory="")
+            + "samples[CENTRED_WINDOW_SAMPLES / 2] = 9;\nstatus |= centred_is_centred(samples) != 1;\n",
         ),
         "alarm": Kind(
             scored(Options("watched", threshold=2147483646)),

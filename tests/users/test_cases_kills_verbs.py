@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from typer.models import OptionInfo
 
+import sandgrain
 from sandgrain.cli import NAMES
 from sandgrain.formats.tflite import write as writer
 from tests.conftest import ROOT
@@ -77,6 +78,19 @@ def _floats(place: Path, number: int) -> None:
     (place / "net.tflite").write_bytes(writer.write(graph))
 
 
+def _heard(place: Path, number: int) -> None:
+    """A bundle, and a recording in which the label changes, for `score`."""
+    if not (place / "out").is_dir():
+        sensor_project.project(place / "waves", epochs="1")
+        sandgrain.build(place / "waves", out=place / "out", verify=2)
+    shutil.rmtree(place / "heard", ignore_errors=True)
+    (place / "heard").mkdir()
+    t = np.arange(640) / 64
+    sines = [(label, np.sin(2 * np.pi * f * t) * (9000, 20000)[number]) for label, f in (("0", 3), ("1", 7))]
+    rows = "".join(f"{v:.0f},{label}\n" for label, sine in sines for v in sine)
+    (place / "heard" / "a.csv").write_text(f"x,label\n{rows}")
+
+
 SCENES = {
     "build": Scene(_project, ("waves", "-o", "out", "--html", "page.html"), ("out", "page.html")),
     "compare": Scene(
@@ -89,6 +103,7 @@ SCENES = {
     "features": Scene(_project, ("waves", "-o", "made"), ("made",)),
     "init": Scene(_recordings, ("recordings", "-o", "project.toml", "--force"), ("project.toml",)),
     "quantize": Scene(_floats, ("net.tflite", "-c", "net.npz", "-o", "int8.tflite"), ("int8.tflite",)),
+    "score": Scene(_heard, ("out", "heard", "--label-column", "label", "--html", "page.html"), ("page.html",)),
     "targets": Scene(
         _nothing,
         ("--new", "mine.toml", "--core", "cortex-m4", "--ram", "64K", "--flash", "256K", "--clock", "80MHz"),
