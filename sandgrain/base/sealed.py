@@ -63,6 +63,9 @@ def read_arrays(path: Path) -> dict[str, Array] | None:
     """What `write_arrays` wrote; None where there is nothing, or nothing that can be believed."""
     try:
         with opened(path) as stream, np.load(stream, allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
+            read = {name: found[name] for name in found.files}
+        return (
+            read if all(isinstance(value, np.ndarray) for value in read.values()) else None
+        )  # numpy gives what is no array as bytes
     except Exception:  # a digest that was forged lets everything through that numpy and zipfile may raise
         return None

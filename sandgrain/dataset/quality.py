@@ -296,7 +296,7 @@ def _load(cache: Path | None) -> _Known:
         fits = int(stored["version"]) == CACHE_VERSION and rows.dtype == FACTS and prints.dtype == np.float16
     except (ValueError, KeyError, TypeError):
         return nothing
-    if not fits or len(keys) != len(rows) or prints.shape != (len(rows), fingerprint.SIZE):
+    if not fits or rows.ndim != 1 or keys.shape != rows.shape or prints.shape != (len(rows), fingerprint.SIZE):
         return nothing
     return _Known({str(key): k for k, key in enumerate(keys.tolist())}, rows, prints)
 
