@@ -56,9 +56,10 @@ def read(root: Path, path: str, layout: Layout, read_file: Read) -> Iterator[Sam
     labelled = ((sensors.owner(column, layout) if sensors.in_files(layout) else "") or own.sensors[0]) if column else ""
     parts: list[Sensor] = []
     for name in sensors.in_files(layout) or own.sensors:
-        parts.append(
-            _sensor(root, path, name, sensors.layout_of(layout, name, name == labelled), read_file, bool(own.sensor_column))
-        )
+        file = path if own.sensor_column else sensors.file_of(path, name, layout)
+        said = name if file == path else f"{name} ({posixpath.basename(file)})"
+        whole = _whole(root, file, sensors.layout_of(layout, name, name == labelled), read_file, said)
+        parts.append(Sensor(name, whole.data, whole.series or Series(), whole.note, whole.clipped))
         if sum(part.data.size + TIMED * len(part.data) for part in parts) > 2 * MAX_VALUES:
             raise BadFileError(f"its sensors have more than {2 * MAX_VALUES} values; cut the recording")
     giver = next((Giver(p.name, p.series.times, p.series.labels, p.series.texts) for p in parts if p.name == labelled), Giver())
@@ -70,8 +71,8 @@ def read(root: Path, path: str, layout: Layout, read_file: Read) -> Iterator[Sam
     yield from _numbered(made, parts, giver)
 
 
-def _sensor(root: Path, path: str, name: str, layout: Layout, read_file: Read, together: bool) -> Sensor:
-    file = path if together else sensors.file_of(path, name, layout)
+def _whole(root: Path, file: str, layout: Layout, read_file: Read, said: str) -> Sample:
+    """The one recording in a sensor's file. `layout`: how that file alone is read; `said`: what errors call the sensor."""
     whole: Sample | None = None
     try:
         for sample in read_file(root, file, layout):
@@ -79,10 +80,9 @@ def _sensor(root: Path, path: str, name: str, layout: Layout, read_file: Read, t
                 raise BadFileError("holds several recordings; a sensor's file holds one")
             whole = sample
     except BadFileError as error:
-        where = f"sensor {name}" if together or file == path else f"sensor {name} ({posixpath.basename(file)})"
-        raise BadFileError(f"{plain(where, 120)}: {error}") from None
+        raise BadFileError(f"{plain(f'sensor {said}', 120)}: {error}") from None
     assert whole is not None  # a reader gives one, or says why not
-    return Sensor(name, whole.data, whole.series or Series(), whole.note, whole.clipped)
+    return whole
 
 
 def _numbered(made: Iterator[Sample], parts: Sequence[Sensor], giver: Giver) -> Iterator[Sample]:

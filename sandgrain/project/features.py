@@ -15,6 +15,7 @@ from sandgrain.bundle import features_in_c
 from sandgrain.dataset import ingest, kinds, peaks
 from sandgrain.dataset.changes import runs
 from sandgrain.dataset.leads import Leads
+from sandgrain.dataset.npz_streams import NpzOptions
 from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.records import Manifest, Record
 from sandgrain.dataset.tables import Scale, TableOptions
@@ -44,7 +45,27 @@ def windowing_of(data: Data, blocks: Sequence[Block], rate: float) -> Windowing 
     if not rate > 0:
         raise UsageError("[data] window_s needs a sampling rate; set rate, in Hz")
     made = Windowing.of(data.window_s, data.stride_s, rate, data.pad, kinds.of(data.kind).padding, data.purity)
-    return made if settle is None else replace(made, lead=settle.lead(rate), lead_of=settle.of)
+    if settle is None:
+        return made
+    made = replace(made, lead=settle.lead(rate), lead_of=settle.of)
+    if data.layout.get(CenterOptions).center:
+        _check_centre(data, made, rate)
+    return made
+
+
+def _check_centre(data: Data, windowing: Windowing, rate: float) -> None:
+    """A recording around its peak has its lead within it: nothing of what was before is kept. Raises UsageError."""
+    if windowing.lead_of == "group":
+        raise UsageError(
+            'settle `of = "group"` does not go with center: recordings are cut around their peaks, and no start is left; settle '
+            '`of = "start"` or "before"'
+        )
+    wanted = windowing.lead + windowing.length
+    if round(data.layout.get(NpzOptions).event_s * rate) != wanted:
+        raise UsageError(
+            f"center keeps event_s of each recording, and settle takes its seconds from them: set event_s = {wanted / rate:.10g}, the "
+            "seconds of settle and window_s"
+        )
 
 
 def leads_of(manifest: Manifest, windowing: Windowing | None) -> Leads | None:

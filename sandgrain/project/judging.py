@@ -44,6 +44,9 @@ def judged(
     bundle: store.Bundle, streams: Sequence[Stream], how: How, notes: tuple[str, ...], progress: Progress
 ) -> Scored | Watched:
     """Hear each recording and count. `streams`: at the bundle's rate, with its channels. `notes`: what the reader left out."""
+    longest = max((s.seconds for s in streams), default=0.0)
+    if how.skip_s and how.skip_s >= longest:
+        raise UsageError(f"--skip {how.skip_s:g}: no recording is that long, the longest has {longest:g} s; choose less")
     if watching.is_detector(bundle):
         guard = watching.guard_of(bundle, streams, how.normal, how.skip_s)
         return watching.watched(bundle, streams, guard, Listener(bundle), notes, progress)

@@ -74,9 +74,18 @@ def _read(place: Path, layout: Layout, signal: Signal, progress: Progress) -> Ma
         if not manifest.bad:
             raise UsageError("nothing was read; name a file or a folder with recordings")
         first = manifest.bad[0]
-        here = " (here: --resample)" if "resample" in first.reason else ""
+        here = " (here: --resample)" if "resample" in first.reason else _of_sensors(signal)
         raise UsageError(f"{plain(first.path, 120)}: {first.reason}{here}")
     return manifest
+
+
+def _of_sensors(signal: Signal) -> str:
+    """What to do about recordings that lie in a file for each sensor: a bundle does not know how they are called."""
+    names = [c.name for c in signal.channels]
+    if len({name.partition(".")[0] for name in names}) < 2 or not all(name.partition(".")[2] for name in names):
+        return ""
+    shown = ", ".join(plain(name, 40) for name in names[:8]) + (" ..." if len(names) > 8 else "")
+    return f"; score joins no sensors: write those of a recording into one table at {signal.rate:g} Hz, with the columns {shown}"
 
 
 def _is_recording(path: Path, suffix: str) -> bool:

@@ -257,6 +257,11 @@ def ears_of(bundle: store.Bundle) -> Ears:
     source, front, graph = bundle.compiled.source, bundle.origin.front, bundle.compiled.graph
     if front is None or not kinds.of(front.pipeline.signal.kind).sampled:
         raise UsageError("the bundle takes no samples of a signal; compile it with features, or build a project")
+    if source.options.number is not None:
+        raise UsageError(
+            "the bundle gives a number, and score counts labels and anomalies; how far numbers are off is in report.json and in --html of "
+            "sandgrain build"
+        )
     if not graph.labels:
         raise UsageError("the bundle has no labels, so nothing can be held against the truth; compile it with --labels")
     quant = graph.tensors[graph.outputs[0]].quant
@@ -276,7 +281,18 @@ def scored(
     """Hear each recording and count. `streams`: at the bundle's rate, with its channels. `notes`: what the reader left out."""
     tally = Tally()
     tally.hear(streams, ears, listener, progress)
-    return summed(tally, bundle, ears, notes)
+    return summed(tally, bundle, ears, (*notes, *_untold(streams, ears)))
+
+
+def _untold(streams: Sequence[Stream], ears: Ears) -> list[str]:
+    """A note where nobody says what is true of a recording."""
+    names = [plain(s.name, 40) for s in streams if not s.truth]
+    if not names:
+        return []
+    some = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+    false = ", so that each decision there counts as a false alarm" if ears.rule is not None else ""
+    way = "put NAME.csv with start, end and label beside each, name a column with --label-column, or say with --rest which label all has"
+    return [f"nobody says what is true of {some}{false}; {way}"]
 
 
 def summed(tally: Tally, bundle: store.Bundle, ears: Ears, notes: tuple[str, ...] = ()) -> Scored:

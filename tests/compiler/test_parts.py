@@ -7,15 +7,21 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import sandgrain
 from sandgrain import kernels
 from sandgrain.compiler.emit import bundle, parts
 from sandgrain.compiler.emit.model import Options, generate
 from sandgrain.compiler.emit.part import part_types
 from sandgrain.compiler.plan import plan
 from sandgrain.compiler.plan.stream import stream_plan
+from sandgrain.frontend.blocks import parse
+from sandgrain.frontend.frontend import FrontEnd
+from sandgrain.frontend.pipeline import Normalization, Pipeline
+from sandgrain.frontend.signal import Signal
 from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops.signal import decimate
 from sandgrain.graph.quantization import per_tensor
@@ -136,3 +142,27 @@ def test_the_runtime_is_clean_c_and_cpp(name: str, tmp_path: Path) -> None:
         (tmp_path / f"t.{suffix}").write_text(f'#include "{name}"\n{use}')
     assert run_compiler([*c_compiler(), *STRICT, "-Wcast-align", include, "-c", "t.c"], tmp_path) == ""
     assert run_compiler([*cpp_compiler(), *CPP, "-Wcast-align", include, "-c", "t.cpp"], tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("blocks", "stride", "said"),
+    [
+        ([{"block": "statistics"}], 5, "40 samples of every channel, and then after every 5. */"),
+        (
+            [{"block": "decimate", "factor": 2}, {"block": "statistics"}],
+            6,
+            "40 samples of every channel, and then after every 6. */",
+        ),
+        (
+            [{"block": "spectrogram", "window_ms": 80, "hop_ms": 40}],
+            8,
+            "and then after every 8, HEARD_STREAM_STRIDE rows of features. */",
+        ),
+    ],
+)
+def test_the_header_says_after_how_many_samples_a_result_comes(
+    blocks: list[dict[str, Any]], stride: int, said: str, tmp_path: Path
+) -> None:
+    front = FrontEnd(Pipeline(Signal("motion", (40, 1), 100.0), parse(blocks)), Normalization((0.0,), (1.0,)), stride)
+    sandgrain.compile(None, features=front, target="cortex-m4", out=tmp_path / "heard", name="heard", measure=False)
+    assert said in (tmp_path / "heard" / "heard.h").read_text()

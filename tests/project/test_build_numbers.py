@@ -14,8 +14,9 @@ from tests.support.draws import rare
 pytest.importorskip("jinja2", reason="needs Jinja: pip install 'sandgrain[train]'")
 import sandgrain
 from sandgrain.base.errors import UsageError
+from sandgrain.bundle import store
 from sandgrain.cli import _terminal
-from sandgrain.project import inspection
+from sandgrain.project import inspection, score
 from sandgrain.project.build import folds, limits, page, run, stages
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.samples import Samples
@@ -110,6 +111,12 @@ def test_a_column_of_numbers_becomes_c_that_gives_them(built: Built[Any], capsys
     printed = capsys.readouterr().out
     assert "always saying" in printed and "ppm" in printed and max(map(len, printed.splitlines())) <= 100
     assert "mean absolute error" in page.render(built)
+
+
+@rare
+def test_score_says_where_the_errors_of_numbers_are(built: Built[Any]) -> None:
+    with pytest.raises(UsageError, match=r"the bundle gives a number, .* is in report\.json"):
+        score.ears_of(store.load_bundle(built.folder))
 
 
 @rare

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sandgrain.base.errors import UsageError
+from sandgrain.base.progress import silent
 from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.tracks import Stretch
+from sandgrain.frontend.signal import Channel, Signal
 from sandgrain.graph.decisions import Event, Rule, matched
 from sandgrain.graph.quantization import per_tensor
-from sandgrain.project import score
+from sandgrain.project import judging, recordings, score
 from sandgrain.project.score import Ears
 from sandgrain.project.streams import Stream, joined, merged, shares, with_changes
 
@@ -161,3 +165,41 @@ def test_recordings_that_several_networks_heard_are_counted_as_one_test() -> Non
         of_fold.hear([part], ears, Told(rule))
         both.add(of_fold)
     assert score.summed(both, BUNDLE, ears).to_json() == scored([one, other]).to_json()
+
+
+def test_a_recording_of_which_nothing_is_said_is_named() -> None:
+    told = stream([0, 0, 1, 1], [Stretch(0, 2, "rest"), Stretch(2, 4, "walk")])
+    assert not scored([told]).notes
+    (note,) = scored([told, stream([1, 1, 1, 1], [], "b.csv")]).notes
+    assert note.startswith("nobody says what is true of b.csv, so that each decision there counts as a false alarm")
+
+
+@pytest.mark.parametrize(("skip", "refused"), [(3.9, False), (4.0, True), (1e9, True)])
+def test_a_start_that_is_longer_than_every_recording_is_refused(
+    skip: float, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging.watching, "is_detector", lambda bundle: False)
+    monkeypatch.setattr(judging, "Listener", lambda bundle: Told(Rule(1, 16, 1, (0,))))
+    ears = Ears(("rest", "walk", "fall"), 10, Rule(1, 16, 1, (0,)), QUANT, True)
+    monkeypatch.setattr(judging.score, "ears_of", lambda bundle: ears)
+    streams = [stream([0, 0], [Stretch(0, 2, "rest")]), stream([0, 0, 1, 1], [Stretch(0, 4, "walk")])]
+    if not refused:
+        assert judging.judged(BUNDLE, streams, judging.How(skip_s=skip), (), silent).seconds == pytest.approx(4 - skip)
+        return
+    with pytest.raises(UsageError, match="no recording is that long, the longest has 4 s; choose less"):
+        judging.judged(BUNDLE, streams, judging.How(skip_s=skip), (), silent)
+
+
+@pytest.mark.parametrize(
+    ("names", "joined_once"),
+    [(("acc.x", "gyro.x"), True), (("acc.x", "acc.y"), False), (("x", "y"), False), (("acc.x", "y"), False)],
+)
+def test_files_of_single_sensors_are_told_how_score_reads_them(names: tuple[str, ...], joined_once: bool, tmp_path: Path) -> None:
+    (tmp_path / "acc.csv").write_text("x,z\n" + "1,2\n" * 40)
+    signal = Signal("motion", (10, 2), RATE, tuple(Channel(name, "", 10.0) for name in names))
+    with pytest.raises(UsageError, match="has no column") as error:
+        recordings.streams([tmp_path], signal, labels=None, label_column="", rest="", resample=False, progress=silent)
+    assert ("score joins no sensors" in str(error.value)) == joined_once
+    (tmp_path / "acc.csv").write_text(",".join(names) + "\n" + "1,2\n" * 40)  # the way out
+    (found,), _ = recordings.streams([tmp_path], signal, labels=None, label_column="", rest="", resample=False, progress=silent)
+    assert found.open().shape == (40, 2)

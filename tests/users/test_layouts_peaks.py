@@ -18,11 +18,12 @@ from sandgrain.dataset.ingest import ingest, open_record
 from sandgrain.dataset.peaks import sizes
 from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.records import Layout
+from sandgrain.dataset.windows import Window, windows_of
 from sandgrain.frontend.blocks import parse
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Normalization, Pipeline
 from sandgrain.frontend.signal import Channel, Signal
-from sandgrain.project.features import channels_of
+from sandgrain.project.features import channels_of, windowing_of
 from sandgrain.project.file.schema import Data
 
 DRAW = np.random.default_rng(11)
@@ -135,3 +136,23 @@ def test_the_board_says_when_it_has_such_a_window(tmp_path: Path) -> None:
         verdict = sandgrain.verify(tmp_path / "fall", limit=2, on="host", edited=True)
         assert verdict.difference is not None and verdict.difference.name == "fall_is_centred"
         helper.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("event_s", "of", "said"),
+    [
+        (2.0, "start", "set event_s = 2.5,"),
+        (2.0, "before", "set event_s = 2.5,"),
+        (3.0, "start", "set event_s = 2.5,"),
+        (2.5, "group", "no start is left"),
+    ],
+)
+def test_a_lead_is_within_what_is_kept_around_a_peak(event_s: float, of: str, said: str) -> None:
+    data = Data.model_validate({"kind": "motion", "rate": 20.0, "window_s": 2, "center": "peak", "event_s": event_s})
+    settle = {"block": "settle", "seconds": 0.5}
+    with pytest.raises(UsageError) as error:
+        windowing_of(data, parse([settle | {"of": of}, {"block": "statistics"}]), 20.0)
+    assert said in str(error.value)
+    right = Data.model_validate({"kind": "motion", "rate": 20.0, "window_s": 2, "center": "peak", "event_s": 2.5})
+    windowing = windowing_of(right, parse([settle, {"block": "statistics"}]), 20.0)
+    assert windowing is not None and windows_of((50, 3), windowing) == [Window(10, 50)]  # nothing is padded

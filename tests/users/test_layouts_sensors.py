@@ -307,3 +307,11 @@ def test_folders_of_people_with_a_file_an_activity_are_no_sensors(tmp_path: Path
         for label in ("walk", "run", "light"):
             table(tmp_path / "data" / who / f"{label}.csv", 50, 4)
     assert "sensors" not in look_at(tmp_path / "data")[1]
+
+
+@pytest.mark.parametrize("who", ["run", "run_5.62kg", "subject_1_left"])
+def test_a_name_that_holds_more_than_its_pattern_needs_still_finds_its_sensors(who: str, tmp_path: Path) -> None:
+    for sensor in ("acc", "left_gyro"):
+        table(tmp_path / f"{who}_{sensor}.csv", 50, 2)
+    found = read(tmp_path, name="{recording}_{sensor}", sensors=("acc", "left_gyro"))
+    assert not found.bad and [r.shape for r in found.records] == [(100, 6)]

@@ -20,6 +20,7 @@ from sandgrain.compiler.emit.part import Check, Part, put_all
 from sandgrain.compiler.emit.unit import Unit
 from sandgrain.compiler.plan.program import Entry
 from sandgrain.compiler.plan.stream import StreamPlan
+from sandgrain.compiler.plan.streaming import samples_per_result
 from sandgrain.graph.dtypes import SCRATCH
 from sandgrain.graph.ir import State, Tensor
 from sandgrain.graph.ops import OPS
@@ -85,10 +86,12 @@ class Stream(Part):
     def declaration(self) -> str:
         unit, upper = self.unit, self.unit.upper
         samples = unit.graph.tensors[unit.graph.inputs[0]].shape[1]
+        every = samples_per_result(unit.graph, self.stream)
+        rows = "" if self.stream.frame is None else f", {upper}_STREAM_STRIDE rows of features"
         return "\n".join(
             [
                 f"/* A stream: the caller owns it. {self.entry.state_bytes} bytes. A result comes after the first",
-                f" * window and then every {upper}_STREAM_STRIDE {'windows' if self.stream.frame is None else 'rows'}. */",
+                f" * {samples} samples of every channel, and then after every {every}{rows}. */",
                 f"#define {upper}_STREAM_STRIDE {self.stream.stride}",
                 f"struct {unit.name}_stream {{\n" + "\n".join(map(_member, self.entry.state)) + "\n};\n",
                 "/* Take `count` samples of every channel, in any chunks. `output` receives the newest result. Returns how many results",
