@@ -42,7 +42,8 @@ console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "120")))
 class Case:
     """One set. `lines`: (what init wrote, as a pattern; what a user writes instead). `bar`: of `measure`, the mean over the folds, %; of "mae"
     on the test side, in the unit of the numbers, and at most.
-    `part`: the folder or the files of the set that the task is about, "": all of it."""
+    `part`: the folder or the files of the set that the task is about, "": all of it. `heard`: recordings of the set that `score` judges the
+    firmware by, with the options `score`; then the measure is F1 of each moment, and the worst is the lower end of the interval."""
 
     name: str
     measure: str
@@ -51,6 +52,8 @@ class Case:
     folds: int | None = 5
     leave_out: Literal["group"] | None = None
     part: str = ""
+    heard: tuple[str, ...] = ()
+    score: tuple[tuple[str, Any], ...] = ()
 
     @property
     def source(self) -> str:
@@ -125,6 +128,26 @@ CASES = (
             (r"\[\[features\]\]", '[[features]]\nblock = "settle"\nseconds = 600\nof = "before"\n\n[[features]]'),
         ),
     ),
+    Case(
+        "skab",
+        "f1",
+        70.0,
+        (
+            (r"stride_s = .*", "stride_s = 1"),
+            (
+                r'by = "block".*\nvalidation = .*\ntest = .*',
+                'by = "time"\nvalidation = 0.1\ntest = 0.7',
+            ),  # the first 400 rows are normal
+            (
+                r"(?s)\[\[features\]\].*?\n\n\[\[augment\]\].*?\n\n",
+                '[[features]]\nblock = "settle"\nseconds = 200\n\n[[features]]\nblock = "statistics"\nwhich = ["mean"]\n\n',
+            ),
+            (r'name = "mlp"', 'name = "mahalanobis"\noptions = {normal = "0.0", false_alarms = 0.05}'),
+        ),
+        folds=None,
+        heard=("valve1", "valve2", "other"),
+        score=(("label_column", "anomaly"), ("skip_s", 400.0)),
+    ),
     Case("arabic_commands", "accuracy", 94.0),
     Case(
         "wake_words",
@@ -178,12 +201,19 @@ def prepared(case: Case) -> Path:
 def run(case: Case) -> Row:
     """The figures of one set."""
     start = time.monotonic()
-    built = sandgrain.build(prepared(case), folds=case.folds, leave_out=case.leave_out, verify=50)
+    constant: float | None
+    folder = prepared(case)
+    built = sandgrain.build(folder, folds=case.folds, leave_out=case.leave_out, verify=50)
     found = built.to_json()
     crossed = found["cross_validation"]
-    if crossed is None:
+    if case.heard:
+        measures, constant = of_moments(
+            sandgrain.score(folder, [folder / one for one in case.heard], **dict(case.score)).to_json()
+        )
+        how = f"score, {dict(case.score).get('skip_s', 0):g} s skipped"
+    elif crossed is None:
         measures, how = of_numbers(found), "the last part in time"
-        constant: float | None = round(found["baseline"]["mae"], 4)
+        constant = round(found["baseline"]["mae"], 4)
     else:
         measures = {name: {key: round(100 * value, 1) for key, value in m.items()} for name, m in crossed["measures"].items()}
         how, pooled = crossed["how"], crossed["pooled"]
@@ -204,6 +234,14 @@ def run(case: Case) -> Row:
         "identical": found["identical"],
         "minutes": round((time.monotonic() - start) / 60, 1),
     }
+
+
+def of_moments(found: Row) -> tuple[dict[str, dict[str, float]], float | None]:
+    """What a detector finds of each moment of whole recordings, %, and what an alarm without an end would give."""
+    moments, interval, always = found["moments"], found["f1_interval"], found["f1_always_alarm"]
+    mean = {name: round(100 * moments[name], 1) for name in ("f1", "precision", "recall")}
+    worst = {**mean, "f1": round(100 * interval[0], 1) if interval else mean["f1"]}
+    return {name: {"mean": mean[name], "worst": worst[name]} for name in mean}, always and round(100 * always, 1)
 
 
 def of_numbers(found: Row) -> dict[str, dict[str, float]]:
