@@ -106,6 +106,11 @@ class Columns:
     group: int
     numbers: tuple[tuple[int, str], ...] = ()
 
+    @property
+    def target(self) -> int:
+        """Which of `numbers` is the target: an index, or -1."""
+        return len(self.channels) if len(self.numbers) > len(self.channels) else -1
+
 
 def find_columns(header: Sequence[str], layout: Layout) -> Columns:
     """The layout's columns in a table with this header; all that have no other use when it names none. Raises BadFileError."""
@@ -152,7 +157,7 @@ def check_full_scale(layout: Layout, channels: int) -> Array | None:
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
     """A block of rows: float64 [n, channels], where they stand ("line" 7, 8, ...), and what they have of label, group, time. Behind the
-    channels may stand one column more: the number that a model is to give.
+    channels may stand one column more: the number that a model is to give, NaN where nobody says it.
 
     `times`: seconds. `skipped`: int64 [n], rows left out just before each; `after`: rows left out behind the last. `bad`: how
     many in all, and `why` the first of them.
@@ -358,7 +363,7 @@ def _same_until(rows: Rows, start: int) -> int:
 
 def _append(now: _Open, rows: Rows, scale: Array | None, names: Sequence[str], layout: Layout) -> None:
     if rows.values.shape[1] > len(names):
-        now.numbers.append(rows.values[:, len(names)])
+        now.numbers.append(_told(rows, len(names)))
         rows = replace(rows, values=rows.values[:, : len(names)])
     counts, clipped = to_counts(rows, scale, names)
     if rows.times is not None:
@@ -370,6 +375,14 @@ def _append(now: _Open, rows: Rows, scale: Array | None, names: Sequence[str], l
     now.rows += len(counts)
     now.clipped += clipped
     check_values(now.rows, len(names))
+
+
+def _told(rows: Rows, column: int) -> Array:
+    """float64 [n]: the numbers that a model is to give, one NaN for all that are missing. Raises BadFileError."""
+    numbers = rows.values[:, column]
+    if np.isinf(numbers).any():
+        raise BadFileError(f"{rows.place(int(np.isinf(numbers).argmax()))}: the number to give is not finite")
+    return np.where(np.isnan(numbers), np.nan, numbers)
 
 
 def _check_times(now: _Open, rows: Rows) -> None:

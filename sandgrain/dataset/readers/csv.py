@@ -40,7 +40,8 @@ class CsvOptions:
     encoding: str = option("", f"CSV: {', '.join(dialect.ENCODINGS)}. Empty: it is found.")
     missing: tuple[float, ...] = option(
         (),
-        "CSV: numbers that stand for a value that is missing, such as `[-200]`; rows with one are left out, as `bad_rows` says.",
+        "CSV: numbers that stand for a value that is missing, such as `[-200]`; rows with one are left out, as `bad_rows` says, but for those that "
+        "lack only the number to give.",
     )
     header_line: int = option(0, "CSV: the line with the names of the columns, from 1. 0: it is found.", ge=0)
     start_and_rate: bool = option(
@@ -186,15 +187,22 @@ class _Table:
         if len(cells) < width or any(cells[width:]):
             first = "the first line" if self.form.first <= 2 else "the header"
             raise BadFileError(f"line {number} has {len(cells)} columns, {first} {width}")
+        target = self.columns.target
         try:
             values = [float(cells[k]) for k, _ in self.columns.numbers]
         except ValueError:
-            values = [self._number(number, cells[k], name) for k, name in self.columns.numbers]
-        if not all(map(math.isfinite, values)):
-            k = next(k for k, value in enumerate(values) if not math.isfinite(value))
+            values = [
+                math.nan if j == target and dialect.is_missing(cells[k]) else self._number(number, cells[k], name)
+                for j, (k, name) in enumerate(self.columns.numbers)
+            ]
+        if target >= 0 and values[target] in self.missing:
+            values[target] = math.nan
+        given = values[:-1] if target >= 0 and math.isnan(values[target]) else values  # a row without a number stays input
+        if not all(map(math.isfinite, given)):
+            k = next(k for k, value in enumerate(given) if not math.isfinite(value))
             raise BadFileError(f"line {number}, column {self.columns.numbers[k][1]}: {values[k]} is not a finite number")
-        if self.missing and not self.missing.isdisjoint(values):
-            k = next(k for k, value in enumerate(values) if value in self.missing)
+        if self.missing and not self.missing.isdisjoint(given):
+            k = next(k for k, value in enumerate(given) if value in self.missing)
             raise BadFileError(f"line {number}, column {self.columns.numbers[k][1]}: a value is missing ({values[k]:g})")
         return values, self._time(number, cells) if self.columns.time else 0.0
 

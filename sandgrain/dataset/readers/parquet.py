@@ -127,7 +127,7 @@ def _blocks(table: Any, header: list[str], columns: Columns, unit: str) -> Itera
         if at + batch.num_rows > claimed:
             raise BadFileError("has more rows than it says")
         numbers = range(at + 1, at + batch.num_rows + 1)
-        each = [_numbers(batch, header[k], numbers) for k, _ in columns.numbers]
+        each = [_numbers(batch, header[k], numbers, j == columns.target) for j, (k, _) in enumerate(columns.numbers)]
         values = np.stack(each, axis=1) if each else np.zeros((batch.num_rows, 0))
         times = _times(batch, [header[k] for k in columns.time], numbers, unit) if columns.time else None
         labels, groups = (_texts(batch, header[k]) if k >= 0 else None for k in (columns.label, columns.group))
@@ -137,9 +137,10 @@ def _blocks(table: Any, header: list[str], columns: Columns, unit: str) -> Itera
         raise BadFileError(f"it is cut short: {at} of {claimed} rows are there")
 
 
-def _numbers(batch: Any, name: str, numbers: range) -> Array:
+def _numbers(batch: Any, name: str, numbers: range, may_lack: bool = False) -> Array:
+    """float64 [n]. `may_lack`: a value may be missing, and is NaN."""
     column = batch.column(name)
-    if column.null_count:
+    if column.null_count and not may_lack:
         row = next(k for k, there in enumerate(column.is_valid().to_pylist()) if not there)
         raise BadFileError(f"row {numbers[row]}, column {name}: a value is missing")
     return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
