@@ -45,30 +45,41 @@ def windowing_of(data: Data, blocks: Sequence[Block], rate: float) -> Windowing 
         if settle is not None:
             raise UsageError("settle needs windows that begin behind its seconds; set window_s in [data]")
         return None
-    if not rate > 0:
-        raise UsageError("[data] window_s needs a sampling rate; set rate, in Hz")
-    made = Windowing.of(data.window_s, data.stride_s, rate, data.pad, kinds.of(data.kind).padding, data.purity)
-    if settle is None:
-        return made
-    made = replace(made, lead=settle.lead(rate), lead_of=settle.of)
+    made = _cut_by(data, rate)
+    if settle is not None:
+        made = replace(made, lead=settle.lead(rate), lead_of=settle.of)
     if data.layout.get(CenterOptions).center:
         _check_centre(data, made, rate)
     return made
 
 
+def _cut_by(data: Data, rate: float) -> Windowing:
+    """The windows that [data] asks for, without what blocks want in front of them."""
+    if not rate > 0:
+        raise UsageError("[data] window_s needs a sampling rate; set rate, in Hz")
+    return Windowing.of(data.window_s, data.stride_s, rate, data.pad, kinds.of(data.kind).padding, data.purity)
+
+
 def _check_centre(data: Data, windowing: Windowing, rate: float) -> None:
-    """A recording around its peak has its lead within it: nothing of what was before is kept. Raises UsageError."""
+    """A recording around its peak is one window, and its lead is within it: nothing of what was before is kept, and
+    `NAME_is_centred` looks for the peak in the middle of both. Raises UsageError."""
     if windowing.lead_of == "group":
         raise UsageError(
             'settle `of = "group"` does not go with center: recordings are cut around their peaks, and no start is left; settle '
             '`of = "start"` or "before"'
         )
     wanted = windowing.lead + windowing.length
-    if round(data.layout.get(NpzOptions).event_s * rate) != wanted:
+    if max(1, round(data.layout.get(NpzOptions).event_s * rate)) == wanted:
+        return
+    if windowing.lead:
         raise UsageError(
             f"center keeps event_s of each recording, and settle takes its seconds from them: set event_s = {wanted / rate:.10g}, the "
             "seconds of settle and window_s"
         )
+    raise UsageError(
+        f"center keeps event_s of each recording, and window_s of it has its peak elsewhere than in the middle: set event_s = "
+        f"{wanted / rate:.10g} as window_s, or leave window_s out"
+    )
 
 
 def leads_of(manifest: Manifest, windowing: Windowing | None) -> Leads | None:
@@ -93,7 +104,7 @@ def items_of(records: Sequence[Record], data: Data) -> Sequence[Record | Run]:
 def signal_of(records: Sequence[Record], data: Data) -> Signal:
     """One window as the sensor gives it. Raises UsageError where the recordings have no common shape."""
     rate = records[0].rate
-    windowing = windowing_of(data, (), rate)
+    windowing = _cut_by(data, rate) if data.window_s else None
     shapes = {r.shape for r in records} if windowing is None else {(windowing.length, *records[0].shape[1:])}
     if len(shapes) == 1:
         shape = shapes.pop()

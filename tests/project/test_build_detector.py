@@ -89,6 +89,10 @@ def test_negatives_are_heard_by_the_finished_c_and_judged_in_the_budget(tmp_path
     assert told["false_alarms_per_hour"] == told["false"] * 360 < told["false_alarms_per_hour_at_most"]
     assert [c.name for c in built.missed] == ["false alarms"]
     assert "with nothing in it, below" in pages.render(built) and built.windows["train"] < 160
+    file.write_text(file.read_text().replace("per_hour = 1\n", f"per_hour = {told['false_alarms_per_hour']}\n"))
+    kept = build(folder)
+    assert not kept.missed and "kept, not shown" in pages.render(kept)
+    assert kept.notes[0].startswith(f"false alarms are not shown to be at most {told['false_alarms_per_hour']:,.0f} per hour: ")
 
 
 def test_only_normal_recordings_are_learned_from(hums: Built[Anomalies]) -> None:

@@ -236,10 +236,10 @@ def test_score_hears_a_recording_as_the_build_did(chirps: Built[Classes], tmp_pa
     save(tmp_path / "other" / "fast.wav", x[:RATE, 0], rate=2 * RATE)
     refused = command("score", str(chirps.folder), str(tmp_path / "other"), cwd=tmp_path)
     assert refused.code == 2 and "fast.wav: is sampled at 4000 Hz" in refused.line and "--resample" in refused.line
-    taken = sandgrain.score(chirps.folder, tmp_path / "other", resample=True)
+    taken = sandgrain.score(chirps.folder, tmp_path / "other", rest="other", resample=True)
     assert taken.seconds == pytest.approx(0.5) and not taken.notes
     save(tmp_path / "other" / "fast.wav", x[:100, 0])
-    short = sandgrain.score(chirps.folder, tmp_path / "other")
+    short = sandgrain.score(chirps.folder, tmp_path / "other", rest="other")
     assert short.results == 0 and short.notes == ("fast.wav is shorter than a window (0.5 s): no result",)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sandgrain.base.errors import UsageError
 from sandgrain.project.build import curves, detection, figures, limits, metrics
-from sandgrain.project.build.detection import Hourly
+from sandgrain.project.build.hourly import Hourly
 from sandgrain.project.build.rates import rates
 from sandgrain.project.file.schema import Budget
 from tests.support.draws import rare
@@ -103,7 +103,7 @@ def test_calibration_is_the_gap_between_sure_and_right() -> None:
 
 def test_every_limit_of_quality_is_checked_and_said() -> None:
     budget = Budget(accuracy=0.9, balanced_accuracy=0.8, f1=0.7, auc=0.9, recall={"fall": 0.95}, false_alarms_per_hour=10)
-    quality = limits.Quality(0.95, 0.75, 0.6, 0.95, {"fall": 0.67}, 360.0)
+    quality = limits.Quality(0.95, 0.75, 0.6, 0.95, {"fall": 0.67}, Hourly(6, 1 / 60))
     checks = limits.quality(budget, quality)
     assert [(c.name, c.kept) for c in checks] == [
         ("accuracy", True),
@@ -167,6 +167,22 @@ def test_a_rate_has_its_bound_and_its_length() -> None:
     assert none.per_hour == 0 and none.at_most == pytest.approx(2.996 / 0.5, abs=0.01)
     assert none.shown == "0 per hour (0 in 30.0 min; below 5.99 with 95 % confidence)"
     assert Hourly(9, 3.0).shown.startswith("3 per hour (9 in 3.0 h; below 5.2")
+
+
+def test_a_rate_that_is_kept_and_not_shown_says_so() -> None:
+    """Half a minute without an alarm is no proof of one a hour."""
+    budget = Budget(false_alarms_per_hour=1)
+    (check,) = limits.quality(budget, limits.Quality(false_alarms=Hourly(0, 30 / 3600)))
+    assert check.kept and check.outcome == "kept, not shown" and check.to_json()["shown"] is False
+    assert check.doubt == (
+        "not shown to be at most 1 per hour: 30.0 s without one only bound them to 359 per hour; 3.0 h with no more would show it"
+    )
+    (shown,) = limits.quality(budget, limits.Quality(false_alarms=Hourly(0, 3.0)))
+    assert shown.kept and (shown.doubt, shown.outcome) == ("", "kept") and shown.to_json()["shown"] is True
+    (missed,) = limits.quality(budget, limits.Quality(false_alarms=Hourly(2, 1.0)))
+    assert not missed.kept and missed.outcome == "missed by 1 per hour" and missed.to_json()["shown"] is False
+    assert Hourly(1, 2.0).doubt(1).startswith("not shown to be at most 1 per hour: 1 in 2.0 h only bound them to 2.37")
+    assert Hourly(0, 1.0).doubt(0).endswith("1.0 h without one only bound them to 3 per hour")  # no test can show that
 
 
 def test_the_curves_of_a_label_pass_through_the_point_where_it_works() -> None:

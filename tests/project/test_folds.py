@@ -15,6 +15,7 @@ from sandgrain.dataset import split
 from sandgrain.dataset.records import Record
 from sandgrain.graph.decisions import Event, Rule
 from sandgrain.project.build import detection, spotting
+from sandgrain.project.build.hourly import Hourly
 from sandgrain.project.build.rates import Rates
 from sandgrain.project.build.recording import Recording
 from tests.support.command import sandgrain as command
@@ -96,7 +97,7 @@ def test_detectors_of_folds_are_judged_by_what_none_was_fitted_to() -> None:
         right = ((1 - false) * windows[0] + detected * windows[1]) / sum(windows)
         one = Rates(auc, auc, false, detected, right, windows)
         rows = (detection.ByLabel("good", windows[0], false, None), detection.ByLabel("worn", windows[1], detected, auc))
-        return detection.OfFold(one, one, rows, detection.Hourly(round(false * windows[0]), hours))
+        return detection.OfFold(one, one, rows, Hourly(round(false * windows[0]), hours))
 
     own: Any = detection.Anomalies("good", *[Rates(1.0, 1.0, 0.0, 1.0, 1.0, (9, 9))] * 5, (), (), *[np.zeros(0)] * 2, 5, {})
     found = detection.pooled(own, [fold(0.9, 0.1, 0.5, (10, 4), 1.0), fold(0.7, 0.0, 1.0, (30, 4), 2.0)])

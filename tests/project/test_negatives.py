@@ -92,10 +92,12 @@ def test_each_decision_in_them_is_a_false_alarm_with_a_bound() -> None:
     ears = Ears(("rest", "yes", "no"), 10, rule, per_tensor(1 / 256, -128), True)
     found = false_alarms.of_classes([stream([0, 1, 0, 1, 0, 2] * 10, "a.wav"), stream([0] * 60, "b.wav")], ears, Told())
     assert found.false == 30 and found.by_label == {"yes": 20, "no": 10} and (found.worst, found.worst_false) == ("a.wav", 30)
-    assert found.per_hour == pytest.approx(30 / (120 / 3600)) and found.at_most == pytest.approx(40.7 * 30, rel=0.01)
+    assert found.hourly.per_hour == pytest.approx(30 / (120 / 3600)) and found.hourly.at_most == pytest.approx(
+        40.7 * 30, rel=0.01
+    )
     assert "30 in 2.0 min with nothing in it, below 1,220 with 95 % confidence; yes 20, no 10; most in a.wav (30)" in found.told
     none = false_alarms.of_classes([stream([0] * 60, "b.wav")], ears, Told())
-    assert none.false == 0 and none.at_most == pytest.approx(3.0 * 60, rel=0.01)  # nothing was counted, and it is no 0
+    assert none.false == 0 and none.hourly.at_most == pytest.approx(3.0 * 60, rel=0.01)  # nothing was counted, and it is no 0
 
 
 def test_an_alarm_that_lasts_is_one_false_alarm() -> None:

@@ -69,6 +69,12 @@ def test_every_block_of_toml_in_the_pages_is_a_project_that_can_be_read() -> Non
     assert read >= 1
 
 
+def test_no_two_sections_mean_the_same_by_a_key() -> None:
+    """A key that was copied into a second section is read there by nobody."""
+    said = [(key, field.description) for _, model in sections(Project) for key, field in model.model_fields.items()]
+    assert sorted(said) == sorted(set(said))
+
+
 def test_every_key_that_a_page_names_is_one_of_the_schema() -> None:
     keys, seen = known(), set()
     for page in PAGES:

@@ -156,3 +156,14 @@ def test_a_lead_is_within_what_is_kept_around_a_peak(event_s: float, of: str, sa
     right = Data.model_validate({"kind": "motion", "rate": 20.0, "window_s": 2, "center": "peak", "event_s": 2.5})
     windowing = windowing_of(right, parse([settle, {"block": "statistics"}]), 20.0)
     assert windowing is not None and windows_of((50, 3), windowing) == [Window(10, 50)]  # nothing is padded
+
+
+@pytest.mark.parametrize("event_s", [1.0, 2.05, 3.0, 8.0])
+def test_a_window_is_all_that_is_kept_around_a_peak(event_s: float) -> None:
+    """A window of another length has its peak elsewhere than in its middle, where the board looks for it."""
+    given = {"kind": "motion", "rate": 20.0, "window_s": 2, "center": "peak"}
+    with pytest.raises(UsageError, match="its peak elsewhere than in the middle: set event_s = 2 as window_s, or leave"):
+        windowing_of(Data.model_validate(given | {"event_s": event_s}), (), 20.0)
+    for right in ({"event_s": 2.0}, {"event_s": 2.02}, {"event_s": event_s, "window_s": 0}):
+        windowing = windowing_of(Data.model_validate(given | right), (), 20.0)
+        assert windowing is None or windows_of((40, 3), windowing) == [Window(0, 40)]

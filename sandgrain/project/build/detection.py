@@ -8,9 +8,10 @@ from typing import Any
 
 from sandgrain.base import intervals
 from sandgrain.base.arrays import Array
-from sandgrain.base.text import number, percent, plain, tenths
-from sandgrain.project.build import limits, metrics
+from sandgrain.base.text import percent, plain, tenths
+from sandgrain.project.build import limits
 from sandgrain.project.build.false_alarms import Negatives
+from sandgrain.project.build.hourly import Hourly
 from sandgrain.project.build.rates import Rates
 from sandgrain.project.build.samples import Samples
 
@@ -35,32 +36,6 @@ class Wrong:
     key: str  # of its recording
     label: str
     score: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hourly:
-    """False alarms of the normal test windows."""
-
-    alarms: int
-    hours: float  # of normal windows, overlaps counted once
-
-    @property
-    def per_hour(self) -> float:
-        """The rate that was seen."""
-        return self.alarms / self.hours
-
-    @property
-    def at_most(self) -> float:
-        """The rate that the true one is below with 95 % confidence (Poisson; windows that overlap count as if they did not)."""
-        return metrics.poisson_bound(self.alarms) / self.hours
-
-    @property
-    def shown(self) -> str:
-        """For people."""
-        length = f"{self.hours:.1f} h" if self.hours >= 1 else f"{60 * self.hours:.1f} min"
-        return (
-            f"{number(self.per_hour)} per hour ({self.alarms:,} in {length}; below {number(self.at_most)} with 95 % confidence)"
-        )
 
 
 def hourly(samples: Samples, normal: Array, limit: int) -> Hourly | None:
@@ -163,7 +138,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def quality(f: Anomalies) -> limits.Quality:
     """What [budget] can ask."""
     recalls = {x.label: x.alarms for x in f.by_label if x.label != f.normal}
-    hourly = f.negatives.per_hour if f.negatives is not None else None if f.hourly is None else f.hourly.per_hour
+    hourly = f.hourly if f.negatives is None else f.negatives.hourly
     return limits.Quality(f.host.accuracy, f.balanced, None, f.host.auc, recalls, hourly)
 
 

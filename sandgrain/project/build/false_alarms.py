@@ -11,8 +11,8 @@ from sandgrain.bundle import store
 from sandgrain.bundle.listening import Listener
 from sandgrain.dataset.tracks import Stretch
 from sandgrain.project import negatives, score, watching
-from sandgrain.project.build import metrics
 from sandgrain.project.build.firmware import Firmware
+from sandgrain.project.build.hourly import Hourly
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import digest
 from sandgrain.project.score import Hears
@@ -34,14 +34,9 @@ class Negatives:
     worst_false: int
 
     @property
-    def per_hour(self) -> float:
-        """The rate that was counted."""
-        return self.false / (self.seconds / 3600) if self.seconds else 0.0
-
-    @property
-    def at_most(self) -> float:
-        """The rate that the true one is below with 95 % confidence (Poisson)."""
-        return metrics.poisson_bound(self.false) / (self.seconds / 3600) if self.seconds else float("inf")
+    def hourly(self) -> Hourly:
+        """The rate."""
+        return Hourly(self.false, self.seconds / 3600)
 
     @property
     def told(self) -> str:
@@ -49,17 +44,17 @@ class Negatives:
         labels = ", ".join(f"{plain(name, 20)} {n}" for name, n in sorted(self.by_label.items(), key=lambda r: (-r[1], r[0]))[:3])
         most = f"; most in {plain(self.worst, 40)} ({self.worst_false})" if self.worst and self.recordings > 1 else ""
         where = f"{self.false:,} in {span(self.seconds)} with nothing in it"
-        return f"{where}, below {number(self.at_most)} with 95 % confidence{'; ' if labels else ''}{labels}{most}"
+        return f"{where}, below {number(self.hourly.at_most)} with 95 % confidence{'; ' if labels else ''}{labels}{most}"
 
     @property
     def row(self) -> tuple[str, str, str]:
         """Of a page."""
-        return "negatives", f"{number(self.per_hour)} per hour", self.told
+        return "negatives", f"{number(self.hourly.per_hour)} per hour", self.told
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        rates = {"false_alarms_per_hour": self.per_hour, "false_alarms_per_hour_at_most": self.at_most if self.seconds else None}
-        return {**asdict(self), **rates}
+        at_most = self.hourly.at_most if self.seconds else None
+        return {**asdict(self), "false_alarms_per_hour": self.hourly.per_hour, "false_alarms_per_hour_at_most": at_most}
 
 
 def counted(run: Run, firmware: Firmware) -> Negatives | None:

@@ -17,6 +17,7 @@ from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.blocks.samples import Decimate
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.project.build import network
+from sandgrain.project.build.hourly import Hourly
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.file.schema import Budget
 
@@ -38,6 +39,7 @@ class Check:
     percent: bool = False  # a share that people read in percent
     quality: bool = False  # how good the answer is, and not what it costs
     why: str = "the core cannot be emulated here"  # it is not known, if it is not
+    doubt: str = ""  # of a limit that is kept: why that is not shown
 
     @property
     def kept(self) -> bool:
@@ -58,7 +60,13 @@ class Check:
     @property
     def outcome(self) -> str:
         """Whether it is kept, and by how much it is missed, for people."""
-        return "kept" if self.kept else "not known" if self.value is None else f"missed by {self.shown_excess}"
+        return (
+            ("kept, not shown" if self.doubt else "kept")
+            if self.kept
+            else "not known"
+            if self.value is None
+            else f"missed by {self.shown_excess}"
+        )
 
     @property
     def shown_excess(self) -> str:
@@ -97,6 +105,7 @@ class Check:
             "limit": self.limit,
             "value": self.value,
             "kept": self.kept,
+            "shown": self.kept and not self.doubt,
             "excess": self.excess,
         }
 
@@ -129,7 +138,7 @@ class Quality:
     f1: float | None = None
     auc: float | None = None
     recall: Mapping[str, float | None] = field(default_factory=dict)  # of each label that can be asked for
-    false_alarms_per_hour: float | None = None
+    false_alarms: Hourly | None = None
     mae: float | None = None
     rmse: float | None = None
     r2: float | None = None
@@ -164,8 +173,9 @@ def quality(budget: Budget, found: Quality) -> tuple[Check, ...]:
         name = f"recall of {plain(label, 40)}"
         rows.append(Check(name, "1", limit, found.recall.get(label), "[budget] recall", least=True, percent=True, **OF_QUALITY))
     if (limit := budget.false_alarms_per_hour) is not None:
-        key = "false_alarms_per_hour"
-        rows.append(Check("false alarms", "per hour", limit, found.false_alarms_per_hour, f"[budget] {key}", **OF_QUALITY))
+        rate, whose = found.false_alarms, "[budget] false_alarms_per_hour"
+        known = (None, "") if rate is None else (rate.per_hour, rate.doubt(limit))
+        rows.append(Check("false alarms", "per hour", limit, known[0], whose, doubt=known[1], **OF_QUALITY))
     return tuple(rows)
 
 

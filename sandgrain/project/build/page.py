@@ -120,6 +120,7 @@ def _check(check: Check) -> dict[str, Any]:
         "whose": check.whose,
         "kept": check.kept,
         "outcome": check.outcome,
+        "doubt": check.doubt,
         "width": f"{100 * value / full:.1f}",
         "mark": f"{100 * check.limit / full:.1f}",
     }

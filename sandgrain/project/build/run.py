@@ -153,7 +153,7 @@ def _finished(run: Run, task: Task[Any], request: Request, outcome: Outcome, not
         checks=checks,
         advice=told,
         battery=battery_of(report, run.project.target, run.board),
-        notes=notes,
+        notes=(*(f"{c.name} are {c.doubt}" for c in checks if c.doubt), *notes),
         example=printed,
         samples=run.samples,
         stages=tuple(run.clock.stages),

@@ -25,8 +25,9 @@ from sandgrain.device.toolchain import build_firmware
 from sandgrain.graph.decisions import MAX_MARGIN, Rates, Rule, decide, matched, rates
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Array
-from sandgrain.project.build import deciding, metrics
+from sandgrain.project.build import deciding
 from sandgrain.project.build.firmware import Firmware
+from sandgrain.project.build.hourly import Hourly
 from sandgrain.project.build.recording import Recording, pieces, planned
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import digest
@@ -68,14 +69,14 @@ class Spotted:
         return f"{number(self.rates.false_accepts_per_hour)} per hour"
 
     @property
-    def at_most(self) -> float:
-        """False accepts per hour that the true rate is below with 95 % confidence, by what was counted (Poisson)."""
-        return metrics.poisson_bound(self.false_accepts) / self.rates.hours if self.rates.hours else float("inf")
+    def hourly(self) -> Hourly:
+        """The rate of false accepts."""
+        return Hourly(self.false_accepts, self.rates.hours)
 
     @property
     def counted(self) -> str:
         """How many there were in how long, and what that says at most of the rate, for people."""
-        return f"{self.false_accepts:,} in {self.length}: below {number(self.at_most)} per hour with 95 % confidence"
+        return f"{self.false_accepts:,} in {self.length}: below {number(self.hourly.at_most)} per hour with 95 % confidence"
 
     @property
     def compared(self) -> str:
@@ -90,7 +91,7 @@ class Spotted:
         return {
             "false_accepts_per_hour": r.false_accepts_per_hour,
             "false_accepts": self.false_accepts,
-            "false_accepts_per_hour_at_most": self.at_most if self.rates.hours else None,
+            "false_accepts_per_hour_at_most": self.hourly.at_most if self.rates.hours else None,
             "repeats": self.repeats,
             "false_rejects": r.false_rejects,
             "delay_s": self.delay_s,

@@ -273,14 +273,6 @@ class Decide(Section):
         description="Audio: `margin` is chosen so that a long recording made of the validation recordings has at most so many false "
         "accepts per hour. Not given: `margin` as it stands.",
     )
-    row_column: str = Field(
-        "",
-        description="The column of `labels` with the number of a recording, from 0 or 1, where a line is a recording within a file (a row of "
-        "an .npz) and no file; `line`: the lines have the order of the recordings. They are those of each file, or of the one in `file_column`.",
-    )
-    label_names: Words = Field(
-        (), description='Names of labels that are numbers: `["sit", "stand"]` for 0 and 1. An empty name leaves the number.'
-    )
     background: Words = Field(
         (),
         description='Labels for which there is never a decision, such as `["silence"]`; the label of `[data] rest` is always one.',
@@ -346,8 +338,8 @@ class Budget(Section):
     false_alarms_per_hour: float | None = Field(
         None,
         ge=0,
-        description="Most false alarms per hour: of keywords over the long recording of `[decide]`, of a detector over its normal "
-        "test windows, one each `stride_s`.",
+        description="Most false alarms per hour: in `[data] negatives` where there are any, else of keywords over the long recording of "
+        "`[decide]`, of a detector over its normal test windows, one each `stride_s`. The build says where they are too short to show it.",
     )
     mae: float | None = Field(None, ge=0, description="Numbers: largest mean absolute error on all test windows, in their unit.")
     rmse: float | None = Field(None, ge=0, description="Numbers: largest root of the mean squared error, in their unit.")

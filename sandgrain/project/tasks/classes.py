@@ -364,8 +364,8 @@ def _worst(run: Run, chances: Array, labels: Array) -> tuple[Worst, ...]:
 
 def _quality(f: Classes) -> limits.Quality:
     """What [budget] can ask."""
-    o, accepts = f.found.overall, None if f.spotted is None else f.spotted.rates.false_accepts_per_hour
-    accepts = accepts if f.negatives is None else f.negatives.per_hour  # what the device will hear most of the time
+    o, accepts = f.found.overall, None if f.spotted is None else f.spotted.hourly
+    accepts = accepts if f.negatives is None else f.negatives.hourly  # what the device will hear most of the time
     recalls = {x.label: x.recall for x in f.found.labels}
     return limits.Quality(o.accuracy, o.balanced, o.macro_f1, f.auc, recalls, accepts)
 
