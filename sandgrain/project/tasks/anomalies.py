@@ -299,6 +299,8 @@ def _normal(trained: Sequence[str], named: str | None) -> tuple[str, tuple[str, 
     if named in trained or (named is None and len(trained) == 1):
         return (trained[0] if named is None else named), ()
     own = by_name(trained)
+    if named is None and own == ("normal",):
+        return "normal", ()
     own = ("normal",) if "normal" in own else own
     if named is None and len(own) == 1:
         return own[0], (f"{printable(own[0])} is normal by its name; options.normal in [model] names another",)
