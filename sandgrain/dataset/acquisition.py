@@ -15,7 +15,8 @@ import numpy as np
 from sandgrain.dataset import kinds
 from sandgrain.dataset.readers.base import MAX_CHANNELS, BadFileError, Sample, check_rate, check_values
 from sandgrain.dataset.records import Layout
-from sandgrain.dataset.tables import RATE_ERROR, Rows, TableOptions, check_full_scale, to_counts
+from sandgrain.dataset.rows import RowOptions, Rows
+from sandgrain.dataset.tables import RATE_ERROR, TableOptions, check_full_scale, to_counts
 
 
 def is_one(document: Any) -> bool:
@@ -57,7 +58,7 @@ def sample(document: Any, layout: Layout) -> Sample:
     if kinds.of(layout.kind).mono:
         chosen = chosen[:1]
     block = Rows(rows[:, [names.index(name) for name in chosen]], "value", range(1, len(rows) + 1))
-    data, clipped = to_counts(block, check_full_scale(layout, len(chosen)), chosen)
+    data, clipped = to_counts(block, check_full_scale(layout, len(chosen)), chosen, layout.get(RowOptions).missing)
     return Sample(data, layout.rate or rate, clipped=clipped)
 
 

@@ -16,6 +16,7 @@ from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.readers import for_suffix, readers
 from sandgrain.dataset.readers.base import BadFileError, Reader, Sample, check_rate, digest, one_line
 from sandgrain.dataset.records import Layout
+from sandgrain.dataset.unknown import edges_of
 from sandgrain.dataset.unpack import unpacked
 from sandgrain.dataset.walk import open_inside
 
@@ -46,6 +47,7 @@ class Description:
     sha256: str
     clipped: int
     note: str = ""
+    unknown: tuple[int, ...] = ()  # see `unknown.Unknown`
 
 
 def decode(root: Path, path: str, layout: Layout) -> Iterator[Sample]:
@@ -87,16 +89,22 @@ def describe(root: Path, path: str, layout: Layout) -> list[Description]:
     size = 0
     for sample in decode(root, path, layout):
         label, group = (None if t is None else clean(t, w) for t, w in ((sample.label, "label"), (sample.group, "group")))
-        note = escape(sample.note, MAX_NOTE) if sample.note else ""
-        size += 256 + len(label or "") + len(group or "") + len(note)
+        unknown = edges_of(sample.numbers, len(sample.data))
+        note = escape(_noted(sample.note, unknown), MAX_NOTE)
+        size += 256 + len(label or "") + len(group or "") + len(note) + 16 * len(unknown)
         if size > MAX_TEXT:
             raise BadFileError("has too many recordings with long labels")
         rate = check_rate(sample.rate) if sample.rate else 0.0
         data = sample.data
-        found.append(
-            Description(sample.index, label, group, float(rate), data.shape, digest(data, sample.numbers), sample.clipped, note)
-        )
+        sha256 = digest(data, sample.numbers)
+        found.append(Description(sample.index, label, group, float(rate), data.shape, sha256, sample.clipped, note, unknown))
     return found
+
+
+def _noted(note: str, unknown: tuple[int, ...]) -> str:
+    """What is odd about a recording, with the rows that have no number."""
+    rows = sum(unknown[1::2]) - sum(unknown[::2])
+    return f"{rows} rows have no number, and stay input of windows that have one{f'; {note}' if note else ''}" if rows else note
 
 
 def choose(head: bytes, suffix: str, layout: Layout) -> Reader:

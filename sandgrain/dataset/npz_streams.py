@@ -14,7 +14,8 @@ from sandgrain.dataset import npz_arrays
 from sandgrain.dataset.npz_arrays import Members, Texts
 from sandgrain.dataset.readers.base import MAX_RECORDS, BadFileError, Sample, check_values
 from sandgrain.dataset.records import Layout, option
-from sandgrain.dataset.tables import Rows, TableOptions, assemble, check_full_scale, to_counts
+from sandgrain.dataset.rows import RowOptions, Rows
+from sandgrain.dataset.tables import TableOptions, assemble, check_full_scale, to_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,9 @@ def _whole(stream: Stream, layout: Layout, rows: int, names: Sequence[str]) -> t
     """int16 [rows, channels], and how many values were clipped. Raises BadFileError."""
     check_values(rows, len(names))
     scale, clipped, made, first = check_full_scale(layout, len(names)), 0, [], 0
+    missing = layout.get(RowOptions).missing
     for block in npz_arrays.blocks(stream.archive, stream.x):
-        counts, lost = to_counts(Rows(block, "row", range(first + 1, first + len(block) + 1)), scale, names)
+        counts, lost = to_counts(Rows(block, "row", range(first + 1, first + len(block) + 1)), scale, names, missing)
         made.append(counts)
         clipped, first = clipped + lost, first + len(block)
     return np.concatenate(made), clipped

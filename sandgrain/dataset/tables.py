@@ -24,6 +24,7 @@ from sandgrain.dataset.readers.base import (
     to_int16,
 )
 from sandgrain.dataset.records import Layout, option
+from sandgrain.dataset.rows import LeftOut, Rows, gaps, why
 from sandgrain.dataset.targets import TargetOptions
 
 
@@ -47,12 +48,6 @@ class TableOptions:
         0,
         "Tables: rows per recording. 0: as many as share label and group. 1: each row is a sample of its own, such as features made before.",
         ge=0,
-    )
-    bad_rows: float = option(
-        0.05,
-        "Tables: share of a file's rows that may hold a cell that is no number; they are left out and counted. Above it, the file is bad.",
-        ge=0,
-        le=1,
     )
 
 
@@ -106,6 +101,11 @@ class Columns:
     group: int
     numbers: tuple[tuple[int, str], ...] = ()
 
+    @property
+    def target(self) -> int:
+        """Which of `numbers` is the target: an index, or -1."""
+        return len(self.channels) if len(self.numbers) > len(self.channels) else -1
+
 
 def find_columns(header: Sequence[str], layout: Layout) -> Columns:
     """The layout's columns in a table with this header; all that have no other use when it names none. Raises BadFileError."""
@@ -149,44 +149,15 @@ def check_full_scale(layout: Layout, channels: int) -> Array | None:
     return np.broadcast_to(np.asarray(scale, np.float64), (channels,))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """A block of rows: float64 [n, channels], where they stand ("line" 7, 8, ...), and what they have of label, group, time. Behind the
-    channels may stand one column more: the number that a model is to give.
+def to_counts(rows: Rows, scale: Array | None, names: Sequence[str], missing: Sequence[float] = ()) -> tuple[Array, int]:
+    """int16 counts [n, channels] of the values, and how many were clipped. `missing`: numbers that are no values.
 
-    `times`: seconds. `skipped`: int64 [n], rows left out just before each; `after`: rows left out behind the last. `bad`: how
-    many in all, and `why` the first of them.
+    Raises BadFileError with row and column.
     """
-
-    values: Array
-    word: str
-    numbers: Sequence[int]
-    labels: Sequence[str] | None = None
-    groups: Sequence[str] | None = None
-    times: Array | None = None
-    skipped: Array | None = None
-    after: int = 0
-    bad: int = 0
-    why: str = ""
-
-    def place(self, row: int) -> str:
-        """Where a row stands, for people."""
-        return f"{self.word} {self.numbers[row]}"
-
-    def cut(self, start: int, end: int) -> Rows:
-        """Rows `start` to `end`."""
-        labels, groups = (None if texts is None else texts[start:end] for texts in (self.labels, self.groups))
-        times, skipped = (None if a is None else a[start:end] for a in (self.times, self.skipped))
-        return Rows(self.values[start:end], self.word, self.numbers[start:end], labels, groups, times, skipped)
-
-
-def to_counts(rows: Rows, scale: Array | None, names: Sequence[str]) -> tuple[Array, int]:
-    """int16 counts [n, channels] of the values, and how many were clipped. Raises BadFileError with row and column."""
     values = rows.values
-    good = np.isfinite(values)
-    if not good.all():
-        row, channel = np.argwhere(~good)[0]
-        raise BadFileError(f"{rows.place(row)}, column {names[channel]}: {values[row, channel]} is not a finite number")
+    bad = gaps(values, missing)
+    if bad.any():
+        raise BadFileError(why(rows, int(bad.any(axis=1).argmax()), names, missing))
     if scale is not None:
         return to_int16(values / scale * 32768.0)
     good = (values == np.rint(values)) & (values >= INT16_MIN) & (values <= INT16_MAX)
@@ -216,39 +187,6 @@ class _Open:
     longest: float = -math.inf
 
 
-@dataclass(slots=True)
-class _Left:
-    """The rows of a file, and those that were left out."""
-
-    rows: int = 0
-    bad: int = 0
-    why: str = ""
-    carried: int = 0  # left out at the end of the last block
-    short: int = 0  # recordings without two rows whose time grows
-
-    def add(self, block: Rows) -> Rows:
-        """Count a block; what was left out at the end of the one before it is put before its first row."""
-        self.rows, self.bad, self.why = self.rows + len(block.values), self.bad + block.bad, self.why or block.why
-        if self.carried and block.skipped is not None and len(block.skipped):
-            block.skipped[0] += self.carried
-            self.carried = 0
-        self.carried += block.after
-        return block
-
-    def note(self, share: float) -> str:
-        """What to say about the rows that were left out. Raises BadFileError where they are more than `share` of all."""
-        whole = self.rows + self.bad
-        if not whole:
-            raise BadFileError("it holds no samples")
-        if not self.bad:
-            return ""
-        if not self.rows or self.bad > share * whole:
-            raise BadFileError(
-                self.why if self.bad == 1 else f"{self.why}; {self.bad} of {whole} rows are like it (see bad_rows)"
-            )
-        return f"{self.bad} of {whole} rows left out: {self.why}"
-
-
 def assemble(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], note: str = "") -> Iterator[Sample]:
     """The recordings of a table whose channels are `names`, given as blocks of rows. Raises BadFileError.
 
@@ -257,24 +195,24 @@ def assemble(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], note:
     if layout.get(Whole).on:
         yield _whole(blocks, layout, names, note)
         return
-    left, held = _Left(), None
-    for sample in _recordings(blocks, layout, names, left):
+    left, made, held = LeftOut(layout, names), _Made(layout), None
+    for sample in _recordings(map(left.kept, blocks), layout, names, made):
         if held is not None:
             yield held
         held = sample
-    said = left.note(layout.get(TableOptions).bad_rows)
+    said = left.note()
     if held is None:
-        raise BadFileError("has no two rows with growing times" if left.short else "it holds no samples")
-    alone = f"{left.short} recordings of rows that stand alone left out" if left.short else ""
+        raise BadFileError("has no two rows with growing times" if made.short else "it holds no samples")
+    alone = f"{made.short} recordings of rows that stand alone left out" if made.short else ""
     yield replace(held, note="; ".join(filter(None, (note, said, held.note, alone))))
 
 
 def _whole(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], note: str) -> Sample:
     """All rows of a table as one recording, with their series; see `Whole`."""
-    left, scale, clipped, rows = _Left(), check_full_scale(layout, len(names)), 0, 0
+    left, scale, clipped, rows = LeftOut(layout, names), check_full_scale(layout, len(names)), 0, 0
     data, times = list[Array](), list[Array]()
     labels, only = _Texts(), layout.get(Whole).only
-    for block in map(left.add, blocks):
+    for block in map(left.kept, blocks):
         block = _of_group(block, only) if only else block
         counts, lost = to_counts(block, scale, names)
         clipped, rows = clipped + lost, rows + len(counts)
@@ -283,10 +221,8 @@ def _whole(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], note: s
         data.append(counts)
         labels.add(block.labels)
         if block.times is not None:
-            if not np.isfinite(block.times).all():
-                raise BadFileError(f"{block.place(int(np.argmin(np.isfinite(block.times))))}: the time is not a finite number")
             times.append(block.times)
-    said = "; ".join(filter(None, (note, left.note(layout.get(TableOptions).bad_rows))))
+    said = "; ".join(filter(None, (note, left.note())))
     if not rows:
         raise BadFileError(f"has no rows of {only}" if only else "it holds no samples")
     series = Series(np.concatenate(times) if times else None, *labels.made())
@@ -299,11 +235,7 @@ MAX_TEXTS = 1 << 12  # labels of one table
 
 def _of_group(rows: Rows, group: str) -> Rows:
     """The rows of one group."""
-    kept = np.array([text == group for text in rows.groups or ()], bool)
-    places = np.flatnonzero(kept).tolist()
-    labels = None if rows.labels is None else [rows.labels[k] for k in places]
-    times = None if rows.times is None else rows.times[kept]
-    return Rows(rows.values[kept], rows.word, [rows.numbers[k] for k in places], labels, None, times)
+    return rows.at(np.flatnonzero(np.array([text == group for text in rows.groups or ()], bool)))
 
 
 @dataclass(slots=True)
@@ -323,10 +255,10 @@ class _Texts:
         return (np.concatenate(self.codes) if self.codes else None), tuple(self.known)
 
 
-def _recordings(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], left: _Left) -> Iterator[Sample]:
-    scale, now, made = check_full_scale(layout, len(names)), None, _Made(layout)
+def _recordings(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], made: _Made) -> Iterator[Sample]:
+    scale, now = check_full_scale(layout, len(names)), None
     segment = layout.get(TableOptions).segment
-    for block in map(left.add, blocks):
+    for block in blocks:
         start = 0
         while start < len(block.values):
             label, group = (None if texts is None else texts[start] for texts in (block.labels, block.groups))
@@ -344,7 +276,6 @@ def _recordings(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], le
                 now = None
     if now is not None:
         yield from made.finished(now)
-    left.short = made.short
 
 
 def _same_until(rows: Rows, start: int) -> int:
@@ -375,8 +306,6 @@ def _append(now: _Open, rows: Rows, scale: Array | None, names: Sequence[str], l
 def _check_times(now: _Open, rows: Rows) -> None:
     times = rows.times
     assert times is not None
-    if not np.isfinite(times).all():
-        raise BadFileError(f"{rows.place(int(np.argmin(np.isfinite(times))))}: the time is not a finite number")
     steps = np.diff(times, prepend=times[:1] if not now.rows else [now.last])[0 if now.rows else 1 :]
     if (steps <= 0).any():
         place = rows.place(int(np.argmax(steps <= 0)) + (not now.rows))

@@ -10,7 +10,7 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.dataset import ingest
 from sandgrain.dataset.records import Record
-from sandgrain.dataset.windows import Run, Window, Windowing, count, owned, skipped, windows_of, with_lead
+from sandgrain.dataset.windows import Run, Window, Windowing, count, owned, skipped, windows_in, windows_of, with_lead
 from sandgrain.project import features
 from sandgrain.project.build.samples import parts_of
 from sandgrain.project.inspection import Inspection
@@ -82,18 +82,19 @@ def _windows(
             own = owned(item, windowing)
             rows.append((np.array([numbers[r.key] for r, _ in own], np.int64), k, np.array([w.start for _, w in own], np.int64)))
         else:
-            many = count([item], windowing)
-            rows.append(
-                (
-                    np.full(many, numbers[item.key], np.int64),
-                    k,
-                    (0 if windowing is None else skipped(windowing, item.before)) + step * np.arange(many),
-                )
-            )
+            starts = _starts(item, windowing, step)
+            rows.append((np.full(len(starts), numbers[item.key], np.int64), k, starts))
     if not rows:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), 1
     of_items = np.repeat([k for _, k, _ in rows], [len(owner) for owner, _, _ in rows])
     return np.concatenate([owner for owner, _, _ in rows]), of_items, np.concatenate([start for _, _, start in rows]), thinned
+
+
+def _starts(record: Record, windowing: Windowing | None, step: int) -> Array:
+    """The first sample of each window of a recording, int64 [n]."""
+    if record.unknown is not None:
+        return np.array([w.start for w in windows_in(record, windowing)], np.int64)
+    return (0 if windowing is None else skipped(windowing, record.before)) + step * np.arange(count([record], windowing))
 
 
 def _long(items: Sequence[Record | Run]) -> bool:

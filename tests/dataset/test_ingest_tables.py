@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.readers.base import MAX_RECORDS, BadFileError, Sample
 from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import Kind, Layout
-from sandgrain.dataset.tables import TableOptions
+from sandgrain.dataset.rows import RowOptions
 from sandgrain.dataset.walk import Found
 from tests.support.draws import rare
 from tests.support.effort import seconds
@@ -187,6 +188,109 @@ def test_parquet_columns_must_be_numbers_without_holes(tmp_path: Path) -> None:
     assert "2000 columns" in refused(tmp_path, parquet(**{f"c{k}": [1] for k in range(2000)}), name=name)
 
 
+ROWS = 12_000
+GAPS: dict[int, float | str | None] = {
+    0: None,
+    1: None,
+    7: -200.0,
+    8: math.nan,
+    4095: math.inf,
+    4096: None,
+    4097: -200.0,
+    ROWS - 1: -math.inf,
+}
+
+
+def with_gaps(form: str) -> tuple[bytes, str]:
+    """A table of 100 Hz with `GAPS` in x, whose line of the first row is 1, and its name."""
+    x: list[Any] = [GAPS.get(k, float(k % 1000)) for k in range(ROWS)]
+    if form == "parquet":
+        return parquet(t=np.arange(ROWS) / 100, x=x, what=[f"l{k // 4000}" for k in range(ROWS)]), "a.parquet"
+    if form == "npz":
+        return npz(x=np.array([math.nan if v is None else v for v in x]), y=np.arange(ROWS) // 4000), "a.npz"
+    cells = ("" if v is None else f"{v}" for v in x)
+    return ("t,x,what\n" + "".join(f"{k / 100},{c},l{k // 4000}\n" for k, c in enumerate(cells))).encode(), "a.csv"
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "npz"])
+def test_rows_without_a_value_are_left_out_and_counted_in_every_format(form: str, tmp_path: Path) -> None:
+    content, name = with_gaps(form)
+    columns = {"stream": True} if form == "npz" else {"label_column": "what", "time_column": "t"}
+    found = read(tmp_path, content, make_layout("motion", missing=(-200.0,), **columns), name)
+    good = [k for k in range(ROWS) if k not in GAPS]
+    assert np.array_equal(np.concatenate([s.data[:, 0] for s in found]), np.array(good) % 1000)
+    assert [len(s.data) for s in found] == [sum(k // 4000 == part for k in good) for part in range(3)]
+    assert {s.rate for s in found} == ({0.0} if form == "npz" else {100.0}), "gaps are steps of the clock"
+    first = (
+        "row 1, column 1: nan is not a finite number"
+        if form == "npz"
+        else f"{'line 2' if form == 'csv' else 'row 1'}, column x: a value is missing"
+    )
+    assert found[-1].note == f"8 of {ROWS} rows left out: {first}"
+    few = make_layout("motion", missing=(-200.0,), bad_rows=0.0001, **columns)
+    assert refused(tmp_path, content, few, name) == f"{first}; 8 of {ROWS} rows are like it (see bad_rows)"
+    kept = read(tmp_path, content, make_layout("motion", full_scale=(1e3,), **columns), name)
+    assert sum(len(s.data) for s in kept) == ROWS - 6, "-200 is a value where nobody says otherwise"
+
+
+def test_a_time_that_is_missing_leaves_its_row_out(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    moments = pyarrow.array([None if k == 2 else 10_000_000 * k for k in range(40)], pyarrow.timestamp("ns"))
+    clocks = {
+        "numbers": [None if k == 2 else k / 100 for k in range(40)],
+        "texts": [None if k == 2 else f"12:00:{k / 100:05.2f}" for k in range(40)],
+        "first": [None if k == 0 else f"{k / 100:.2f}" for k in range(40)],
+        "moments": moments,
+    }
+    for what, clock in clocks.items():
+        layout = make_layout("motion", columns=("x",), time_column="t")
+        (sample,) = read(tmp_path, parquet(t=clock, x=np.arange(40)), layout, "a.parquet")
+        assert (len(sample.data), sample.rate) == (39, 100.0), what
+        row = 1 if what == "first" else 3
+        assert sample.note == f"1 of 40 rows left out: row {row}, column t: a value is missing"
+    text = "t,x\n,0\n" + "".join(f"{k / 100},{k}\n" for k in range(1, 40))
+    (sample,) = read(tmp_path, text, make_layout("motion", time_column="t"))
+    assert sample.note == "1 of 40 rows left out: line 2, column of the time: a value is missing"
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "options", "why"),
+    [
+        (npz(x=np.full((2, 9), -9, np.int16)), "a.npz", {}, "recording 1, row 1, column 1: a value is missing (-9)"),
+        (npz(x=np.full(9, -9), o=np.array([0, 4])), "a.npz", {"stream": True, "offset_array": "o"}, "row 1, column 1: a value is missing (-9)"),
+        ("[[1, 2], [3, -9]]", "a.json", {}, "point 2, column 2: a value is missing (-9)"),
+    ],
+)  # fmt: skip
+def test_whole_recordings_lose_no_rows(
+    content: bytes | str, name: str, options: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    assert refused(tmp_path, content, make_layout("motion", missing=(-9.0,), **options), name) == why
+
+
+def test_parquet_of_other_writers_is_read(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from decimal import Decimal
+
+    from pyarrow import parquet as pq
+
+    x = pyarrow.array([Decimal("1.50"), Decimal("-2.25"), Decimal("0.75")], pyarrow.decimal128(9, 2))
+    columns = {"x": x, "y": pyarrow.array([1, 2, 3], pyarrow.uint8()), "on": pyarrow.array([True, True, False])}
+    table = pyarrow.table({**columns, "who": pyarrow.array(["a", "a", "b"], pyarrow.string_view())})
+    layout = make_layout("motion", columns=("x", "y"), full_scale=(4.0,), label_column="on", group_column="who")
+    for options in (
+        {"store_schema": False, "version": "1.0", "compression": "gzip"},
+        {"data_page_version": "2.0", "compression": "zstd", "write_statistics": False},
+        {"use_dictionary": False, "compression": "none", "write_page_index": True},
+    ):
+        made = io.BytesIO()
+        pq.write_table(table, made, **options)
+        found = read(tmp_path, made.getvalue(), layout, "a.parquet")
+        assert [(s.label, s.group, s.data.tolist()) for s in found] == [
+            ("True", "a", [[12288, 8192], [-18432, 16384]]),
+            ("False", "b", [[6144, 24576]]),
+        ]
+
+
 @pytest.mark.parametrize("size", [4, 8, 11, 12, 40, -1, -8, -30])
 def test_a_cut_parquet_is_refused(size: int, tmp_path: Path) -> None:
     whole = parquet(x=np.arange(50))
@@ -351,7 +455,7 @@ def test_a_bomb_is_refused_by_its_directory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("row", ["0.5,1", "x,1", "nan,1"])
 @pytest.mark.parametrize("name", ["a" * 3000, "\x1b[2J" * 900])
 def test_a_name_that_fills_a_screen_is_cut_in_what_is_said(name: str, row: str, tmp_path: Path) -> None:
-    said = refused(tmp_path, f"{name},b\n{row}\n3,1\n", Layout("motion", options=(TableOptions(bad_rows=0.0),)))
+    said = refused(tmp_path, f"{name},b\n{row}\n3,1\n", Layout("motion", options=(RowOptions(bad_rows=0.0),)))
     assert len(said) <= 600 and said.startswith("line 2") and said.isprintable()
     assert said.endswith(("give full_scale", "is not a number", "is not a finite number"))
 

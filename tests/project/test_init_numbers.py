@@ -72,5 +72,6 @@ def test_what_init_writes_passes_data(tmp_path: Path) -> None:
     (folder / "all.csv").write_text("\n".join([",".join(columns), *map(",".join, zip(*columns.values(), strict=True))]))
     look = init.write(folder, tmp_path / "sandgrain.toml")
     text = (tmp_path / "sandgrain.toml").read_text()
-    assert not look.problem and 'target_column = "CO_GT"' in text and "bad_rows = " in text
+    assert not look.problem and 'target_column = "CO_GT"' in text and "bad_rows" not in text
+    assert "43 of 300 rows have none, and stay input" in "\n".join(v.text for v in look.columns)
     assert 'name = "mlp"' in text and 'by = "time"' in text and "[[augment]]" not in text and "# mae = 1" in text

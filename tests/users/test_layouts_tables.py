@@ -95,15 +95,29 @@ def test_a_second_label_is_no_channel(tmp_path: Path) -> None:
     assert roles(look(tmp_path)) == {"pressure": "channel", "flow": "channel", "anomaly": "label", "changepoint": "unused"}
 
 
+def as_parquet(path: Path, names: tuple[str, ...], rows: list[str]) -> None:
+    """Lines of numbers, and a text behind them, in groups of 50 rows."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    *numbers, texts = zip(*(row.split(",") for row in rows), strict=True)
+    columns = [[float(cell) for cell in column] for column in numbers]
+    parquet.write_table(pyarrow.table(dict(zip(names, [*columns, texts], strict=True))), path, row_group_size=50)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
 @pytest.mark.parametrize("gone", ["-200", "999.0", "-9999"])
-def test_a_number_that_stands_for_a_missing_value_is_found_and_its_rows_left_out(gone: str, tmp_path: Path) -> None:
+def test_a_number_that_stands_for_a_missing_value_is_found_and_its_rows_left_out(gone: str, form: str, tmp_path: Path) -> None:
     rows = [
         f"{k},{20 + np.sin(k / 5):.2f},{1000 + 300 * np.cos(k / 9):.1f},{k // 9 if k > 360 else gone},{'ab'[k // 50 % 2]}"
         for k in range(400)
     ]
     for k in (7, 120, 121, 300):
         rows[k] = f"{k},{gone},{gone},{gone},{'ab'[k // 50 % 2]}"
-    (tmp_path / "x.csv").write_text("t_s,temp,gas,rare,label\n" + "\n".join(rows) + "\n")
+    if form == "csv":
+        (tmp_path / "x.csv").write_text("t_s,temp,gas,rare,label\n" + "\n".join(rows) + "\n")
+    else:
+        as_parquet(tmp_path / "x.parquet", ("t_s", "temp", "gas", "rare", "label"), rows)
     found = write(tmp_path, tmp_path / "sandgrain.toml")
     assert dict(found.table)["missing"] == (float(gone),) and any("(missing)" in note for note in found.notes)
     assert dict(found.table)["full_scale"] == (40.0, 2000.0) and roles(found)["rare"] == "unused"
@@ -117,3 +131,15 @@ def test_values_at_the_end_of_a_range_are_values(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("t_s,clipped,switch,label\n" + "\n".join(rows) + "\n")
     found = write(tmp_path, tmp_path / "sandgrain.toml", How(dry=True))
     assert "missing" not in dict(found.table)
+
+
+def test_all_of_several_parquet_tables_is_looked_at(tmp_path: Path) -> None:
+    rows = [f"{k % 41},{k % 37},{'ab'[k // 200]}" for k in range(400)]
+    as_parquet(tmp_path / "1.parquet", ("x", "y", "label"), rows)
+    as_parquet(tmp_path / "2.parquet", ("x", "y", "label"), [row[:-1] + "c" for row in rows])
+    as_parquet(tmp_path / "3.parquet", ("x", "other", "label"), rows)
+    (tmp_path / "4.parquet").write_bytes((tmp_path / "1.parquet").read_bytes()[:-3])
+    found = look(tmp_path)
+    assert found.labels == ("a", "b", "c") and found.kind == "motion"
+    assert any("1 of 4 files cannot be read, the first is 4.parquet: it is cut short" in note for note in found.notes)
+    assert any("1 of 3 files have other columns (such as 3.parquet)" in note for note in found.notes)

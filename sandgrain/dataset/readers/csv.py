@@ -1,6 +1,6 @@
 """CSV and its relatives: rows of numbers between commas, semicolons, tabs, bars or blanks. `dialect` finds out how it is written.
 
-A row with a cell that is no number is left out, as long as there are few of them (`bad_rows`); otherwise the file is bad.
+A row with a cell that is no number is left out, as `rows` says.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from sandgrain.dataset.dialect import Dialect
 from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.readers.base import MAX_LINE, MAX_ROWS, BadFileError, RateOptions, Sample, check_rate
 from sandgrain.dataset.records import Layout, option
+from sandgrain.dataset.rows import RowOptions, Rows
 from sandgrain.dataset.sensors import SensorOptions
-from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, Whole, assemble, find_columns
+from sandgrain.dataset.tables import Columns, Scale, TableOptions, Whole, assemble, find_columns
 from sandgrain.dataset.tables import cuts_at_changes as cuts_at_changes
 from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.times import check_unit, seconds, unit_of
@@ -38,10 +39,6 @@ class CsvOptions:
     delimiter: str = option("", 'CSV: what stands between cells, such as `";"` or `"tab"`. Empty: it is found.')
     decimal: str = option("", 'CSV: the decimal mark, `"."` or `","`. Empty: it is found.')
     encoding: str = option("", f"CSV: {', '.join(dialect.ENCODINGS)}. Empty: it is found.")
-    missing: tuple[float, ...] = option(
-        (),
-        "CSV: numbers that stand for a value that is missing, such as `[-200]`; rows with one are left out, as `bad_rows` says.",
-    )
     header_line: int = option(0, "CSV: the line with the names of the columns, from 1. 0: it is found.", ge=0)
     start_and_rate: bool = option(
         False,
@@ -49,7 +46,7 @@ class CsvOptions:
     )
 
 
-OPTIONS = (TableOptions, Scale, RateOptions, CsvOptions, SensorOptions, TargetOptions, CenterOptions)
+OPTIONS = (TableOptions, RowOptions, Scale, RateOptions, CsvOptions, SensorOptions, TargetOptions, CenterOptions)
 
 BLOCK = 4096  # rows at a time
 SHOWN = 40  # characters of a cell that are shown
@@ -72,7 +69,7 @@ def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
     columns = find_columns(form.names, layout)
     blocks = _blocks(lines, form, columns, layout)
     if options.start_and_rate:
-        blocks = _timed(blocks, *_start_and_rate(lines, form), layout.get(Whole).on)
+        blocks = _timed(blocks, *_start_and_rate(lines, form))
     yield from assemble(blocks, layout, columns.names, "; ".join(form.notes))
 
 
@@ -119,19 +116,17 @@ def _start_and_rate(lines: Iterator[tuple[int, list[str]]], form: Dialect) -> tu
     return found[0], check_rate(found[1])
 
 
-def _timed(blocks: Iterator[Rows], start: float, rate: float, joined: bool) -> Iterator[Rows]:
-    """The rows, each with its time; alone, they are even, so that only the rate has to fit."""
+def _timed(blocks: Iterator[Rows], start: float, rate: float) -> Iterator[Rows]:
+    """The rows, each with its time."""
     first = 0
     for block in blocks:
-        skipped = np.zeros(len(block.values), np.int64) if block.skipped is None else block.skipped
-        places = first + np.arange(len(block.values)) + np.cumsum(skipped)
-        first += len(block.values) + int(skipped.sum()) + block.after
-        yield replace(block, times=start + places / rate, skipped=None if joined else block.skipped)
+        yield replace(block, times=start + (first + np.arange(len(block.values))) / rate)
+        first += len(block.values)
 
 
 def _blocks(lines: Iterator[tuple[int, list[str]]], form: Dialect, columns: Columns, layout: Layout) -> Iterator[Rows]:
     """Rows in blocks."""
-    table = _Table(form, columns, check_unit(layout.get(TableOptions).time_unit), frozenset(layout.get(CsvOptions).missing))
+    table = _Table(form, columns, check_unit(layout.get(TableOptions).time_unit))
     chunk: list[tuple[int, list[str]]] = []
     only = layout.get(Whole).only
     for line in lines:
@@ -152,33 +147,27 @@ class _Table:
     form: Dialect
     columns: Columns
     unit: str
-    missing: frozenset[float] = frozenset()  # numbers that are no values
 
     def rows(self, chunk: list[tuple[int, list[str]]]) -> Rows:
-        """The rows of some lines; those with a cell that is no number are counted, and the first of them is remembered."""
-        numbers: list[int] = []
-        kept: list[list[str]] = []
+        """The rows of some lines."""
         values: list[list[float]] = []
         times: list[float] = []
-        skipped: list[int] = []
-        bad, why = 0, ""
-        since = 0  # bad rows since the last good one
-        for number, cells in chunk:
+        unread: dict[int, str] = {}
+        nothing = [0.0] * len(self.columns.numbers)
+        for k, (number, cells) in enumerate(chunk):
             try:
                 row, time = self._row(number, cells)
             except BadFileError as error:
-                bad, since, why = bad + 1, since + 1, why or str(error)
-                continue
-            numbers.append(number)
-            kept.append(cells)
+                row, time, unread[k] = nothing, 0.0, str(error)
             values.append(row)
             times.append(time)
-            skipped.append(since)
-            since = 0
         data = np.array(values, np.float64).reshape(len(values), len(self.columns.numbers))
         timed = np.array(times, np.float64) if self.columns.time else None
-        label, group = ([row[k] for row in kept] if k >= 0 else None for k in (self.columns.label, self.columns.group))
-        return Rows(data, "line", numbers, label, group, timed, np.array(skipped, np.int64), since, bad, why)
+        label, group = (
+            [cells[k] if k < len(cells) else "" for _, cells in chunk] if k >= 0 else None
+            for k in (self.columns.label, self.columns.group)
+        )
+        return Rows(data, "line", [number for number, _ in chunk], label, group, timed, unread)
 
     def _row(self, number: int, cells: list[str]) -> tuple[list[float], float]:
         """The channels' values, behind them the number to give, and the time, in seconds. Raises BadFileError."""
@@ -189,13 +178,10 @@ class _Table:
         try:
             values = [float(cells[k]) for k, _ in self.columns.numbers]
         except ValueError:
-            values = [self._number(number, cells[k], name) for k, name in self.columns.numbers]
-        if not all(map(math.isfinite, values)):
-            k = next(k for k, value in enumerate(values) if not math.isfinite(value))
-            raise BadFileError(f"line {number}, column {self.columns.numbers[k][1]}: {values[k]} is not a finite number")
-        if self.missing and not self.missing.isdisjoint(values):
-            k = next(k for k, value in enumerate(values) if value in self.missing)
-            raise BadFileError(f"line {number}, column {self.columns.numbers[k][1]}: a value is missing ({values[k]:g})")
+            values = [
+                math.nan if j == self.columns.target and dialect.is_missing(cells[k]) else self._number(number, cells[k], name)
+                for j, (k, name) in enumerate(self.columns.numbers)
+            ]
         return values, self._time(number, cells) if self.columns.time else 0.0
 
     def _number(self, number: int, cell: str, name: str) -> float:
@@ -206,12 +192,12 @@ class _Table:
 
     def _time(self, number: int, cells: list[str]) -> float:
         text = " ".join(cells[k] for k in self.columns.time)
+        if not text.strip():
+            raise BadFileError(f"line {number}, column of the time: a value is missing")
         self.unit = self.unit or unit_of([text.replace(",", ".") if self.form.decimal == "," else text])
         found = seconds(text.replace(",", ".") if self.form.decimal == "," else text, self.unit)
         if found is None or not math.isfinite(found):
-            what = (
-                _what(text).replace("a number", f"a time ({self.unit})") if found is None else "the time is not a finite number"
-            )
+            what = f"{text.strip()[:SHOWN]!r} is not a time ({self.unit})" if found is None else "the time is not a finite number"
             raise BadFileError(f"line {number}, column of the time: {what}")
         return found
 

@@ -19,7 +19,8 @@ from sandgrain.dataset import acquisition
 from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.readers.base import MAX_CHANNELS, MAX_JSON, MAX_RECORDS, BadFileError, Sample, check_values
 from sandgrain.dataset.records import Layout, option
-from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
+from sandgrain.dataset.rows import RowOptions, Rows
+from sandgrain.dataset.tables import Scale, TableOptions, check_full_scale, to_counts
 
 KINDS = ("motion",)
 SUFFIXES = (".json", ".json.gz")
@@ -37,7 +38,7 @@ class JsonOptions:
     group_key: str = option("", "JSON: key of a recording's group.")
 
 
-OPTIONS = (TableOptions, Scale, JsonOptions, CenterOptions)
+OPTIONS = (TableOptions, RowOptions, Scale, JsonOptions, CenterOptions)
 
 
 def needs(suffix: str, layout: Layout) -> tuple[str, ...]:
@@ -109,7 +110,7 @@ def _sample(recording: Any, index: int, layout: Layout) -> Sample:
     rows, names = _matrix(points, layout, where)
     check_values(*rows.shape)
     block = Rows(rows, f"{where}point", range(1, len(rows) + 1))
-    data, clipped = to_counts(block, check_full_scale(layout, len(names)), names)
+    data, clipped = to_counts(block, check_full_scale(layout, len(names)), names, layout.get(RowOptions).missing)
     label, group = (_text(recording, key, where) for key in (keys.label_key, keys.group_key))
     return Sample(data, layout.rate, index, label, group, clipped)
 

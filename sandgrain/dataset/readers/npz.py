@@ -32,14 +32,15 @@ from sandgrain.dataset.readers.base import (
     one_line,
 )
 from sandgrain.dataset.records import Layout
-from sandgrain.dataset.tables import Rows, Scale, TableOptions, check_full_scale, to_counts
+from sandgrain.dataset.rows import RowOptions, Rows
+from sandgrain.dataset.tables import Scale, TableOptions, check_full_scale, to_counts
 from sandgrain.dataset.targets import TargetOptions
 
 KINDS = ("audio", "image", "motion")
 SUFFIXES = (".npz",)
 WHAT = "an .npz file"
 OWN_CODE = True
-OPTIONS = (TableOptions, Scale, NpzOptions, TargetOptions, CenterOptions)
+OPTIONS = (TableOptions, RowOptions, Scale, NpzOptions, TargetOptions, CenterOptions)
 RATES = ("rate", "fs", "sr", "sampling_rate", "sample_rate")  # arrays of one number, Hz
 
 
@@ -103,14 +104,16 @@ def _samples(row: Array, index: int, layout: Layout) -> tuple[Array, int]:
         raise BadFileError(f"x has recordings of {row.shape}; {layout.kind} takes [samples{'' if kind.mono else ', channels'}]")
     row = row.reshape(len(row), -1)
     check_values(*row.shape)
-    if row.dtype == np.int16 and not layout.get(Scale).full_scale:
+    missing = layout.get(RowOptions).missing
+    if row.dtype == np.int16 and not layout.get(Scale).full_scale and not missing:
         return row, 0
     scale = check_full_scale(layout, row.shape[1])
     if scale is None and kind.mono and row.dtype.kind == "f":
         scale = np.ones(1)
     columns = layout.get(TableOptions).columns
     names = columns if len(columns) == row.shape[1] else tuple(str(k + 1) for k in range(row.shape[1]))
-    return to_counts(Rows(row.astype(np.float64), f"recording {index}, row", range(1, len(row) + 1)), scale, names)
+    rows = Rows(row.astype(np.float64), f"recording {index}, row", range(1, len(row) + 1))
+    return to_counts(rows, scale, names, missing)
 
 
 def _image(row: Array) -> Array:

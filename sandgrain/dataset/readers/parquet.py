@@ -1,8 +1,10 @@
-"""Parquet, batch by batch: rows of numbers as in CSV, of flat columns."""
+"""Parquet, batch by batch: rows of numbers as in CSV, of flat columns. A row with an empty cell is left out, as `rows` says."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,8 +22,9 @@ from sandgrain.dataset.readers.base import (
     one_line,
 )
 from sandgrain.dataset.records import Layout
+from sandgrain.dataset.rows import RowOptions, Rows
 from sandgrain.dataset.sensors import SensorOptions
-from sandgrain.dataset.tables import Columns, Rows, Scale, TableOptions, assemble, find_columns
+from sandgrain.dataset.tables import Columns, Scale, TableOptions, assemble, find_columns
 from sandgrain.dataset.tables import cuts_at_changes as cuts_at_changes
 from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.times import UNITS, check_unit, seconds, unit_of
@@ -29,11 +32,12 @@ from sandgrain.dataset.times import UNITS, check_unit, seconds, unit_of
 KINDS = ("motion",)
 SUFFIXES = (".parquet",)
 WHAT = "a Parquet table"
-OPTIONS = (TableOptions, Scale, RateOptions, SensorOptions, TargetOptions, CenterOptions)
+OPTIONS = (TableOptions, RowOptions, Scale, RateOptions, SensorOptions, TargetOptions, CenterOptions)
 
 BATCH = 4096  # rows at a time
 MAX_META = 1 << 22  # bytes of the description at the file's end, of each text in it, and entries of its lists
 MAX_GROUPS = 1 << 14  # row groups
+SHOWN = 40  # characters of a cell that are shown
 
 
 def needs(suffix: str, layout: Layout) -> tuple[str, ...]:
@@ -50,21 +54,24 @@ def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
     """See `base.Reader`."""
     load_package("pyarrow.parquet", "Parquet")
     import pyarrow
-    from pyarrow import parquet
 
-    _check_footer(stream, size)
     try:
-        table = parquet.ParquetFile(
-            stream, pre_buffer=False, thrift_string_size_limit=MAX_META, thrift_container_size_limit=MAX_META
-        )
+        table = open_table(stream, size)
         header, columns = _columns(table, size, layout)
-        yield from assemble(
-            _blocks(table, header, columns, check_unit(layout.get(TableOptions).time_unit)), layout, columns.names
-        )
+        blocks = _blocks(table, header, columns, check_unit(layout.get(TableOptions).time_unit))
+        yield from assemble(blocks, layout, columns.names)
     except (BadFileError, MemoryError):
         raise
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise BadFileError(f"cannot be decoded ({one_line(error)})") from None
+
+
+def open_table(stream: BinaryIO, size: int) -> Any:
+    """pyarrow's ParquetFile, whose description takes little memory. Raises BadFileError, or what pyarrow raises."""
+    from pyarrow import parquet
+
+    _check_footer(stream, size)
+    return parquet.ParquetFile(stream, pre_buffer=False, thrift_string_size_limit=MAX_META, thrift_container_size_limit=MAX_META)
 
 
 def _check_footer(stream: BinaryIO, size: int) -> None:
@@ -98,22 +105,29 @@ def _columns(table: Any, size: int, layout: Layout) -> tuple[list[str], Columns]
     columns = find_columns(header, layout)
     for k, _ in columns.numbers:
         kind = schema.types[k]
-        if not (types.is_integer(kind) or types.is_floating(kind)):
+        if not _is_number(kind):
             raise BadFileError(f"column {header[k]} holds {kind}, not numbers")
     for k in columns.time:
         kind = schema.types[k]
-        if not (types.is_integer(kind) or types.is_floating(kind) or types.is_timestamp(kind) or _is_text(kind)):
+        if not (_is_number(kind) or types.is_timestamp(kind) or _is_text(kind)):
             raise BadFileError(f"column {header[k]} holds {kind}, not times")
     for k in (columns.label, columns.group):
-        if k >= 0 and not (types.is_integer(schema.types[k]) or _is_text(schema.types[k])):
+        if k >= 0 and not (types.is_integer(schema.types[k]) or types.is_boolean(schema.types[k]) or _is_text(schema.types[k])):
             raise BadFileError(f"column {header[k]} holds {schema.types[k]}, not text")
     return header, columns
+
+
+def _is_number(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
 def _is_text(kind: Any) -> bool:
     from pyarrow import types
 
-    return bool(types.is_string(kind) or types.is_large_string(kind) or (types.is_dictionary(kind) and _is_text(kind.value_type)))
+    plain = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return bool(plain or (types.is_dictionary(kind) and _is_text(kind.value_type)))
 
 
 def _blocks(table: Any, header: list[str], columns: Columns, unit: str) -> Iterator[Rows]:
@@ -122,47 +136,80 @@ def _blocks(table: Any, header: list[str], columns: Columns, unit: str) -> Itera
         for k in dict.fromkeys((*(k for k, _ in columns.numbers), *columns.time, columns.label, columns.group))
         if k >= 0
     ]
-    at, claimed = 0, table.metadata.num_rows
+    at, claimed, clock = 0, table.metadata.num_rows, _Clock([header[k] for k in columns.time], unit)
     for batch in table.iter_batches(batch_size=BATCH, columns=wanted, use_threads=False):
         if at + batch.num_rows > claimed:
             raise BadFileError("has more rows than it says")
-        numbers = range(at + 1, at + batch.num_rows + 1)
-        each = [_numbers(batch, header[k], numbers) for k, _ in columns.numbers]
+        cells = _Cells(batch, range(at + 1, at + batch.num_rows + 1))
+        each = [cells.numbers(header[k], may_lack=j == columns.target) for j, (k, _) in enumerate(columns.numbers)]
         values = np.stack(each, axis=1) if each else np.zeros((batch.num_rows, 0))
-        times = _times(batch, [header[k] for k in columns.time], numbers, unit) if columns.time else None
-        labels, groups = (_texts(batch, header[k]) if k >= 0 else None for k in (columns.label, columns.group))
-        yield Rows(values, "row", numbers, labels, groups, times)
+        times = clock.times(cells) if columns.time else None
+        labels, groups = (cells.texts(header[k]) if k >= 0 else None for k in (columns.label, columns.group))
+        yield Rows(values, "row", cells.places, labels, groups, times, cells.unread)
         at += batch.num_rows
     if at < claimed:
         raise BadFileError(f"it is cut short: {at} of {claimed} rows are there")
 
 
-def _numbers(batch: Any, name: str, numbers: range) -> Array:
-    column = batch.column(name)
-    if column.null_count:
-        row = next(k for k, there in enumerate(column.is_valid().to_pylist()) if not there)
-        raise BadFileError(f"row {numbers[row]}, column {name}: a value is missing")
-    return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
+@dataclass(slots=True)
+class _Cells:
+    """The cells of some rows. `unread`: rows without one of those that were asked for, and why."""
+
+    batch: Any
+    places: range
+    unread: dict[int, str] = field(default_factory=dict)
+
+    def numbers(self, name: str, may_lack: bool = False) -> Array:
+        """float64 [n], NaN where a cell is empty. `may_lack`: such a row is read all the same."""
+        from pyarrow import types
+
+        column = self.batch.column(name)
+        if not may_lack:
+            self._empty(name)
+        if types.is_decimal(column.type):
+            column = column.cast("float64", safe=False)
+        return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
+
+    def moments(self, name: str) -> Array:
+        """float64 [n]: the seconds of timestamps, NaN where a cell is empty."""
+        self._empty(name)
+        whole = self.batch.column(name).cast("timestamp[ns]", safe=False).to_numpy(zero_copy_only=False)
+        return np.where(np.isnat(whole), np.nan, whole.astype(np.int64) / 1e9)
+
+    def texts(self, name: str) -> list[str]:
+        """The cells as text, "" where one is empty."""
+        return ["" if value is None else str(value) for value in self.batch.column(name).to_pylist()]
+
+    def kind(self, name: str) -> Any:
+        return self.batch.column(name).type
+
+    def _empty(self, name: str) -> None:
+        column = self.batch.column(name)
+        for row in np.flatnonzero(~column.is_valid().to_numpy(zero_copy_only=False)).tolist() if column.null_count else ():
+            self.unread.setdefault(row, f"row {self.places[row]}, column {name}: a value is missing")
 
 
-def _times(batch: Any, names: list[str], numbers: range, unit: str) -> Array:
-    """float64 [n], seconds."""
-    from pyarrow import types
+@dataclass(slots=True)
+class _Clock:
+    """Where the times of rows are: one column, or two. `unit`: what they are given in, "" until it is found."""
 
-    column = batch.column(names[0])
-    if types.is_timestamp(column.type) and len(names) == 1 and not column.null_count:
-        whole = column.cast("timestamp[ns]", safe=False).to_numpy(zero_copy_only=False)
-        return np.asarray(whole.astype(np.int64) / 1e9)
-    if len(names) == 1 and not _is_text(column.type):
-        return _numbers(batch, names[0], numbers) * UNITS.get(unit, 1.0)
-    texts = [" ".join(row) for row in zip(*(_texts(batch, name) for name in names), strict=True)]
-    unit = unit or unit_of(texts)
-    found = [seconds(text, unit) for text in texts]
-    if None in found:
-        row = found.index(None)
-        raise BadFileError(f"row {numbers[row]}, column {names[0]}: {texts[row][:40]!r} is not a time")
-    return np.array(found, np.float64)
+    names: list[str]
+    unit: str
 
+    def times(self, cells: _Cells) -> Array:
+        """float64 [n], seconds."""
+        from pyarrow import types
 
-def _texts(batch: Any, name: str) -> list[str]:
-    return ["" if value is None else str(value) for value in batch.column(name).to_pylist()]
+        first = self.names[0]
+        if len(self.names) == 1 and types.is_timestamp(cells.kind(first)):
+            return cells.moments(first)
+        if len(self.names) == 1 and not _is_text(cells.kind(first)):
+            return cells.numbers(first) * UNITS.get(self.unit, 1.0)
+        texts = [" ".join(row).strip() for row in zip(*map(cells.texts, self.names), strict=True)]
+        self.unit = self.unit or (unit_of([t for t in texts if t]) if any(texts) else "")
+        found = [seconds(text, self.unit) if text else None for text in texts]
+        for row, (text, time) in enumerate(zip(texts, found, strict=True)):
+            if time is None:
+                what = f"{text[:SHOWN]!r} is not a time ({self.unit})" if text else "a value is missing"
+                cells.unread.setdefault(row, f"row {cells.places[row]}, column {first}: {what}")
+        return np.array([math.nan if time is None else time for time in found], np.float64)

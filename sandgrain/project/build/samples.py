@@ -174,7 +174,7 @@ class Samples:
         """float64 [n]: the number that each window of a side is to have. Raises UsageError where one has none."""
 
         def made() -> dict[str, Array]:
-            return {"y": numbers.of_windows(self.found.manifest, self.records(side), self.windowing)}
+            return {"y": numbers.of_windows(self.found.manifest, self.items(side), self.windowing)}
 
         found: Array = self.store.arrays(f"numbers_{side}", self.key, made)["y"]
         return found

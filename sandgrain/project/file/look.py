@@ -30,10 +30,11 @@ from sandgrain.project.file.column import Verdict
 from sandgrain.project.file.lines import find_lines
 from sandgrain.project.file.listing import Index, find_index
 from sandgrain.project.file.naming import naming
+from sandgrain.project.file.parquets import look_parquet
 from sandgrain.project.file.schema import Split
 from sandgrain.project.file.sensed import find_sensors
 from sandgrain.project.file.shared import find_shared
-from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, look_json, look_parquet, look_table, spread
+from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, look_json, look_table, spread
 from sandgrain.project.file.words import find_words
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")

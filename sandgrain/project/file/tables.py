@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from sandgrain.dataset.labels import usual_columns
 from sandgrain.dataset.names import ALIASES, PACKED, stem
 from sandgrain.dataset.readers import cbor
 from sandgrain.dataset.readers.base import BadFileError
-from sandgrain.dataset.tables import TableOptions
+from sandgrain.dataset.rows import RowOptions
 from sandgrain.dataset.unpack import unpacked
 from sandgrain.project.file import clocks
 from sandgrain.project.file.column import Column, as_float
@@ -43,10 +43,12 @@ MAX_FILES = 20
 MIN_GROUPS = 3  # files named after subjects, of a split by them
 LEAST_ROWS, MOST_ROWS = 4, 0.9  # rows of a table, and their share of its lines, where its suffix does not say that it is one
 MAX_ROWS = 20_000  # of all tables together
-PARQUET_ROWS, MAX_COLUMNS = 4000, 1000
 MAX_SCALE = 1e300  # of a full scale that is proposed; nothing that is measured comes near
 LABEL_WORDS = ("label", "class", "target", "gesture", "activity", "category", "y")
 GROUP_WORDS = ("group", "speaker", "subject", "user", "person", "device", "session", "id")
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,51 +183,42 @@ def look_table(base: Path, names: Sequence[str]) -> dict[str, Any]:
             seen[name] = glance(base / name, max(200, MAX_ROWS // len(some)))
         except (BadFileError, OSError) as error:
             bad.append(f"{plain(name, 80)}: {plain(str(error), 200)}")
-    if not seen:
-        raise UsageError(f"{bad[0]}; mend it, or write [data] by hand")
-    usual = Counter(g.form.names for g in seen.values()).most_common(1)[0][0]
-    alike = [g for g in seen.values() if g.form.names == usual]
-    notes = [f"{len(bad)} of {len(some)} files cannot be read, the first is {bad[0]}"] if bad else []
-    if len(alike) < len(seen):
-        other = next(name for name, g in seen.items() if g.form.names != usual)
-        notes.append(
-            f"{len(seen) - len(alike)} of {len(seen)} files have other columns (such as {plain(other, 80)}), and will be bad; see files"
-        )
+    names_alike, notes = alike_of({name: g.form.names for name, g in seen.items()}, bad, len(some))
+    alike = [seen[name] for name in names_alike]
+    usual = alike[0].form.names
     notes += list(dict.fromkeys(note for g in alike for note in g.form.notes))
     form = alike[0].form
     whole = [s for g in alike for s in g.stretches]
     units = form.units or ("",) * len(usual)
     columns = [Column(name, [[row[k] for row in s] for s in whole], form.decimal, units[k]) for k, name in enumerate(usual)]
     lengths = {n for g in alike for n in g.blocks}
-    gone = stands_for_missing(columns)
-    if gone is not None:
-        columns = without(columns, gone)
-        notes.append(f"{gone:g} lies far from all other values, several times: it is taken for a value that is missing (missing)")
     found = described(names, columns, segment=lengths.pop() if len(lengths) == 1 else 0, notes=notes)
-    if gone is not None:
-        found["table"] = (*found["table"], ("missing", (gone,)))
-    return found | clocks.of_files({n: g for n, g in seen.items() if g.form.names == usual}, found)
+    return found | clocks.of_files({n: seen[n] for n in names_alike}, found)
 
 
-def look_parquet(base: Path, names: Sequence[str]) -> dict[str, Any]:
-    """The first rows of the first Parquet file."""
-    from pyarrow import ArrowException, parquet
-
-    try:
-        with parquet.ParquetFile(base / names[0]) as file:
-            header = list(file.schema_arrow.names)[:MAX_COLUMNS]
-            batch = next(file.iter_batches(batch_size=PARQUET_ROWS, columns=header), None)
-            found = [] if batch is None else [batch.column(k).to_pylist() for k in range(len(header))]
-    except (OSError, ArrowException) as error:
-        raise UsageError(f"{plain(names[0])} cannot be read as Parquet ({type(error).__name__})") from None
-    texts = [["" if v is None else str(v) for v in column] for column in found]
-    return described(names, [Column(name, [cells]) for name, cells in zip(header, texts, strict=True)])
+def alike_of(titles: Mapping[str, tuple[str, ...]], bad: Sequence[str], asked: int) -> tuple[list[str], list[str]]:
+    """The files that have the columns of most of them, and a note on the others. Raises UsageError where none could be read."""
+    if not titles:
+        raise UsageError(f"{bad[0]}; mend it, or write [data] by hand")
+    usual = Counter(titles.values()).most_common(1)[0][0]
+    alike = [name for name, own in titles.items() if own == usual]
+    notes = [f"{len(bad)} of {asked} files cannot be read, the first is {bad[0]}"] if bad else []
+    if len(alike) < len(titles):
+        other = next(name for name, own in titles.items() if own != usual)
+        notes.append(
+            f"{len(titles) - len(alike)} of {len(titles)} files have other columns (such as {plain(other, 80)}), and will be bad; see files"
+        )
+    return alike, notes
 
 
 def described(names: Sequence[str], columns: Sequence[Column], *, segment: int = 0, notes: Sequence[str] = ()) -> dict[str, Any]:
     """Fields of `look.Look` from judged columns: channels, roles, rate, full scale, labels. Raises UsageError."""
     if not columns or len(columns[0].cells) < 2:
         raise UsageError(f"{plain(names[0])} has no rows of numbers; name the file with the recordings")
+    notes, gone = [*notes], stands_for_missing(columns)
+    if gone is not None:
+        columns = without(columns, gone)
+        notes.append(f"{gone:g} lies far from all other values, several times: it is taken for a value that is missing (missing)")
     judged = judge(columns)
     channels, notes = judged.of("channel"), [*notes, *judged.doubts]
     if not channels:
@@ -255,10 +248,12 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
         )
     if segment:
         table.append(("segment", segment))
-    if judged.bad_share > TableOptions().bad_rows:
+    if judged.bad_share > RowOptions().bad_rows:
         table.append(("bad_rows", round(min(1.0, 2 * judged.bad_share), 2)))
     if not all(((v := by_name[c].flat) == np.rint(v)).all() and (np.abs(v) < 32768).all() for c in channels):
         table.append(("full_scale", scales({c: float(np.abs(by_name[c].flat).max()) for c in channels})))
+    if gone is not None:
+        table.append(("missing", (gone,)))
     if judged.of("label"):
         named: dict[str, Any] = {"labels": tuple(sorted(set(by_name[judged.of("label")[0]].filled)))}
         if not judged.of("group") and (whose := persons(names)):
@@ -310,7 +305,7 @@ def of_files(names: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def spread(names: Sequence[str], most: int) -> list[str]:
+def spread(names: Sequence[T], most: int) -> list[T]:
     """`most` of the names, from all over the list."""
     return [names[k] for k in sorted({int(k) for k in np.linspace(0, len(names) - 1, min(most, len(names)))})]
 

@@ -8,17 +8,19 @@ import numpy as np
 
 from sandgrain.base.arrays import Array
 from sandgrain.base.text import plain
+from sandgrain.dataset.dialect import is_missing
 from sandgrain.project.file.column import FEW, Column, Table
 
 WORDS = "target gt groundtruth truth y label labels outcome"  # the likeliest first
 AXES = frozenset("xz")  # beside which y is an axis
-SHARE = 0.5  # of the cells that are numbers, at least: rows without one are left out
+SHARE = 0.5  # of the cells that are numbers, at least
 BETWEEN = 12  # values that are not whole, from which on they are no classes
 NAMED = 4  # columns that a reason names
 
 
 def find(table: Table) -> Array | None:
-    """Give one column the role of the number, and leave out others that may be it; bool [rows]: without a number. None where there is none.
+    """Give one column the role of the number, and leave out others that may be it; bool [rows]: with a cell that is neither a number nor
+    an empty one. None where there is none.
 
     Only where there is no label. Columns whose values are few are never taken: they are classes.
     """
@@ -34,7 +36,7 @@ def find(table: Table) -> Array | None:
     first = min(asked, key=lambda pair: pair[0])[1]
     beside = [c for _, c in asked if c is not first]
     missing = len(first.cells) - len(first.flat)
-    gaps = f"; rows without it are left out, {missing} of {len(first.cells)}" if missing else ""
+    gaps = f"; {missing} of {len(first.cells)} rows have none, and stay input" if missing else ""
     others = f"; {_names(beside)} may be it as well" if beside else ""
     table.give(
         first.name,
@@ -45,8 +47,8 @@ def find(table: Table) -> Array | None:
         table.give(
             column.name, "unused", f"another number to give by its name, beside {first.name} (target_column takes it instead)"
         )
-    without: Array = ~np.isfinite(np.concatenate(first.numbers))
-    return without
+    bad: Array = ~np.isfinite(np.concatenate(first.numbers)) & ~np.array([is_missing(cell) for cell in first.cells])
+    return bad
 
 
 def _is_number(column: Column) -> bool:

@@ -21,6 +21,7 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.numbers import Number, in_parts
+from sandgrain.project import numbers
 from sandgrain.project.build import errors, figures, limits, network, page, plots
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
@@ -106,9 +107,9 @@ class RegressionTask(Task[Numbers]):
         return targets.asked(project.data.layout)
 
     def data(self, found: Inspection) -> tuple[Inspection, tuple[str, ...]]:
-        """All of it."""
+        """All of it, and which windows nobody says the number of."""
         limits.asked(found.loaded.project.budget, ())
-        return found, ()
+        return found, tuple(numbers.notes(found))
 
     def labels(self, found: Inspection) -> tuple[str, ...]:
         """None."""
