@@ -9,9 +9,9 @@ import pytest
 
 from sandgrain.base.errors import UsageError
 from sandgrain.project import normal
+from sandgrain.project.build.normal_side import normal_of, sides
 from sandgrain.project.file.init import render
 from sandgrain.project.file.look import Look
-from sandgrain.project.tasks.anomalies import normal_of, sides
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from sandgrain.project.build.detection import Anomalies, ByLabel, OfFold, Wrong,
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.limits import Variant
+from sandgrain.project.build.normal_side import normal_of, sides
 from sandgrain.project.build.rates import Rates, rates
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.samples import Samples
@@ -29,7 +30,6 @@ from sandgrain.project.build.text import Line, Table
 from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Project
 from sandgrain.project.inspection import Inspection
-from sandgrain.project.normal import by_name
 from sandgrain.project.tasks.base import Fitted, Judged, Task
 from sandgrain.train import anomaly, length
 
@@ -273,48 +273,6 @@ class AnomaliesTask(Task[Anomalies]):
             "plots": [plots.histogram(f.scores, f.anomalies, f.threshold, f.normal), *roc],
             "worst": _worst_pictures(built),
         }
-
-
-# --- what is normal ------------------------------------------------------------------------------------------------------
-
-
-def sides(found: Inspection, named: str | None) -> tuple[Inspection, tuple[str, ...]]:
-    """(the data with nothing but normal recordings in training and validation, notes).
-
-    `named`: the normal label; None: the only one of the training side, or the one whose name says so. Recordings of other labels that
-    were drawn to training or validation go to the test. Raises UsageError if no label is normal.
-    """
-    trained = sorted({r.label for r in found.records if found.sides[r.key] == "train"})
-    normal, why = _normal(trained, named)
-    moved = {r.key for r in found.records if r.label != normal and found.sides[r.key] != "test"}
-    if not moved:
-        return found, why
-    note = f"{len(moved)} recordings that are not {printable(normal)} went to the test: a detector learns from normal ones alone"
-    changed = {key: "test" if key in moved else side for key, side in found.sides.items()}
-    return replace(found, sides=changed), (note, *why)
-
-
-def _normal(trained: Sequence[str], named: str | None) -> tuple[str, tuple[str, ...]]:
-    """(the normal one of the labels of the training side, why as notes). Raises UsageError."""
-    if named in trained or (named is None and len(trained) == 1):
-        return (trained[0] if named is None else named), ()
-    own = by_name(trained)
-    if named is None and own == ("normal",):
-        return "normal", ()
-    own = ("normal",) if "normal" in own else own
-    if named is None and len(own) == 1:
-        return own[0], (f"{printable(own[0])} is normal by its name; options.normal in [model] names another",)
-    names = ", ".join(printable(label) for label in trained[:8]) or "nothing"
-    if named is not None:
-        said = f"{printable(named)} is no label of the training side"
-    else:
-        said = f"{'several labels' if own else 'no label'} of the training side {'say that they are' if own else 'says that it is'} normal"
-    raise UsageError(f"[model] {said} ({names}); name the normal one: options.normal = ...")
-
-
-def normal_of(found: Inspection) -> str:
-    """The normal label of data that `sides` has sorted: the only one of the training side."""
-    return next(r.label for r in found.records if found.sides[r.key] == "train")
 
 
 # --- the fit -------------------------------------------------------------------------------------------------------------
