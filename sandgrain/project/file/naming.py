@@ -33,9 +33,9 @@ def naming(names: Sequence[str]) -> dict[str, Any]:
     parts = [stem(n).split("/") for n in names]
     depth = Counter(len(p) for p in parts).most_common(1)[0][0]
     usual = [p for p in parts if len(p) == depth]
-    if depth >= 2 and (own := people.folders(usual)):
-        known = Named("", own.groups, frozenset(own.labels), own.why)
-        return {"name": own.pattern, "labels": own.labels, "has_split": own.has_split, **_said(known)}
+    if depth >= 2 and (people_of := people.folders(usual)):
+        known = Named("", people_of.groups, frozenset(people_of.labels), people_of.why)
+        return {"name": people_of.pattern, "labels": people_of.labels, "has_split": people_of.has_split, **_said(known)}
     if depth >= 2 and {p[0].lower() for p in usual} <= SPLIT_WORDS and depth >= 3:
         given = {p[0] for p in usual} <= {"train", "test", "validation"}
         first = "{split}" if given else "{side}"
