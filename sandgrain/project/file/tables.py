@@ -26,7 +26,8 @@ from sandgrain.project.file import clocks
 from sandgrain.project.file.column import Column, as_float
 from sandgrain.project.file.columns import OTHER_LABEL, judge
 from sandgrain.project.file.missing import SAID, stands_for_missing, without
-from sandgrain.project.file.naming import GROUP, naming, speaking
+from sandgrain.project.file.naming import naming, speaking
+from sandgrain.project.file.people import GROUP
 from sandgrain.project.file.ready import rows_are_samples
 
 MAX_HEAD = 1 << 20  # bytes of a table that are looked at
