@@ -21,13 +21,13 @@ from sandgrain.bundle import store
 from sandgrain.bundle.listening import Heard
 from sandgrain.dataset.tracks import Stretch
 from sandgrain.frontend.frontend import FrontEnd
+from sandgrain.project.normal import by_name
 from sandgrain.project.score import Hears
 from sandgrain.project.streams import Stream, merged, shares
 from sandgrain.project.traces import Trace
 from sandgrain.project.watched import Alarms, Moments, Watched, WatchedOne
 from sandgrain.train import scores as measures
 
-NORMAL = ("normal", "ok", "good", "healthy", "none", "no", "false", "0", "0.0")  # labels that say so by themselves
 DRAWS = 1000  # of the bootstrap over recordings
 FEW = 5  # recordings: below, none are drawn
 
@@ -214,7 +214,7 @@ def normal_labels(streams: Sequence[Stream], named: Sequence[str]) -> tuple[str,
             raise UsageError(f"--normal: no recording has the label {printable(name)}; they have {told}")
     if named:
         return tuple(named)
-    own = tuple(sorted(label for label in labels if label.strip().lower() in NORMAL))
+    own = by_name(labels)
     if not own and all(_covered_whole(stream) for stream in streams if stream.truth):
         told = ", ".join(printable(label) for label in sorted(labels)[:8])
         raise UsageError(f"nothing says which of the labels is normal ({told}); name it with --normal")

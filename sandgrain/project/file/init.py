@@ -15,6 +15,7 @@ from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import plain
 from sandgrain.dataset import kinds
 from sandgrain.dataset.augment import from_tables
+from sandgrain.project import normal
 from sandgrain.project.file.look import GUESSED_RATE, Look, look
 from sandgrain.project.file.questions import Ask, answered
 from sandgrain.project.file.schema import Split
@@ -373,8 +374,12 @@ def _rest(found: Look, board: str) -> list[str]:
         if _ready(found) or _readings(found)
         else kinds.of(found.kind).first_model(found.rate or GUESSED_RATE, found.shape, not _is_long(found))
     )
+    quiet = "" if _target(found) else normal.speaking(found.labels)
+    detector = [
+        f'# a detector of anomalies instead: name = "mahalanobis"; it learns from {quoted(quiet)} alone, normal by its name (else options.normal = ...)'
+    ]
     return [
-        "[model]", f"name = {quoted(model)}", "# width = 16  # channels: more are more accurate, slower and bigger", "",
+        "[model]", f"name = {quoted(model)}", *(detector if quiet else []), "# width = 16  # channels: more are more accurate, slower and bigger", "",
         "[train]", "epochs = 0  # passes over the data; 0: by the number of windows", "seed = 0", "",
         "[target]", f"board = {quoted(board)}  # see: sandgrain targets", "",
         "[budget]  # the build fails when one is exceeded", '# ram = "32K"', '# flash = "128K"', '# latency = "60ms"', "# mae = 1  # mean absolute error, in the unit of the number" if _target(found) else "# accuracy = 0.95",

@@ -216,7 +216,8 @@ class Model(Section):
         "dscnn",
         min_length=1,
         description="A model of the catalogue, or `package.module:Class` for your own torch.nn.Module. Detectors of anomalies, "
-        "fitted to normal recordings alone: `kmeans`, `gmm`, `mahalanobis`, `autoencoder`, `conv_autoencoder`.",
+        "fitted to normal recordings alone: `kmeans`, `gmm`, `mahalanobis`, `autoencoder`, `conv_autoencoder`; what is normal says "
+        "`options.normal`, or the label by its name (`normal`, `ok`, `False`, `0`).",
     )
     width: int = Field(
         0, ge=0, le=4096, description="Size: the channels of its layers, or the components of a mixture. 0: the model's own."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from sandgrain.project.build.detection import Anomalies, ByLabel, OfFold, Wrong,
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.limits import Variant
+from sandgrain.project.build.normal_side import normal_of, sides
 from sandgrain.project.build.rates import Rates, rates
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.samples import Samples
@@ -272,35 +273,6 @@ class AnomaliesTask(Task[Anomalies]):
             "plots": [plots.histogram(f.scores, f.anomalies, f.threshold, f.normal), *roc],
             "worst": _worst_pictures(built),
         }
-
-
-# --- what is normal ------------------------------------------------------------------------------------------------------
-
-
-def sides(found: Inspection, named: str | None) -> tuple[Inspection, tuple[str, ...]]:
-    """(the data with nothing but normal recordings in training and validation, notes).
-
-    `named`: the normal label; None: the only one of the training side, or "normal". Recordings of other labels that were drawn
-    to training or validation go to the test. Raises UsageError if no label is normal.
-    """
-    trained = sorted({r.label for r in found.records if found.sides[r.key] == "train"})
-    normal = named if named is not None else trained[0] if len(trained) == 1 else "normal"
-    if normal not in trained:
-        names = ", ".join(printable(label) for label in trained[:8]) or "nothing"
-        raise UsageError(
-            f"[model] {printable(normal)} is no label of the training side ({names}); name the normal one: options.normal = ..."
-        )
-    moved = {r.key for r in found.records if r.label != normal and found.sides[r.key] != "test"}
-    if not moved:
-        return found, ()
-    note = f"{len(moved)} recordings that are not {printable(normal)} went to the test: a detector learns from normal ones alone"
-    changed = {key: "test" if key in moved else side for key, side in found.sides.items()}
-    return replace(found, sides=changed), (note,)
-
-
-def normal_of(found: Inspection) -> str:
-    """The normal label of data that `sides` has sorted: the only one of the training side."""
-    return next(r.label for r in found.records if found.sides[r.key] == "train")
 
 
 # --- the fit -------------------------------------------------------------------------------------------------------------
