@@ -30,7 +30,7 @@ FOREIGN = (
     (0, b"Rar!", "a RAR archive"), (0, b"PK", "a ZIP archive"), (0, b"%PDF", "a PDF document"), (0, b"GIF8", "a GIF image"),
     (0, b"BM", "a BMP image"), (0, b"II*\0", "a TIFF image"), (0, b"MM\0*", "a TIFF image"), (8, b"WEBP", "a WebP image"),
     (4, b"ftyp", "an MP4 file"), (0, b"\x7fELF", "a program"), (0, b"MZ", "a program"), (0, b"#!", "a script"),
-    (0, b"\x89HDF", "an HDF5 file"), (0, b"SQLite", "a database"), (0, b"\x93NUMPY", "an .npy file"), (0, b"\x80\x04", "a pickle"),
+    (0, b"\x89HDF", "an HDF5 file"), (0, b"SQLite", "a database"), (0, b"\x80\x04", "a pickle"),
     (0, b"RIFX", "a big-endian WAV file"), (0, b"RF64", "a WAV file of more than 4 GiB"), (257, b"ustar", "a tar archive"),
 )  # fmt: skip
 

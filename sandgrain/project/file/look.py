@@ -21,42 +21,31 @@ from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import plain
 from sandgrain.dataset import kinds, readers
 from sandgrain.dataset.names import PROJECT_FILE, ending, suffix
-from sandgrain.dataset.readers import audio
+from sandgrain.dataset.readers import audio, csv
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Kind
-from sandgrain.project.file import listing, rates, stretched
-from sandgrain.project.file.arrays import look_npz
+from sandgrain.project.file import insides, listing, rates, stretched
 from sandgrain.project.file.column import Verdict
 from sandgrain.project.file.lines import find_lines
 from sandgrain.project.file.listing import Index, find_index
 from sandgrain.project.file.naming import naming
-from sandgrain.project.file.parquets import look_parquet
 from sandgrain.project.file.schema import Split
 from sandgrain.project.file.sensed import find_sensors
 from sandgrain.project.file.shared import find_shared
-from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, look_json, look_table, spread
+from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, spread
 from sandgrain.project.file.words import find_words
 
-TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-FORMATS = {
-    **dict.fromkeys(TABLES, "table"),
-    ".parquet": "parquet",
-    ".json": "json",
-    ".json.gz": "json",
-    ".cbor": "json",
-    ".npz": "npz",
-}
+TABLES = csv.SUFFIXES
 SUFFIXES: dict[str, str] = {
     **{end: kind for kind in ("audio", "image") for end in readers.suffixes(kind)},
-    **FORMATS,
+    **insides.suffixes(),
 }  # suffix -> what such a file is looked into as
-TEXTS = (".txt", ".dat")  # may be tables: looked into
+TEXTS = csv.ALSO  # may be tables: looked into
 MAX_NAMES = 50_000
 SIZED = 1000  # files whose size decides what the data is, where there are as many of two kinds
 MAX_PATTERNS = 200  # of files
 SHOWN, MANY = 12, 60  # labels, and columns, that are shown
 OPENED = 40  # files that are looked into
-INSIDE = {"table": look_table, "parquet": look_parquet, "json": look_json, "npz": look_npz}
 LISTS = (("validation", "validation_list.txt"), ("test", "testing_list.txt"))  # as in Speech Commands
 
 
@@ -201,11 +190,11 @@ def look(root: Path) -> Look:
     table: list[tuple[str, Any]] = list(index.keys) if index else []
     if kind == "table" and not index and not shared and (sensed := find_sensors(base, sorted({*chosen, *stretches}))):
         return _finished({**common, **sensed}, base, names)
-    if kind in INSIDE:
-        found = INSIDE[kind](base, chosen)
+    if kind in insides.found():
+        found = insides.found()[kind].look(base, chosen)
         if index:
             found = _with_index(found, index, base)
-        if kind == "npz" and not index and not _labelled(found) and (tracked := stretched.tracked(base, chosen, names)):
+        if not index and insides.may_be_tracked(kind, found) and (tracked := stretched.tracked(base, chosen, names)):
             common["others"] = stretched.others_of(tracked, chosen, names)
             found["table"] = (*found["table"], *tracked.pop("tracks"))
             about_names = [n for n in found.get("notes", ()) if "(name)" not in n]
@@ -232,12 +221,6 @@ def look(root: Path) -> Look:
         table += tracked.pop("tracks")
         named, inside, common["files"] = {}, inside | tracked, tuple(f"**/*{s}" for s in suffixes)
     return _finished({**common, "kind": kind, "table": tuple(table), **named, **inside, "lists": lists}, base, names)
-
-
-def _labelled(found: dict[str, Any]) -> bool:
-    """Whether the files hold labels themselves, or hold no stream that could be cut."""
-    inside = bool(found.get("labels")) and "{label}" not in found.get("name", "")
-    return inside or not dict(found.get("table", ())).get("stream")
 
 
 _LABELS_INSIDE = "give the recordings these labels themselves (label_column of a table, y of an .npz, one a row), or a file each"
