@@ -65,11 +65,19 @@ def _joined(
     return Stream(name, rate, at, of_all(opened), merged(truth), pieces[0].group, told)
 
 
-def with_changes(records: Sequence[Record], layout: Layout, opened: Callable[[Record], Array]) -> list[Stream]:
-    """The streams of these records in which the label changes: files that a reader cut at each change. Where a gap was, or a piece is
-    left out, a stream ends."""
-    whole = [_joined(item.records, opened) for item in runs([r for r in records if r.rate], layout) if isinstance(item, Run)]
-    return [stream for stream in whole if len({s.label for s in stream.truth}) > 1]
+def with_changes(records: Sequence[Record], layout: Layout, opened: Callable[[Record], Array], lead: int = 0) -> list[Stream]:
+    """The streams of these records, see `whole`, in which the label changes."""
+    return [stream for stream in whole(records, layout, opened, lead) if len({s.label for s in stream.truth}) > 1]
+
+
+def whole(records: Sequence[Record], layout: Layout, opened: Callable[[Record], Array], lead: int = 0) -> list[Stream]:
+    """The streams of these records: a file that a reader cut at changes of its label is one, up to a gap or to a piece that is left out.
+
+    `lead`: samples that a model measures all others against. What begins after the first sample of its stream is then left out: the C, which
+    hears it from its own start, would measure it against another lead than the one that its windows have.
+    """
+    items = [item.records if isinstance(item, Run) else (item,) for item in runs([r for r in records if r.rate], layout)]
+    return [_joined(pieces, opened) for pieces in items if not (lead and pieces[0].before)]
 
 
 def merged(truth: Iterable[Stretch]) -> tuple[Stretch, ...]:

@@ -85,6 +85,18 @@ class Tally:
             else:
                 self.unknown.append(stream.name)
 
+    def add(self, other: Tally) -> None:
+        """Count what another one has counted, too."""
+        self.spans += other.spans
+        self.recordings += other.recordings
+        self.owners += other.owners
+        self.traces += other.traces
+        self.unknown += other.unknown
+        self.results += other.results
+        self.seconds += other.seconds
+        for label, delays in other.events.items():
+            self.events[label] = [*self.events.get(label, []), *delays]
+
     def _count(self, stream: Stream, heard: Heard, guard: Guard, spacing: int) -> None:
         normal, strange = told_apart(stream, guard.normal)
         spans = _spans(stream, heard, guard, spacing, (normal, strange))
