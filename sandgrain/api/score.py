@@ -67,12 +67,14 @@ def score(
         )
     how = judging.How((normal,) if isinstance(normal, str) and normal else tuple(normal), skip_s)
     signal = judging.signal_of(bundle, how)
+    settle = None if bundle.origin.front is None else bundle.origin.front.pipeline.settle
     places = [Path(recordings)] if isinstance(recordings, str | os.PathLike) else [Path(p) for p in recordings]
     with watched(progress) as step:
         streams, notes = reading.streams(
             places,
             signal,
-            lead=0 if bundle.origin.front is None else bundle.origin.front.pipeline.lead,
+            lead=0 if settle is None else settle.lead(signal.rate),
+            of="" if settle is None else settle.of,
             labels=None if labels is None else Path(labels),
             label_column=label_column,
             rest=rest,
