@@ -86,12 +86,12 @@ def of_windows(
         windows = [w for _, w in owned(item, windowing)] if isinstance(item, Run) else windows_in(item, windowing)
         if not windows:
             continue
-        rows = np.concatenate([_rows(r, load) for r in item.records]) if isinstance(item, Run) else _rows(item, load)
+        rows = np.concatenate([of_rows(r, load) for r in item.records]) if isinstance(item, Run) else of_rows(item, load)
         found += [WAYS[how](rows[w.start : w.stop]) for w in windows]
     return np.array(found, np.float64)
 
 
-def _rows(record: Record, load: Callable[[Record], Array | None]) -> Array:
+def of_rows(record: Record, load: Callable[[Record], Array | None]) -> Array:
     """float64 [samples]: the number of each row of a recording. Raises UsageError."""
     whole = of_recording(record)
     rows = load(record) if whole is None else np.array([whole])

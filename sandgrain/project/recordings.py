@@ -11,14 +11,16 @@ from typing import Any
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress
 from sandgrain.base.text import plain
-from sandgrain.dataset import ingest, intervals, kinds
+from sandgrain.dataset import ingest, intervals, kinds, targets
 from sandgrain.dataset.names import split_key
 from sandgrain.dataset.readers import make_layout, suffixes
 from sandgrain.dataset.records import Layout, Manifest
 from sandgrain.dataset.tracks import Stretch
-from sandgrain.frontend.signal import Signal
+from sandgrain.frontend.signal import Signal, Target
 from sandgrain.project.file import people
 from sandgrain.project.streams import Stream, behind_the_first, joined, merged
+
+BAD_ROWS = 0.5  # of a recording with numbers: so many rows may lack a channel, and are left out with a note
 
 
 def streams(
@@ -31,23 +33,27 @@ def streams(
     label_column: str,
     rest: str,
     resample: bool,
+    target: Target | None = None,
     progress: Progress,
 ) -> tuple[list[Stream], tuple[str, ...]]:
     """(the recordings of `places`, files or folders; notes about what was left out).
 
     `labels`: a file with the stretches of the one recording; else each has its own beside it, or `label_column` in it, or the
-    label of its folder. `lead`: samples that come before the first window, `of`: settle's. `rest`: the label of what no stretch covers, "": none. `resample`: other rates. Raises UsageError.
+    label of its folder. `lead`: samples that come before the first window, `of`: settle's. `rest`: the label of what no stretch covers, "": none. `resample`: other rates.
+    `target`: where they say the number that is true, instead of labels. Raises UsageError.
     """
     if not kinds.of(signal.kind).sampled:
         raise UsageError(f"the bundle takes {kinds.of(signal.kind).noun}; recordings have time")
     found: list[Stream] = []
     notes: list[str] = []
     for place in places:
-        manifest = _read(place, layout_of(signal, label_column, resample), signal, progress)
+        manifest = _read(place, signal, label_column, resample, target, progress)
         notes += [f"{plain(bad.path, 80)}: {plain(bad.reason, 200)}" for bad in manifest.bad]
+        notes += [f"{plain(note.path, 80)}: {plain(note.text, 200)}" for note in manifest.notes if target is not None]
         folder = f"{place.resolve().name}/" if len(places) > 1 and place.is_dir() else ""
-        for stream in joined(manifest.records, partial(ingest.open_record, manifest)):
-            whole = _with_truth(stream, manifest.root, labels, rest)
+        numbers = partial(targets.of_rows, load=partial(ingest.open_numbers, manifest)) if target is not None else None
+        for stream in joined(manifest.records, partial(ingest.open_record, manifest), numbers):
+            whole = stream if target is not None else _with_truth(stream, manifest.root, labels, rest)
             found.append(replace(whole, name=f"{folder}{whole.name}"))
     if of == "group" and len(found) > 1:
         owners = [_owner(s.name) for s in found]
@@ -74,7 +80,7 @@ def _owner(name: str) -> str:
     return next(("/".join(parts[: k + 1]) for k, part in enumerate(parts) if people.says(part)), "")
 
 
-def _read(place: Path, layout: Layout, signal: Signal, progress: Progress) -> Manifest:
+def _read(place: Path, signal: Signal, label_column: str, resample: bool, target: Target | None, progress: Progress) -> Manifest:
     files: tuple[str, ...]
     if place.is_file():
         root, files = place.parent, (place.name,)
@@ -85,12 +91,17 @@ def _read(place: Path, layout: Layout, signal: Signal, progress: Progress) -> Ma
             raise UsageError(f"{plain(place, 120)} holds no recording; name a file or a folder with recordings")
     else:
         raise UsageError(f"{plain(place, 120)} is not there; name a file or a folder with recordings")
+    layout = layout_of(signal, label_column, resample)
+    if target is not None:
+        layout = _with_target(signal, resample, target, arrays=all(name.lower().endswith(".npz") for name in files))
     manifest = ingest.ingest(root, replace(layout, files=tuple(map(_literal, files))), workers=1, progress=progress)
     if not manifest.records:
         if not manifest.bad:
             raise UsageError("nothing was read; name a file or a folder with recordings")
         first = manifest.bad[0]
         here = " (here: --resample)" if "resample" in first.reason else _of_sensors(signal)
+        if target is not None and f"has no column {target.name!r}" in first.reason:
+            here = "; name the one with the number that is true (--target-column)"
         raise UsageError(f"{plain(first.path, 120)}: {first.reason}{here}")
     return manifest
 
@@ -114,9 +125,19 @@ def _literal(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-def layout_of(signal: Signal, label_column: str, resample: bool) -> Layout:
-    """How files are read so that they are recordings of this signal."""
-    keys: dict[str, Any] = {"rate": signal.rate, "resample": resample}
+def _with_target(signal: Signal, resample: bool, target: Target, arrays: bool) -> Layout:
+    """As `layout_of`, with a number for each row, or for each recording of an .npz. Raises UsageError."""
+    if kinds.of(signal.kind).silence_between and not arrays:
+        raise UsageError(
+            "sound says no number of its own; write an .npz with the recordings in x and an array with a number for each"
+        )
+    said = {"target_array" if arrays else "target_column": target.name, "target_of": target.of}
+    return layout_of(signal, "", resample, **said, missing=target.missing, bad_rows=BAD_ROWS)
+
+
+def layout_of(signal: Signal, label_column: str, resample: bool, **more: Any) -> Layout:
+    """How files are read so that they are recordings of this signal. `more`: keys of `[data]`."""
+    keys: dict[str, Any] = {"rate": signal.rate, "resample": resample, **more}
     if not kinds.of(signal.kind).silence_between:
         names = tuple(c.name for c in signal.channels)
         if names and all(names):

@@ -266,11 +266,6 @@ def ears_of(bundle: store.Bundle) -> Ears:
     source, front, graph = bundle.compiled.source, bundle.origin.front, bundle.compiled.graph
     if front is None or not kinds.of(front.pipeline.signal.kind).sampled:
         raise UsageError("the bundle takes no samples of a signal; compile it with features, or build a project")
-    if source.options.number is not None:
-        raise UsageError(
-            "the bundle gives a number, and score counts labels and anomalies; how far numbers are off is in report.json and in --html of "
-            "sandgrain build"
-        )
     if not graph.labels:
         raise UsageError("the bundle has no labels, so nothing can be held against the truth; compile it with --labels")
     quant = graph.tensors[graph.outputs[0]].quant

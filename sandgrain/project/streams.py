@@ -30,6 +30,7 @@ class Stream:
     open: Callable[[], Array]
     truth: tuple[Stretch, ...]
     group: str = ""
+    numbers: Callable[[], Array] | None = None  # what is true of each sample, float64 [n], NaN where nobody says it
     ahead: Callable[[], Array] | None = None
 
     @property
@@ -37,27 +38,34 @@ class Stream:
         return self.length / self.rate
 
 
-def joined(records: Sequence[Record], opened: Callable[[Record], Array]) -> list[Stream]:
+def joined(
+    records: Sequence[Record], opened: Callable[[Record], Array], numbers: Callable[[Record], Array] | None = None
+) -> list[Stream]:
     """The files of these records, each as one stream of its pieces in their order; a file that is one piece is one stretch.
 
-    A file whose pieces have several groups is one stream for each. Stretches of a record cut by time stay apart.
+    `numbers`: what is true of each of a record's samples. A file whose pieces have several groups is one stream for each. Stretches of a record cut by time stay apart.
     """
     files: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
         part = "" if record.part is None else record.key
         files.setdefault((split_key(record.key)[0], record.group, part), []).append(record)
-    return [_joined(sorted(pieces, key=lambda r: split_key(r.key)[1] or 0), opened) for pieces in files.values()]
+    return [_joined(sorted(pieces, key=lambda r: split_key(r.key)[1] or 0), opened, numbers) for pieces in files.values()]
 
 
-def _joined(pieces: Sequence[Record], opened: Callable[[Record], Array]) -> Stream:
+def _joined(
+    pieces: Sequence[Record], opened: Callable[[Record], Array], numbers: Callable[[Record], Array] | None = None
+) -> Stream:
     rate, at, truth = pieces[0].rate, 0, []
     for piece in pieces:
         truth.append(Stretch(at / rate, (at + piece.shape[0]) / rate, piece.label))
         at += piece.shape[0]
     name = split_key(pieces[0].key)[0]
-    return Stream(
-        name, rate, at, lambda: np.concatenate([opened(piece) for piece in pieces]), merged(truth), pieces[0].group
-    )  # fmt: skip
+
+    def of_all(load: Callable[[Record], Array]) -> Callable[[], Array]:
+        return lambda: np.concatenate([load(piece) for piece in pieces])
+
+    told = None if numbers is None else of_all(numbers)
+    return Stream(name, rate, at, of_all(opened), merged(truth), pieces[0].group, told)
 
 
 def behind_the_first(found: Sequence[Stream], owners: Sequence[str], lead: int) -> list[Stream]:

@@ -217,6 +217,7 @@ def test_a_start_that_is_longer_than_every_recording_is_refused(
     skip: float, refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judging.watching, "is_detector", lambda bundle: False)
+    monkeypatch.setattr(judging.gauging, "gives_numbers", lambda bundle: False)
     monkeypatch.setattr(judging, "Listener", lambda bundle: Told(Rule(1, 16, 1, (0,))))
     ears = Ears(("rest", "walk", "fall"), 10, Rule(1, 16, 1, (0,)), QUANT, True)
     monkeypatch.setattr(judging.score, "ears_of", lambda bundle: ears)
