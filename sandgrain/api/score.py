@@ -72,6 +72,7 @@ def score(
         )
     how = judging.How((normal,) if isinstance(normal, str) and normal else tuple(normal), skip_s, target_column)
     signal = judging.signal_of(bundle, how)
+    settle = None if bundle.origin.front is None else bundle.origin.front.pipeline.settle
     target = judging.target_of(bundle, how)
     if target is not None and (
         said := [key for key, given in (("--labels", labels), ("--label-column", label_column), ("--rest", rest)) if given]
@@ -84,7 +85,8 @@ def score(
         streams, notes = reading.streams(
             places,
             signal,
-            lead=0 if bundle.origin.front is None else bundle.origin.front.pipeline.lead,
+            lead=0 if settle is None else settle.lead(signal.rate),
+            of="" if settle is None else settle.of,
             labels=None if labels is None else Path(labels),
             label_column=label_column,
             rest=rest,

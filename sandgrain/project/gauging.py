@@ -22,6 +22,7 @@ from sandgrain.dataset.unknown import WAYS, Unknown, edges_of
 from sandgrain.frontend.signal import Signal, Target
 from sandgrain.graph.ir import Tensor
 from sandgrain.graph.numbers import Number, in_parts
+from sandgrain.project import score
 from sandgrain.project.build import errors
 from sandgrain.project.gauged import Gauged, GaugedOne
 from sandgrain.project.score import Hears
@@ -58,7 +59,7 @@ class Tally:
         """Hear each recording and count. `streams`: at the listener's rate, with its channels."""
         for k, stream in enumerate(streams):
             progress("listening", k, len(streams))
-            heard = listener.hear(stream.open())
+            heard = score.heard(stream, listener)
             ends = heard["samples"].astype(np.int64)
             said = in_parts(heard["scores"], scale.out, scale.form) / scale.form.parts
             true = np.full(len(ends), np.nan) if stream.numbers is None else _true(stream.numbers(), ends, scale)

@@ -17,7 +17,8 @@ from sandgrain.dataset.readers import make_layout, suffixes
 from sandgrain.dataset.records import Layout, Manifest
 from sandgrain.dataset.tracks import Stretch
 from sandgrain.frontend.signal import Signal, Target
-from sandgrain.project.streams import Stream, joined, merged
+from sandgrain.project.file import people
+from sandgrain.project.streams import Stream, behind_the_first, joined, merged
 
 BAD_ROWS = 0.5  # of a recording with numbers: so many rows may lack a channel, and are left out with a note
 
@@ -27,6 +28,7 @@ def streams(
     signal: Signal,
     *,
     lead: int = 0,
+    of: str = "",
     labels: Path | None,
     label_column: str,
     rest: str,
@@ -37,7 +39,7 @@ def streams(
     """(the recordings of `places`, files or folders; notes about what was left out).
 
     `labels`: a file with the stretches of the one recording; else each has its own beside it, or `label_column` in it, or the
-    label of its folder. `lead`: samples that come before the first window. `rest`: the label of what no stretch covers, "": none. `resample`: other rates.
+    label of its folder. `lead`: samples that come before the first window, `of`: settle's. `rest`: the label of what no stretch covers, "": none. `resample`: other rates.
     `target`: where they say the number that is true, instead of labels. Raises UsageError.
     """
     if not kinds.of(signal.kind).sampled:
@@ -53,15 +55,29 @@ def streams(
         for stream in joined(manifest.records, partial(ingest.open_record, manifest), numbers):
             whole = stream if target is not None else _with_truth(stream, manifest.root, labels, rest)
             found.append(replace(whole, name=f"{folder}{whole.name}"))
+    if of == "group" and len(found) > 1:
+        owners = [_owner(s.name) for s in found]
+        found = behind_the_first(found, owners, lead)
+        if alone := sum(not owner for owner in owners):
+            notes.append(
+                f"nobody says whose {alone} of the recordings are, so each is measured against its own start; put those of a person into a folder "
+                "called subject1, subject2, ..., for settle takes the start of the first"
+            )
     first = lead + signal.shape[0]
     notes += [
         f"{plain(s.name, 80)} is shorter than {'a window' if not lead else 'settle and a window'} ({first / signal.rate:g} s): no result"
         for s in found
-        if s.length < first
+        if s.length < first - lead * (s.ahead is not None)
     ]
     if labels is not None and len(found) != 1:
         raise UsageError(f"--labels is for one recording, and there are {len(found)}; put a file with labels beside each")
     return found, tuple(notes)
+
+
+def _owner(name: str) -> str:
+    """The folder of a person or device that a recording lies in, by its name; "" for none."""
+    parts = name.split("/")[:-1]
+    return next(("/".join(parts[: k + 1]) for k, part in enumerate(parts) if people.says(part)), "")
 
 
 def _read(place: Path, signal: Signal, label_column: str, resample: bool, target: Target | None, progress: Progress) -> Manifest:

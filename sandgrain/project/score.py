@@ -210,6 +210,15 @@ class Hears(Protocol):
         ...
 
 
+def heard(stream: Stream, listener: Hears) -> Heard:
+    """The results of a recording, behind the start that it is measured against where that is another's. They count from its own start."""
+    if stream.ahead is None:
+        return listener.hear(stream.open())
+    ahead = stream.ahead()
+    found = listener.hear(np.concatenate([ahead, stream.open()]))
+    return {**found, "samples": found["samples"] - len(ahead)}
+
+
 @dataclass(slots=True, eq=False)
 class Tally:
     """What is counted over all recordings."""
@@ -230,7 +239,7 @@ class Tally:
         """Hear each recording and count. `streams`: at the listener's rate, with its channels."""
         for k, stream in enumerate(streams):
             progress("listening", k, len(streams))
-            _count(self, stream, listener.hear(stream.open()), ears, listener.spacing)
+            _count(self, stream, heard(stream, listener), ears, listener.spacing)
             self.seconds += max(stream.seconds - ears.skip_s, 0.0)
             self.unknown |= {s.label for s in stream.truth} - set(ears.labels)
             self.grouped = self.grouped or bool(stream.group)

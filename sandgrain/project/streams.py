@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -20,7 +21,8 @@ TOUCHING = 1e-6  # seconds: stretches of one label that are no further apart are
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
     """One long recording. `open`: its samples, int16 [n, channels]. `truth`: its labelled stretches by their start, in seconds; what
-    none covers has no label. `group`: its speaker, subject or device, or ""."""
+    none covers has no label. `group`: its speaker, subject or device, or "". `ahead`: what a model that measures the samples against a start
+    hears first, int16 [lead, channels], where that is the start of another recording."""
 
     name: str
     rate: float
@@ -29,6 +31,7 @@ class Stream:
     truth: tuple[Stretch, ...]
     group: str = ""
     numbers: Callable[[], Array] | None = None  # what is true of each sample, float64 [n], NaN where nobody says it
+    ahead: Callable[[], Array] | None = None
 
     @property
     def seconds(self) -> float:
@@ -63,6 +66,24 @@ def _joined(
 
     told = None if numbers is None else of_all(numbers)
     return Stream(name, rate, at, of_all(opened), merged(truth), pieces[0].group, told)
+
+
+def behind_the_first(found: Sequence[Stream], owners: Sequence[str], lead: int) -> list[Stream]:
+    """The streams, those of one of `owners` (one a stream, "": nobody's) behind the start of the first of them by name, `lead` samples."""
+    order = sorted(range(len(found)), key=lambda k: found[k].name)
+    firsts: dict[str, list[Stream]] = {}
+    made = list(found)
+    for k in order:
+        before = firsts.setdefault(owners[k], []) if owners[k] else []
+        if before and sum(s.length for s in before) >= lead:
+            made[k] = replace(found[k], ahead=partial(_start, tuple(before), lead))
+        elif owners[k]:
+            before.append(found[k])
+    return made
+
+
+def _start(streams: Sequence[Stream], lead: int) -> Array:
+    return np.concatenate([s.open()[:lead] for s in streams])[:lead]
 
 
 def with_changes(records: Sequence[Record], layout: Layout, opened: Callable[[Record], Array], lead: int = 0) -> list[Stream]:

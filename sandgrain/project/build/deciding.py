@@ -12,7 +12,7 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.text import number, printable
 from sandgrain.graph.decisions import MAX_HOLD, MAX_MARGIN, MAX_SMOOTHING, Rates, Rule, decide, rates
 from sandgrain.project.build.hearing import Network
-from sandgrain.project.build.recording import Recording, pieces, planned
+from sandgrain.project.build.recording import Recording, pieces, planned, times
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import digest
@@ -92,9 +92,8 @@ def _spacing(samples: Samples) -> float:
 
 def _judged(scores: Array, rule: Rule, samples: Samples, plan: Recording) -> Rates:
     window = samples.pipeline.signal.shape[0]
-    times = (window + samples.stride * np.arange(len(scores))) / plan.rate
     slack = (window + samples.stride * (rule.smoothing - 1)) / plan.rate
-    return rates(decide(scores, rule), times, plan.events, plan.seconds, slack=slack)
+    return rates(decide(scores, rule), times(samples, len(scores)), plan.events, plan.seconds, slack=slack)
 
 
 def heard(samples: Samples, plan: Recording, model: bytes) -> Array:

@@ -199,6 +199,7 @@ class ClassesTask(Task[Classes]):
             *doubts.too_good([run.found] if run.crossed is None else run.crossed.splits, of_all.accuracy, len(y), "an accuracy"),
             *figures.notes(found, of_all.accuracy_float),
             *_apart(of_all),
+            *spotting.notes(spotted, run.samples),
         )
         return Judged(of_all, checks, int(metrics.losses(own.answers.chances, y).argmin()), notes)
 
