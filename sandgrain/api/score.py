@@ -44,6 +44,7 @@ def score(
     `recordings`: a file or a folder, or several. They are read at the model's rate, with its channels and full scale. What is true
         of NAME.wav stands in NAME.csv, NAME.json, NAME.txt (Audacity) or NAME.eaf (ELAN) beside it: start, end and label of
         stretches, in seconds.
+        Where `folder` is a project that joins sensors of several files, a folder of recordings is read so.
     `labels`: that file, for one recording.
     `label_column`: the column of a table that has the label of each row.
     `target_column`: for a model that gives numbers, the column of a table (or array of an .npz) that says what is true of each row (or
@@ -92,6 +93,7 @@ def score(
             rest=rest,
             resample=resample,
             target=target,
+            own=None if target is not None else reading.of_project(Path(folder)),
             progress=step,
         )
         found = judging.judged(bundle, streams, how, notes, step)

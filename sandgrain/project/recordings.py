@@ -11,13 +11,16 @@ from typing import Any
 from sandgrain.base.errors import UsageError
 from sandgrain.base.progress import Progress
 from sandgrain.base.text import plain
-from sandgrain.dataset import ingest, intervals, kinds, targets
-from sandgrain.dataset.names import split_key
+from sandgrain.dataset import ingest, intervals, kinds, sensors, targets
+from sandgrain.dataset.names import PROJECT_FILE, split_key
+from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.readers import make_layout, suffixes
 from sandgrain.dataset.records import Layout, Manifest
-from sandgrain.dataset.tracks import Stretch
+from sandgrain.dataset.tables import TableOptions
+from sandgrain.dataset.tracks import Stretch, TrackOptions
 from sandgrain.frontend.signal import Signal, Target
 from sandgrain.project.file import people
+from sandgrain.project.file.load import load
 from sandgrain.project.streams import Stream, behind_the_first, joined, merged
 
 BAD_ROWS = 0.5  # of a recording with numbers: so many rows may lack a channel, and are left out with a note
@@ -34,20 +37,22 @@ def streams(
     rest: str,
     resample: bool,
     target: Target | None = None,
+    own: Layout | None = None,
     progress: Progress,
 ) -> tuple[list[Stream], tuple[str, ...]]:
     """(the recordings of `places`, files or folders; notes about what was left out).
 
     `labels`: a file with the stretches of the one recording; else each has its own beside it, or `label_column` in it, or the
     label of its folder. `lead`: samples that come before the first window, `of`: settle's. `rest`: the label of what no stretch covers, "": none. `resample`: other rates.
-    `target`: where they say the number that is true, instead of labels. Raises UsageError.
+    `target`: where they say the number that is true, instead of labels. `own`: how the model's project reads recordings, see `of_project`.
+    Raises UsageError.
     """
     if not kinds.of(signal.kind).sampled:
         raise UsageError(f"the bundle takes {kinds.of(signal.kind).noun}; recordings have time")
     found: list[Stream] = []
     notes: list[str] = []
     for place in places:
-        manifest = _read(place, signal, label_column, resample, target, progress)
+        manifest = _read(place, signal, label_column, resample, target, own, progress)
         notes += [f"{plain(bad.path, 80)}: {plain(bad.reason, 200)}" for bad in manifest.bad]
         notes += [f"{plain(note.path, 80)}: {plain(note.text, 200)}" for note in manifest.notes if target is not None]
         folder = f"{place.resolve().name}/" if len(places) > 1 and place.is_dir() else ""
@@ -80,8 +85,29 @@ def _owner(name: str) -> str:
     return next(("/".join(parts[: k + 1]) for k, part in enumerate(parts) if people.says(part)), "")
 
 
-def _read(place: Path, signal: Signal, label_column: str, resample: bool, target: Target | None, progress: Progress) -> Manifest:
+def of_project(folder: Path) -> Layout | None:
+    """How the project in `folder` reads recordings whose sensors lie in several files, or among each other in one, as whole recordings. None where there
+    is no project, where it joins no sensors, and where label tracks say which stretches of them are wanted."""
+    if not (folder / PROJECT_FILE).is_file():
+        return None
+    layout = load(folder).project.data.layout
+    if not sensors.joins(layout) or layout.get(TrackOptions).label_tracks or layout.labels:
+        return None
+    return replace(layout, options=tuple(o for o in layout.options if not isinstance(o, CenterOptions)))
+
+
+def _read(
+    place: Path,
+    signal: Signal,
+    label_column: str,
+    resample: bool,
+    target: Target | None,
+    own: Layout | None,
+    progress: Progress,
+) -> Manifest:
     files: tuple[str, ...]
+    if place.is_file() and own is not None and sensors.in_files(own):
+        raise UsageError(f"{plain(place, 120)}: the project's recordings lie in a file for each sensor; name their folder")
     if place.is_file():
         root, files = place.parent, (place.name,)
     elif place.is_dir():
@@ -92,6 +118,11 @@ def _read(place: Path, signal: Signal, label_column: str, resample: bool, target
     else:
         raise UsageError(f"{plain(place, 120)} is not there; name a file or a folder with recordings")
     layout = layout_of(signal, label_column, resample)
+    if own is not None:
+        layout = replace(own, rate=signal.rate)
+        if label_column:
+            tables = replace(own.get(TableOptions), label_column=label_column)
+            layout = replace(layout, options=(*(o for o in own.options if not isinstance(o, TableOptions)), tables))
     if target is not None:
         layout = _with_target(signal, resample, target, arrays=all(name.lower().endswith(".npz") for name in files))
     manifest = ingest.ingest(root, replace(layout, files=tuple(map(_literal, files))), workers=1, progress=progress)
@@ -103,16 +134,20 @@ def _read(place: Path, signal: Signal, label_column: str, resample: bool, target
         if target is not None and f"has no column {target.name!r}" in first.reason:
             here = "; name the one with the number that is true (--target-column)"
         raise UsageError(f"{plain(first.path, 120)}: {first.reason}{here}")
+    unlike = next((r for r in manifest.records if r.shape[1:] != signal.shape[1:]), None)
+    if unlike is not None:
+        raise UsageError(f"{plain(unlike.key, 120)}: has {unlike.shape[1]} channels, and the model takes {signal.shape[1]}")
     return manifest
 
 
 def _of_sensors(signal: Signal) -> str:
-    """What to do about recordings that lie in a file for each sensor: a bundle does not know how they are called."""
+    """What to do about recordings that lie in a file for each sensor: a bundle does not know how they are called, and a project does."""
     names = [c.name for c in signal.channels]
     if len({name.partition(".")[0] for name in names}) < 2 or not all(name.partition(".")[2] for name in names):
         return ""
     shown = ", ".join(plain(name, 40) for name in names[:8]) + (" ..." if len(names) > 8 else "")
-    return f"; score joins no sensors: write those of a recording into one table at {signal.rate:g} Hz, with the columns {shown}"
+    table = f"write those of a recording into one table at {signal.rate:g} Hz, with the columns {shown}"
+    return f"; where the sensors have files of their own, name the project's folder, and not its bundle, or {table}"
 
 
 def _is_recording(path: Path, suffix: str) -> bool:

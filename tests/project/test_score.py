@@ -238,7 +238,7 @@ def test_files_of_single_sensors_are_told_how_score_reads_them(names: tuple[str,
     signal = Signal("motion", (10, 2), RATE, tuple(Channel(name, "", 10.0) for name in names))
     with pytest.raises(UsageError, match="has no column") as error:
         recordings.streams([tmp_path], signal, labels=None, label_column="", rest="", resample=False, progress=silent)
-    assert ("score joins no sensors" in str(error.value)) == joined_once
+    assert ("name the project's folder, and not its bundle" in str(error.value)) == joined_once
     (tmp_path / "acc.csv").write_text(",".join(names) + "\n" + "1,2\n" * 40)  # the way out
     (found,), _ = recordings.streams([tmp_path], signal, labels=None, label_column="", rest="", resample=False, progress=silent)
     assert found.open().shape == (40, 2)
