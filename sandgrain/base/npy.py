@@ -1,4 +1,4 @@
-"""Arrays of .npz archives, read from a file that nobody vouches for: sizes are checked before memory is taken, nothing is unpickled."""
+"""Arrays of .npy files and .npz archives, read from a file that nobody vouches for: sizes are checked before memory is taken, nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,23 @@ READ_ERRORS = (
 )  # fmt: skip
 
 
+class Held(Protocol):
+    """What holds an array: a member of an archive, or a `File`."""
+
+    @property
+    def filename(self) -> str: ...
+    @property
+    def file_size(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An .npy file of `file_size` bytes; `filename`: what errors call it."""
+
+    filename: str
+    file_size: int
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What an .npy file says that it holds; `size` in bytes, of all of it."""
@@ -49,6 +66,11 @@ class Header:
         """The header of one index of the first dimension."""
         return Header(self.shape[1:], self.fortran, self.dtype)
 
+    @property
+    def turned(self) -> Header:
+        """The header of the transposed array, whose bytes are the same."""
+        return Header(self.shape[::-1], not self.fortran, self.dtype)
+
     def first(self, rows: int | None) -> Header:
         """The header of at most so many of the first dimension, where they lie at the front of the array's bytes."""
         if rows is None or not self.shape or self.fortran:
@@ -65,8 +87,8 @@ def open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
     return archive.open(info)
 
 
-def read_header(stream: IO[bytes], info: zipfile.ZipInfo) -> Header:
-    """The header of an archive's .npy member, checked before memory is taken for what it claims. Raises one of READ_ERRORS."""
+def read_header(stream: IO[bytes], info: Held) -> Header:
+    """The header of an .npy file, checked before memory is taken for what it claims. Raises one of READ_ERRORS."""
     head = _parsed(_header_text(stream, info.filename), info.filename)
     if head.size > min(info.file_size, MAX_BYTES):
         raise ValueError(f"{info.filename} claims {head.size} bytes and holds {info.file_size}, the limit is {MAX_BYTES}")
@@ -103,7 +125,7 @@ def _parsed(text: str, name: str) -> Header:
     if type(fortran) is not bool:
         raise ValueError(f"{name} has a damaged header")
     if isinstance(kind, str) and "O" in kind:
-        raise ValueError(f"{name} holds Python objects, which are never unpickled")
+        raise ValueError(f"{name} holds Python objects, which are never unpickled; save numbers of one type")
     if not isinstance(kind, str) or not DTYPE.fullmatch(kind):
         raise ValueError(f"{name} holds neither numbers nor text")
     try:
@@ -115,7 +137,7 @@ def _parsed(text: str, name: str) -> Header:
     return Header(shape, fortran, dtype)
 
 
-def read_body(stream: IO[bytes], info: zipfile.ZipInfo, head: Header) -> Array:
+def read_body(stream: IO[bytes], info: Held, head: Header) -> Array:
     """The next array of this header's shape. Raises one of READ_ERRORS."""
     data = stream.read(head.size)
     if len(data) != head.size:

@@ -16,6 +16,7 @@ from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.readers import for_suffix, readers
 from sandgrain.dataset.readers.base import BadFileError, Reader, Sample, check_rate, digest, one_line
 from sandgrain.dataset.records import Layout
+from sandgrain.dataset.unknown import edges_of
 from sandgrain.dataset.unpack import unpacked
 from sandgrain.dataset.walk import open_inside
 
@@ -29,7 +30,7 @@ FOREIGN = (
     (0, b"Rar!", "a RAR archive"), (0, b"PK", "a ZIP archive"), (0, b"%PDF", "a PDF document"), (0, b"GIF8", "a GIF image"),
     (0, b"BM", "a BMP image"), (0, b"II*\0", "a TIFF image"), (0, b"MM\0*", "a TIFF image"), (8, b"WEBP", "a WebP image"),
     (4, b"ftyp", "an MP4 file"), (0, b"\x7fELF", "a program"), (0, b"MZ", "a program"), (0, b"#!", "a script"),
-    (0, b"\x89HDF", "an HDF5 file"), (0, b"SQLite", "a database"), (0, b"\x93NUMPY", "an .npy file"), (0, b"\x80\x04", "a pickle"),
+    (0, b"\x89HDF", "an HDF5 file"), (0, b"SQLite", "a database"), (0, b"\x80\x04", "a pickle"),
     (0, b"RIFX", "a big-endian WAV file"), (0, b"RF64", "a WAV file of more than 4 GiB"), (257, b"ustar", "a tar archive"),
 )  # fmt: skip
 
@@ -46,6 +47,7 @@ class Description:
     sha256: str
     clipped: int
     note: str = ""
+    unknown: tuple[int, ...] = ()  # see `unknown.Unknown`
 
 
 def decode(root: Path, path: str, layout: Layout) -> Iterator[Sample]:
@@ -87,16 +89,22 @@ def describe(root: Path, path: str, layout: Layout) -> list[Description]:
     size = 0
     for sample in decode(root, path, layout):
         label, group = (None if t is None else clean(t, w) for t, w in ((sample.label, "label"), (sample.group, "group")))
-        note = escape(sample.note, MAX_NOTE) if sample.note else ""
-        size += 256 + len(label or "") + len(group or "") + len(note)
+        unknown = edges_of(sample.numbers, len(sample.data))
+        note = escape(_noted(sample.note, unknown), MAX_NOTE)
+        size += 256 + len(label or "") + len(group or "") + len(note) + 16 * len(unknown)
         if size > MAX_TEXT:
             raise BadFileError("has too many recordings with long labels")
         rate = check_rate(sample.rate) if sample.rate else 0.0
         data = sample.data
-        found.append(
-            Description(sample.index, label, group, float(rate), data.shape, digest(data, sample.numbers), sample.clipped, note)
-        )
+        sha256 = digest(data, sample.numbers)
+        found.append(Description(sample.index, label, group, float(rate), data.shape, sha256, sample.clipped, note, unknown))
     return found
+
+
+def _noted(note: str, unknown: tuple[int, ...]) -> str:
+    """What is odd about a recording, with the rows that have no number."""
+    rows = sum(unknown[1::2]) - sum(unknown[::2])
+    return f"{rows} rows have no number, and stay input of windows that have one{f'; {note}' if note else ''}" if rows else note
 
 
 def choose(head: bytes, suffix: str, layout: Layout) -> Reader:

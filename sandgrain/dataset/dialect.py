@@ -19,6 +19,7 @@ from sandgrain.dataset.readers.base import MAX_CHANNELS, MAX_LINE, BadFileError
 HEAD = 1 << 18  # bytes of a file that are looked at
 LOOKED = 400  # lines of them
 ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252", "cp1250", "cp1251", "shift_jis", "gb18030")
+MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-", "?"))  # cells without a value
 COMMENTS = ("#", "%", "//")
 # (delimiter, decimal mark), the likelier of two that fit alike first. A blank stands for any run of blanks.
 WAYS = (("\t", "."), (";", "."), ("|", "."), (",", "."), (" ", "."), ("\t", ","), (";", ","), ("|", ","), (" ", ","), (",", ","))
@@ -265,6 +266,11 @@ def cells(line: str, delimiter: str, number: int) -> list[str]:
         ]
     except csv.Error:
         raise BadFileError(f"line {number}: a quotation mark is not closed") from None
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell says that there is no value."""
+    return text.strip().lower() in MISSING
 
 
 def number(text: str, decimal: str = ".") -> float | None:

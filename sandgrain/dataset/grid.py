@@ -88,6 +88,18 @@ def on_grid(times: Array, data: Array, rate: float, numbers: Array | None = None
         count = steps_between(own[0], own[-1], rate)
         check_values(count, data.shape[1])
         at = own[0] + np.arange(count) / rate
-        asked = None if numbers is None else np.interp(at, own, numbers[rows])
+        asked = None if numbers is None else _numbers_at(at, own, numbers[rows])
         made.append(Part(on_lines(at, own, data[rows]), float(own[0]), asked))
     return made, ", ".join(filter(None, (f"put on a grid of {rate:g} Hz", found.note)))
+
+
+def _numbers_at(at: Array, times: Array, numbers: Array) -> Array:
+    """float64 [len(at)]: as `on_lines`, of one number a row; NaN beside a row that has none, but for points on rows that have one."""
+    if not np.isnan(numbers).any():
+        return np.interp(at, times, numbers)
+    left = np.clip(np.searchsorted(times, at, "right") - 1, 0, len(times) - 2)
+    part = np.clip((at - times[left]) / (times[left + 1] - times[left]), 0, 1)
+    part = np.where(np.abs(part - np.rint(part)) < 1e-6, np.rint(part), part)  # times in floats are never quite on the grid
+    between = numbers[left] * (1 - part) + numbers[left + 1] * part
+    found: Array = np.where(part == 0, numbers[left], np.where(part == 1, numbers[left + 1], between))
+    return found

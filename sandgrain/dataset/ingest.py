@@ -31,6 +31,7 @@ from sandgrain.dataset.records import BadFile, Layout, Manifest, Note, Record
 from sandgrain.dataset.tables import Scale, TableOptions
 from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.tracks import TrackOptions
+from sandgrain.dataset.unknown import Unknown
 from sandgrain.dataset.walk import MAX_FILES, Found, walk
 
 __all__ = ["ingest", "load_manifest", "open_numbers", "open_record", "save"]
@@ -250,6 +251,7 @@ def _records(
     file: Found, reply: list[decode.Description], by_file: Place, layout: Layout, lines: Lines | None = None
 ) -> Iterator[Record]:
     folder = file.path.partition("/")[0] if "/" in file.path else ""
+    how = layout.get(TargetOptions).target_of
     for d in reply:
         place = by_file
         if lines is not None:
@@ -265,6 +267,7 @@ def _records(
         yield Record(
             names.make_key(file.path, d.index), sys.intern(label), sys.intern(group or ""), layout.kind, d.shape, d.rate,
             d.sha256, dict(place.fields) or EMPTY, place.split, d.clipped,
+            unknown=Unknown(d.unknown, how) if d.unknown else None,
         )  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +28,7 @@ from sandgrain.dataset.records import SPLITS, BadFile, Layout, Manifest, Note, R
 from sandgrain.dataset.sensors import SensorOptions
 from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.tracks import TrackOptions
+from sandgrain.dataset.unknown import Unknown, are_edges
 
 FORMAT = 1
 MAX_LINE = 1 << 18  # bytes: a path of 4096 characters, each escaped, and again as what placeholders matched
@@ -92,7 +94,8 @@ def manifest_hash(layout: Layout, records: Iterable[Record]) -> str:
     asked = targets.asked(layout)
     for r in records:
         number = [r.fields[targets.PLACE]] if asked and targets.PLACE in r.fields else []
-        whole.update(b"\n" + json.dumps([r.key, r.label, r.group, r.split, r.rate, r.sha256, *number]).encode())
+        unknown = [list(r.unknown.edges)] if r.unknown is not None else []
+        whole.update(b"\n" + json.dumps([r.key, r.label, r.group, r.split, r.rate, r.sha256, *number, *unknown]).encode())
     return whole.hexdigest()
 
 
@@ -124,9 +127,15 @@ def _lines(manifest: Manifest) -> Iterator[Any]:
         "sha256": manifest.sha256,
     }
     for r in manifest.records:
-        yield [r.key, r.label, r.group, list(r.shape), r.rate, r.sha256, r.split, dict(r.fields), r.clipped]
+        unknown = [_steps(r.unknown.edges)] if r.unknown is not None else []
+        yield [r.key, r.label, r.group, list(r.shape), r.rate, r.sha256, r.split, dict(r.fields), r.clipped, *unknown]
     for b in manifest.bad:
         yield [b.path, b.reason]
+
+
+def _steps(edges: Sequence[int]) -> list[int]:
+    """Each as what it lies behind the one before it: as many as one recording may have fit a line of the file so."""
+    return [b - a for a, b in pairwise([0, *edges])]
 
 
 def load_manifest(path: str | os.PathLike[str], root: Path | None = None) -> Manifest:
@@ -195,7 +204,7 @@ def _typed(name: str, value: Any, usual: Any) -> Any:
 
 
 def _record(value: Any, layout: Layout) -> Record:
-    key, label, group, shape, rate, sha256, split, fields, clipped = value
+    key, label, group, shape, rate, sha256, split, fields, clipped, *more = value
     path = split_key(key)[0]
     _need(not path.startswith("/") and ".." not in path.split("/") and not problem(path), "a key leads outside the folder")
     _need(all(isinstance(t, str) and len(t) <= MAX_LABEL and not unseen(t) for t in (label, group)), "a label is damaged")
@@ -203,7 +212,21 @@ def _record(value: Any, layout: Layout) -> Record:
     _need(type(rate) in (int, float) and 0 <= rate <= MAX_RATE and type(clipped) is int, "a number is damaged")
     _need(isinstance(sha256, str) and len(sha256) == 64 and sha256.isalnum() and split in (None, *SPLITS), "a line is damaged")
     _need(isinstance(fields, dict) and all(isinstance(t, str) for t in fields.values()), "a line is damaged")
-    return Record(key, label, group, layout.kind, tuple(shape), float(rate), sha256, fields or EMPTY, split, clipped)
+    unknown = _unknown(more, shape[0], layout)
+    return Record(
+        key, label, group, layout.kind, tuple(shape), float(rate), sha256, fields or EMPTY, split, clipped, unknown=unknown
+    )
+
+
+def _unknown(more: list[Any], rows: int, layout: Layout) -> Unknown | None:
+    """The rows without a number, from what stands behind the other values of a line."""
+    if not more:
+        return None
+    steps = more[0]
+    _need(len(more) == 1 and isinstance(steps, list) and steps and all(type(n) is int for n in steps), "a line is damaged")
+    edges = list(accumulate(steps))
+    _need(are_edges(edges, rows), "rows without a number are damaged")
+    return Unknown(tuple(edges), layout.get(TargetOptions).target_of)
 
 
 def _bad(value: Any) -> BadFile:

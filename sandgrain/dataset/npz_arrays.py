@@ -12,6 +12,7 @@ import numpy as np
 
 from sandgrain.base.arrays import Array
 from sandgrain.base.npy import Header, open_member, read_body, read_header
+from sandgrain.dataset.arrays import by_samples
 from sandgrain.dataset.readers.base import (
     MAX_CHANNELS,
     MAX_RECORDS,
@@ -21,6 +22,8 @@ from sandgrain.dataset.readers.base import (
     check_unpacked,
     check_values,
 )
+from sandgrain.dataset.records import Layout
+from sandgrain.dataset.rows import gaps
 
 MAX_MEMBERS = 1024  # of the archive
 BLOCK = 4096  # rows of a stream at a time
@@ -82,33 +85,37 @@ def recordings(archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo]) -> It
         yield rows[0][0] if len(rows) == 1 else np.stack([row[0] for row in rows], axis=-1)
 
 
-def blocks(archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo]) -> Iterator[Array]:
-    """A stream, [n, channels] or channels of [n], as float64 [at most BLOCK, channels]."""
-    for parts in zip(*(_parts(archive, info, BLOCK) for info in infos), strict=True):
+def blocks(archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo], layout: Layout) -> Iterator[Array]:
+    """A stream, [n, channels] (or [channels, n], as the layout says) or channels of [n], as float64 [at most BLOCK, channels]."""
+    for parts in zip(*(_parts(archive, info, BLOCK, layout) for info in infos), strict=True):
         yield np.column_stack(parts).astype(np.float64)
 
 
-def stream_shape(archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo]) -> tuple[int, int]:
+def stream_shape(archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo], layout: Layout) -> tuple[int, int]:
     """Rows and channels of a stream. Raises BadFileError."""
-    shape = heads(archive, infos)[0].shape
+    shape = by_samples(heads(archive, infos)[0], layout).shape
     channels = len(infos) if len(shape) == 1 else shape[1] if len(shape) == 2 and len(infos) == 1 else 0
     if not 0 < channels <= MAX_CHANNELS:
+        turned = " ([channels, samples] with channels_first)" if len(shape) == 2 else ""
         raise BadFileError(
-            f"x is {list(shape)}; a stream is [samples, channels], of {MAX_CHANNELS} channels at most; leave stream out"
+            f"x is {list(shape)}; a stream is [samples, channels]{turned}, of {MAX_CHANNELS} channels at most; leave stream out"
         )
     if not 0 < shape[0] <= MAX_ROWS:
         raise BadFileError(f"has {shape[0]} rows; 1 to {MAX_ROWS} are read")
     return shape[0], channels
 
 
-def _parts(archive: zipfile.ZipFile, info: zipfile.ZipInfo, rows: int) -> Iterator[Array]:
-    """An array in parts of so many of its first dimension, in its own dtype."""
+def _parts(archive: zipfile.ZipFile, info: zipfile.ZipInfo, rows: int, stream_of: Layout | None = None) -> Iterator[Array]:
+    """An array in parts of so many of its first dimension, in its own dtype; of a stream, in parts of so many samples."""
     with open_member(archive, info) as stream:
-        head = read_header(stream, info)
+        given = read_header(stream, info)
+        head = given if stream_of is None else by_samples(given, stream_of)
         name = info.filename.removesuffix(".npy")
         if head.fortran and len(head.shape) > 1:
             if head.size > SMALL:
-                raise BadFileError(f"{name[:40]} lies in Fortran order and takes {head.size} bytes; save it in C order")
+                how = "in Fortran order" if given.fortran else "channel by channel"
+                way = "it in C order" if given.fortran else f"{name[:40]}.T in C order and leave channels_first out"
+                raise BadFileError(f"{name[:40]} lies {how} and takes {head.size} bytes; save {way}")
             whole = read_body(stream, info, head)
             yield from (whole[k : k + rows] for k in range(0, len(whole), rows))
             return
@@ -178,8 +185,10 @@ def column(archive: zipfile.ZipFile, there: Members, name: str, most: int = MAX_
     return values.astype(np.int8) if head.dtype.kind == "b" else values
 
 
-def reals(archive: zipfile.ZipFile, there: Members, name: str, key: str, most: int) -> Array | None:
-    """float64 [n]: a one-dimensional array of finite numbers; None where `name` is empty. Raises BadFileError."""
+def reals(
+    archive: zipfile.ZipFile, there: Members, name: str, key: str, most: int, missing: Sequence[float] = ()
+) -> Array | None:
+    """float64 [n]: a one-dimensional array of numbers, NaN where one is, or is among `missing`; None where `name` is empty. Raises BadFileError."""
     if not name:
         return None
     info = find(there, name, key)
@@ -188,11 +197,10 @@ def reals(archive: zipfile.ZipFile, there: Members, name: str, key: str, most: i
         if head.dtype.kind not in "iuf" or not 0 < math.prod(head.shape) <= most:
             raise BadFileError(f"{name[:40]} is {head.dtype} {head.shape}; give numbers, one for each of x ({key})")
         values = read_body(stream, info, head).reshape(-1).astype(np.float64)
-    if not np.isfinite(values).all():
-        raise BadFileError(
-            f"{name[:40]} holds {values[~np.isfinite(values)][0]} at place {int(np.isfinite(values).argmin())} ({key})"
-        )
-    return values
+    if np.isinf(values).any():
+        at = int(np.isinf(values).argmax())
+        raise BadFileError(f"{name[:40]} holds {values[at]} at place {at} ({key}); write NaN where nobody knows")
+    return np.where(gaps(values, missing), np.nan, values)
 
 
 def texts(archive: zipfile.ZipFile, there: Members, name: str, most: int, *, named: bool = False) -> Texts | None:

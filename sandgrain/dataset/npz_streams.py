@@ -38,7 +38,6 @@ class NpzOptions:
     event_array: str = option(
         "", "NPZ with `stream`: the array of rows at which something happens, such as beats; each gives a recording of `event_s`."
     )
-    channels_first: bool = option(False, "NPZ: recordings are [channels, samples]. Otherwise [samples, channels].")
     event_s: float = option(1.0, "With `event_array` or `center`: seconds of a recording, half of them before the event.", ge=0)
 
 
@@ -57,7 +56,7 @@ class Stream:
 
 def read(stream: Stream, layout: Layout) -> Iterator[Sample]:
     """The recordings of a stream. Raises BadFileError."""
-    rows, channels = npz_arrays.stream_shape(stream.archive, stream.x)
+    rows, channels = npz_arrays.stream_shape(stream.archive, stream.x, layout)
     columns, options = layout.get(TableOptions).columns, layout.get(NpzOptions)
     names = columns if len(columns) == channels else tuple(str(k + 1) for k in range(channels))
     if options.offset_array or options.event_array:
@@ -66,14 +65,14 @@ def read(stream: Stream, layout: Layout) -> Iterator[Sample]:
     if stream.numbers is not None and len(stream.numbers) != rows:
         raise BadFileError(f"has {len(stream.numbers)} numbers and {rows} rows (target_array)")
     cut = stream.labels is not None or stream.groups is not None
-    for k, sample in enumerate(assemble(_rows(stream), layout, names), 1):
+    for k, sample in enumerate(assemble(_rows(stream, layout), layout, names), 1):
         yield replace(sample, rate=stream.rate, index=k if cut else sample.index)
 
 
-def _rows(stream: Stream) -> Iterator[Rows]:
+def _rows(stream: Stream, layout: Layout) -> Iterator[Rows]:
     """The rows of a stream, in blocks."""
     first = 0
-    for block in npz_arrays.blocks(stream.archive, stream.x):
+    for block in npz_arrays.blocks(stream.archive, stream.x, layout):
         end = first + len(block)
         y, group = (None if texts is None else texts.of(first, end) for texts in (stream.labels, stream.groups))
         if stream.numbers is not None:
@@ -151,7 +150,7 @@ def _whole(stream: Stream, layout: Layout, rows: int, names: Sequence[str]) -> t
     check_values(rows, len(names))
     scale, clipped, made, first = check_full_scale(layout, len(names)), 0, [], 0
     missing = layout.get(RowOptions).missing
-    for block in npz_arrays.blocks(stream.archive, stream.x):
+    for block in npz_arrays.blocks(stream.archive, stream.x, layout):
         counts, lost = to_counts(Rows(block, "row", range(first + 1, first + len(block) + 1)), scale, names, missing)
         made.append(counts)
         clipped, first = clipped + lost, first + len(block)

@@ -22,6 +22,7 @@ from sandgrain.dataset.manifest import layout_json
 from sandgrain.dataset.names import MAX_LABEL, escape
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Layout
+from sandgrain.dataset.unknown import are_edges
 from sandgrain.dataset.walk import Found
 
 CHUNK_FILES = 64  # a question's, so that asking costs little
@@ -201,9 +202,9 @@ def parse_reply(value: Any) -> Reply | None:
         return None
     found: list[Description] = []
     for row in value:
-        if not isinstance(row, list) or len(row) != 8:
+        if not isinstance(row, list) or len(row) != 9:
             return None
-        index, label, group, rate, shape, sha256, clipped, note = row
+        index, label, group, rate, shape, sha256, clipped, note, unknown = row
         if (
             type(index) is not int
             or type(clipped) is not int
@@ -216,6 +217,8 @@ def parse_reply(value: Any) -> Reply | None:
             or len(sha256) != 64
             or not isinstance(note, str)
             or len(note) > MAX_NOTE
+            or not shape
+            or not are_edges(unknown, shape[0])
         ):
             return None
         found.append(
@@ -228,6 +231,7 @@ def parse_reply(value: Any) -> Reply | None:
                 sha256,
                 clipped,
                 escape(note, MAX_NOTE) if not note.isprintable() else note,
+                tuple(unknown),
             )
         )
     return found

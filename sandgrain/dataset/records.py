@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from sandgrain.dataset.unknown import Unknown
 
 Kind = str  # the name of a kind of data, see data/kinds/
 T = TypeVar("T")
@@ -53,7 +56,7 @@ class Record:
     shape (so that a copy under another name, or the same sound in FLAC, is found). `fields`: what the name pattern's other
     placeholders matched. `split`: as given by the data itself, or None. `clipped`: values that int16 could not hold. `part`: (the
     recording that this is a stretch of, its first sample there), or None. `before`: samples of its stream that come before it, where
-    windows have a lead.
+    windows have a lead. `unknown`: the samples whose number nobody says, where a model is to give numbers, or None.
     """
 
     key: str
@@ -68,6 +71,7 @@ class Record:
     clipped: int = 0
     part: tuple[Record, int] | None = None
     before: int = 0
+    unknown: Unknown | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 """Rows of numbers, whatever format they are from, and the rule for those without a value: they are left out, counted, and refused where
-they are many."""
+they are many. A row that lacks only the number that a model is to give stays: windows of other rows have it for their input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class RowOptions:
 
     missing: tuple[float, ...] = option(
         (),
-        "Tables and streams: numbers that stand for a value that is missing, such as `[-200]`; rows with one are left out, as `bad_rows` says. "
+        "Tables and streams: numbers that stand for a value that is missing, such as `[-200]`; rows with one are left out, as `bad_rows` says, but for "
+        "those that lack only the number to give. "
         "Where a file holds whole recordings (JSON, and an .npz that is no stream), one makes it bad.",
     )
     bad_rows: float = option(
@@ -35,7 +36,7 @@ class RowOptions:
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
     """A block of rows: float64 [n, channels], where they stand ("line" 7, 8, ...), and what they have of label, group, time. Behind the
-    channels may stand one column more: the number that a model is to give.
+    channels may stand one column more: the number that a model is to give, NaN where nobody says it.
 
     `times`: seconds. `unread`: rows whose cells could not be read, and why; their values mean nothing. `skipped`: int64 [n], rows left
     out just before each; None: none was.
@@ -101,7 +102,8 @@ class LeftOut:
     def kept(self, block: Rows) -> Rows:
         """The rows of a block that have all their values; what was left out before each is in `skipped`."""
         missing = self.layout.get(RowOptions).missing
-        bad = np.asarray(gaps(block.values, missing).any(axis=1))
+        block = self._told(block, missing)
+        bad = np.asarray(gaps(block.values[:, : len(self.names)], missing).any(axis=1)) | np.isinf(block.values).any(axis=1)
         if block.times is not None:
             bad |= ~np.isfinite(block.times)
         bad[list(block.unread)] = True
@@ -118,6 +120,14 @@ class LeftOut:
             skipped[0], self.carried = self.carried, 0
             return replace(block, skipped=skipped)
         return block
+
+    def _told(self, block: Rows, missing: Sequence[float]) -> Rows:
+        """The block with NaN for each number to give that is missing."""
+        numbers = block.values[:, len(self.names) :]
+        without = np.isnan(numbers) | np.isin(numbers, missing)
+        if not without.any():
+            return block
+        return replace(block, values=np.hstack([block.values[:, : len(self.names)], np.where(without, np.nan, numbers)]))
 
     def _number(self) -> Iterator[str]:
         """What the column behind the channels is called."""

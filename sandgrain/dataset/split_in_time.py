@@ -36,12 +36,7 @@ def cut(records: Sequence[Record], how: Callable[[Record], Cutting]) -> tuple[tu
         for side, first, last in _parts(record.shape[0] - skip, cutting):
             start, stop = (0 if last - first == record.shape[0] - skip else first + skip), last + skip
             whole = (start, stop) == (0, record.shape[0])
-            shape = (stop - start, *record.shape[1:])
-            part = (
-                record
-                if whole
-                else replace(record, key=f"{record.key}@{start}", shape=shape, part=(record, start), before=record.before + start)
-            )
+            part = record if whole else _part(record, start, stop)
             found.append(part)
             sides[part.key] = side
     if set(sides.values()) == {"train"}:
@@ -53,6 +48,18 @@ def cut(records: Sequence[Record], how: Callable[[Record], Cutting]) -> tuple[tu
                 ' make window_s, gap_s or the shares fit, or split by = "file"'
             )
     return tuple(found), sides
+
+
+def _part(record: Record, start: int, stop: int) -> Record:
+    """Samples `start` to `stop` of a recording, as one of its own."""
+    return replace(
+        record,
+        key=f"{record.key}@{start}",
+        shape=(stop - start, *record.shape[1:]),
+        part=(record, start),
+        before=record.before + start,
+        unknown=None if record.unknown is None else record.unknown.between(start, stop),
+    )
 
 
 def _parts(samples: int, how: Cutting) -> list[tuple[str, int, int]]:

@@ -101,6 +101,11 @@ class Columns:
     group: int
     numbers: tuple[tuple[int, str], ...] = ()
 
+    @property
+    def target(self) -> int:
+        """Which of `numbers` is the target: an index, or -1."""
+        return len(self.channels) if len(self.numbers) > len(self.channels) else -1
+
 
 def find_columns(header: Sequence[str], layout: Layout) -> Columns:
     """The layout's columns in a table with this header; all that have no other use when it names none. Raises BadFileError."""

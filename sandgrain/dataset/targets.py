@@ -18,14 +18,10 @@ from sandgrain.base.text import plain
 from sandgrain.dataset.names import PLACEHOLDER, escape
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Layout, Record, option
-from sandgrain.dataset.windows import Windowing, windows_of
+from sandgrain.dataset.unknown import WAYS
+from sandgrain.dataset.windows import Run, Window, Windowing, owned, windows_in
 
 PLACE = "target"  # what a recording's number is called among its fields
-WAYS: dict[str, Callable[[Array], float]] = {
-    "last": lambda rows: float(rows[-1]),
-    "mean": lambda rows: float(rows.mean()),
-    "max": lambda rows: float(rows.max()),
-}  # how a window gets one number from those of its rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,8 @@ class TargetOptions:
     )
     target_of: str = option(
         "last",
-        "Where each row has a number: the one of a window is that of its `last` row, the `mean` of its rows, or their `max`.",
+        "Where each row has a number: the one of a window is that of its `last` row, the `mean` of its rows, or their `max`. A row without "
+        "one stays input; a window whose last row, or more than half of whose rows have none is left out.",
     )
     target_unit: str = option("", 'Unit of the number, such as `"mg/m3"`; for the report, NAME.h and report.json.')
 
@@ -79,19 +76,29 @@ def of_recording(record: Record) -> float | None:
     return None if text is None else number(text)
 
 
-def of_windows(records: Sequence[Record], load: Callable[[Record], Array | None], windowing: Windowing | None, how: str) -> Array:
+def of_windows(
+    items: Sequence[Record | Run], load: Callable[[Record], Array | None], windowing: Windowing | None, how: str
+) -> Array:
     """float64 [n]: the number of each window, in the order of `windows.stream`. `load` gives the numbers of a recording's rows, float64
     [samples], or one for all, [1]; None where nobody says. Raises UsageError."""
-    found: list[float] = []
-    for record in records:
-        windows = windows_of(record.shape, windowing)
-        if not windows:
-            continue
-        whole = of_recording(record)
-        rows = load(record) if whole is None else np.array([whole])
-        if rows is None:
-            raise UsageError(
-                f"{plain(record.key)}: nobody says its number; see target_column, target_array and {{target}} in name"
-            )
-        found += [WAYS[how](rows if len(rows) == 1 else rows[w.start : w.stop]) for w in windows]
-    return np.array(found, np.float64)
+    found = [np.zeros(0)]
+    for item in items:
+        windows = [w for _, w in owned(item, windowing)] if isinstance(item, Run) else windows_in(item, windowing)
+        if windows:
+            found.append(of_these(item, windows, load, how))
+    return np.concatenate(found)
+
+
+def of_these(item: Record | Run, windows: Sequence[Window], load: Callable[[Record], Array | None], how: str) -> Array:
+    """float64 [n]: the number of each of some windows of a record or a run. Raises UsageError."""
+    rows = np.concatenate([of_rows(r, load) for r in item.records]) if isinstance(item, Run) else of_rows(item, load)
+    return np.array([WAYS[how](rows[w.start : w.stop]) for w in windows], np.float64)
+
+
+def of_rows(record: Record, load: Callable[[Record], Array | None]) -> Array:
+    """float64 [samples]: the number of each row of a recording. Raises UsageError."""
+    whole = of_recording(record)
+    rows = load(record) if whole is None else np.array([whole])
+    if rows is None:
+        raise UsageError(f"{plain(record.key)}: nobody says its number; see target_column, target_array and {{target}} in name")
+    return np.broadcast_to(rows, record.shape[:1])

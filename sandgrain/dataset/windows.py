@@ -14,6 +14,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain
 from sandgrain.dataset.records import Record
+from sandgrain.dataset.unknown import Unknown, joined
 
 LeadOf = Literal["start", "group", "before"]
 
@@ -86,6 +87,11 @@ class Run:
         """As `Record.before`."""
         return self.records[0].before
 
+    @property
+    def unknown(self) -> Unknown | None:
+        """As `Record.unknown`."""
+        return joined([(r.shape[0], r.unknown) for r in self.records])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
@@ -114,6 +120,15 @@ def windows_of(shape: Sequence[int], windowing: Windowing | None, before: int = 
     missing = length - (samples - first)
     ahead = missing // 2 if windowing.pad == "center" else 0
     return [Window(first, samples, ahead, missing - ahead)]
+
+
+def windows_in(item: Record | Run, windowing: Windowing | None) -> list[Window]:
+    """The windows of a recording or a run, in order, but for those whose number nobody says."""
+    windows, unknown = windows_of(item.shape, windowing, item.before), item.unknown
+    if unknown is None or not windows:
+        return windows
+    without = unknown.windows(np.array([w.start for w in windows]), np.array([w.stop for w in windows])).tolist()
+    return [w for w, gone in zip(windows, without, strict=True) if not gone]
 
 
 def skipped(windowing: Windowing, before: int) -> int:
@@ -148,7 +163,7 @@ def owned(run: Run, windowing: Windowing | None) -> list[tuple[Record, Window]]:
     A window of which no label has the share `purity` is left out.
     """
     ends = np.cumsum([r.shape[0] for r in run.records])
-    windows = windows_of(run.shape, windowing, run.before)
+    windows = windows_in(run, windowing)
     first = np.searchsorted(ends, [w.start for w in windows], "right").tolist()
     last = np.searchsorted(ends, [w.stop - 1 for w in windows], "right").tolist()
     found: list[tuple[Record, Window]] = []
@@ -186,12 +201,12 @@ def count(items: Sequence[Record | Run], windowing: Windowing | None) -> int:
 
 
 def _number(record: Record, windowing: Windowing | None) -> int:
-    """How many windows `windows_of` gives for a recording."""
-    if windowing is not None:
+    """How many windows `windows_in` gives for a recording."""
+    if windowing is not None and record.unknown is None:
         samples = record.shape[0] - skipped(windowing, record.before)
         if samples >= windowing.length:
             return (samples - windowing.length) // (windowing.stride or windowing.length) + 1
-    return len(windows_of(record.shape[:1], windowing, record.before))
+    return len(windows_in(record, windowing))
 
 
 def stream(
@@ -242,11 +257,7 @@ def _in_order(
 ) -> Iterator[Cut]:
     for item in items:
         records = item.records if isinstance(item, Run) else (item,)
-        windows = (
-            owned(item, windowing)
-            if isinstance(item, Run)
-            else [(item, w) for w in windows_of(item.shape, windowing, item.before)]
-        )
+        windows = owned(item, windowing) if isinstance(item, Run) else [(item, w) for w in windows_in(item, windowing)]
         if not windows:
             continue
         x = np.concatenate([_loaded(r, load) for r in records]) if len(records) > 1 else _loaded(records[0], load)

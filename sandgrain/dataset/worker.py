@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,7 @@ def timed(root: Path, path: str, size: int, layout: Layout) -> Any:
     signal.setitimer(signal.ITIMER_PROF, seconds)  # neither signal has a handler, so each ends the process
     signal.setitimer(signal.ITIMER_REAL, seconds * WALL)
     try:
-        found = describe(root, path, layout)
-        return [[d.index, d.label, d.group, d.rate, d.shape, d.sha256, d.clipped, d.note] for d in found]
+        return [astuple(d) for d in describe(root, path, layout)]
     except BadFileError as error:
         return escape(str(error), REASON)
     except MemoryError:

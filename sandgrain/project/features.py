@@ -18,13 +18,15 @@ from sandgrain.dataset.leads import Leads
 from sandgrain.dataset.npz_streams import NpzOptions
 from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.records import Manifest, Record
+from sandgrain.dataset.rows import RowOptions
 from sandgrain.dataset.tables import Scale, TableOptions
-from sandgrain.dataset.windows import Run, Windowing, count, windows_of, with_lead
+from sandgrain.dataset.targets import TargetOptions
+from sandgrain.dataset.windows import Run, Windowing, count, windows_in, with_lead
 from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.blocks.settle import Settle
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Pipeline
-from sandgrain.frontend.signal import MAX_WORD, Channel, Signal
+from sandgrain.frontend.signal import MAX_MISSING, MAX_WORD, Channel, Signal, Target
 from sandgrain.project.file.schema import Data
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 
 NO_WINDOW = 'no recording is as long as a window; make window_s shorter, or pad = "center"'
+NO_NUMBER = (
+    "no window has a number: its last row has none, or half of its rows; see target_of, and the column or array of the numbers"
+)
 NO_LEAD = 'no recording is as long as the seconds of settle and a window; make one of them shorter, or settle `of = "group"`'
 
 
@@ -105,8 +110,16 @@ def signal_of(records: Sequence[Record], data: Data) -> Signal:
     shapes = {r.shape for r in records} if windowing is None else {(windowing.length, *records[0].shape[1:])}
     if len(shapes) == 1:
         shape = shapes.pop()
-        return Signal(data.kind, shape, rate, channels_of(data, shape[-1]))
+        return Signal(data.kind, shape, rate, channels_of(data, shape[-1]), _target(data))
     raise UsageError(f"[data]: {kinds.of(data.kind).unlike_advice}")
+
+
+def _target(data: Data) -> Target | None:
+    """Where recordings say their number; None where an index file or their names do."""
+    options = data.layout.get(TargetOptions)
+    name = options.target_array or ("" if data.layout.labels else options.target_column)
+    missing = data.layout.get(RowOptions).missing
+    return Target(name, options.target_of, missing) if 0 < len(name) <= MAX_WORD and len(missing) <= MAX_MISSING else None
 
 
 def channels_of(data: Data, count: int) -> tuple[Channel, ...]:
@@ -149,6 +162,8 @@ def problem(records: Sequence[Record], data: Data, blocks: Sequence[Block]) -> s
     windowing = windowing_of(data, blocks, records[0].rate)
     if count(records, windowing):
         return ""
+    if count([replace(r, unknown=None) for r in records], windowing):
+        return NO_NUMBER
     return NO_LEAD if windowing is not None and windowing.lead else NO_WINDOW
 
 
@@ -175,7 +190,7 @@ def vectors(found: Inspection, most: int) -> tuple[tuple[int, ...], Array] | Non
         pipeline = pipeline_of(found)
         records, data = found.records, found.loaded.project.data
         windowing = windowing_of(data, found.loaded.blocks, records[0].rate)
-        whole = [k for k, r in enumerate(records) if windows_of(r.shape, windowing, r.before)]
+        whole = [k for k, r in enumerate(records) if windows_in(r, windowing)]
         rows = [whole[int(k)] for k in np.unique(np.linspace(0, len(whole) - 1, min(len(whole), most)).astype(int))]
         windows = partial(_windows, found, [records[k] for k in rows], windowing)
         norm = features_in_c.fit(pipeline, windows())
@@ -188,5 +203,5 @@ def _windows(found: Inspection, records: Sequence[Record], windowing: Windowing 
     leads = leads_of(found.manifest, windowing)
     for record in records:
         x = ingest.open_record(found.manifest, record)
-        window = windows_of(record.shape, windowing, record.before)[0]
+        window = windows_in(record, windowing)[0]
         yield with_lead(x, window, windowing, None if leads is None else leads.ahead(record))

@@ -23,6 +23,7 @@ from sandgrain.dataset.tables import Scale, TableOptions
 from sandgrain.dataset.windows import count, owners
 from sandgrain.frontend.blocks import Block
 from sandgrain.project import background, features, negatives
+from sandgrain.project import numbers as numbers_to_give
 from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Data
 
@@ -294,7 +295,8 @@ def inspect(loaded: Loaded, *, workers: int | None = None, progress: Progress = 
         if not any(r.group for r in kept) and data.split.by != "given":
             remarks.append(NO_GROUP)
     remarks += [*_rounded(kept, data), *quiet]
-    return Inspection(loaded, manifest, records, facts, judgement, kept, sides, tuple(leaks), tuple(remarks), left_out)
+    found = Inspection(loaded, manifest, records, facts, judgement, kept, sides, tuple(leaks), tuple(remarks), left_out)
+    return replace(found, remarks=(*remarks, *numbers_to_give.notes(found)))
 
 
 def _is_scaled(data: Data) -> bool:

@@ -204,7 +204,9 @@ class Watched(Shown):
             return [*table, "false alarms: no time in which all is normal", ""]
         rate = f"{number(self.false / self.hours)} per hour, below {number(self.at_most)} with 95 % confidence"
         told = f"false alarms: {self.false} in {span(self.moments.normal)} of normal time: {rate}"
-        return [*table, told, f"an alarm is a score above {self.threshold}", ""]
+        names = [plain(label, 24) or "(none)" for label in self.normal[:4]] or ["all without a label"]
+        quiet = f"normal: {', '.join(names)}{' ...' if len(self.normal) > len(names) else ''} (--normal)"
+        return [*table, told, f"an alarm is a score above {self.threshold}; {quiet}", ""]
 
 
 def _listed(found: Sequence[WatchedOne], what: str) -> list[Line]:

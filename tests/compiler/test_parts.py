@@ -21,7 +21,7 @@ from sandgrain.compiler.plan.stream import stream_plan
 from sandgrain.frontend.blocks import parse
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Normalization, Pipeline
-from sandgrain.frontend.signal import Signal
+from sandgrain.frontend.signal import Channel, Signal
 from sandgrain.graph.ir import Graph, Node, Tensor
 from sandgrain.graph.ops.signal import decimate
 from sandgrain.graph.quantization import per_tensor
@@ -156,13 +156,40 @@ def test_the_runtime_is_clean_c_and_cpp(name: str, tmp_path: Path) -> None:
         (
             [{"block": "spectrogram", "window_ms": 80, "hop_ms": 40}],
             8,
-            "and then after every 8, HEARD_STREAM_STRIDE rows of features. */",
+            "and then after every 8. */\n#define HEARD_STREAM_STRIDE 2 /* rows of features */",
         ),
     ],
 )
 def test_the_header_says_after_how_many_samples_a_result_comes(
     blocks: list[dict[str, Any]], stride: int, said: str, tmp_path: Path
 ) -> None:
-    front = FrontEnd(Pipeline(Signal("motion", (40, 1), 100.0), parse(blocks)), Normalization((0.0,), (1.0,)), stride)
-    sandgrain.compile(None, features=front, target="cortex-m4", out=tmp_path / "heard", name="heard", measure=False)
-    assert said in (tmp_path / "heard" / "heard.h").read_text()
+    assert said in header(tmp_path, blocks, stride, (Channel("x", "g", 4.0),))
+
+
+def header(folder: Path, blocks: list[dict[str, Any]], stride: int, channels: tuple[Channel, ...]) -> str:
+    """NAME.h of features called `heard`, of windows of 40 samples at 100 Hz."""
+    signal = Signal("motion", (40, len(channels)), 100.0, channels)
+    front = FrontEnd(Pipeline(signal, parse(blocks)), Normalization((0.0,), (1.0,)), stride)
+    sandgrain.compile(None, features=front, target="cortex-m4", out=folder / "heard", name="heard", measure=False)
+    return (folder / "heard" / "heard.h").read_text()
+
+
+@pytest.mark.parametrize(
+    ("of", "stride", "centres", "said"),
+    [
+        ("start", 5, False, "A stream takes it once, behind\n * heard_start, for all of its windows. It gives no result before 0.5 s. */"),
+        ("start", 0, False, "They are measured against the lead: the start of the recording. */"),
+        ("before", 5, False, "the HEARD_LEAD_SAMPLES just before it, which a stream keeps.\n * It gives no result before 0.5 s. */"),
+        ("before", 0, False, "the HEARD_LEAD_SAMPLES just before it. */"),
+        ("before", 5, True, "HEARD_WINDOW_SAMPLES samples of the signal, the lead among them; ask at each new one, and call heard_classify\n"),
+        ("start", 0, True, "the lead among them; ask at each new one, and call heard_run\n * with them where this says 1, which is 24 "),
+    ],
+)  # fmt: skip
+def test_the_header_says_what_stands_in_front_of_a_window(of: str, stride: int, centres: bool, said: str, tmp_path: Path) -> None:
+    blocks = [{"block": "settle", "seconds": 0.1, "of": of}, {"block": "statistics"}]
+    text = header(tmp_path, blocks, stride, (Channel("x", "g", 4.0, centres), Channel("y", "g", 4.0)))
+    assert said in text and "A window is HEARD_LEAD_SAMPLES, the lead, and behind them the 40 that" in text
+    assert "and the values of\n * its channels together" in text
+    assert ("heard_push does not ask" in text) == (centres and stride > 0)
+    assert not re.search(r"(?<!HEARD_)(LEAD|WINDOW)_SAMPLES", text), "every name has the prefix"
+    assert max(len(line) for line in text.splitlines() if "Made again" not in line) <= 128

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sandgrain.dataset.decode import decode, in_own_code
+from sandgrain.dataset.decode import decode, describe, in_own_code
 from sandgrain.dataset.dialect import _distinct
 from sandgrain.dataset.ingest import Few
 from sandgrain.dataset.readers import make_layout
-from sandgrain.dataset.readers.base import MAX_RECORDS, BadFileError, Sample
+from sandgrain.dataset.readers.base import MAX_RECORDS, SMALL, BadFileError, Sample
 from sandgrain.dataset.readers.npz import NpzOptions
 from sandgrain.dataset.records import Kind, Layout
 from sandgrain.dataset.rows import RowOptions
@@ -442,6 +442,56 @@ def test_npz_numbers_become_samples(kind: Kind, x: Any, expected: Any, tmp_path:
 )
 def test_a_bad_npz_says_why(kind: Kind, arrays: dict[str, Any], why: str, tmp_path: Path) -> None:
     assert why in refused(tmp_path, npz(**arrays), Layout(kind), "a.npz")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("order", [np.ascontiguousarray, np.asfortranarray])
+def test_an_npz_stream_may_have_its_channels_first(save: Any, order: Any, tmp_path: Path) -> None:
+    x, y = np.arange(30_000).reshape(10_000, 3) % 1000, np.arange(10_000) // 6000
+    for turned in (False, True):
+        made = io.BytesIO()
+        save(made, x=order(x.T if turned else x), y=y, cut=np.array([0, 300]))
+        layout = make_layout("motion", stream=True, channels_first=turned)
+        found = read(tmp_path, made.getvalue(), layout, "a.npz")
+        assert [len(s.data) for s in found] == [6000, 4000] and np.array_equal(np.concatenate([s.data for s in found]), x)
+        pieces = read(
+            tmp_path, made.getvalue(), make_layout("motion", stream=True, channels_first=turned, offset_array="cut"), "a.npz"
+        )
+        assert [s.data.shape for s in pieces] == [(300, 3), (5700, 3), (4000, 3)] and np.array_equal(pieces[1].data, x[300:6000])
+    content = npz(x=x[:2000])
+    said = refused(tmp_path, content, make_layout("motion", stream=True, channels_first=True), "a.npz")
+    assert said.startswith("x is [3, 2000]; a stream is [samples, channels] ([channels, samples] with channels_first)")
+    channels = npz(a=x[:, 0], b=x[:, 1])
+    (sample,) = read(tmp_path, channels, make_layout("motion", stream=True, channels_first=True, x_array=("a", "b")), "a.npz")
+    assert np.array_equal(sample.data, x[:, :2]), "arrays of one dimension have no axis to change"
+
+
+def test_an_npz_stream_that_lies_channel_by_channel_and_is_large_says_how_to_save_it(tmp_path: Path) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        head = io.BytesIO()
+        np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": (2, SMALL // 8)})
+        archive.writestr("x.npy", head.getvalue() + np.random.default_rng(0).bytes(1 << 22) + bytes(2 * SMALL - (1 << 22)))
+    said = refused(tmp_path, made.getvalue(), make_layout("motion", stream=True, channels_first=True), "a.npz")
+    assert said == f"x lies channel by channel and takes {2 * SMALL} bytes; save x.T in C order and leave channels_first out"
+
+
+def test_a_number_that_nobody_knows_in_an_npz_is_as_an_empty_cell(tmp_path: Path) -> None:
+    layout = make_layout("motion", target_array="t", missing=(-200.0,))
+    each = npz(x=np.zeros((4, 9), np.int16), t=np.array([1.5, np.nan, -200.0, 2.0]))
+    found = read(tmp_path, each, layout, "a.npz")
+    assert [None if n is None else n.tolist() for n in (s.numbers for s in found)][::3] == [[1.5], [2.0]]
+    assert all(s.numbers is not None and np.isnan(s.numbers).all() for s in found[1:3])
+    said = describe(tmp_path, "a.npz", layout)
+    assert [d.unknown for d in said] == [(), (0, 9), (0, 9), ()], "windows of these are left out"
+    rows = npz(x=np.arange(6), t=np.array([np.nan, 1, 2, np.nan, -200, 3]), cut=np.array([0, 4]))
+    for options in ({}, {"offset_array": "cut"}):
+        (tmp_path / "a.npz").write_bytes(rows)
+        stream = make_layout("motion", target_array="t", missing=(-200.0,), stream=True, **options)
+        unknown = [d.unknown for d in describe(tmp_path, "a.npz", stream)]
+        assert unknown == ([(0, 1, 3, 4), (0, 1)] if options else [(0, 1, 3, 5)])
+    bad = npz(x=np.arange(3), t=np.array([1, np.inf, 2]))
+    assert refused(tmp_path, bad, layout, "a.npz") == "t holds inf at place 1 (target_array); write NaN where nobody knows"
 
 
 def test_a_bomb_is_refused_by_its_directory(tmp_path: Path) -> None:

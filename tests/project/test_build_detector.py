@@ -19,8 +19,8 @@ from sandgrain.base.errors import UsageError
 from sandgrain.bundle import store
 from sandgrain.device.toolchain import gcc, zig
 from sandgrain.project import inspection
+from sandgrain.project.build import normal_side, run
 from sandgrain.project.build import page as pages
-from sandgrain.project.build import run
 from sandgrain.project.build.detection import Anomalies
 from sandgrain.project.build.rates import rates
 from sandgrain.project.build.result import Built
@@ -219,7 +219,7 @@ def test_an_autoencoder_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path
         pass
 
     def fitted(where: str) -> dict[str, object]:
-        found, _ = anomalies.sides(inspection.inspect(load(folder)), None)
+        found, _ = normal_side.sides(inspection.inspect(load(folder)), None)
         detector, floats = anomalies.fitted(Run(Samples(found, Store(tmp_path / where)), tmp_path / where))
         return {**detector.to_json(), "floats": floats.tolist()}
 

@@ -8,21 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tests.support.draws import rare
 
 pytest.importorskip("jinja2", reason="needs Jinja: pip install 'sandgrain[train]'")
 import sandgrain
 from sandgrain.base.errors import UsageError
-from sandgrain.bundle import store
-from sandgrain.cli import _terminal
-from sandgrain.project import inspection, score
+from sandgrain.cli import _terminal, app
+from sandgrain.project import inspection
 from sandgrain.project.build import folds, limits, page, run, stages
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import load
 from sandgrain.project.file.schema import Budget
+from sandgrain.project.gauged import Gauged
 from sandgrain.project.tasks import regression
 
 PROJECT = """\
@@ -114,9 +115,33 @@ def test_a_column_of_numbers_becomes_c_that_gives_them(built: Built[Any], capsys
 
 
 @rare
-def test_score_says_where_the_errors_of_numbers_are(built: Built[Any]) -> None:
-    with pytest.raises(UsageError, match=r"the bundle gives a number, .* is in report\.json"):
-        score.ears_of(store.load_bundle(built.folder))
+def test_score_measures_other_recordings_by_a_column(built: Built[Any], tmp_path: Path) -> None:
+    """Two tables that the model has not seen; one counts 30 more than it should. Some rows have no number."""
+    for k, (name, more) in enumerate((("good", 0.0), ("far", 30.0))):
+        gas, text = table(120, 10 + k)
+        lines = text.splitlines()[1:]
+        told = ["" if j % 5 == 4 else f"{g + more:.3f}" for j, g in enumerate(gas)]
+        rows = [f"{line.rpartition(',')[0]},{t}" for line, t in zip(lines, told, strict=True)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,gas", *rows]))
+    found = sandgrain.score(built.folder, tmp_path)
+    assert isinstance(found, Gauged) and found.errors is not None and found.column == "gas"
+    good, far = sorted(found.recordings, key=lambda r: r.mae or 0)
+    assert (good.name, far.name, good.windows, far.windows) == ("good.csv", "far.csv", 96, 96)
+    overall = built.figures.found.overall
+    assert good.mae == pytest.approx(overall.mae, rel=0.5) and far.bias == pytest.approx(-30, abs=2 * overall.mae)
+    assert found.worst == far and any("24 rows have no number" in note for note in found.notes)
+    page = tmp_path / "page.html"
+    result = CliRunner().invoke(app, ["score", str(built.folder), str(tmp_path / "good.csv"), "--json", "--html", str(page)])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["mae"] == pytest.approx(good.mae) and "<svg" in page.read_text()
+    renamed = (tmp_path / "good.csv").read_text().replace("gas", "reference", 1)
+    (tmp_path / "other.csv").write_text(renamed)
+    assert sandgrain.score(built.folder, tmp_path / "other.csv", target_column="reference").recordings[0].mae == good.mae
+    with pytest.raises(UsageError, match=r"has no column 'gas'.*target_column="):
+        sandgrain.score(built.folder, tmp_path / "other.csv")
+    for wrong in ({"rest": "quiet"}, {"label_column": "note"}, {"normal": "ok"}):
+        with pytest.raises(UsageError, match="model gives numbers"):
+            sandgrain.score(built.folder, tmp_path / "good.csv", **wrong)
 
 
 @rare
@@ -189,14 +214,41 @@ def test_data_says_how_the_numbers_lie(tmp_path: Path) -> None:
     assert min(s["least"] for s in sides.values()) == gas.min() and max(s["largest"] for s in sides.values()) == gas.max()
 
 
-def test_a_number_that_is_missing_leaves_its_row_out(tmp_path: Path) -> None:
-    folder = project(tmp_path / "gaps", data="missing = [-200]\nbad_rows = 0.5\n")
-    text = table()[1].splitlines()
-    text[3::4] = [line.rpartition(",")[0] + ",-200" for line in text[3::4]]
-    (folder / "sensors.csv").write_text("\n".join(text))
+@pytest.mark.parametrize("how", ["last", "mean", "max"])
+def test_a_row_without_a_number_stays_input_and_its_windows_are_left_out_and_said(how: str, tmp_path: Path) -> None:
+    """Every fourth row has none: as -200, an empty cell, nan or NA in turn."""
+    folder = project(tmp_path / "gaps", data=f'missing = [-200]\ntarget_of = "{how}"\n')
+    gas, text = table()
+    lines = text.splitlines()
+    for k in range(3, 401, 4):
+        lines[k] = f"{lines[k].rpartition(',')[0]},{('-200', '', 'nan', 'NA')[k // 4 % 4]}"
+        gas[k - 1] = np.nan
+    (folder / "sensors.csv").write_text("\n".join(lines))
+    toml = folder / "sandgrain.toml"
+    toml.write_text(toml.read_text().replace("window_s = 1", "window_s = 4\nstride_s = 1"))
     made = samples(folder)
-    count = sum(made.count(side) for side in ("train", "validation", "test"))
-    assert count == 300 and all((made.numbers(s) > 0).all() for s in ("train", "test"))
+    train = made.records("train")[0].shape[0]
+    windows = [gas[s : s + 4] for s in range(train - 3)]
+    ways = {"last": lambda w: w[-1], "mean": np.nanmean, "max": np.nanmax}
+    expected = np.array([ways[how](w) for w in windows])
+    known = ~np.isnan(expected)
+    assert known.all() == (how != "last"), "of the mean and the largest, three of four rows are enough"
+    assert made.numbers("train") == pytest.approx(expected[known])
+    assert len(made.features("train")[1]) == made.count("train") == known.sum()
+    whole = np.loadtxt(folder / "sensors.csv", delimiter=",", skiprows=1, usecols=(0, 1))
+    first = np.array([cut.x for cut in made.windows("train")])
+    starts = np.flatnonzero(known)
+    assert np.abs(first / 32768 * 4 - np.array([whole[s : s + 4] for s in starts])).max() < 1e-3, "no row is passed over"
+    seen = sandgrain.data(folder).to_json()
+    left = sum(side["unknown"] for side in seen["numbers"].values())
+    assert (left > 0) == (how == "last") and any(f"{left:,} windows are left out" in r for r in seen["remarks"]) == (left > 0)
+    assert "100 rows have no number, and stay input" in seen["notes"][0]["text"]
+
+
+def test_a_data_set_in_which_no_window_has_a_number_says_so(tmp_path: Path) -> None:
+    folder = project(tmp_path / "none")
+    (folder / "sensors.csv").write_text("a,b,gas\n" + "".join(f"{k % 3},{k % 5},\n" for k in range(50)))
+    assert "no window has a number" in sandgrain.data(folder).to_json()["problem"]
 
 
 def test_a_number_for_each_recording_from_an_index_a_name_or_an_array(tmp_path: Path) -> None:

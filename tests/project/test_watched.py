@@ -109,6 +109,7 @@ def test_labels_that_say_so_are_normal(labels: tuple[str, str]) -> None:
     quiet, loud = labels
     truth = [Stretch(0, 4, quiet), Stretch(4, 6, loud), Stretch(6, 8, quiet)]
     found = judged(stream([0, 0, 0, 0, 90, 90, 0, 0], truth))
+    assert f"; normal: {quiet} (" in str(found)
     assert found.normal == (quiet,) and found.moments == judged(stream([0, 0, 0, 0, 90, 90, 0, 0], [FAULT])).moments
 
 

@@ -31,6 +31,7 @@ from sandgrain.dataset import decode, quality
 from sandgrain.dataset.cache import Cache
 from sandgrain.dataset.labels import read_labels
 from sandgrain.dataset.manifest import load_manifest
+from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.readers.json import JsonOptions
 from sandgrain.dataset.records import Layout
 from sandgrain.dataset.tables import Scale, TableOptions
@@ -74,6 +75,20 @@ def _npz_seeds() -> list[bytes]:
             rate=np.array(50),
             group=np.array(["g"] * len(x)),
         )
+        made.append(buffer.getvalue())
+    return made
+
+
+def _npy_seeds() -> list[bytes]:
+    rng, made = np.random.default_rng(0), []
+    for x in (
+        rng.standard_normal((30, 3)).astype(np.float32),
+        np.asfortranarray(rng.standard_normal((40, 2))),
+        rng.integers(-99, 99, (2, 60), np.int16).astype(">i2"),
+        rng.integers(0, 255, 90, np.uint8),
+    ):
+        buffer = io.BytesIO()
+        np.save(buffer, x)
         made.append(buffer.getvalue())
     return made
 
@@ -505,6 +520,7 @@ def by_name(data: bytes, rng: random.Random, seeds: Sequence[bytes]) -> bytes:
 
 FORMATS = {
     "npz": Format("m.npz", _npz_seeds, arrays, _npz),
+    "npy": Format("m.npy", _npy_seeds, binary, _recording(*MOTION, Layout("audio"), make_layout("motion", channels_first=True))),
     "csv": Format("m.csv", _csv_seeds, text, _recording(*MOTION)),
     "wav": Format("m.wav", _wav_seeds, chunks, _recording(Layout("audio"))),
     "json": Format("m.json", _json_seeds, values, _recording(*MOTION)),

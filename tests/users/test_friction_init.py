@@ -60,7 +60,7 @@ def images_of_floats(root: Path) -> str:
 
 def pickles_in_labels(root: Path) -> str:
     np.savez(root / "a.npz", x=np.zeros((12, 40), np.int16), y=np.array([{}] * 12, object))
-    return "a.npz: cannot be decoded (y.npy holds Python objects, which are never unpickled)"
+    return "a.npz: cannot be decoded (y.npy holds Python objects, which are never unpickled; save numbers of one type)"
 
 
 def wav_of_nothing(root: Path) -> str:

@@ -56,6 +56,51 @@ def test_groups_are_found_in_names_that_repeat_below_folders_of_labels(stem: str
     assert not groups or "take {group} out of name" in found["notes"][0]
 
 
+FALLS = ("fall", "fall_forward", "walk")
+
+
+@pytest.mark.parametrize(
+    ("path", "people", "pattern", "labels"),
+    [
+        ("{p}/{l}_{k}/rec", ("subj1", "subj2", "subj3"), "{group}/{label}_{take}/{index}", FALLS),
+        ("{p}/{l}/{k}", ("user_alice", "user_bob"), "{group}/{label}/{index}", FALLS),
+        ("{p}/{l}-{k}", ("S01", "S02"), "{group}/{label}-{index}", FALLS),
+        ("{p}/{l}", ("Patient 1", "Patient 2"), "{group}/{label}", FALLS),
+        ("{p}/{p}_{l}_{k}", ("p03", "p04"), "{group}/{who}_{label}_{index}", FALLS),
+        ("{l}/{p}/{k}", ("volunteer1", "volunteer2"), "{label}/{group}/{index}", FALLS),
+        ("train/{p}/{l}/{k}", ("subject3", "subject4"), "{split}/{group}/{label}/{index}", FALLS),
+        ("{p}/2024-01-0{k}/{l}", ("s1", "s2"), "{group}/{folder0}/{label}", FALLS),
+        ("{p}/{l}/rec", ("m1", "m2"), "{group}/{label}/{index}", ("1", "2", "3")),
+        ("{p}/{l}/rec_{k}", ("id_00",), "{group}/{label}/{index}", FALLS),
+        # what is nobody's, or has no label of its own, is read as before
+        ("{p}/rec_{k}", ("subj1", "subj2"), "{label}/{index}", ("subj1", "subj2")),
+        ("{p}/{p}{k}", ("p1", "p2"), "{label}/{index}", ("p1", "p2")),
+        ("{p}/{k}", ("left", "right"), "{label}/{index}", ("left", "right")),
+    ],
+)
+def test_folders_of_people_in_which_labels_repeat_are_groups(
+    path: str, people: tuple[str, ...], pattern: str, labels: tuple[str, ...]
+) -> None:
+    own = labels if "{l}" in path else ("",)
+    found = naming(sorted({f"{path.format(p=p, l=x, k=k)}.csv" for p in people for x in own for k in range(1, 5)}))
+    assert (found["name"], found["labels"]) == (pattern, labels)
+    assert (found.get("groups", 0), "notes" in found) == ((len(people), True) if "{group}" in pattern else (0, False))
+
+
+def test_recordings_in_folders_of_people_are_read_as_init_says(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for who in range(1, 5):
+        for label in ("fall", "walk"):
+            for k in range(1, 4):
+                place = tmp_path / "x" / f"subj{who}" / f"{label}_{k}"
+                place.mkdir(parents=True)
+                (place / "rec.csv").write_text("ax,ay\n" + "".join(f"{a},{b}\n" for a, b in draw.integers(-9, 9, (60, 2))))
+    found = api.init(tmp_path / "x", out=tmp_path)
+    assert (found.labels, found.groups) == (("fall", "walk"), 4) and 'by = "group"' in (tmp_path / "sandgrain.toml").read_text()
+    read = api.data(tmp_path, workers=1)
+    assert read.labels == ("fall", "walk") and {r.group for r in read.records} == {f"subj{k}" for k in range(1, 5)}
+
+
 @pytest.mark.parametrize(
     ("stem", "pattern", "labels"),
     [

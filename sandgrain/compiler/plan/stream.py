@@ -98,9 +98,20 @@ def stream_plan(graph: Graph, stride: int) -> StreamPlan:
 
 def lead_of(graph: Graph) -> int:
     """Samples that a graph takes in front of its window: the first of its input, which nothing comes out for."""
-    node = _only(graph, graph.consumers(), graph.inputs[0]) if len(graph.inputs) == 1 else None
-    step = _step(graph, node) if node is not None else None
+    step = _first(graph)
     return step.lead if step is not None else 0
+
+
+def follows(graph: Graph) -> bool:
+    """Whether each sample of a graph with a lead has its own: the samples just before it."""
+    step = _first(graph)
+    return step is not None and step.follows
+
+
+def _first(graph: Graph) -> Step | None:
+    """How the one node that reads the input runs in a stream."""
+    node = _only(graph, graph.consumers(), graph.inputs[0]) if len(graph.inputs) == 1 else None
+    return None if node is None else _step(graph, node)
 
 
 def _only(graph: Graph, readers: dict[int, list[int]], tensor: int) -> int | None:

@@ -16,7 +16,7 @@ from sandgrain.dataset.records import Layout
 def readers() -> tuple[Reader, ...]:
     """Every module of this folder that reads a format, in the order of their names."""
     names = sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "base")
-    return tuple(cast(Reader, importlib.import_module(f"{__name__}.{name}")) for name in names)
+    return tuple(map(for_module, names))
 
 
 @cache
@@ -40,6 +40,11 @@ def keys_of(layout: Layout) -> dict[str, Any]:
     own = {f.name: getattr(layout, f.name) for f in fields(layout) if f.name != "options"}
     chosen = (layout.get(options) for options in option_classes())
     return own | {f.name: getattr(options, f.name) for options in chosen for f in fields(options)}
+
+
+def for_module(name: str) -> Reader:
+    """The reader in file `name` of this folder."""
+    return cast(Reader, importlib.import_module(f"{__name__}.{name}"))
 
 
 def for_suffix(suffix: str) -> Reader | None:

@@ -26,6 +26,7 @@ MAX_VALUES = 1 << 25  # of one recording, all channels: 35 minutes at 16 kHz, 64
 MAX_CHANNELS = 1024  # or columns: no board has that many sensors
 MAX_ROWS = 1 << 26  # of a table, over all its recordings
 MAX_RECORDS = 1 << 17  # in one file: the list of them goes through a pipe
+MAX_UNKNOWN = 1 << 14  # places of a recording where numbers are missing: a line of a manifest names them
 MAX_PIXELS = 1 << 24  # 16.7 megapixels take 64 MiB while an image is decoded, and as much again while it is turned
 MAX_UNPACKED = 1 << 30  # bytes that a compressed file may give
 MAX_RATIO = 100  # unpacked / packed of more than SMALL bytes; recordings reach 10, a bomb made by deflate 1032
@@ -89,7 +90,7 @@ class Sample:
     start: float = math.nan  # the time of the first sample, in seconds, where rows have a time
     origin: float = math.nan  # the time that the file begins at, where that is another one
     series: Series | None = None  # of a table that is to be joined
-    numbers: Array | None = None  # float64 [samples], or [1] for all: what a model is to give, see `targets`
+    numbers: Array | None = None  # float64 [samples], or [1] for all: what a model is to give, see `targets`; NaN: nobody says
 
     def between(self, first: int, end: int) -> Sample:
         """The samples from `first` to `end`, that one left out, with their numbers."""

@@ -178,7 +178,10 @@ class _Table:
         try:
             values = [float(cells[k]) for k, _ in self.columns.numbers]
         except ValueError:
-            values = [self._number(number, cells[k], name) for k, name in self.columns.numbers]
+            values = [
+                math.nan if j == self.columns.target and dialect.is_missing(cells[k]) else self._number(number, cells[k], name)
+                for j, (k, name) in enumerate(self.columns.numbers)
+            ]
         return values, self._time(number, cells) if self.columns.time else 0.0
 
     def _number(self, number: int, cell: str, name: str) -> float:

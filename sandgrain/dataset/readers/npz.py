@@ -17,6 +17,7 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.npy import READ_ERRORS
 from sandgrain.dataset import kinds, npz_streams
+from sandgrain.dataset.arrays import ArrayOptions
 from sandgrain.dataset.npz_arrays import Members, find, members, number, reals, recordings, texts
 from sandgrain.dataset.npz_streams import NpzOptions as NpzOptions
 from sandgrain.dataset.npz_streams import Stream
@@ -40,7 +41,7 @@ KINDS = ("audio", "image", "motion")
 SUFFIXES = (".npz",)
 WHAT = "an .npz file"
 OWN_CODE = True
-OPTIONS = (TableOptions, RowOptions, Scale, NpzOptions, TargetOptions, CenterOptions)
+OPTIONS = (TableOptions, RowOptions, Scale, ArrayOptions, NpzOptions, TargetOptions, CenterOptions)
 RATES = ("rate", "fs", "sr", "sampling_rate", "sample_rate")  # arrays of one number, Hz
 
 
@@ -78,13 +79,15 @@ def read(stream: BinaryIO, size: int, layout: Layout) -> Iterator[Sample]:
             target = layout.get(TargetOptions).target_array
             y = None if target == (options.y_array or "y") else texts(archive, there, options.y_array or "y", most, named=True)
             groups = texts(archive, there, options.group_array or "group", most)
-            numbers = reals(archive, there, target, "target_array", most)
+            numbers = reals(archive, there, target, "target_array", most, layout.get(RowOptions).missing)
             rate = _rate(archive, there, layout)
             if is_stream:
                 yield from npz_streams.read(Stream(archive, there, x, y, groups, rate, numbers), layout)
                 return
             for k, row in enumerate(recordings(archive, x)):
-                data, clipped = _samples(row.T if options.channels_first and row.ndim == 2 else row, k + 1, layout)
+                data, clipped = _samples(
+                    row.T if layout.get(ArrayOptions).channels_first and row.ndim == 2 else row, k + 1, layout
+                )
                 label, group = (None if said is None else said.at(k) for said in (y, groups))
                 if numbers is not None and k >= len(numbers):
                     raise BadFileError(f"has {len(numbers)} numbers and more recordings (target_array)")

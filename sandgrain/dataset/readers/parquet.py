@@ -141,7 +141,7 @@ def _blocks(table: Any, header: list[str], columns: Columns, unit: str) -> Itera
         if at + batch.num_rows > claimed:
             raise BadFileError("has more rows than it says")
         cells = _Cells(batch, range(at + 1, at + batch.num_rows + 1))
-        each = [cells.numbers(header[k]) for k, _ in columns.numbers]
+        each = [cells.numbers(header[k], may_lack=j == columns.target) for j, (k, _) in enumerate(columns.numbers)]
         values = np.stack(each, axis=1) if each else np.zeros((batch.num_rows, 0))
         times = clock.times(cells) if columns.time else None
         labels, groups = (cells.texts(header[k]) if k >= 0 else None for k in (columns.label, columns.group))
@@ -159,12 +159,13 @@ class _Cells:
     places: range
     unread: dict[int, str] = field(default_factory=dict)
 
-    def numbers(self, name: str) -> Array:
-        """float64 [n], NaN where a cell is empty."""
+    def numbers(self, name: str, may_lack: bool = False) -> Array:
+        """float64 [n], NaN where a cell is empty. `may_lack`: such a row is read all the same."""
         from pyarrow import types
 
         column = self.batch.column(name)
-        self._empty(name)
+        if not may_lack:
+            self._empty(name)
         if types.is_decimal(column.type):
             column = column.cast("float64", safe=False)
         return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)

@@ -13,7 +13,8 @@ class Step:
     `count` samples of every channel in, the number of samples written out (void where as many come out as come in). Or "frame",
     `window` samples in and a row out, every `hop` samples; the C function is the kernel's own, with `fields` in its struct instead of
     those of a whole window. `state`: bytes that live from one step to the next, a multiple of 4; its pointer is NULL where there are none. `factor`: samples in per sample out.
-    `lead`: samples, at a stream's start, for which none comes out.
+    `lead`: samples, at a stream's start, for which none comes out. `follows`: what a sample is measured against are always the `lead`
+    samples just before it, and not those of the start.
     `refused`: why this node cannot be streamed, and the way out.
     """
 
@@ -25,6 +26,7 @@ class Step:
     fields: tuple[tuple[str, int], ...] = ()
     refused: str = ""
     lead: int = 0
+    follows: bool = False
 
     @property
     def even(self) -> bool:

@@ -13,7 +13,8 @@ from sandgrain.base.text import plain
 from sandgrain.dataset.names import stem
 from sandgrain.dataset.readers.base import MAX_CHANNELS
 from sandgrain.project.file.archives import Roles, channels_first, keys, roles
-from sandgrain.project.file.tables import MIN_GROUPS, of_files, persons, scales, spread
+from sandgrain.project.file.tables import MIN_GROUPS, apart, of_files, persons, scales, spread
+from sandgrain.project.file.target import says_so
 
 FILES = 20  # that are looked into
 ROWS = 20_000  # of each that show whether they follow each other
@@ -63,6 +64,9 @@ def _recordings(base: Path, names: Sequence[str], first: Roles) -> dict[str, Any
         found |= {"points": (length,) * min(shape[0], 2), "whole": length <= WHOLE}
     if first.labels is not None and len(first.labels) == shape[0]:
         found["labels"] = _values(roles(base / n) for n in spread(names, FILES))
+        if number := next((name for name in first.targets if says_so(name)), ""):
+            notes.append(f"{plain(number, 30)} may be the number to give, instead of a label (target_array)")
+            found |= {"number": number, "notes": tuple(notes)}
         if first.groups is not None:
             found["groups"] = len(set(first.groups.tolist()))
     return found
@@ -87,7 +91,7 @@ def _streams(base: Path, names: Sequence[str], first: Roles) -> dict[str, Any]:
         table.append(("full_scale", scales(largest)))
     found: dict[str, Any] = {"kind": "motion", "rate": first.rate, "step": first.step}
     if not all(s.labels is not None and _labels_all(s) for s in alike):
-        found |= of_files(names)
+        found |= apart(names) if first.target else of_files(names)
         return {**found, "table": tuple(table), "notes": (*notes, *found.get("notes", ()))}
     if not first.event:
         notes.append(f"a recording ends where {first.y} changes (stream)")

@@ -354,9 +354,9 @@ def _seconds(text: str, unit: str) -> float:
 # --- channels ------------------------------------------------------------------------------------------------------------
 
 
-def _rest(table: Table, unanswered: Array | None) -> None:
-    """Channels, and what is left. `unanswered`: bool [rows], without the number that is asked for."""
-    bad = np.zeros(0, bool) if unanswered is None else unanswered
+def _rest(table: Table, unreadable: Array | None) -> None:
+    """Channels, and what is left. `unreadable`: bool [rows], with text for the number that is asked for."""
+    bad = np.zeros(0, bool) if unreadable is None else unreadable
     for name, column in list(table.left.items()):
         missing = len(column.cells) - len(column.flat)
         if len(column.stretches) > 1 and column.distinct > 1 and all(len(set(s)) == 1 for s in column.stretches):

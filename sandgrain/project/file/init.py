@@ -15,6 +15,7 @@ from sandgrain.base.progress import Progress, silent
 from sandgrain.base.text import plain
 from sandgrain.dataset import kinds
 from sandgrain.dataset.augment import from_tables
+from sandgrain.project import normal
 from sandgrain.project.file.look import GUESSED_RATE, Look, look
 from sandgrain.project.file.questions import Ask, answered
 from sandgrain.project.file.schema import Split
@@ -83,7 +84,8 @@ def _tried(found: Look, folder: Path, place: Path, board: str) -> tuple[Look, st
     project = parse(tomllib.loads(text))  # what is written can be read
     from_tables(project.augment, project.data.kind)
     came = trial.run(folder, project, parse_blocks(project.features), found.count)
-    notes, labels = [*found.notes, *came.notes], _labels(found, came.labels)
+    notes = [*found.notes, *came.notes]
+    labels = () if _target(found) else _labels(found, came.labels)
     if len(labels) < 2 and not came.problem and not _target(found):
         seen = "one label is seen" if labels else "no label is seen"
         notes.append(f"{seen}: a classifier needs two (name, label_column or labels say them), a detector of anomalies needs one")
@@ -178,6 +180,7 @@ _SAYS = {
     "labels": "  # the index file: a row a file, and what its columns say about it",
     "bad_rows": "  # share of rows that may hold a cell that is no number",
     "target_column": "  # the number that the model is to give; where it is a label after all: label_column",
+    "target_array": "  # the number that the model is to give; where it is a label after all: y_array",
     "label_tracks": "  # a file beside each recording says which stretches of it have which label",
     "rest_label": '  # of what no stretch covers, such as "background"; empty: it is left out',
     "sensors": "  # in files of their own, which are joined into one recording: {sensor} in name",
@@ -342,8 +345,9 @@ def _ready(found: Look) -> bool:
 
 
 def _target(found: Look) -> str:
-    """The column with the number that a model is to give, or ""."""
-    return str(dict(found.table).get("target_column", ""))
+    """The column or array with the number that a model is to give, or ""."""
+    table = dict(found.table)
+    return str(table.get("target_column", "") or table.get("target_array", ""))
 
 
 def _readings(found: Look) -> bool:
@@ -373,8 +377,12 @@ def _rest(found: Look, board: str) -> list[str]:
         if _ready(found) or _readings(found)
         else kinds.of(found.kind).first_model(found.rate or GUESSED_RATE, found.shape, not _is_long(found))
     )
+    quiet = "" if _target(found) else normal.speaking(found.labels)
+    detector = [
+        f'# a detector of anomalies instead: name = "mahalanobis"; it learns from {quoted(quiet)} alone, normal by its name (else options.normal = ...)'
+    ]
     return [
-        "[model]", f"name = {quoted(model)}", "# width = 16  # channels: more are more accurate, slower and bigger", "",
+        "[model]", f"name = {quoted(model)}", *(detector if quiet else []), "# width = 16  # channels: more are more accurate, slower and bigger", "",
         "[train]", "epochs = 0  # passes over the data; 0: by the number of windows", "seed = 0", "",
         "[target]", f"board = {quoted(board)}  # see: sandgrain targets", "",
         "[budget]  # the build fails when one is exceeded", '# ram = "32K"', '# flash = "128K"', '# latency = "60ms"', "# mae = 1  # mean absolute error, in the unit of the number" if _target(found) else "# accuracy = 0.95",

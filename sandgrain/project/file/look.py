@@ -10,7 +10,7 @@ import re
 import stat
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,42 +21,32 @@ from sandgrain.base.tables import Line, Shown
 from sandgrain.base.text import plain
 from sandgrain.dataset import kinds, readers
 from sandgrain.dataset.names import PROJECT_FILE, ending, suffix
-from sandgrain.dataset.readers import audio
+from sandgrain.dataset.readers import audio, csv
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Kind
-from sandgrain.project.file import listing, rates, stretched
-from sandgrain.project.file.arrays import look_npz
+from sandgrain.project.file import insides, listing, rates, stretched
 from sandgrain.project.file.column import Verdict
 from sandgrain.project.file.lines import find_lines
 from sandgrain.project.file.listing import Index, find_index
 from sandgrain.project.file.naming import naming
-from sandgrain.project.file.parquets import look_parquet
 from sandgrain.project.file.schema import Split
 from sandgrain.project.file.sensed import find_sensors
 from sandgrain.project.file.shared import find_shared
-from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, look_json, look_table, spread
+from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, spread
+from sandgrain.project.file.target import says_so
 from sandgrain.project.file.words import find_words
 
-TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-FORMATS = {
-    **dict.fromkeys(TABLES, "table"),
-    ".parquet": "parquet",
-    ".json": "json",
-    ".json.gz": "json",
-    ".cbor": "json",
-    ".npz": "npz",
-}
+TABLES = csv.SUFFIXES
 SUFFIXES: dict[str, str] = {
     **{end: kind for kind in ("audio", "image") for end in readers.suffixes(kind)},
-    **FORMATS,
+    **insides.suffixes(),
 }  # suffix -> what such a file is looked into as
-TEXTS = (".txt", ".dat")  # may be tables: looked into
+TEXTS = csv.ALSO  # may be tables: looked into
 MAX_NAMES = 50_000
 SIZED = 1000  # files whose size decides what the data is, where there are as many of two kinds
 MAX_PATTERNS = 200  # of files
 SHOWN, MANY = 12, 60  # labels, and columns, that are shown
 OPENED = 40  # files that are looked into
-INSIDE = {"table": look_table, "parquet": look_parquet, "json": look_json, "npz": look_npz}
 LISTS = (("validation", "validation_list.txt"), ("test", "testing_list.txt"))  # as in Speech Commands
 
 
@@ -84,6 +74,7 @@ class Look(Shown):
     background: tuple[str, ...] = ()  # labels that are no keywords, by their names
     others: tuple[tuple[str, str, int], ...] = ()  # suffix, first folder, files that are not read
     rivals: tuple[str, ...] = ()  # columns that may be the label, the best guess first; one or none where nothing is in doubt
+    number: str = ""  # a column, or array, that may be the number to give although there is a label
     problem: str = ""  # why `sandgrain data` would refuse what was found
     split: Split | None = None  # a split that works, where the usual one does not
 
@@ -201,11 +192,12 @@ def look(root: Path) -> Look:
     table: list[tuple[str, Any]] = list(index.keys) if index else []
     if kind == "table" and not index and not shared and (sensed := find_sensors(base, sorted({*chosen, *stretches}))):
         return _finished({**common, **sensed}, base, names)
-    if kind in INSIDE:
-        found = INSIDE[kind](base, chosen)
+    if kind in insides.found():
+        found = insides.found()[kind].look(base, chosen)
         if index:
-            found = _with_index(found, index, base)
-        if kind == "npz" and not index and not _labelled(found) and (tracked := stretched.tracked(base, chosen, names)):
+            found = _with_index(found, index, base, len(chosen))
+            table = _but_for(table, found)
+        if not index and insides.may_be_tracked(kind, found) and (tracked := stretched.tracked(base, chosen, names)):
             common["others"] = stretched.others_of(tracked, chosen, names)
             found["table"] = (*found["table"], *tracked.pop("tracks"))
             about_names = [n for n in found.get("notes", ()) if "(name)" not in n]
@@ -217,7 +209,8 @@ def look(root: Path) -> Look:
         if stretches:
             found["notes"] = (*found.get("notes", ()), f"{_of_stretches(stretches)}; {_LABELS_INSIDE}")
         return _finished({**common, **found, "table": (*found.get("table", ()), *table)}, base, names)
-    named = _with_index(naming(chosen), index, base) if index else naming(chosen)
+    named = _with_index(naming(chosen), index, base, len(chosen)) if index else naming(chosen)
+    table = _but_for(table, named)
     table += [("background", tuple(f"{a}/*{s}" for a in aside for s in suffixes))] if aside else []
     lists = tuple((side, n) for side, n in LISTS if (base / n).is_file())
     inside = _audio(base, chosen) if kind == "audio" else _image(base, chosen)
@@ -232,12 +225,6 @@ def look(root: Path) -> Look:
         table += tracked.pop("tracks")
         named, inside, common["files"] = {}, inside | tracked, tuple(f"**/*{s}" for s in suffixes)
     return _finished({**common, "kind": kind, "table": tuple(table), **named, **inside, "lists": lists}, base, names)
-
-
-def _labelled(found: dict[str, Any]) -> bool:
-    """Whether the files hold labels themselves, or hold no stream that could be cut."""
-    inside = bool(found.get("labels")) and "{label}" not in found.get("name", "")
-    return inside or not dict(found.get("table", ())).get("stream")
 
 
 _LABELS_INSIDE = "give the recordings these labels themselves (label_column of a table, y of an .npz, one a row), or a file each"
@@ -341,19 +328,31 @@ def _by_header(base: Path, tables: Sequence[str]) -> Index | None:
     return Index(name, (("labels", name),)) if name else None
 
 
-def _with_index(found: dict[str, Any], index: Index, base: Path) -> dict[str, Any]:
+def _with_index(found: dict[str, Any], index: Index, base: Path, count: int) -> dict[str, Any]:
     """What was found inside the files or in their names, and what the index file says, which wins. Raises UsageError."""
     said = listing.about(index, listing.places_of(base, index))
-    kept = dict(found)
-    if "labels" in said:  # the list says what the names would
+    kept, number = dict(found), index.number
+    asked, spoken = dict(index.keys).get("target_column", ""), len(found.get("labels", ()))
+    torn = asked and 1 < spoken <= count / 2 and not says_so(asked)
+    if torn:  # what says labels already gives labels, unless a name says otherwise
+        number = asked
+    if "labels" in said or (asked and not torn):  # the list says what the names would
         kept.pop("name", None)
+        kept.pop("labels", None)
         if "table" in found:
             kept["table"] = tuple((k, v) for k, v in found["table"] if k not in ("label_column", "group_column"))
         else:
             kept.pop("notes", None)  # about names
     if not said["groups"] and "labels" not in said:
         said.pop("groups")
-    return {**kept, **said, "notes": (*kept.get("notes", ()), *index.notes), "rivals": index.rivals}
+    instead = (f"{plain(number, 30)} may be the number to give, instead of a label (target_column)",) if number else ()
+    notes = [n for n in index.notes if not (torn and n.endswith("(target_column)"))]
+    return {**kept, **said, "notes": (*kept.get("notes", ()), *notes, *instead), "rivals": index.rivals, "number": number}
+
+
+def _but_for(table: list[tuple[str, Any]], found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The keys without the one of a number that is not to be given after all."""
+    return [(k, v) for k, v in table if k != "target_column" or v != found.get("number")]
 
 
 def _is_background(label: str) -> bool:

@@ -13,11 +13,17 @@ from sandgrain.project.file.column import Column, as_float
 LEAST = 3  # cells with it
 FAR = 2.0  # times the range of all other values: so far away it lies, in one column at least
 SMALLEST = 90  # what is nearer to nothing is a value
+SAID = "{:g} lies far from all other values, several times: it is taken for a value that is missing (missing)"
 
 
 def stands_for_missing(columns: Sequence[Column]) -> float | None:
-    """The number, or None: a whole one at the end of a column's values, there several times, and far from all others."""
-    votes = Counter(v for c in columns if c.share > 0.5 for v in _far(c.flat))
+    """The number, or None; see `far_off`."""
+    return far_off([c.flat for c in columns if c.share > 0.5])
+
+
+def far_off(columns: Sequence[Array]) -> float | None:
+    """A whole number at the end of a column's values, which are finite, there several times, and far from all others; or None."""
+    votes = Counter(v for values in columns if len(values) for v in _far(values))
     return votes.most_common(1)[0][0] if votes else None
 
 

@@ -9,17 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandgrain.dataset.names import stem
+from sandgrain.project.file import people
+from sandgrain.project.file.people import GROUP, GROUP_WORDS, SPLIT_WORDS
 
-SPLIT_WORDS = frozenset({"train", "training", "test", "testing", "validation", "val"})
 MARKS = "_-. "
 MAX_PIECES = 8
 MAX_TAKES = 12  # words that tell the takes of a label apart
-GROUP = re.compile(
-    r"(speaker|spk|subject|subj|sub|user|usr|person|participant|patient|device|dev|machine|mach|motor|pump|fan|bearing|session|sess|id|rig|unit|"
-    r"s|p|u|m|d)[-_]?\d{1,4}",
-    re.IGNORECASE,
-)  # pieces that say themselves that they are a group: s01, machine1
-GROUP_WORDS = frozenset(GROUP.pattern[1 : GROUP.pattern.index(")")].split("|"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +33,9 @@ def naming(names: Sequence[str]) -> dict[str, Any]:
     parts = [stem(n).split("/") for n in names]
     depth = Counter(len(p) for p in parts).most_common(1)[0][0]
     usual = [p for p in parts if len(p) == depth]
+    if depth >= 2 and (people_of := people.folders(usual)):
+        known = Named("", people_of.groups, frozenset(people_of.labels), people_of.why)
+        return {"name": people_of.pattern, "labels": people_of.labels, "has_split": people_of.has_split, **_said(known)}
     if depth >= 2 and {p[0].lower() for p in usual} <= SPLIT_WORDS and depth >= 3:
         given = {p[0] for p in usual} <= {"train", "test", "validation"}
         first = "{split}" if given else "{side}"

@@ -216,7 +216,8 @@ class Model(Section):
         "dscnn",
         min_length=1,
         description="A model of the catalogue, or `package.module:Class` for your own torch.nn.Module. Detectors of anomalies, "
-        "fitted to normal recordings alone: `kmeans`, `gmm`, `mahalanobis`, `autoencoder`, `conv_autoencoder`.",
+        "fitted to normal recordings alone: `kmeans`, `gmm`, `mahalanobis`, `autoencoder`, `conv_autoencoder`; what is normal says "
+        "`options.normal`, or the label by its name (`normal`, `ok`, `False`, `0`).",
     )
     width: int = Field(
         0, ge=0, le=4096, description="Size: the channels of its layers, or the components of a mixture. 0: the model's own."
@@ -249,7 +250,8 @@ class Train(Section):
 
 
 class Decide(Section):
-    """How the results of a stream become decisions: the macros of `NAME_decide` in NAME.h, which can also be changed there."""
+    """How the results of a stream become decisions for labels: the macros of `NAME_decide` in NAME.h, which can also be changed there. Detectors and
+    models that give a number have none."""
 
     smoothing: int = Field(
         Rule().smoothing,
@@ -339,7 +341,8 @@ class Budget(Section):
         None,
         ge=0,
         description="Most false alarms per hour: in `[data] negatives` where there are any, else of keywords over the long recording of "
-        "`[decide]`, of a detector over its normal test windows, one each `stride_s`. The build says where they are too short to show it.",
+        "`[decide]`, of a detector over whole test recordings (an alarm that lasts is one), or over its normal test windows, one each "
+        "`stride_s`, where none is longer than a window. The build says where they are too short to show it.",
     )
     mae: float | None = Field(None, ge=0, description="Numbers: largest mean absolute error on all test windows, in their unit.")
     rmse: float | None = Field(None, ge=0, description="Numbers: largest root of the mean squared error, in their unit.")

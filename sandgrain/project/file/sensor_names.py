@@ -15,7 +15,8 @@ from functools import cache
 from typing import Any
 
 from sandgrain.dataset.names import ending, stem
-from sandgrain.project.file.naming import GROUP, MARKS, naming
+from sandgrain.project.file.naming import MARKS, naming
+from sandgrain.project.file.people import GROUP
 
 # Words that sensors are called by; what stands first comes first among the channels.
 SENSORS = (

@@ -39,8 +39,8 @@ class Alarm(Part):
         assert threshold is not None
         value = str(threshold) if threshold >= 0 else f"({threshold})"
         return (
-            "/* A score above the threshold is an anomaly. Define the macro before this header to change it: a larger one gives fewer\n"
-            " * alarms, false ones and true ones. */\n"
+            "/* Whether the score, output[0] of a result, is an anomaly: where it is above the threshold. Define the macro before this\n"
+            " * header to change it: a larger one gives fewer alarms, false ones and true ones. Each result is judged by itself. */\n"
             f"#ifndef {upper}_THRESHOLD\n#define {upper}_THRESHOLD {value}\n#endif\n"
             f"static inline int {self.unit.name}_is_anomaly(int32_t score)\n{{\n    return score > {upper}_THRESHOLD;\n}}\n"
         )

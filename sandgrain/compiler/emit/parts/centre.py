@@ -12,6 +12,7 @@ from sandgrain.compiler.emit import ctext
 from sandgrain.compiler.emit.part import Check, Part
 from sandgrain.compiler.emit.parts.signal import Signal
 from sandgrain.compiler.emit.unit import Unit
+from sandgrain.compiler.plan.stream import lead_of
 
 VALUES = 1 << 13  # of the windows of a check
 
@@ -33,13 +34,23 @@ class Centre(Part):
         return [k for k, channel in enumerate(self.unit.options.channels) if channel.centres]
 
     def declaration(self) -> str:
-        upper, which = self.unit.upper, self._which
+        unit, upper, which = self.unit, self.unit.upper, self._which
+        samples = unit.graph.tensors[unit.graph.inputs[0]].shape[1]
+        streamed = unit.entry("push") is not None
+        lead = ", the lead among them" if lead_of(unit.graph) else ""
+        call = f"{unit.name}_{'classify' if streamed else 'run'}"
+        lines = [
+            f"Whether a window has its event in the middle, as every window of the training had: sample {samples // 2} of it, from 0 on, is",
+            "the largest, by the sum of the squares of some channels, and larger than all before it. Keep the last",
+            f"{upper}_WINDOW_SAMPLES samples of the signal{lead}; ask at each new one, and call {call}",
+            f"with them where this says 1, which is {samples - samples // 2 - 1} samples after the event. Elsewhere there is nothing to classify.",
+        ]
+        if streamed:
+            lines.append(f"{unit.name}_push does not ask: it gives results for windows that the model was not trained for.")
         return (
-            "/* Windows were cut around the largest sample of each recording: where the sum of the squares of some channels is largest. Of a stream,\n"
-            f" * keep the last {upper}_WINDOW_SAMPLES samples and run the model when this says 1: the sample in the middle is the largest, and larger\n"
-            " * than all before it. Where it says 0 there is nothing to classify. */\n"
-            f"static inline int32_t {self.unit.name}_is_centred(const int16_t *window)\n{{\n"
-            f"    static const uint16_t which[] = {{\n{ctext.wrap(map(str, which))}\n    }};\n"
+            "/* " + "\n * ".join(lines) + " */\n"
+            f"static inline int32_t {unit.name}_is_centred(const int16_t *window)\n{{\n"
+            f"    static const uint16_t which[] = {{\n{ctext.wrap(map(str, which), ' ' * 8)}\n    }};\n"
             f"    return sg_is_centred(window, {upper}_WINDOW_SAMPLES, {upper}_CHANNELS, which, {len(which)}u);\n}}\n"
         )
 

@@ -28,7 +28,8 @@ def declaration(name: str, rule: Rule, scores: Tensor) -> str:
     return (
         f"/* Decisions. The scores of the last {upper}_SMOOTHING results are added up; a label counts when it leads every other by\n"
         f" * {upper}_MARGIN steps of the output for each of them, and not within {upper}_HOLD results of the last decision. It is\n"
-        " * decided for once, until it has fallen below the margin. A background label is never decided for. Define the macros for all files that include this header to change them. */\n"
+        " * decided for once, until it has fallen below the margin. A background label is never decided for. Define the macros for all\n"
+        " * files that include this header to change them. */\n"
         f"#ifndef {upper}_SMOOTHING\n#define {upper}_SMOOTHING {rule.smoothing} /* results, 1 to 64 */\n#endif\n"
         f"#ifndef {upper}_MARGIN\n#define {upper}_MARGIN {rule.margin}\n#endif\n"
         f"#ifndef {upper}_HOLD\n#define {upper}_HOLD {rule.hold} /* results, at least 0 */\n#endif\n"

@@ -11,7 +11,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.compiler.emit import ctext
 from sandgrain.compiler.emit.part import Check, Part, float_numbers, put_all
 from sandgrain.compiler.emit.unit import Unit
-from sandgrain.compiler.plan.stream import lead_of
+from sandgrain.compiler.plan.stream import follows, lead_of
 from sandgrain.frontend.signal import Channel
 
 READINGS = 64  # that are turned into samples for a check
@@ -41,18 +41,35 @@ class Signal(Part):
 
     def declaration(self) -> str:
         lines = [f"#define {name} {value}" for name, value in self._macros.items()]
-        about = "/* The signal: samples a second, samples of each channel in a window, channels. */"
-        if lead_of(self.unit.graph):
-            about += (
-                "\n/* A window begins with LEAD_SAMPLES that every sample behind them is measured against. A stream takes them once, at its\n"
-                f" * start, and has no result before {self._first:.4g} s. */"
-            )
-        return "\n".join([about, *lines, *self._about_channels(), *self._conversions()]) + "\n"
+        channels = self.unit.graph.tensors[self.unit.graph.inputs[0]].shape[2]
+        about = "The signal: samples a second, samples of each channel in a window, channels."
+        order = " The oldest sample comes first, and the values of\n * its channels together." if channels > 1 else ""
+        said = "\n * ".join([f"/* {about}{order}", *self._about_lead()])
+        return "\n".join([f"{said} */", *lines, *self._about_channels(), *self._conversions()]) + "\n"
 
-    @property
-    def _first(self) -> float:
-        """Seconds until the first result of a stream."""
-        return self.unit.graph.tensors[self.unit.graph.inputs[0]].shape[1] / self.unit.options.rate
+    def _about_lead(self) -> list[str]:
+        """Lines of a comment: what the samples in front of a window are, and what stands for them in a stream."""
+        graph, upper = self.unit.graph, self.unit.upper
+        lead = lead_of(graph)
+        if not lead:
+            return []
+        whole = graph.tensors[graph.inputs[0]].shape[1]
+        streamed = self.unit.entry("push") is not None
+        first = f"It gives no result before {whole / self.unit.options.rate:.4g} s." if streamed else ""
+        head = f"A window is {upper}_LEAD_SAMPLES, the lead, and behind them the {whole - lead} that the model answers for."
+        if follows(graph):
+            return [
+                head,
+                f"Each of these is measured against the {upper}_LEAD_SAMPLES just before it{', which a stream keeps.' if streamed else '.'}",
+                *([first] if first else []),
+            ]
+        if any(channel.centres for channel in self.unit.options.channels):
+            return [head, "They are measured against the lead."]
+        return [
+            head,
+            f"They are measured against the lead: the start of the recording.{' A stream takes it once, behind' if streamed else ''}",
+            *([f"{self.unit.name}_start, for all of its windows. {first}"] if streamed else []),
+        ]
 
     @property
     def _scaled(self) -> list[tuple[int, Channel]]:

@@ -87,20 +87,20 @@ class Stream(Part):
         unit, upper = self.unit, self.unit.upper
         samples = unit.graph.tensors[unit.graph.inputs[0]].shape[1]
         every = samples_per_result(unit.graph, self.stream)
-        rows = "" if self.stream.frame is None else f", {upper}_STREAM_STRIDE rows of features"
+        step = f"{every // self.stream.stride} samples" if self.stream.frame is None else "rows of features"
         return "\n".join(
             [
                 f"/* A stream: the caller owns it. {self.entry.state_bytes} bytes. A result comes after the first",
-                f" * {samples} samples of every channel, and then after every {every}{rows}. */",
-                f"#define {upper}_STREAM_STRIDE {self.stream.stride}",
+                f" * {samples} samples of every channel, and then after every {every}. */",
+                f"#define {upper}_STREAM_STRIDE {self.stream.stride} /* {'times ' if self.stream.frame is None else ''}{step} */",
                 f"struct {unit.name}_stream {{\n" + "\n".join(map(_member, self.entry.state)) + "\n};\n",
                 "/* Take `count` samples of every channel, in any chunks. `output` receives the newest result. Returns how many results",
-                " * there were, or a negative status code. */",
+                f" * there were, or a negative status code. Push at most {every} samples at a time to see each. */",
                 f"{self._push};\n",
                 "/* Forget what came before. A stream must be started before its first push. */",
                 f"{self._start};\n",
                 f"/* One whole window of {samples} samples: starts the stream, takes the window, leaves the result in `output`. Returns a",
-                " * status code. */",
+                " * status code. A stream that goes on has one of its own: this one forgets what came before. */",
                 f"{self._classify};\n",
             ]
         )

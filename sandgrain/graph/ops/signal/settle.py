@@ -74,7 +74,7 @@ class Settle(SignalOp):
     def step(self, view: View) -> Step:
         """`count` samples of every channel, any number; over all chunks as many come out as one call with all samples writes, and the
         same. `out` may be `in`."""
-        return Step("samples", self.state_bytes(view), lead=int(view.attrs["lead"]))
+        return Step("samples", self.state_bytes(view), lead=int(view.attrs["lead"]), follows=bool(view.attrs["follows"]))
 
     def sample(self, draw: Draw) -> Graph:
         lead = draw.choice((1, 2, 3, 16, 50))

@@ -1,4 +1,4 @@
-"""A look into Parquet files: rows from all over them, judged as those of CSV are. Gives fields of `look.Look`."""
+"""A look into Parquet files: rows from all over them, judged as those of CSV are."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from sandgrain.dataset.readers.base import BadFileError, one_line
 from sandgrain.project.file.column import Column
 from sandgrain.project.file.tables import MAX_FILES, MAX_ROWS, PIECES, alike_of, described, spread
 
+READERS = ("parquet",)
 MAX_COLUMNS = 1000
 
 
-def look_parquet(base: Path, names: Sequence[str]) -> dict[str, Any]:
+def look(base: Path, names: Sequence[str]) -> dict[str, Any]:
     """Parquet files; those that have the columns of most of them tell what the columns are. Raises UsageError."""
     seen: dict[str, tuple[tuple[str, ...], list[list[list[str]]]]] = {}
     bad: list[str] = []
