@@ -27,13 +27,15 @@ FEW = 50  # values of a label
 CHANNELS = 16  # of an array of recordings with the channels before the samples, at most
 LOOKED = 20_000  # numbers of an array that may be what a model is to give
 SAID = 3  # events or pieces, at least
+RHYTHM = 16  # events, at least, of which can be said that they come evenly
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Roles:
     """The arrays of a file. `head`: of the samples, `x` their names; `values`: the first of them, [n, ...], channels behind.
 
-    `y`, `group`, `offset`, `event`, `time`: names, "" where there is none. `labels`: the values of `y`; `step`: rows from event to event.
+    `y`, `group`, `offset`, `event`, `time`: names, "" where there is none. `labels`: the values of `y`; `step`: rows from event to event; `rhythm`: they follow each other evenly,
+    as beats and steps do.
     """
 
     x: tuple[str, ...]
@@ -51,6 +53,7 @@ class Roles:
     rate: float = 0.0
     target: str = ""  # the array that is the number to give, and
     targets: tuple[str, ...] = ()  # others that may be it as well, or all where there are labels
+    rhythm: bool = False
 
     @property
     def is_usual(self) -> bool:
@@ -131,6 +134,7 @@ def _judged(inside: _Archive, name: str) -> Roles:
         tuple(x), head, values, y, group, offset, event, time, flat.get(y), flat.get(group), _names(inside, y),
         float(np.median(np.diff(flat[event].astype(np.float64)))) if event else 0.0, _rate(inside, flat.get(time)),
         "" if y or not numbers_to_give else numbers_to_give[0], numbers_to_give[0 if y else 1 :],
+        bool(event) and _is_rhythm(flat[event]),
     )  # fmt: skip
 
 
@@ -202,6 +206,14 @@ def _are_events(values: Array, rows: int) -> bool:
     return (
         bool((steps > 0).all()) and bool((steps > 1).mean() > 0.5) and rows // 2 < int(values[-1]) < rows and int(values[0]) >= 0
     )
+
+
+def _is_rhythm(events: Array) -> bool:
+    """Whether the events follow each other evenly: half of the distances lie within half of their median."""
+    if len(events) < RHYTHM:
+        return False
+    low, usual, high = np.quantile(np.diff(events.astype(np.float64)), [0.25, 0.5, 0.75])
+    return bool(high - low <= usual / 2)
 
 
 def _names(inside: _Archive, y: str) -> tuple[str, ...]:

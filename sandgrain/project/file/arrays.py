@@ -89,7 +89,7 @@ def _streams(base: Path, names: Sequence[str], first: Roles) -> dict[str, Any]:
         flat = [s.values.reshape(len(s.values), -1) for s in alike]
         largest = {str(k): max(float(np.nanmax(np.abs(v[:, k]), initial=0.0)) for v in flat) for k in range(width)}
         table.append(("full_scale", scales(largest)))
-    found: dict[str, Any] = {"kind": "motion", "rate": first.rate, "step": first.step}
+    found: dict[str, Any] = {"kind": "motion", "rate": first.rate, "step": first.step, "rhythm": first.rhythm}
     if not all(s.labels is not None and _labels_all(s) for s in alike):
         found |= apart(names) if first.target else of_files(names)
         return {**found, "table": tuple(table), "notes": (*notes, *found.get("notes", ()))}
@@ -160,7 +160,10 @@ def _owners(stems: Sequence[str]) -> dict[str, Any]:
 
 
 def _is_stream(seen: Roles) -> bool:
-    """Whether rows of few columns follow each other: the step from one to the next is smaller than between any two of a label."""
+    """Whether rows of few columns follow each other: where rows are said at which something happens or begins, and where the step from one to
+    the next is smaller than between any two of a label."""
+    if seen.event and seen.labels is not None and len(seen.labels) != seen.head.shape[0]:
+        return True
     x: Array = seen.values[:ROWS]
     y = None if seen.labels is None else seen.labels
     rows, width = x.shape

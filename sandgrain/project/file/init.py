@@ -22,6 +22,7 @@ from sandgrain.project.file.schema import Split
 
 MAX_SAID = 60  # columns that the file's comments speak of
 LEAST = 16  # samples of a window of slow sensors
+ENOUGH = 90  # Hz: beats are told apart by it
 SLOW = 0.2  # Hz: sensors that are read so seldom are no waves
 LONG_S = 3.0  # recordings longer than this are cut into windows
 PURE = 0.6  # share of a window that its label must have at least, where windows run over changes
@@ -336,7 +337,20 @@ def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
 def _features(found: Look) -> list[str]:
     if _ready(found) or _readings(found):
         return ["[[features]]", f'block = "raw"  # the {"readings" if _readings(found) else "features"} as they are']
+    if found.rhythm:
+        return _rhythm(found.rate or GUESSED_RATE)
     return kinds.of(found.kind).first_block(found.rate or GUESSED_RATE, found.shape, not _is_long(found))
+
+
+def _rhythm(rate: float) -> list[str]:
+    """What tells one beat from its neighbours; it needs no more than some hundred samples a second."""
+    slower = int(rate // ENOUGH)
+    fewer = [f'[[features]]\nblock = "decimate"\nfactor = {slower}\n'] if slower >= 2 else []
+    return [
+        *fewer,
+        "[[features]]",
+        'block = "beats"  # when the beat in the middle comes, how strong it is, how much like the others',
+    ]
 
 
 def _ready(found: Look) -> bool:
@@ -374,7 +388,7 @@ def _decide(found: Look) -> list[list[str]]:
 def _rest(found: Look, board: str) -> list[str]:
     model = (
         "mlp"
-        if _ready(found) or _readings(found)
+        if _ready(found) or _readings(found) or found.rhythm
         else kinds.of(found.kind).first_model(found.rate or GUESSED_RATE, found.shape, not _is_long(found))
     )
     quiet = "" if _target(found) else normal.speaking(found.labels)

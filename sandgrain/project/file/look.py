@@ -70,6 +70,7 @@ class Look(Shown):
     notes: tuple[str, ...] = ()
     points: tuple[int, ...] = ()  # of recordings whose lengths are known in samples
     whole: bool = False  # they have one length, and are windows as they are
+    rhythm: bool = False  # recordings lie around events that follow each other evenly
     columns: tuple[Verdict, ...] = ()  # of tables: what each is taken for
     background: tuple[str, ...] = ()  # labels that are no keywords, by their names
     others: tuple[tuple[str, str, int], ...] = ()  # suffix, first folder, files that are not read
@@ -140,6 +141,7 @@ class Look(Shown):
         }
 
 
+BEATS = 3  # of a recording around one of them: itself and its neighbours
 GUESSED_RATE = 50.0  # Hz, where the files do not say
 # Names of labels that are no event of their own: what is heard or felt while nothing happens.
 BACKGROUND = frozenset(
@@ -315,7 +317,12 @@ def _finished(fields: dict[str, Any], base: Path, names: Sequence[str]) -> Look:
         fields["rate"], said = rates.of_texts(base, names)
         notes += said
     if step:
-        length = float(f"{step / (fields.get('rate') or GUESSED_RATE):.2g}")
+        around = BEATS if fields.get("rhythm") else 1
+        length = float(f"{around * step / (fields.get('rate') or GUESSED_RATE):.2g}")
+        if fields.get("rhythm"):
+            notes.append(
+                f"they follow each other evenly, so a recording holds about {BEATS}, and beats compares the middle one with the others"
+            )
         fields["table"] = (*fields["table"], ("event_s", length))
         fields["seconds"] = (length,)
     return Look(**fields, notes=tuple(notes), background=background)
