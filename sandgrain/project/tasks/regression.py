@@ -100,6 +100,7 @@ class RegressionTask(Task[Numbers]):
     """See the head of this file."""
 
     name: ClassVar[str] = "regression"
+    searched: ClassVar[bool] = True
     draft_note: ClassVar[str] = ", untrained"
     way_to_quality: ClassVar[str] = "give it more epochs, more data or other features"
 
