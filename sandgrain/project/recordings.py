@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from sandgrain.project.file import people
 from sandgrain.project.file.load import load
 from sandgrain.project.streams import Stream, behind_the_first, joined, merged
 
+ARRAYS = (".npz",)
 BAD_ROWS = 0.5  # of a recording with numbers: so many rows may lack a channel, and are left out with a note
 
 
@@ -51,8 +52,8 @@ def streams(
         raise UsageError(f"the bundle takes {kinds.of(signal.kind).noun}; recordings have time")
     found: list[Stream] = []
     notes: list[str] = []
-    for place in places:
-        manifest = _read(place, signal, label_column, resample, target, own, progress)
+    for place, root, files in _files(places, signal, own, target):
+        manifest = _read(root, files, signal, label_column, resample, target, own, progress)
         notes += [f"{plain(bad.path, 80)}: {plain(bad.reason, 200)}" for bad in manifest.bad]
         notes += [f"{plain(note.path, 80)}: {plain(note.text, 200)}" for note in manifest.notes if target is not None]
         folder = f"{place.resolve().name}/" if len(places) > 1 and place.is_dir() else ""
@@ -96,8 +97,34 @@ def of_project(folder: Path) -> Layout | None:
     return replace(layout, options=tuple(o for o in layout.options if not isinstance(o, CenterOptions)))
 
 
+def _files(
+    places: Sequence[Path], signal: Signal, own: Layout | None, target: Target | None
+) -> Iterator[tuple[Path, Path, tuple[str, ...]]]:
+    """(place, its folder, the files there that are read alike) of each place: where numbers are asked for, tables and arrays apart."""
+    for place in places:
+        root, files = _files_of(place, signal, own)
+        arrays = tuple(name for name in files if name.lower().endswith(ARRAYS))
+        parts = (files,) if target is None else (tuple(name for name in files if name not in arrays), arrays)
+        yield from ((place, root, part) for part in parts if part)
+
+
+def _files_of(place: Path, signal: Signal, own: Layout | None) -> tuple[Path, tuple[str, ...]]:
+    """The folder of a place, and the recordings in it. Raises UsageError."""
+    if place.is_file() and own is not None and sensors.in_files(own):
+        raise UsageError(f"{plain(place, 120)}: the project's recordings lie in a file for each sensor; name their folder")
+    if place.is_file():
+        return place.parent, (place.name,)
+    if not place.is_dir():
+        raise UsageError(f"{plain(place, 120)} is not there; name a file or a folder with recordings")
+    wanted = {p for s in suffixes(signal.kind) for p in place.rglob(f"*{s}") if _is_recording(p, s)}
+    if not wanted:
+        raise UsageError(f"{plain(place, 120)} holds no recording; name a file or a folder with recordings")
+    return place, tuple(sorted(p.relative_to(place).as_posix() for p in wanted))
+
+
 def _read(
-    place: Path,
+    root: Path,
+    files: tuple[str, ...],
     signal: Signal,
     label_column: str,
     resample: bool,
@@ -105,18 +132,6 @@ def _read(
     own: Layout | None,
     progress: Progress,
 ) -> Manifest:
-    files: tuple[str, ...]
-    if place.is_file() and own is not None and sensors.in_files(own):
-        raise UsageError(f"{plain(place, 120)}: the project's recordings lie in a file for each sensor; name their folder")
-    if place.is_file():
-        root, files = place.parent, (place.name,)
-    elif place.is_dir():
-        wanted = {p for s in suffixes(signal.kind) for p in place.rglob(f"*{s}") if _is_recording(p, s)}
-        root, files = place, tuple(sorted(p.relative_to(place).as_posix() for p in wanted))
-        if not files:
-            raise UsageError(f"{plain(place, 120)} holds no recording; name a file or a folder with recordings")
-    else:
-        raise UsageError(f"{plain(place, 120)} is not there; name a file or a folder with recordings")
     layout = layout_of(signal, label_column, resample)
     if own is not None:
         layout = replace(own, rate=signal.rate)
@@ -124,7 +139,7 @@ def _read(
             tables = replace(own.get(TableOptions), label_column=label_column)
             layout = replace(layout, options=(*(o for o in own.options if not isinstance(o, TableOptions)), tables))
     if target is not None:
-        layout = _with_target(signal, resample, target, arrays=all(name.lower().endswith(".npz") for name in files))
+        layout = _with_target(signal, resample, target, arrays=files[0].lower().endswith(ARRAYS))
     manifest = ingest.ingest(root, replace(layout, files=tuple(map(_literal, files))), workers=1, progress=progress)
     if not manifest.records:
         if not manifest.bad:

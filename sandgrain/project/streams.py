@@ -43,11 +43,11 @@ def joined(
 ) -> list[Stream]:
     """The files of these records, each as one stream of its pieces in their order; a file that is one piece is one stretch.
 
-    `numbers`: what is true of each of a record's samples. A file whose pieces have several groups is one stream for each. Stretches of a record cut by time stay apart.
+    `numbers`: what is true of each of a record's samples; then pieces stay apart, for none was cut at a change of label. A file whose pieces have several groups is one stream for each. Stretches of a record cut by time stay apart.
     """
     files: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
-        part = "" if record.part is None else record.key
+        part = "" if record.part is None and numbers is None else record.key
         files.setdefault((split_key(record.key)[0], record.group, part), []).append(record)
     return [_joined(sorted(pieces, key=lambda r: split_key(r.key)[1] or 0), opened, numbers) for pieces in files.values()]
 
@@ -59,7 +59,7 @@ def _joined(
     for piece in pieces:
         truth.append(Stretch(at / rate, (at + piece.shape[0]) / rate, piece.label))
         at += piece.shape[0]
-    name = split_key(pieces[0].key)[0]
+    name = pieces[0].key if numbers is not None else split_key(pieces[0].key)[0]
 
     def of_all(load: Callable[[Record], Array]) -> Callable[[], Array]:
         return lambda: np.concatenate([load(piece) for piece in pieces])

@@ -241,6 +241,16 @@ def test_a_candidate_learns_the_numbers_of_the_windows_that_have_one(gas: Loaded
     assert 0 < mae <= rmse and mae < 0.7 * constant
 
 
+def test_without_a_validation_side_the_last_quarter_of_what_trains_decides(gas: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As init writes it for small data that is split by time."""
+    gas.file.write_text(gas.file.read_text().replace("validation = 0.15", "validation = 0"))
+    loaded = load(gas.file)
+    ((train, test),) = search._ground(inspection.inspect(loaded), Store(loaded.work / "auto"), 0).folds
+    assert train.max() + 5 < test.min() and 0.2 < len(test) / (test.max() + 1) < 0.3
+    found = compared(loaded, monkeypatch, {"mlp": 9.0, "cnn1d": 3.0, "dscnn": 5.0, "tcresnet": 7.0})
+    assert found.folds == 1 and found.how.endswith("the last quarter of each recording")
+
+
 def test_windows_that_all_have_the_same_number_are_refused(gas: Loaded) -> None:
     (gas.root / "sensors.csv").write_text("a,b,gas\n" + "".join(f"{k % 3},{k % 2},5\n" for k in range(200)))
     with pytest.raises(UsageError, match="windows of two numbers"):

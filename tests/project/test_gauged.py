@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import UsageError
+from sandgrain.base.progress import silent
 from sandgrain.cli import _terminal
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Normalization, Pipeline
@@ -16,7 +18,7 @@ from sandgrain.frontend.signal import MAX_MISSING, MAX_WORD, Signal, Target
 from sandgrain.graph.ir import Tensor
 from sandgrain.graph.numbers import Number
 from sandgrain.graph.quantization import per_tensor
-from sandgrain.project import gauging, score_page
+from sandgrain.project import gauging, recordings, score_page
 from sandgrain.project.gauged import Gauged
 from sandgrain.project.gauging import Scale
 from sandgrain.project.streams import Stream
@@ -121,6 +123,21 @@ def test_the_page_draws_truth_and_answer_the_worst_recording_first() -> None:
     drawn = page[page.index("Over time") :]
     assert drawn.count("<svg") == 2 and drawn.index("far.csv") < drawn.index("good.csv")
     assert "black is true, blue is what the C says" in page and "<script" not in page
+
+
+def test_pieces_of_one_file_stay_apart_and_tables_and_arrays_lie_in_one_folder(tmp_path: Path) -> None:
+    """No window runs from one piece into the next."""
+    x = np.arange(40, dtype=np.int16).reshape(5, 8, 1)
+    np.savez(tmp_path / "p.npz", x=x, gas=np.array([1.5, 2.5, np.nan, 4.5, 5.5]))
+    (tmp_path / "t.csv").write_text("x,gas\n" + "".join(f"{k},{k / 2}\n" for k in range(9)))
+    signal = Signal("motion", (4, 1), 1.0, (), Target("gas"))
+    found, _ = recordings.streams(
+        [tmp_path], signal, labels=None, label_column="", rest="", resample=False, target=signal.target, progress=silent
+    )
+    assert [(s.name, s.length) for s in found] == [("t.csv", 9), *((f"p.npz#{k}", 8) for k in range(1, 6))]
+    numbers = [s.numbers() for s in found if s.numbers is not None]
+    assert numbers[0][-1] == 4.0 and numbers[1].tolist() == [1.5] * 8 and np.isnan(numbers[3]).all()
+    assert np.array_equal(found[2].open(), x[1])
 
 
 # --- what a bundle remembers -----------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from sandgrain.dataset.records import Record
 from sandgrain.dataset.tracks import Stretch
 from sandgrain.project import watching
 from sandgrain.project.build import detection, guarding, limits
+from sandgrain.project.build import page as pages
 from sandgrain.project.file.load import load, parse
 from sandgrain.project.file.schema import Budget
 from sandgrain.project.streams import whole, with_changes
@@ -91,6 +92,7 @@ def test_a_build_hears_the_test_recordings_of_a_detector_as_score_does(tmp_path:
     assert sum(r["events"] for r in whole_ones) >= 1 and sum(r["hits"] for r in whole_ones) >= 1
     (limit,) = (c for c in built.checks if c.name == "false alarms")
     assert limit.value == pytest.approx(found["whole_recordings"]["false_alarms_per_hour"])
+    assert ">Whole recordings</h2>" in pages.render(built)
     assert "whole recordings" in str(built) and "one that lasts is one" in " ".join(str(built).split())
 
 

@@ -47,6 +47,11 @@ SHARES = (0.4, 0.7, 1.0)  # of the time, by which each round ends
 STAY = (4, 2)  # candidates that the second and the third round have at most
 HEAVY = 1 << 22  # multiply-accumulates of a network of which the first round tests one fold alone
 NEAR_ERROR = 0.01  # share of the least error by which another one may be larger, and as good
+LATER, BETWEEN = (
+    0.25,
+    0.1,
+)  # shares of a recording's windows that test, and that lie before them, where a split by time has no other side
+LEAST_CUT = 20  # windows of a recording that is cut so
 ERRORS = ("MAE", "RMSE")  # of numbers, as `quick.tested` gives them
 NEAR = 0.005  # a score that is no further below the best is as good: then the smaller network is taken
 MEASURES = {"accuracy": "accuracy", "f1": "macro F1", "balanced_accuracy": "balanced"}  # [budget] -> what is compared
@@ -131,8 +136,12 @@ def _ground(found: Inspection, store: Store, seed: int) -> Ground:
 
 
 def _folds(found: Inspection, records: Sequence[Record], sample: Sample, seed: int) -> Iterator[tuple[Array, Array]]:
-    """(training, test) places in the sample. Where the project splits by time, its own two sides are the only fold."""
+    """(training, test) places in the sample. Where the project splits by time, its own two sides are the only fold, or the last part of what
+    trains."""
     data = found.loaded.project.data
+    if data.split.by == "time" and "validation" not in found.sides.values():
+        yield from _later(sample)
+        return
     cuts: list[dict[str, str]] = []
     if data.split.by != "time" and not any(r.part is not None for r in records):
         grouped = all(r.group for r in records) and data.split.by != "file"
@@ -152,6 +161,17 @@ def _folds(found: Inspection, records: Sequence[Record], sample: Sample, seed: i
         tested = np.array([sides[r.key] == "test" for r in records])[sample.records]
         if tested.any() and _tells_apart(sample, np.flatnonzero(~tested)):
             yield np.flatnonzero(~tested), np.flatnonzero(tested)
+
+
+def _later(sample: Sample) -> Iterator[tuple[Array, Array]]:
+    """(training, test) places: the last quarter of each recording's windows tests; what lies just before it, and may share samples with it,
+    is not used."""
+    own = [np.flatnonzero(sample.records == k) for k in np.unique(sample.records)]
+    own = [places for places in own if len(places) >= LEAST_CUT]
+    if own:
+        train = np.concatenate([places[: int((1 - LATER - BETWEEN) * len(places))] for places in own])
+        if _tells_apart(sample, train):
+            yield train, np.concatenate([places[int((1 - LATER) * len(places)) :] for places in own])
 
 
 def _tells_apart(sample: Sample, places: Array) -> bool:
@@ -284,13 +304,18 @@ class _Comparison:
         for state in final:
             state.outcome = "chosen" if state is chosen else "as good, and larger" if state in alike else "behind at the end"
         folds, sample = len(self.ground.folds), self.ground.sample
+        watched = "validation" in self.ground.found.sides.values()
         trained = len([s for s in self.states if s.rounds])
         if chosen is best:
             why = f"{self.measure} {self._told(chosen)}, the best of {trained} that were trained"
         else:
             why = f"{self.measure} {self._told(chosen)}, as good as the best ({self._told(best)}), and smaller"
         how = f"in floats, on {len(sample.x):,} of {sample.total:,} windows that are not for the test; " + (
-            f"the mean of {folds} folds" if folds > 1 else "the validation side"
+            f"the mean of {folds} folds"
+            if folds > 1
+            else "the validation side"
+            if watched
+            else "the last quarter of each recording"
         )
         tried = ordered([s.told() for s in self.states if s is not chosen], chosen.told())
         return Searched(self.measure, how, tried, why, len(sample.x), folds)
