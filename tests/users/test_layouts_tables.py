@@ -143,3 +143,35 @@ def test_all_of_several_parquet_tables_is_looked_at(tmp_path: Path) -> None:
     assert found.labels == ("a", "b", "c") and found.kind == "motion"
     assert any("1 of 4 files cannot be read, the first is 4.parquet: it is cut short" in note for note in found.notes)
     assert any("1 of 3 files have other columns (such as 3.parquet)" in note for note in found.notes)
+
+
+def strayed(folder: Path, strays: int, far: float, swing: float) -> Path:
+    """A table of two channels of 3000 rows about 4000; `strays` readings of the first are `far`."""
+    values = 4000 + DRAW.normal(0, swing, (3000, 2))
+    values[np.linspace(50, 2950, strays).astype(int), 0] = far
+    rows = (f"{a:.2f},{b:.2f},{k // 500 % 2}" for k, (a, b) in enumerate(values))
+    (folder / "table.csv").write_text("\n".join(["one,two,state", *rows]) + "\n")
+    return folder
+
+
+def test_a_few_readings_far_off_do_not_take_the_range_from_all_others(tmp_path: Path) -> None:
+    found = write(strayed(tmp_path, 2, 700000.5, 20), tmp_path / "sandgrain.toml", How())
+    assert dict(found.table)["full_scale"] == (5000.0, 5000.0)
+    assert any(note.startswith("one: up to 2 readings of 3000 so far off") for note in found.notes)
+    parts = api.data(tmp_path).manifest.records
+    assert sum(r.clipped for r in parts) == 2
+
+
+@pytest.mark.parametrize(
+    ("strays", "far", "swing"),
+    [
+        (300, 700000.5, 20.0),  # too many to be strays
+        (2, 20000.5, 20.0),  # a range with them has steps enough
+        (2, 700000.5, 1500.0),  # the others are told well enough with them
+    ],
+)
+def test_readings_far_off_that_cost_nothing_or_are_many_stay_in_range(
+    strays: int, far: float, swing: float, tmp_path: Path
+) -> None:
+    found = look(strayed(tmp_path, strays, far, swing))
+    assert dict(found.table)["full_scale"][0] > far and not any("far off" in note for note in found.notes)
