@@ -175,3 +175,35 @@ def test_readings_far_off_that_cost_nothing_or_are_many_stay_in_range(
 ) -> None:
     found = look(strayed(tmp_path, strays, far, swing))
     assert dict(found.table)["full_scale"][0] > far and not any("far off" in note for note in found.notes)
+
+
+def sided(folder: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        rows = (f"{DRAW.normal():.3f},{DRAW.normal():.3f},{('on', 'off')[k // 60 % 2]}" for k in range(480))
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("\n".join(["a,b,state", *rows]) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("datatraining.csv", "datatest.csv", "datatest2.csv"),
+        ("pump_train_1.csv", "pump_train_2.csv", "pump_test.csv"),
+        ("train.csv", "val.csv", "test.csv"),
+        ("training/a.csv", "training/b.csv", "testing/c.csv"),
+    ],
+)
+def test_names_of_tables_that_say_train_and_test_are_the_split(names: tuple[str, ...], tmp_path: Path) -> None:
+    write(sided(tmp_path, names), tmp_path / "sandgrain.toml", How())
+    found = api.data(tmp_path)
+    sides = {name: {side for key, side in found.sides.items() if key.startswith(name)} for name in names}
+    drawn = {"validation"} if "/" in names[0] else set()
+    for name, side in sides.items():
+        want = "test" if "test" in name else "validation" if "val" in name else "train"
+        assert side - drawn == {want}, name
+
+
+@pytest.mark.parametrize("names", [("train.csv", "latest_b.csv", "other.csv"), ("test1.csv", "test2.csv", "test3.csv")])
+def test_names_of_which_some_say_no_side_or_all_the_same_are_no_split(names: tuple[str, ...], tmp_path: Path) -> None:
+    assert not look(sided(tmp_path, names)).chosen

@@ -29,6 +29,7 @@ from sandgrain.project.file.naming import naming, speaking
 from sandgrain.project.file.people import GROUP
 from sandgrain.project.file.ready import rows_are_samples
 from sandgrain.project.file.scale import from_readings
+from sandgrain.project.file.sides import sides
 
 MAX_HEAD = 1 << 20  # bytes of a table that are looked at
 PIECES, PIECE = 48, 1 << 14  # of what follows: so many pieces of so many bytes
@@ -255,11 +256,13 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
             note = f"groups: each of {len(names)} files is one (such as {plain(whose[0], 20)}), by their names; else take {{group}} out of name"
             named |= {"name": "{group}", "groups": len(names)}
             notes.append(note)
+        else:
+            named |= sides(names)
     elif judged.of("number"):
-        named = apart(names)
+        named = sides(names) or apart(names)
     else:
         named = of_files(names)
-        notes += named.pop("notes", ())
+    notes += named.pop("notes", ())
     groups = {"groups": by_name[judged.of("group")[0]].distinct} if judged.of("group") else {}
     return {
         "kind": "motion",
