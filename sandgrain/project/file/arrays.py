@@ -13,7 +13,8 @@ from sandgrain.base.text import plain
 from sandgrain.dataset.names import stem
 from sandgrain.dataset.readers.base import MAX_CHANNELS
 from sandgrain.project.file.archives import Roles, channels_first, keys, roles
-from sandgrain.project.file.tables import MIN_GROUPS, apart, of_files, persons, scales, spread
+from sandgrain.project.file.scale import scales
+from sandgrain.project.file.tables import MIN_GROUPS, apart, of_files, persons, spread
 from sandgrain.project.file.target import says_so
 
 FILES = 20  # that are looked into

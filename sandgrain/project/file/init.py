@@ -256,7 +256,7 @@ def _nice(seconds: float) -> float:
 
 def _split(found: Look) -> list[str]:
     if found.split:
-        return _other_split(found.split, found.lists)
+        return _other_split(found.split, found.lists, found.chosen)
     if found.has_split:
         return [
             "[data.split]",
@@ -271,6 +271,9 @@ def _split(found: Look) -> list[str]:
             'by = "given"  # the lists that came with the data; what they do not name is for training',
             f"lists = {{ {listed} }}",
         ]
+    if found.chosen:
+        how = [] if "validation" in dict(found.chosen) else [_validation(found, 0.15)]
+        return ["[data.split]", 'by = "given"  # the files\' names say train and test', *how, "seed = 0", *_chosen(found.chosen)]
     if found.groups >= 3:
         said = f"{found.groups} groups; none is on two sides, so that new ones are what is tested"
         return ["[data.split]", f'by = "group"  # {said}', _validation(found, 0.2), "test = 0.2", "seed = 0"]
@@ -308,12 +311,17 @@ def _together(found: Look) -> bool:
     )
 
 
-def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
+def _chosen(chosen: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    return [f"choose.{side} = {{ file = {quoted_list(files)} }}" for side, files in chosen]
+
+
+def _other_split(split: Split, lists: Sequence[tuple[str, str]], chosen: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
     """What the recordings allow where they do not allow what is usual."""
     if split.by == "given":
         listed = [f"lists = {{ {', '.join(f'{side} = {quoted(name)}' for side, name in lists)} }}"] if lists else []
         why = "too few recordings to draw any"
-        return ["[data.split]", 'by = "given"  # as it came with the data', *listed, f"validation = 0  # {why}", "test = 0"]
+        none = [f"validation = 0  # {why}", "test = 0"]
+        return ["[data.split]", 'by = "given"  # as it came with the data', *listed, *none, *_chosen(chosen)]
     if split.by == "time":
         how = "too few recordings to keep whole ones back: the first part of each trains, the last one tests"
         shares = [f"validation = {split.validation:g}", f"test = {split.test:g}"]

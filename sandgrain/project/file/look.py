@@ -66,6 +66,7 @@ class Look(Shown):
     groups: int = 0
     has_split: bool = False
     lists: tuple[tuple[str, str], ...] = ()  # side -> list file
+    chosen: tuple[tuple[str, tuple[str, ...]], ...] = ()  # side -> files whose names say that they are for it
     table: tuple[tuple[str, Any], ...] = ()  # keys of [data] that the file's inside calls for
     notes: tuple[str, ...] = ()
     points: tuple[int, ...] = ()  # of recordings whose lengths are known in samples
