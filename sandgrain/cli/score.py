@@ -23,6 +23,10 @@ def command(
     recordings: Annotated[list[Path], typer.Argument(help="Recordings, or folders with them.", show_default=False)],
     labels: Annotated[Path | None, typer.Option(help="For one recording: the file with start, end and label.")] = None,
     label_column: Annotated[str, typer.Option(help="Tables: the column that has the label of each row.")] = "",
+    target_column: Annotated[
+        str,
+        typer.Option(help="Models of numbers: the column (or .npz array) that says what is true. Default: the one of training."),
+    ] = "",
     rest: Annotated[str, typer.Option(help="The label of what no stretch covers.")] = "",
     resample: Annotated[bool, typer.Option("--resample", help="Bring recordings of another rate to the model's.")] = False,
     edited: Annotated[bool, typer.Option("--edited", help="Run C that is not what the bundle's proof makes.")] = False,
@@ -47,6 +51,9 @@ def command(
 
     A detector of anomalies is judged by time: each moment by what the device says when it has heard it. Labels such as normal, ok and 0
     are no anomaly (others: --normal), and all is normal that a file of anomalies alone does not name.
+
+    A model that gives numbers is judged by how far they are off: MAE, RMSE and R2 of all windows and of each recording. What is true stands
+    in a column of the recordings.
     """
     with progress("score", quiet) as step:
         found = sandgrain.score(
@@ -54,6 +61,7 @@ def command(
             recordings,
             labels=labels,
             label_column=label_column,
+            target_column=target_column,
             rest=rest,
             resample=resample,
             edited=edited,

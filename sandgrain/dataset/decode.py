@@ -90,7 +90,8 @@ def describe(root: Path, path: str, layout: Layout) -> list[Description]:
     for sample in decode(root, path, layout):
         label, group = (None if t is None else clean(t, w) for t, w in ((sample.label, "label"), (sample.group, "group")))
         unknown = edges_of(sample.numbers, len(sample.data))
-        note = escape(_noted(sample.note, unknown), MAX_NOTE)
+        by_row = sample.numbers is not None and len(sample.numbers) > 1  # one number for all: whoever cuts windows says it
+        note = escape(_noted(sample.note, unknown if by_row else ()), MAX_NOTE)
         size += 256 + len(label or "") + len(group or "") + len(note) + 16 * len(unknown)
         if size > MAX_TEXT:
             raise BadFileError("has too many recordings with long labels")

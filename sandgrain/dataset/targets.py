@@ -19,7 +19,7 @@ from sandgrain.dataset.names import PLACEHOLDER, escape
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Layout, Record, option
 from sandgrain.dataset.unknown import WAYS
-from sandgrain.dataset.windows import Run, Windowing, owned, windows_in
+from sandgrain.dataset.windows import Run, Window, Windowing, owned, windows_in
 
 PLACE = "target"  # what a recording's number is called among its fields
 
@@ -81,17 +81,21 @@ def of_windows(
 ) -> Array:
     """float64 [n]: the number of each window, in the order of `windows.stream`. `load` gives the numbers of a recording's rows, float64
     [samples], or one for all, [1]; None where nobody says. Raises UsageError."""
-    found: list[float] = []
+    found = [np.zeros(0)]
     for item in items:
         windows = [w for _, w in owned(item, windowing)] if isinstance(item, Run) else windows_in(item, windowing)
-        if not windows:
-            continue
-        rows = np.concatenate([_rows(r, load) for r in item.records]) if isinstance(item, Run) else _rows(item, load)
-        found += [WAYS[how](rows[w.start : w.stop]) for w in windows]
-    return np.array(found, np.float64)
+        if windows:
+            found.append(of_these(item, windows, load, how))
+    return np.concatenate(found)
 
 
-def _rows(record: Record, load: Callable[[Record], Array | None]) -> Array:
+def of_these(item: Record | Run, windows: Sequence[Window], load: Callable[[Record], Array | None], how: str) -> Array:
+    """float64 [n]: the number of each of some windows of a record or a run. Raises UsageError."""
+    rows = np.concatenate([of_rows(r, load) for r in item.records]) if isinstance(item, Run) else of_rows(item, load)
+    return np.array([WAYS[how](rows[w.start : w.stop]) for w in windows], np.float64)
+
+
+def of_rows(record: Record, load: Callable[[Record], Array | None]) -> Array:
     """float64 [samples]: the number of each row of a recording. Raises UsageError."""
     whole = of_recording(record)
     rows = load(record) if whole is None else np.array([whole])

@@ -10,7 +10,7 @@ from typing import Any
 from sandgrain.base.errors import ModelError, UsageError
 from sandgrain.frontend.blocks import parse
 from sandgrain.frontend.pipeline import Normalization, Pipeline
-from sandgrain.frontend.signal import Channel, Signal
+from sandgrain.frontend.signal import Channel, Signal, Target
 from sandgrain.graph.dtypes import ACTIVATION
 from sandgrain.graph.ir import Graph, Node, Tensor, attrs
 
@@ -42,8 +42,9 @@ class FrontEnd:
         """A plain object that `from_json` takes back."""
         signal = self.pipeline.signal
         channels = {"channels": [c.to_json() for c in signal.channels]} if signal.channels else {}
+        target = {"target": signal.target.to_json()} if signal.target is not None else {}
         return {
-            "signal": {"kind": signal.kind, "shape": list(signal.shape), "rate": signal.rate, **channels},
+            "signal": {"kind": signal.kind, "shape": list(signal.shape), "rate": signal.rate, **channels, **target},
             "blocks": [block.model_dump(mode="json") for block in self.pipeline.blocks],
             "normalization": self.normalization.to_json(),
             "stride": self.stride,
@@ -61,7 +62,8 @@ class FrontEnd:
             shape, channels = tuple(int(d) for d in raw["shape"]), raw.get("channels", [])
             if not isinstance(channels, list) or len(channels) not in (0, *shape[-1:]):
                 raise ValueError("a description of other channels than the signal has")
-            signal = Signal(raw["kind"], shape, float(raw["rate"]), tuple(map(Channel.from_json, channels)))
+            target = Target.from_json(raw["target"]) if "target" in raw else None
+            signal = Signal(raw["kind"], shape, float(raw["rate"]), tuple(map(Channel.from_json, channels)), target)
             stride = int(facts.get("stride", 0))
         except OverflowError:  # infinity, or a whole number that no float holds
             raise ValueError("a signal beyond all numbers") from None

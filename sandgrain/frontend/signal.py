@@ -13,6 +13,7 @@ from sandgrain.graph.quantization import per_tensor
 FULL_SCALE = 2.0**-15  # real value of one count: full scale is 1
 
 MAX_WORD = 256  # characters of a channel's name or unit
+MAX_MISSING = 64  # numbers that stand for a value that is missing
 MAX_SCALE = 1e30  # of a channel: far from where float32 ends
 
 Kind = Literal["audio", "motion", "image"]
@@ -50,17 +51,47 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """Where recordings say the number that a model is to give, for whoever judges it; nothing is computed from it.
+
+    `name`: of a table's column, or an array. `of`: which of the numbers of its rows a window has, as `target_of` of a project says.
+    `missing`: numbers that stand for a value that is missing.
+    """
+
+    name: str
+    of: str = "last"
+    missing: tuple[float, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object."""
+        return {"name": self.name, "of": self.of, **({"missing": list(self.missing)} if self.missing else {})}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Target:
+        """Raises KeyError, TypeError or ValueError for JSON that is none."""
+        name, of, missing = facts["name"], facts["of"], facts.get("missing", [])
+        if not (isinstance(name, str) and isinstance(of, str) and max(len(name), len(of)) <= MAX_WORD):
+            raise ValueError("a target whose name is no short text")
+        if not isinstance(missing, list) or len(missing) > MAX_MISSING:
+            raise ValueError("a target with too many numbers for what is missing")
+        if not all(type(v) in (int, float) and abs(v) <= MAX_SCALE for v in missing):
+            raise ValueError("a target with something for what is missing that is no number")
+        return cls(name, of, tuple(map(float, missing)))
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """One window as the sensor gives it.
 
     `kind`: "audio" and "motion" are int16 [samples, channels], "image" is uint8 [height, width, channels]. `rate`: Hz, 0
-    for images. `channels`: what each is, () where nothing is known.
+    for images. `channels`: what each is, () where nothing is known. `target`: where the number that a model is to give stands beside it.
     """
 
     kind: Kind
     shape: tuple[int, ...]
     rate: float = 0.0
     channels: tuple[Channel, ...] = ()
+    target: Target | None = None
 
     def __post_init__(self) -> None:
         rank = 3 if self.kind == "image" else 2

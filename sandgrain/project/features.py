@@ -18,13 +18,15 @@ from sandgrain.dataset.leads import Leads
 from sandgrain.dataset.npz_streams import NpzOptions
 from sandgrain.dataset.peaks import CenterOptions
 from sandgrain.dataset.records import Manifest, Record
+from sandgrain.dataset.rows import RowOptions
 from sandgrain.dataset.tables import Scale, TableOptions
+from sandgrain.dataset.targets import TargetOptions
 from sandgrain.dataset.windows import Run, Windowing, count, windows_in, with_lead
 from sandgrain.frontend.blocks import Block
 from sandgrain.frontend.blocks.settle import Settle
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.frontend.pipeline import Pipeline
-from sandgrain.frontend.signal import MAX_WORD, Channel, Signal
+from sandgrain.frontend.signal import MAX_MISSING, MAX_WORD, Channel, Signal, Target
 from sandgrain.project.file.schema import Data
 
 if TYPE_CHECKING:
@@ -108,8 +110,16 @@ def signal_of(records: Sequence[Record], data: Data) -> Signal:
     shapes = {r.shape for r in records} if windowing is None else {(windowing.length, *records[0].shape[1:])}
     if len(shapes) == 1:
         shape = shapes.pop()
-        return Signal(data.kind, shape, rate, channels_of(data, shape[-1]))
+        return Signal(data.kind, shape, rate, channels_of(data, shape[-1]), _target(data))
     raise UsageError(f"[data]: {kinds.of(data.kind).unlike_advice}")
+
+
+def _target(data: Data) -> Target | None:
+    """Where recordings say their number; None where an index file or their names do."""
+    options = data.layout.get(TargetOptions)
+    name = options.target_array or ("" if data.layout.labels else options.target_column)
+    missing = data.layout.get(RowOptions).missing
+    return Target(name, options.target_of, missing) if 0 < len(name) <= MAX_WORD and len(missing) <= MAX_MISSING else None
 
 
 def channels_of(data: Data, count: int) -> tuple[Channel, ...]:

@@ -13,7 +13,7 @@ from sandgrain.base.arrays import Array
 from sandgrain.dataset import ingest, targets
 from sandgrain.dataset.records import SPLITS, Manifest, Record
 from sandgrain.dataset.targets import TargetOptions
-from sandgrain.dataset.windows import Run, Windowing, count
+from sandgrain.dataset.windows import Run, Window, Windowing, count
 from sandgrain.project.features import items_of, windowing_of
 
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ def of_windows(manifest: Manifest, items: Sequence[Record | Run], windowing: Win
     """float64 [n]: the number of each window of some records and runs. Raises UsageError where one has none."""
     how = manifest.layout.get(TargetOptions).target_of
     return targets.of_windows(items, partial(ingest.open_numbers, manifest), windowing, how)
+
+
+def of_these(manifest: Manifest, item: Record | Run, windows: Sequence[Window]) -> Array:
+    """float64 [n]: the numbers of some windows of a record or a run. Raises UsageError where it has none."""
+    how = manifest.layout.get(TargetOptions).target_of
+    return targets.of_these(item, windows, partial(ingest.open_numbers, manifest), how)
 
 
 def spreads(found: Inspection) -> Mapping[str, Spread]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sandgrain.base.arrays import Array
-from sandgrain.dataset import ingest
+from sandgrain.dataset import ingest, targets
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.windows import Run, Window, Windowing, count, owned, skipped, windows_in, windows_of, with_lead
 from sandgrain.project import features
+from sandgrain.project import numbers as numbers_to_give
 from sandgrain.project.build.samples import parts_of
 from sandgrain.project.inspection import Inspection
 
@@ -24,7 +25,8 @@ MOST_BYTES = 1 << 26  # of all windows that are held
 class Sample:
     """`x`: windows as the sensor gives them, [n, *signal shape], each with its lead in front, where windows have one; `y`: the places of their labels in `labels`, int64 [n].
 
-    `records`: the place of each window's recording among those that were given, int64 [n]. `total`: windows that there are.
+    `records`: the place of each window's recording among those that were given, int64 [n]. `total`: windows that there are. `numbers`:
+    those that a model is to give, float64 [n]; None where it is to give labels.
     """
 
     x: Array
@@ -32,6 +34,7 @@ class Sample:
     records: Array
     labels: tuple[str, ...]
     total: int
+    numbers: Array | None = None
 
 
 def sampled(found: Inspection, records: Sequence[Record], most: int) -> Sample | None:
@@ -54,13 +57,18 @@ def sampled(found: Inspection, records: Sequence[Record], most: int) -> Sample |
     )
     places = np.sort(np.concatenate([_spread(np.flatnonzero(y == k), most, len(y), len(names)) for k in range(len(names))]))
     leads = features.leads_of(found.manifest, windowing)
+    asked = targets.asked(found.manifest.layout)
     rows: list[Array] = []
+    numbers: list[Array] = []
     for k in np.unique(item[places]).tolist():
         x = np.concatenate([ingest.open_record(found.manifest, r) for r in parts_of(items[k])])
         ahead = None if leads is None else leads.ahead(items[k])
-        own = start[places[item[places] == k]].tolist()
-        rows += [with_lead(x, _window(items[k], s, windowing), windowing, ahead) for s in own]
-    return Sample(np.stack(rows), y[places], owner[places], found.labels, len(y) * thinned)
+        own = [_window(items[k], s, windowing) for s in start[places[item[places] == k]].tolist()]
+        rows += [with_lead(x, window, windowing, ahead) for window in own]
+        if asked:
+            numbers.append(numbers_to_give.of_these(found.manifest, items[k], own))
+    told = np.concatenate(numbers) if asked else None
+    return Sample(np.stack(rows), y[places], owner[places], found.labels, len(y) * thinned, told)
 
 
 def _windows(

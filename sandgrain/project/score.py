@@ -210,6 +210,15 @@ class Hears(Protocol):
         ...
 
 
+def heard(stream: Stream, listener: Hears) -> Heard:
+    """The results of a recording, behind the start that it is measured against where that is another's. They count from its own start."""
+    if stream.ahead is None:
+        return listener.hear(stream.open())
+    ahead = stream.ahead()
+    found = listener.hear(np.concatenate([ahead, stream.open()]))
+    return {**found, "samples": found["samples"] - len(ahead)}
+
+
 @dataclass(slots=True, eq=False)
 class Tally:
     """What is counted over all recordings."""
@@ -230,7 +239,7 @@ class Tally:
         """Hear each recording and count. `streams`: at the listener's rate, with its channels."""
         for k, stream in enumerate(streams):
             progress("listening", k, len(streams))
-            _count(self, stream, listener.hear(stream.open()), ears, listener.spacing)
+            _count(self, stream, heard(stream, listener), ears, listener.spacing)
             self.seconds += max(stream.seconds - ears.skip_s, 0.0)
             self.unknown |= {s.label for s in stream.truth} - set(ears.labels)
             self.grouped = self.grouped or bool(stream.group)
@@ -257,11 +266,6 @@ def ears_of(bundle: store.Bundle) -> Ears:
     source, front, graph = bundle.compiled.source, bundle.origin.front, bundle.compiled.graph
     if front is None or not kinds.of(front.pipeline.signal.kind).sampled:
         raise UsageError("the bundle takes no samples of a signal; compile it with features, or build a project")
-    if source.options.number is not None:
-        raise UsageError(
-            "the bundle gives a number, and score counts labels and anomalies; how far numbers are off is in report.json and in --html of "
-            "sandgrain build"
-        )
     if not graph.labels:
         raise UsageError("the bundle has no labels, so nothing can be held against the truth; compile it with --labels")
     quant = graph.tensors[graph.outputs[0]].quant

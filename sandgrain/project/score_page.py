@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandgrain.base import files
+from sandgrain.base.arrays import Array
 from sandgrain.base.tables import Table
 from sandgrain.base.text import plain, span
 from sandgrain.base.version import __version__
 from sandgrain.dataset import charts, pictures
 from sandgrain.dataset.tracks import Stretch
+from sandgrain.project.gauged import Gauged
 from sandgrain.project.score import Scored
 from sandgrain.project.traces import Trace
 from sandgrain.project.watched import Watched
@@ -26,14 +28,14 @@ BLUE, RED = pictures.COLOURS[:2]
 WIDE, HIGH = 8.6, 1.9  # inches
 
 
-def write(found: Scored | Watched, path: Path) -> None:
+def write(found: Scored | Watched | Gauged, path: Path) -> None:
     """The page to `path`, completely or not at all. Raises UsageError."""
     text = render(found)
     with files.output(path, "name a file in a folder that exists") as file:
         file.write(text.encode())
 
 
-def render(found: Scored | Watched) -> str:
+def render(found: Scored | Watched | Gauged) -> str:
     """The lines and tables of the page of text, and a plot of each recording, the worst first."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -54,18 +56,24 @@ def render(found: Scored | Watched) -> str:
     )
 
 
-def _worst_first(found: Scored | Watched) -> list[Trace]:
+def _worst_first(found: Scored | Watched | Gauged) -> list[Trace]:
     good = _goodness(found)
     return sorted(found.traces, key=lambda t: (good.get(t.name, 2.0), t.name))
 
 
-def _goodness(found: Scored | Watched) -> dict[str, float]:
+def _goodness(found: Scored | Watched | Gauged) -> dict[str, float]:
+    if isinstance(found, Gauged):
+        return {r.name: -r.mae for r in found.recordings if r.mae is not None}
     if isinstance(found, Scored):
         return {r.name: r.accuracy for r in found.recordings if r.accuracy is not None}
     return {r.name: r.moments.f1 for r in found.recordings if r.moments.f1 is not None}
 
 
-def _what(found: Scored | Watched) -> str:
+def _what(found: Scored | Watched | Gauged) -> str:
+    if isinstance(found, Gauged):
+        return (
+            f"The number{f' ({plain(found.unit, 12)})' if found.unit else ''} over time: black is true, blue is what the C says."
+        )
     if isinstance(found, Scored):
         return "Above, the true label over time; below, what the C says of each window; marks are decisions."
     return "The score over time. Red ground is an anomaly; the dashed line is the threshold; a red dot is an alarm."
@@ -78,11 +86,20 @@ def _plot(trace: Trace) -> dict[str, Any]:
     axes = figure.add_subplot()
     axes.set_xlim(0, max(trace.seconds, 1e-9))
     axes.set_xlabel("seconds")
-    if trace.limit is None:
+    if trace.true is not None:
+        _numbers(axes, trace, trace.true)
+    elif trace.limit is None:
         _labels(axes, trace)
     else:
         _scores(axes, trace, trace.limit)
     return {"title": plain(trace.name, 80), "say": span(trace.seconds), "markup": Markup(charts.svg(figure))}
+
+
+def _numbers(axes: Axes, trace: Trace, true: Array) -> None:
+    """What is true, broken where nobody says it, and what is said."""
+    axes.plot(trace.times, true, color="#333333", linewidth=1.4, marker=".", markersize=2, label="true")
+    axes.plot(trace.times, trace.values, color=BLUE, linewidth=0.9, label="said")
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper left", bbox_to_anchor=(0, 1.28))
 
 
 def _scores(axes: Axes, trace: Trace, limit: float) -> None:

@@ -29,6 +29,7 @@ class Trace:
     limit: float | None = None
     decided: tuple[tuple[float, str], ...] = ()
     names: tuple[str, ...] = ()  # of the numbers
+    true: Array | None = None  # float64 [n]: where values are what a model is to give, what is true; NaN where nobody says it
 
     @classmethod
     def thinned(

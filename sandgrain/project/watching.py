@@ -21,6 +21,7 @@ from sandgrain.bundle import store
 from sandgrain.bundle.listening import Heard
 from sandgrain.dataset.tracks import Stretch
 from sandgrain.frontend.frontend import FrontEnd
+from sandgrain.project import score
 from sandgrain.project.normal import by_name
 from sandgrain.project.score import Hears
 from sandgrain.project.streams import Stream, merged, shares
@@ -75,7 +76,7 @@ class Tally:
         owners = _owners(streams)
         for k, (stream, owner) in enumerate(zip(streams, owners, strict=True)):
             progress("listening", k, len(streams))
-            heard = listener.hear(stream.open())
+            heard = score.heard(stream, listener)
             self.seconds += stream.seconds
             self.results += len(heard["scores"])
             self.traces.append(_trace(stream, heard, guard))
@@ -84,6 +85,18 @@ class Tally:
                 self.owners.append(owner)
             else:
                 self.unknown.append(stream.name)
+
+    def add(self, other: Tally) -> None:
+        """Count what another one has counted, too."""
+        self.spans += other.spans
+        self.recordings += other.recordings
+        self.owners += other.owners
+        self.traces += other.traces
+        self.unknown += other.unknown
+        self.results += other.results
+        self.seconds += other.seconds
+        for label, delays in other.events.items():
+            self.events[label] = [*self.events.get(label, []), *delays]
 
     def _count(self, stream: Stream, heard: Heard, guard: Guard, spacing: int) -> None:
         normal, strange = told_apart(stream, guard.normal)

@@ -57,6 +57,7 @@ CASES: dict[str, tuple[Signal, list[dict[str, Any]], int]] = {
         40,
     ),
     "correlated vibration": (MOTION, [{"block": "vibration", "fft": 32, "peaks": 1, "correlation": True}], 40),
+    "beats": (MOTION, [{"block": "beats", "shape_ms": 150, "slack_ms": 20, "points": 5}], 40),
     "raw motion": (MOTION, [{"block": "raw"}], 30),
     "statistics": (MOTION, [{"block": "filter", "type": "low-pass", "cutoff": 20}, {"block": "statistics"}], 40),
     "vibration": (MOTION, [{"block": "decimate", "factor": 2}, {"block": "vibration", "fft": 32, "peaks": 1}], 40),

@@ -90,7 +90,7 @@ ORDER = {
     "whitened_distance": ("whitened_distance_dsp_s8", "whitened_distance_s8"),
 }
 SINGLE = {
-    "abs": "lut_s8", "arg_max": "arg_max_s8", "biquad": "biquad_s16", "concatenation": "copy_rows", "crop_image": "copy_rows",
+    "abs": "lut_s8", "arg_max": "arg_max_s8", "beats": "beats_s16", "biquad": "biquad_s16", "concatenation": "copy_rows", "crop_image": "copy_rows",
     "decimate": "decimate_s16", "dense_sum": "dense_sum_s8", "depth_to_space": "gather", "difference": "difference_s16", "dequantize": "dequantize_s8_f32", "elu": "lut_s8", "exp": "lut_s8",
     "gather": "gather_at", "gelu": "lut_s8", "grey": "grey_u8", "hard_swish": "lut_s8", "leaky_relu": "lut_s8", "log_mel": "mel",
     "logistic": "lut_s8", "maximum": "extreme_s8", "mfcc": "mel", "minimum": "extreme_s8", "mish": "lut_s8", "pad": "pad",

@@ -16,13 +16,16 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.tables import drawn
 from sandgrain.frontend.blocks import BLOCKS
 from sandgrain.frontend.signal import Signal
+from sandgrain.project import inspection
 from sandgrain.project.auto import candidates, keep, quick, search
 from sandgrain.project.auto.result import Searched
 from sandgrain.project.build import advice
 from sandgrain.project.build.limits import Check
 from sandgrain.project.build.samples import Samples
+from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import Loaded, load
 from sandgrain.project.file.schema import Budget
+from tests.project.test_build_numbers import project as of_numbers
 from tests.support.command import sandgrain as command
 from tests.support.sensor_project import project
 
@@ -116,6 +119,8 @@ def compared(loaded: Loaded, monkeypatch: pytest.MonkeyPatch, scores: dict[str, 
 
     def tested(ground: Any, candidate: Any, made: Any, effort: quick.Effort, deadline: float, progress: Any) -> list[Any]:
         told.append(f"{candidate.network} {effort.steps}")
+        if ground.sample.numbers is not None:
+            return [np.array([scores[candidate.model.name], 2.0])] * effort.folds
         right = round(100 * scores[candidate.model.name])
         return [np.array([[right, 100 - right], [100 - right, right]])] * effort.folds
 
@@ -187,6 +192,69 @@ def test_the_measure_is_the_one_that_the_budget_asks_for() -> None:
     assert search.measure_of(Budget(accuracy=0.9)) == "accuracy" and search.measure_of(Budget(f1=0.9)) == "macro F1"
     counts = np.array([[90, 0], [10, 0]])  # always the frequent label
     assert search._score(counts, ["a", "b"], "accuracy") == 0.9 and search._score(counts, ["a", "b"], "balanced") == 0.5
+
+
+@pytest.fixture
+def gas(tmp_path: Path) -> Loaded:
+    """Windows of eight rows with a number each; every fifth row has none."""
+    folder = of_numbers(tmp_path / "gas", data="stride_s = 1\n")
+    lines = (folder / "sensors.csv").read_text().splitlines()
+    lines[5::5] = [line.rpartition(",")[0] + "," for line in lines[5::5]]
+    (folder / "sensors.csv").write_text("\n".join(lines))
+    (folder / "sandgrain.toml").write_text((folder / "sandgrain.toml").read_text().replace("window_s = 1", "window_s = 8"))
+    return load(folder)
+
+
+def test_of_numbers_the_one_with_the_least_error_is_chosen(gas: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = {"mlp": 9.0, "cnn1d": 3.0, "dscnn": 5.0, "tcresnet": 7.0}
+    found = compared(gas, monkeypatch, errors)
+    assert found.chosen.model.name == "cnn1d" and found.measure == "MAE" and found.why.startswith("MAE 3 ppm, the best of")
+    assert found.tried[0].score == 3.0 and found.tried[0].row()[1] == "3" and "%" not in drawn([found.table()])
+    later = [t.score for t in found.tried[1:] if t.rounds == found.tried[1].rounds and t.score is not None]
+    assert later == sorted(later), "the better ones first"
+    near = compared(gas, monkeypatch, {**errors, "mlp": 3.01})
+    assert near.chosen.own or near.tried[0].flash_bytes == 5000, "of equal ones the smaller"
+
+
+def test_numbers_are_compared_by_the_error_that_the_budget_asks_for() -> None:
+    assert search.measure_of(Budget(), numbers=True) == "MAE" == search.measure_of(Budget(mae=1, rmse=2), numbers=True)
+    assert search.measure_of(Budget(rmse=2), numbers=True) == "RMSE" == search.measure_of(Budget(r2=0.5), numbers=True)
+    assert search._score(np.array([1.5, 2.5]), [], "RMSE") == 2.5 and search._score(np.array([1.5, 2.5]), [], "MAE") == 1.5
+
+
+def test_a_candidate_learns_the_numbers_of_the_windows_that_have_one(gas: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last row has one in four windows of five; a short training beats a constant."""
+    found = inspection.inspect(gas)
+    ground = search._ground(found, Store(gas.work / "auto"), 0)
+    numbers = ground.sample.numbers
+    assert numbers is not None and not np.isnan(numbers).any() and len(numbers) == len(ground.sample.x)
+    rows = np.genfromtxt(gas.root / "sensors.csv", delimiter=",", skip_header=1)
+    last = np.rint(rows[:, 0] / 4 * 32768)
+    for window, number in zip(ground.sample.x[:9], numbers[:9], strict=True):
+        (at,) = np.flatnonzero(np.isclose(last, window[-1, 0], atol=1) & np.isclose(rows[:, 2], number))
+        assert rows[at, 2] == number
+    candidate = candidates.Candidate(gas.blocks, gas.project.model, own=True)
+    made = quick.prepared(ground, candidate)
+    ((mae, rmse),) = quick.tested(ground, candidate, made, quick.Effort(300, 1), float("inf"), lambda *a: None)
+    _, test = ground.folds[0]
+    constant = np.abs(numbers[test] - np.median(numbers)).mean()
+    assert 0 < mae <= rmse and mae < 0.7 * constant
+
+
+def test_without_a_validation_side_the_last_quarter_of_what_trains_decides(gas: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As init writes it for small data that is split by time."""
+    gas.file.write_text(gas.file.read_text().replace("validation = 0.15", "validation = 0"))
+    loaded = load(gas.file)
+    ((train, test),) = search._ground(inspection.inspect(loaded), Store(loaded.work / "auto"), 0).folds
+    assert train.max() + 5 < test.min() and 0.2 < len(test) / (test.max() + 1) < 0.3
+    found = compared(loaded, monkeypatch, {"mlp": 9.0, "cnn1d": 3.0, "dscnn": 5.0, "tcresnet": 7.0})
+    assert found.folds == 1 and found.how.endswith("the last quarter of each recording")
+
+
+def test_windows_that_all_have_the_same_number_are_refused(gas: Loaded) -> None:
+    (gas.root / "sensors.csv").write_text("a,b,gas\n" + "".join(f"{k % 3},{k % 2},5\n" for k in range(200)))
+    with pytest.raises(UsageError, match="windows of two numbers"):
+        search.search(gas, gas.folder / "out", minutes=1, seed=None, write=False, progress=lambda *a: None)
 
 
 def test_a_detector_is_refused(waves: Loaded) -> None:

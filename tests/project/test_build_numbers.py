@@ -8,21 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tests.support.draws import rare
 
 pytest.importorskip("jinja2", reason="needs Jinja: pip install 'sandgrain[train]'")
 import sandgrain
 from sandgrain.base.errors import UsageError
-from sandgrain.bundle import store
-from sandgrain.cli import _terminal
-from sandgrain.project import inspection, score
+from sandgrain.cli import _terminal, app
+from sandgrain.project import inspection
 from sandgrain.project.build import folds, limits, page, run, stages
 from sandgrain.project.build.result import Built
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.store import Store
 from sandgrain.project.file.load import load
 from sandgrain.project.file.schema import Budget
+from sandgrain.project.gauged import Gauged
 from sandgrain.project.tasks import regression
 
 PROJECT = """\
@@ -114,9 +115,33 @@ def test_a_column_of_numbers_becomes_c_that_gives_them(built: Built[Any], capsys
 
 
 @rare
-def test_score_says_where_the_errors_of_numbers_are(built: Built[Any]) -> None:
-    with pytest.raises(UsageError, match=r"the bundle gives a number, .* is in report\.json"):
-        score.ears_of(store.load_bundle(built.folder))
+def test_score_measures_other_recordings_by_a_column(built: Built[Any], tmp_path: Path) -> None:
+    """Two tables that the model has not seen; one counts 30 more than it should. Some rows have no number."""
+    for k, (name, more) in enumerate((("good", 0.0), ("far", 30.0))):
+        gas, text = table(120, 10 + k)
+        lines = text.splitlines()[1:]
+        told = ["" if j % 5 == 4 else f"{g + more:.3f}" for j, g in enumerate(gas)]
+        rows = [f"{line.rpartition(',')[0]},{t}" for line, t in zip(lines, told, strict=True)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,gas", *rows]))
+    found = sandgrain.score(built.folder, tmp_path)
+    assert isinstance(found, Gauged) and found.errors is not None and found.column == "gas"
+    good, far = sorted(found.recordings, key=lambda r: r.mae or 0)
+    assert (good.name, far.name, good.windows, far.windows) == ("good.csv", "far.csv", 96, 96)
+    overall = built.figures.found.overall
+    assert good.mae == pytest.approx(overall.mae, rel=0.5) and far.bias == pytest.approx(-30, abs=2 * overall.mae)
+    assert found.worst == far and any("24 rows have no number" in note for note in found.notes)
+    page = tmp_path / "page.html"
+    result = CliRunner().invoke(app, ["score", str(built.folder), str(tmp_path / "good.csv"), "--json", "--html", str(page)])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["mae"] == pytest.approx(good.mae) and "<svg" in page.read_text()
+    renamed = (tmp_path / "good.csv").read_text().replace("gas", "reference", 1)
+    (tmp_path / "other.csv").write_text(renamed)
+    assert sandgrain.score(built.folder, tmp_path / "other.csv", target_column="reference").recordings[0].mae == good.mae
+    with pytest.raises(UsageError, match=r"has no column 'gas'.*target_column="):
+        sandgrain.score(built.folder, tmp_path / "other.csv")
+    for wrong in ({"rest": "quiet"}, {"label_column": "note"}, {"normal": "ok"}):
+        with pytest.raises(UsageError, match="model gives numbers"):
+            sandgrain.score(built.folder, tmp_path / "good.csv", **wrong)
 
 
 @rare

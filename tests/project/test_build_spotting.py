@@ -187,6 +187,34 @@ def test_background_recordings_fill_the_gaps(tmp_path: Path) -> None:
     assert "background" in plan.between and len(plan.parts) > 2 and all((gap == 77).all() for gap in gaps)
 
 
+@pytest.mark.parametrize("of", ["start", "group", "before"])
+def test_behind_a_lead_the_long_recording_begins_as_a_recording_does(
+    of: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence in front would be the measure of all that follows, and results would be held against words that came a lead before."""
+    from sandgrain.project import inspection
+
+    folder = project(tmp_path / "chirps", "minutes = 1", count=6)
+    file = folder / "sandgrain.toml"
+    settle = f'[[features]]\nblock = "settle"\nseconds = 0.1\nof = "{of}"\n\n[[features]]'
+    file.write_text(file.read_text().replace("[[features]]", settle, 1))
+    samples = Samples(inspection.inspect(load(folder)), Store(tmp_path / "store"))
+    lead, window = round(0.1 * RATE), RATE // 2
+    plan = recording.planned(samples, (), 1.0)
+    x = np.concatenate(list(recording.pieces(plan, samples)))
+    first = samples.opened(plan.parts[0][1])
+    assert plan.lead == lead and len(x) == plan.samples and np.array_equal(x[:lead], first[:lead])
+    for event, (_, record, taken) in zip(plan.events, plan.parts, strict=True):
+        at = round(event.start * RATE)
+        assert np.array_equal(x[at : at + taken], samples.opened(record)[:taken])
+    scores = np.zeros((7, 3), np.int8)
+    monkeypatch.setattr(deciding, "heard", lambda *given: scores)
+    part = spotting.in_fold(Run(samples, tmp_path), b"", Rule())
+    assert part is not None and part.times.tolist() == pytest.approx([(lead + window) / RATE + 0.1 * k for k in range(7)])
+    told = spotting.notes(spotting.Spotted(Rule(), part.judged(0.5), 1.0, 1, plan.between, 7, 0, 0, True, 0, None, ()), samples)
+    assert [note.endswith("[data] background") for note in told] == [True] * (of == "before")
+
+
 def test_a_rule_names_labels_of_the_data() -> None:
     def rule(background: tuple[str, ...], rest: str = "") -> Rule:
         given = Project(data=Data(kind="audio", rest=rest), decide=Decide(background=background))

@@ -20,7 +20,7 @@ from sandgrain.graph.decisions import Event, Rule, matched
 from sandgrain.graph.quantization import per_tensor
 from sandgrain.project import judging, recordings, score
 from sandgrain.project.score import Ears
-from sandgrain.project.streams import Stream, joined, merged, shares, with_changes
+from sandgrain.project.streams import Stream, behind_the_first, joined, merged, shares, with_changes
 
 RATE = 10.0
 QUANT = per_tensor(1 / 256, -128)
@@ -167,6 +167,44 @@ def test_recordings_that_several_networks_heard_are_counted_as_one_test() -> Non
     assert score.summed(both, BUNDLE, ears).to_json() == scored([one, other]).to_json()
 
 
+def test_recordings_of_a_person_are_heard_behind_the_start_of_the_first() -> None:
+    """As training measures them; results count from the start of the recording itself."""
+    heard: list[list[int]] = []
+
+    class Lead(Told):
+        def hear(self, x: np.ndarray) -> dict[str, np.ndarray]:
+            heard.append(x[:, 0].tolist())
+            ends = np.arange(15, len(x) + 1, self.spacing)  # a lead of 5 samples, a window of 10
+            return {"scores": np.zeros((len(ends), 3), np.int8), "samples": ends, "decisions": np.full(len(ends), -1)}
+
+    streams = [
+        stream([k + 1, k + 1], [], name) for k, name in enumerate(("s2/b.csv", "s1/b.csv", "s1/a.csv", "c.csv", "s2/a.csv"))
+    ]
+    found = behind_the_first(streams, ["s2", "s1", "s1", "", "s2"], 5)
+    results = [score.heard(s, Lead(Rule(1, 16, 1, (0,)))) for s in found]
+    assert [x[:6] for x in heard] == [[5] * 5 + [1], [3] * 5 + [2], [3] * 6, [4] * 6, [5] * 6]
+    assert [r["samples"].tolist() for r in results] == [[10, 15, 20], [10, 15, 20], [15, 20], [15, 20], [15, 20]]
+    short = [stream([1], [], "s1/a.csv"), stream([2], [], "s1/b.csv"), stream([3], [], "s1/c.csv")]
+    assert [s.ahead is None for s in behind_the_first(short, ["s1"] * 3, 15)] == [True, True, False]
+
+
+def test_persons_are_known_by_their_folders_and_others_are_told(tmp_path: Path) -> None:
+    for name in ("subject1/walk/a.csv", "subject1/walk/b.csv", "walk/c.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x,y\n" + "1,2\n" * 40)
+    signal = Signal("motion", (10, 2), RATE, (Channel("x", "", 4.0), Channel("y", "", 4.0)))
+
+    def read(of: str) -> tuple[list[bool], tuple[str, ...]]:
+        found, notes = recordings.streams(
+            [tmp_path], signal, lead=5, of=of, labels=None, label_column="", rest="", resample=False, progress=silent
+        )
+        return [s.ahead is not None for s in sorted(found, key=lambda s: s.name)], notes
+
+    assert read("start") == ([False] * 3, ())
+    behind, (note,) = read("group")
+    assert behind == [False, True, False] and note.startswith("nobody says whose 1 of the recordings are")
+
+
 def test_a_recording_of_which_nothing_is_said_is_named() -> None:
     told = stream([0, 0, 1, 1], [Stretch(0, 2, "rest"), Stretch(2, 4, "walk")])
     assert not scored([told]).notes
@@ -179,6 +217,7 @@ def test_a_start_that_is_longer_than_every_recording_is_refused(
     skip: float, refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judging.watching, "is_detector", lambda bundle: False)
+    monkeypatch.setattr(judging.gauging, "gives_numbers", lambda bundle: False)
     monkeypatch.setattr(judging, "Listener", lambda bundle: Told(Rule(1, 16, 1, (0,))))
     ears = Ears(("rest", "walk", "fall"), 10, Rule(1, 16, 1, (0,)), QUANT, True)
     monkeypatch.setattr(judging.score, "ears_of", lambda bundle: ears)
@@ -199,7 +238,7 @@ def test_files_of_single_sensors_are_told_how_score_reads_them(names: tuple[str,
     signal = Signal("motion", (10, 2), RATE, tuple(Channel(name, "", 10.0) for name in names))
     with pytest.raises(UsageError, match="has no column") as error:
         recordings.streams([tmp_path], signal, labels=None, label_column="", rest="", resample=False, progress=silent)
-    assert ("score joins no sensors" in str(error.value)) == joined_once
+    assert ("name the project's folder, and not its bundle" in str(error.value)) == joined_once
     (tmp_path / "acc.csv").write_text(",".join(names) + "\n" + "1,2\n" * 40)  # the way out
     (found,), _ = recordings.streams([tmp_path], signal, labels=None, label_column="", rest="", resample=False, progress=silent)
     assert found.open().shape == (40, 2)

@@ -38,7 +38,9 @@ def test_events_of_a_long_signal_are_recordings_around_them(names: tuple[str, st
     keys = dict(found.table)
     assert (keys["x_array"], keys["event_array"], keys["y_array"]) == (signal, event, label)
     assert found.labels == ("0", "1") and found.rate == 200 and found.groups == 3 and not found.problem
-    assert keys["event_s"] == pytest.approx(0.5, abs=0.05)
+    assert keys["event_s"] == pytest.approx(1.5, abs=0.15) and found.rhythm
+    assert any(note.startswith("they follow each other evenly, so a recording holds about 3") for note in found.notes)
+    assert 'factor = 2\n\n[[features]]\nblock = "beats"' in render(found, ".", "arduino-nano-33-ble-sense")
     for key in ("x_array", "event_array", "y_array"):
         assert any(f"({key})" in note for note in found.notes)
     layout = make_layout(
@@ -48,6 +50,16 @@ def test_events_of_a_long_signal_are_recordings_around_them(names: tuple[str, st
     assert (
         {r.shape for r in read.records} == {(80, 1)} and {r.group for r in read.records} == {"100", "105", "117"} and not read.bad
     )
+
+
+def test_events_that_come_now_and_then_are_no_rhythm(tmp_path: Path) -> None:
+    at = np.cumsum(DRAW.integers(20, 600, 60)).astype(np.int32)
+    kind = (np.arange(len(at)) % 3 == 0).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", acc=walk(int(at[-1]) + 50), hit=at, kind=kind)
+    found = write(tmp_path, tmp_path / "sandgrain.toml", How(dry=True))
+    keys = dict(found.table)
+    assert not found.rhythm and keys["event_s"] == pytest.approx(float(np.median(np.diff(at))) / 50, rel=0.1)
+    assert '"beats"' not in render(found, ".", "arduino-nano-33-ble-sense")
 
 
 def test_pieces_at_offsets_have_a_label_each_or_are_cut_where_that_of_the_rows_changes(tmp_path: Path) -> None:

@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 
 from sandgrain.base.errors import UsageError
+from sandgrain.base.progress import silent
 from sandgrain.dataset.ingest import ingest, open_record
 from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.records import Manifest
+from sandgrain.frontend.signal import Channel, Signal
+from sandgrain.project import recordings
 from sandgrain.project.file.init import How, render, write
 from sandgrain.project.file.load import parse
 from sandgrain.project.file.look import Look
+from sandgrain.project.streams import Stream
 
 DRAW = np.random.default_rng(7)
 
@@ -315,3 +319,33 @@ def test_a_name_that_holds_more_than_its_pattern_needs_still_finds_its_sensors(w
         table(tmp_path / f"{who}_{sensor}.csv", 50, 2)
     found = read(tmp_path, name="{recording}_{sensor}", sensors=("acc", "left_gyro"))
     assert not found.bad and [r.shape for r in found.records] == [(100, 6)]
+
+
+def test_score_joins_sensors_as_the_project_does(tmp_path: Path) -> None:
+    lines = (
+        'path = "train"\nkind = "motion"\nname = "{label}_{index}_{sensor}"\nsensors = ["acc", "gyro"]\ntime_column = ["t"]\n'
+        "rate = 50\nfull_scale = [10]\n"
+    )
+    (tmp_path / "sandgrain.toml").write_text(f'[data]\n{lines}\n[[features]]\nblock = "raw"\n')
+    for k, label in enumerate(("walk", "run")):
+        table(tmp_path / "new" / f"{label}_{k}_acc.csv", 100, 4.0)
+        table(tmp_path / "new" / f"{label}_{k}_gyro.csv", 50, 4.0, slope=0.2)
+    own = recordings.of_project(tmp_path)
+    names = ("acc.x", "acc.y", "acc.z", "gyro.x", "gyro.y", "gyro.z")
+    signal = Signal("motion", (50, 6), 50.0, tuple(Channel(name, "", 10.0) for name in names))
+
+    def heard(place: Path, signal: Signal) -> list[Stream]:
+        return recordings.streams(
+            [place], signal, labels=None, label_column="", rest="", resample=False, own=own, progress=silent
+        )[0]
+
+    found = heard(tmp_path / "new", signal)
+    whole = read(tmp_path / "new")
+    assert [s.name for s in found] == [r.key for r in whole.records] and [s.truth[0].label for s in found] == ["run", "walk"]
+    assert all(np.array_equal(s.open(), open_record(whole, r)) for s, r in zip(found, whole.records, strict=True))
+    with pytest.raises(UsageError, match="lie in a file for each sensor; name their folder"):
+        heard(tmp_path / "new" / "walk_0_acc.csv", signal)
+    with pytest.raises(UsageError, match="has 6 channels, and the model takes 3"):
+        heard(tmp_path / "new", Signal("motion", (50, 3), 50.0))
+    (tmp_path / "new" / "sandgrain.toml").write_text('[data]\npath = "."\nkind = "motion"\n[[features]]\nblock = "raw"\n')
+    assert recordings.of_project(tmp_path / "new") is None and recordings.of_project(tmp_path / "none") is None

@@ -143,3 +143,67 @@ def test_all_of_several_parquet_tables_is_looked_at(tmp_path: Path) -> None:
     assert found.labels == ("a", "b", "c") and found.kind == "motion"
     assert any("1 of 4 files cannot be read, the first is 4.parquet: it is cut short" in note for note in found.notes)
     assert any("1 of 3 files have other columns (such as 3.parquet)" in note for note in found.notes)
+
+
+def strayed(folder: Path, strays: int, far: float, swing: float) -> Path:
+    """A table of two channels of 3000 rows about 4000; `strays` readings of the first are `far`."""
+    values = 4000 + DRAW.normal(0, swing, (3000, 2))
+    values[np.linspace(50, 2950, strays).astype(int), 0] = far
+    rows = (f"{a:.2f},{b:.2f},{k // 500 % 2}" for k, (a, b) in enumerate(values))
+    (folder / "table.csv").write_text("\n".join(["one,two,state", *rows]) + "\n")
+    return folder
+
+
+def test_a_few_readings_far_off_do_not_take_the_range_from_all_others(tmp_path: Path) -> None:
+    found = write(strayed(tmp_path, 2, 700000.5, 20), tmp_path / "sandgrain.toml", How())
+    assert dict(found.table)["full_scale"] == (5000.0, 5000.0)
+    assert any(note.startswith("one: up to 2 readings of 3000 so far off") for note in found.notes)
+    parts = api.data(tmp_path).manifest.records
+    assert sum(r.clipped for r in parts) == 2
+
+
+@pytest.mark.parametrize(
+    ("strays", "far", "swing"),
+    [
+        (300, 700000.5, 20.0),  # too many to be strays
+        (2, 20000.5, 20.0),  # a range with them has steps enough
+        (2, 700000.5, 1500.0),  # the others are told well enough with them
+    ],
+)
+def test_readings_far_off_that_cost_nothing_or_are_many_stay_in_range(
+    strays: int, far: float, swing: float, tmp_path: Path
+) -> None:
+    found = look(strayed(tmp_path, strays, far, swing))
+    assert dict(found.table)["full_scale"][0] > far and not any("far off" in note for note in found.notes)
+
+
+def sided(folder: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        rows = (f"{DRAW.normal():.3f},{DRAW.normal():.3f},{('on', 'off')[k // 60 % 2]}" for k in range(480))
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("\n".join(["a,b,state", *rows]) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("datatraining.csv", "datatest.csv", "datatest2.csv"),
+        ("pump_train_1.csv", "pump_train_2.csv", "pump_test.csv"),
+        ("train.csv", "val.csv", "test.csv"),
+        ("training/a.csv", "training/b.csv", "testing/c.csv"),
+    ],
+)
+def test_names_of_tables_that_say_train_and_test_are_the_split(names: tuple[str, ...], tmp_path: Path) -> None:
+    write(sided(tmp_path, names), tmp_path / "sandgrain.toml", How())
+    found = api.data(tmp_path)
+    sides = {name: {side for key, side in found.sides.items() if key.startswith(name)} for name in names}
+    drawn = {"validation"} if "/" in names[0] else set()
+    for name, side in sides.items():
+        want = "test" if "test" in name else "validation" if "val" in name else "train"
+        assert side - drawn == {want}, name
+
+
+@pytest.mark.parametrize("names", [("train.csv", "latest_b.csv", "other.csv"), ("test1.csv", "test2.csv", "test3.csv")])
+def test_names_of_which_some_say_no_side_or_all_the_same_are_no_split(names: tuple[str, ...], tmp_path: Path) -> None:
+    assert not look(sided(tmp_path, names)).chosen

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from sandgrain.base.errors import UsageError
 from sandgrain.frontend.blocks.audio import Fft
-from sandgrain.frontend.blocks.base import Block, Stage, fft_size
+from sandgrain.frontend.blocks.base import Block, Stage, fft_size, samples_of
 from sandgrain.frontend.build import Builder
 from sandgrain.frontend.signal import Kind, Signal
+from sandgrain.graph.ops.signal import beats
 from sandgrain.graph.ops.signal.correlation import MAX_CHANNELS
 from sandgrain.graph.ops.signal.vibration import attributes
 
@@ -102,4 +103,44 @@ class Vibration(Block):
             "vibration",
             **attributes(samples, builder.rate, fft=fft, edges=edges, peaks=self.peaks, which=self.which),
             **_paired(self, builder),
+        )
+
+
+class Beats(Block):
+    """The beat in the middle of a window against its neighbours: see `graph/ops/signal/beats.py` for each number."""
+
+    summary: ClassVar[str] = "when a window's middle beat comes, how strong it is and how much like the others, per channel"
+    kinds: ClassVar[tuple[Kind, ...]] = ("audio", "motion")
+    stage: ClassVar[Stage] = "window"
+
+    block: Literal["beats"] = "beats"
+    span_ms: float = Field(100.0, gt=0, description="how long a beat's change is summed up; where it is most lies the beat")
+    gap_ms: float = Field(250.0, gt=0, description="no two beats are closer")
+    share: float = Field(0.35, gt=0, le=1, description="of the strongest change of the window; what changes less is no beat")
+    shape_ms: float = Field(300.0, gt=0, description="what of a beat is compared with the others, its middle in the middle")
+    slack_ms: float = Field(45.0, ge=0, description="how far two of them are moved to lie on each other")
+    points: int = Field(15, ge=0, le=beats.MAX_POINTS, description="means of equal parts that describe the shape itself")
+
+    def add(self, builder: Builder) -> None:
+        half = max(samples_of(self.shape_ms, builder, "beats: shape_ms") // 2, 1)
+        if 2 * half + 1 > builder.tensor.shape[1]:
+            held = 1000 * builder.tensor.shape[1] / builder.rate
+            raise UsageError(
+                f"beats: a shape of {self.shape_ms:g} ms in windows of {held:g} ms; a window has to hold several beats"
+            )
+        if self.points > 2 * half + 1:
+            raise UsageError(
+                f"beats: {self.points} points of a shape of {2 * half + 1} samples; choose fewer, or a larger shape_ms"
+            )
+        builder.add(
+            "beats",
+            **beats.attributes(
+                span=min(samples_of(self.span_ms, builder, "beats: span_ms"), beats.MAX_SPAN),
+                gap=min(samples_of(self.gap_ms, builder, "beats: gap_ms"), builder.tensor.shape[1]),
+                share=round(256 * self.share),
+                half=half,
+                slack=round(self.slack_ms * builder.rate / 1000),
+                points=self.points,
+                rate=builder.rate,
+            ),
         )

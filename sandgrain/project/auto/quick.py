@@ -16,6 +16,7 @@ from sandgrain.bundle import features_in_c
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.project.auto.candidates import Candidate
 from sandgrain.project.build import network
+from sandgrain.project.build.network import Scaling
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.store import Store, digest
 from sandgrain.project.features import pipeline_of
@@ -73,7 +74,8 @@ def prepared(ground: Ground, candidate: Candidate) -> Prepared:
 def tested(
     ground: Ground, candidate: Candidate, made: Prepared, effort: Effort, deadline: float, progress: Progress
 ) -> list[Array]:
-    """A confusion matrix of each fold, int64 [labels, labels], rows are true labels. Kept in the store.
+    """A confusion matrix of each fold, int64 [labels, labels], rows are true labels; of numbers [mean absolute error, root of the mean
+    squared error], float64 [2]. Kept in the store.
 
     Raises OutOfTimeError at `deadline` (of time.monotonic), and UsageError or UnsupportedError where it cannot be built or trained.
     """
@@ -81,19 +83,21 @@ def tested(
     for k in range(effort.folds):
         key = digest("trial", ground.key, candidate.tables, effort.steps, k)
         kept = ground.store.json("trial", key, partial(_trained, ground, made, effort, k, deadline, progress))
-        found.append(np.array(kept, np.int64))
+        found.append(np.array(kept, np.int64 if ground.sample.numbers is None else np.float64))
     return found
 
 
-def _trained(ground: Ground, made: Prepared, effort: Effort, k: int, deadline: float, progress: Progress) -> list[list[int]]:
+def _trained(ground: Ground, made: Prepared, effort: Effort, k: int, deadline: float, progress: Progress) -> list[Any]:
     from sandgrain.train import length, loop
     from sandgrain.train import network as nets
 
     recipe = network.recipe(made.samples, ground.seed, made.front)
     train, test = ground.folds[k]
-    x, y, quant = made.x, ground.sample.y, made.front.normalization.quant
+    x, quant, numbers = made.x, made.front.normalization.quant, ground.sample.numbers
     watched = train[::WATCHED] if len(train) >= LEAST_WATCHED else train[:0]
     learned = np.setdiff1d(train, watched)
+    scaling = None if numbers is None else Scaling(float(numbers[learned].mean()), float(numbers[learned].std()) or 1.0)
+    y = ground.sample.y if scaling is None or numbers is None else scaling.scaled(numbers)
     batch = made.samples.found.loaded.project.train.batch or length.batch_of(len(learned))
     epochs = max(round(effort.steps / length.steps_of(len(learned), batch)), 1)
     lr = recipe.training.lr or RATE  # a test of its own would take longer than the first round
@@ -110,7 +114,11 @@ def _trained(ground: Ground, made: Prepared, effort: Effort, k: int, deadline: f
     loop.prepare(ground.seed, options.threads)
     module: Any = nets.build(recipe)
     loop.train(module, feed, options, None, step)
-    said = loop.predict(module, nets.real(x[test], quant)).argmax(1)
+    outputs = loop.predict(module, nets.real(x[test], quant))
+    if scaling is not None and numbers is not None:
+        off = scaling.real(outputs) - numbers[test]
+        return [float(np.abs(off).mean()), float(np.sqrt((off**2).mean()))]
+    said = outputs.argmax(1)
     counts = np.zeros((recipe.classes, recipe.classes), np.int64)
     np.add.at(counts, (y[test], said), 1)
     found: list[list[int]] = counts.tolist()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandgrain.base.tables import Line, Table
-from sandgrain.base.text import duration, plain, size, tenths
+from sandgrain.base.text import duration, number, plain, size, tenths
 from sandgrain.project.auto.candidates import Candidate
 from sandgrain.project.auto.keep import text_of
 
@@ -29,6 +29,7 @@ class Tried:
     ram_bytes: int | None = None
     flash_bytes: int | None = None
     latency_ms: float | None = None
+    is_error: bool = False  # the score is one: less is better
 
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
@@ -61,7 +62,8 @@ class Tried:
             "-" if self.flash_bytes is None else size(self.flash_bytes),
             "-" if self.latency_ms is None else duration(self.latency_ms),
         ]
-        return [self.name, tenths(self.score), *costs, plain(self.outcome, 120) if whole else self.short]
+        score = tenths(self.score) if not self.is_error else "-" if self.score is None else number(self.score)
+        return [self.name, score, *costs, plain(self.outcome, 120) if whole else self.short]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +135,4 @@ class Searched:
 def ordered(tried: Sequence[Tried], chosen: Tried) -> tuple[Tried, ...]:
     """The chosen one first, then those that came furthest, the better ones first."""
     rest = [t for t in tried if t.candidate != chosen.candidate]
-    return (chosen, *sorted(rest, key=lambda t: (-t.rounds, -(t.score or 0.0))))
+    return (chosen, *sorted(rest, key=lambda t: (-t.rounds, (t.score or 0.0) * (1 if t.is_error else -1))))

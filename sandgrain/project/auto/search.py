@@ -18,10 +18,12 @@ import numpy as np
 from sandgrain.base.arrays import Array
 from sandgrain.base.errors import SandgrainError, UsageError
 from sandgrain.base.progress import Progress
-from sandgrain.base.text import tenths
+from sandgrain.base.text import number as figure
+from sandgrain.base.text import plain, tenths
 from sandgrain.bundle.report import Report
 from sandgrain.dataset import split
 from sandgrain.dataset.records import Record
+from sandgrain.dataset.targets import TargetOptions
 from sandgrain.project import inspection
 from sandgrain.project.auto import keep, quick
 from sandgrain.project.auto.candidates import Candidate, candidates
@@ -44,6 +46,13 @@ STEPS = (150, 450, 1350)  # of training in each round
 SHARES = (0.4, 0.7, 1.0)  # of the time, by which each round ends
 STAY = (4, 2)  # candidates that the second and the third round have at most
 HEAVY = 1 << 22  # multiply-accumulates of a network of which the first round tests one fold alone
+NEAR_ERROR = 0.01  # share of the least error by which another one may be larger, and as good
+LATER, BETWEEN = (
+    0.25,
+    0.1,
+)  # shares of a recording's windows that test, and that lie before them, where a split by time has no other side
+LEAST_CUT = 20  # windows of a recording that is cut so
+ERRORS = ("MAE", "RMSE")  # of numbers, as `quick.tested` gives them
 NEAR = 0.005  # a score that is no further below the best is as good: then the smaller network is taken
 MEASURES = {"accuracy": "accuracy", "f1": "macro F1", "balanced_accuracy": "balanced"}  # [budget] -> what is compared
 
@@ -53,6 +62,7 @@ class _State:
     """A candidate while it is compared."""
 
     candidate: Candidate
+    is_error: bool = False  # the scores are errors: less is better
     report: Report | None = None
     outcome: str = ""
     rounds: int = 0
@@ -62,22 +72,39 @@ class _State:
     def score(self) -> float:
         return statistics.fmean(self.scores) if self.scores else -1.0
 
+    @property
+    def goodness(self) -> float:
+        """More is better."""
+        return -float("inf") if not self.scores else -self.score if self.is_error else self.score
+
     def told(self) -> Tried:
         r, spread = self.report, statistics.stdev(self.scores) if len(self.scores) > 1 else 0.0
-        costs = (None, None, None) if r is None else (r.ram_bytes, r.flash_bytes, r.latency_ms)
-        return Tried(self.candidate, self.outcome, self.rounds, self.score if self.scores else None, spread, *costs)
+        return Tried(
+            self.candidate,
+            self.outcome,
+            self.rounds,
+            self.score if self.scores else None,
+            spread,
+            None if r is None else r.ram_bytes,
+            None if r is None else r.flash_bytes,
+            None if r is None else r.latency_ms,
+            self.is_error,
+        )
 
 
 def search(loaded: Loaded, out: Path, *, minutes: float, seed: int | None, write: bool, progress: Progress) -> Searched:
     """Compare the candidates of a project. `minutes`: the time that the comparison has. `write`: the choice goes to sandgrain.toml.
 
-    Raises UsageError where the project is no classifier or has too little data, and where no candidate can be trained.
+    Raises UsageError where the project is a detector or has too little data, and where no candidate can be trained.
     """
     started = time.monotonic()
     run.prepare()
     task = task_of(loaded.project)
     if not task.searched:
-        raise UsageError(f"--auto compares classifiers, and {loaded.project.model.name} is none; choose a detector by hand")
+        raise UsageError(
+            f"--auto compares networks of labels and of numbers, and {loaded.project.model.name} is none; build with one detector after the "
+            "other, and compare the AUC of their pages"
+        )
     task.check(loaded)
     found, _ = task.data(inspection.inspect(loaded, progress=progress))
     seed = loaded.project.train.seed if seed is None else seed
@@ -97,8 +124,9 @@ def _ground(found: Inspection, store: Store, seed: int) -> Ground:
     """Raises UsageError where nothing can be held back."""
     records = [r for r in found.records if found.sides[r.key] != "test"]
     sample = sampled(found, records, WINDOWS)
-    if sample is None or len(np.unique(sample.y)) < 2:
-        raise UsageError("--auto needs windows of two labels to train with; look at sandgrain data")
+    if sample is None or not _tells_apart(sample, np.arange(len(sample.x))):
+        what = "labels" if sample is None or sample.numbers is None else "numbers"
+        raise UsageError(f"--auto needs windows of two {what} to train with; look at sandgrain data")
     folds = list(_folds(found, records, sample, seed))
     if not folds:
         raise UsageError("--auto has too few recordings to hold some back; build without it, or give a validation share")
@@ -108,8 +136,12 @@ def _ground(found: Inspection, store: Store, seed: int) -> Ground:
 
 
 def _folds(found: Inspection, records: Sequence[Record], sample: Sample, seed: int) -> Iterator[tuple[Array, Array]]:
-    """(training, test) places in the sample. Where the project splits by time, its own two sides are the only fold."""
+    """(training, test) places in the sample. Where the project splits by time, its own two sides are the only fold, or the last part of what
+    trains."""
     data = found.loaded.project.data
+    if data.split.by == "time" and "validation" not in found.sides.values():
+        yield from _later(sample)
+        return
     cuts: list[dict[str, str]] = []
     if data.split.by != "time" and not any(r.part is not None for r in records):
         grouped = all(r.group for r in records) and data.split.by != "file"
@@ -127,18 +159,39 @@ def _folds(found: Inspection, records: Sequence[Record], sample: Sample, seed: i
         cuts = [{r.key: "test" if found.sides[r.key] == "validation" else "train" for r in records}]
     for sides in cuts:
         tested = np.array([sides[r.key] == "test" for r in records])[sample.records]
-        if tested.any() and len(np.unique(sample.y[~tested])) > 1:
+        if tested.any() and _tells_apart(sample, np.flatnonzero(~tested)):
             yield np.flatnonzero(~tested), np.flatnonzero(tested)
 
 
-def measure_of(budget: Budget) -> str:
-    """What candidates are compared by: what the project's budget asks for, else balanced accuracy."""
+def _later(sample: Sample) -> Iterator[tuple[Array, Array]]:
+    """(training, test) places: the last quarter of each recording's windows tests; what lies just before it, and may share samples with it,
+    is not used."""
+    own = [np.flatnonzero(sample.records == k) for k in np.unique(sample.records)]
+    own = [places for places in own if len(places) >= LEAST_CUT]
+    if own:
+        train = np.concatenate([places[: int((1 - LATER - BETWEEN) * len(places))] for places in own])
+        if _tells_apart(sample, train):
+            yield train, np.concatenate([places[int((1 - LATER) * len(places)) :] for places in own])
+
+
+def _tells_apart(sample: Sample, places: Array) -> bool:
+    """Whether windows have more than one label, or number."""
+    return len(np.unique((sample.y if sample.numbers is None else sample.numbers)[places])) > 1
+
+
+def measure_of(budget: Budget, numbers: bool = False) -> str:
+    """What candidates are compared by: what the project's budget asks for, else balanced accuracy, or the mean absolute error of numbers."""
+    if numbers:
+        squared = budget.mae is None and (budget.rmse is not None or budget.r2 is not None)
+        return ERRORS[int(squared)]
     asked = [name for key, name in MEASURES.items() if getattr(budget, key) is not None]
     return asked[0] if asked else "balanced"
 
 
 def _score(counts: Array, names: Sequence[str], measure: str) -> float:
-    """Of a confusion matrix, 0 to 1."""
+    """Of a confusion matrix, 0 to 1; or one of the ERRORS."""
+    if measure in ERRORS:
+        return float(counts[ERRORS.index(measure)])
     rows = [row for row in figures.of_counts(counts, names) if row.windows]
     if measure == "accuracy":
         return float(np.trace(counts) / max(counts.sum(), 1))
@@ -154,10 +207,11 @@ class _Comparison:
     def __init__(self, ground: Ground, task: Task[Any], out: Path, progress: Progress, started: float, seconds: float) -> None:
         self.ground, self.task, self.out, self.progress = ground, task, out, progress
         self.started, self.seconds = started, seconds
-        self.measure = measure_of(ground.found.loaded.project.budget)
+        self.measure = measure_of(ground.found.loaded.project.budget, ground.sample.numbers is not None)
+        self.unit = ground.found.manifest.layout.get(TargetOptions).target_unit
         self.made: dict[str, Prepared] = {}
         pipeline = Samples(ground.found, ground.store, ground.seed).pipeline
-        self.states = [_State(c) for c in candidates(ground.found.loaded, pipeline.signal)]
+        self.states = [_State(c, self.measure in ERRORS) for c in candidates(ground.found.loaded, pipeline.signal)]
 
     def run(self) -> Searched:
         """Every round, as far as the time goes."""
@@ -175,7 +229,7 @@ class _Comparison:
         for state in alive[len(stay) :]:
             state.outcome = f"behind after {STEPS[number]:,} steps"
         if number == 0:
-            more = [_State(c) for state in stay[:2] for c in state.candidate.wider()]
+            more = [_State(c, self.measure in ERRORS) for state in stay[:2] for c in state.candidate.wider()]
             known = {s.candidate.key for s in self.states}
             more = [s for s in more if s.candidate.key not in known]
             self.states += more
@@ -223,7 +277,7 @@ class _Comparison:
         What other kernels may bring below a limit is measured, `thorough`, only of those that are worth a longer training.
         """
         own = Run(made.samples, self.out, self.ground.seed, 0, self.progress, Clock())
-        request = run.request_of(own, Fitted(b"", self.ground.found.labels))
+        request = run.request_of(own, Fitted(b"", self.task.labels(self.ground.found)))
         report, missed = advice.untrained(own, self.task, request, thorough=thorough)
         state.report = report
         if missed:
@@ -244,26 +298,36 @@ class _Comparison:
             told = "; ".join(s.outcome for s in self.states if s.candidate.own) or "nothing fits the data"
             raise UsageError(f"--auto: no candidate could be trained ({told}); raise the limits or give it more --minutes")
         best = final[0]
-        alike = [s for s in final if s.score >= best.score - NEAR]
+        near = NEAR_ERROR * best.score if best.is_error else NEAR
+        alike = [s for s in final if s.goodness >= best.goodness - near]
         chosen = min(alike, key=_weight) if len(alike) > 1 else best
         for state in final:
             state.outcome = "chosen" if state is chosen else "as good, and larger" if state in alike else "behind at the end"
         folds, sample = len(self.ground.folds), self.ground.sample
+        watched = "validation" in self.ground.found.sides.values()
         trained = len([s for s in self.states if s.rounds])
         if chosen is best:
-            why = f"{self.measure} {tenths(chosen.score)}, the best of {trained} that were trained"
+            why = f"{self.measure} {self._told(chosen)}, the best of {trained} that were trained"
         else:
-            why = f"{self.measure} {tenths(chosen.score)}, as good as the best ({tenths(best.score)}), and smaller"
+            why = f"{self.measure} {self._told(chosen)}, as good as the best ({self._told(best)}), and smaller"
         how = f"in floats, on {len(sample.x):,} of {sample.total:,} windows that are not for the test; " + (
-            f"the mean of {folds} folds" if folds > 1 else "the validation side"
+            f"the mean of {folds} folds"
+            if folds > 1
+            else "the validation side"
+            if watched
+            else "the last quarter of each recording"
         )
         tried = ordered([s.told() for s in self.states if s is not chosen], chosen.told())
         return Searched(self.measure, how, tried, why, len(sample.x), folds)
 
+    def _told(self, state: _State) -> str:
+        """A score, for people."""
+        return f"{figure(state.score)} {plain(self.unit, 12)}".strip() if state.is_error else tenths(state.score)
+
 
 def _rank(state: _State) -> tuple[float, float]:
     """The best first, of equal ones the smaller: where the time ends early, it is the one that was trained."""
-    return -state.score, _weight(state)
+    return -state.goodness, _weight(state)
 
 
 def _weight(state: _State) -> float:

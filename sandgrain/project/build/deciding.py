@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.text import number, printable
 from sandgrain.graph.decisions import MAX_HOLD, MAX_MARGIN, MAX_SMOOTHING, Rates, Rule, decide, rates
 from sandgrain.project.build.hearing import Network
-from sandgrain.project.build.recording import Recording, pieces, planned
+from sandgrain.project.build.recording import Recording, pieces, planned, times
 from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import digest
@@ -37,6 +38,13 @@ def rule_of(project: Project, labels: tuple[str, ...], spacing_s: float = 0.0) -
     smoothing = _results(given.smoothing_s, spacing_s, given.smoothing, MAX_SMOOTHING, "smoothing_s", least=1)
     hold = _results(given.hold_s, spacing_s, given.hold, MAX_HOLD - 1, "hold_s", least=0)
     return Rule(smoothing, given.margin, hold, background)
+
+
+def refused(project: Project, why: str, keys: Iterable[str] = ()) -> None:
+    """Raises UsageError where `[decide]` says something that nothing would read. `keys`: those that are not read; (): all."""
+    said = sorted(set(keys) & project.decide.model_fields_set if keys else project.decide.model_fields_set)
+    if said:
+        raise UsageError(f"[decide] {', '.join(said)}: {why}; leave {'it' if len(said) == 1 else 'them'} out")
 
 
 def _results(seconds: float | None, spacing_s: float, given: int, most: int, key: str, least: int) -> int:
@@ -84,9 +92,8 @@ def _spacing(samples: Samples) -> float:
 
 def _judged(scores: Array, rule: Rule, samples: Samples, plan: Recording) -> Rates:
     window = samples.pipeline.signal.shape[0]
-    times = (window + samples.stride * np.arange(len(scores))) / plan.rate
     slack = (window + samples.stride * (rule.smoothing - 1)) / plan.rate
-    return rates(decide(scores, rule), times, plan.events, plan.seconds, slack=slack)
+    return rates(decide(scores, rule), times(samples, len(scores)), plan.events, plan.seconds, slack=slack)
 
 
 def heard(samples: Samples, plan: Recording, model: bytes) -> Array:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandgrain.base import intervals
 from sandgrain.base.arrays import Array
 from sandgrain.base.text import percent, plain, tenths
-from sandgrain.project.build import limits
+from sandgrain.project import watching
+from sandgrain.project.build import guarding, limits
 from sandgrain.project.build.false_alarms import Negatives
 from sandgrain.project.build.hourly import Hourly
 from sandgrain.project.build.rates import Rates
 from sandgrain.project.build.samples import Samples
+from sandgrain.project.watched import Watched
 
 APART = 0.03  # AUC in float and int8 further apart than this get a note
 
@@ -65,6 +67,7 @@ class Anomalies:
     facts: Mapping[str, Any]  # what the fit says of itself
     hourly: Hourly | None = None  # None: windows take no time, or the test has no normal one
     negatives: Negatives | None = None  # recordings with nothing in them
+    watched: Watched | None = None  # whole test recordings; None where none is longer than a window
     crossed: bool = (
         False  # `floats`, `host`, `by_label`, `hourly`: of the folds; the rest of the firmware, on what it was fitted to
     )
@@ -96,6 +99,7 @@ class OfFold:
     floats: Rates
     by_label: tuple[ByLabel, ...]
     hourly: Hourly | None
+    heard: watching.Tally = field(default_factory=watching.Tally)  # whole recordings of the fold's test
 
 
 def pooled(own: Anomalies, folds: Sequence[OfFold]) -> Anomalies:
@@ -138,7 +142,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def quality(f: Anomalies) -> limits.Quality:
     """What [budget] can ask."""
     recalls = {x.label: x.alarms for x in f.by_label if x.label != f.normal}
-    hourly = f.hourly if f.negatives is None else f.negatives.hourly
+    hourly = guarding.rate(f.watched) or f.hourly if f.negatives is None else f.negatives.hourly
     return limits.Quality(f.host.accuracy, f.balanced, None, f.host.auc, recalls, hourly)
 
 
@@ -160,6 +164,8 @@ def _notes(f: Anomalies) -> Iterator[str]:
             f"the threshold was set for {percent(asked, 3)} false alarms, and {tenths(f.host.false_alarms)} of the normal test "
             "windows give one: they differ from those that it was fitted to (another machine, day or place); train with more kinds"
         )
+    if f.watched is not None:
+        yield from (f"whole recordings: {note}" for note in f.watched.notes)
     if f.host.auc is not None and f.floats.auc is not None and abs(f.host.auc - f.floats.auc) > APART:
         yield f"AUC {shown_share(f.floats.auc)} in float and {shown_share(f.host.auc)} in int8: they are not the same detector"
     if f.host.auc is not None and f.host.auc < 0.5:

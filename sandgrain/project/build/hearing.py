@@ -23,8 +23,6 @@ class Network:
 
     def __init__(self, samples: Samples, model: bytes, rule: Rule | None) -> None:
         graph = text.read_any(model, "model")
-        quant = graph.tensors[graph.outputs[0]].quant
-        assert quant is not None
         self._samples, self._rule = samples, rule if samples.stride else None
         self._features = Extractor(samples.front.graph())
         self._network = Extractor(passes.optimize(graph))
@@ -32,7 +30,14 @@ class Network:
         self._window = samples.pipeline.signal.shape[0]
         self._cutter = Cutter(lead + self._window, lead, settle is not None and settle.of == "before")
         self.spacing = samples.stride or max(self._window // 4, 1)
-        self.ears = Ears(samples.found.labels, self._window, self._rule, quant, graph.nodes[-1].op == "softmax")
+        self._graph = graph
+
+    @property
+    def ears(self) -> Ears:
+        """How the results of a network with labels are judged."""
+        quant = self._graph.tensors[self._graph.outputs[0]].quant
+        assert quant is not None
+        return Ears(self._samples.found.labels, self._window, self._rule, quant, self._graph.nodes[-1].op == "softmax")
 
     def hear(self, x: Array) -> Heard:
         """One recording from its start, int16 [samples, channels]."""

@@ -1,5 +1,8 @@
 """A long recording for keywords: test recordings one after another in an order of its own, with silence or background between.
 
+A model that measures the sound against a start, or against what was just before, hears the start of the first recording in front, as a
+device that is switched on in a room. All else is measured against that, and not each recording against its own start as its windows are.
+
 Nothing but the plan is held: `pieces` opens one recording at a time.
 """
 
@@ -36,6 +39,7 @@ class Recording:
     rate: float
     between: str
     end: int  # samples behind the last part
+    lead: int = 0  # samples of the first recording that stand in front of all
 
     @property
     def seconds(self) -> float:
@@ -47,7 +51,8 @@ def planned(samples: Samples, background: tuple[int, ...], minutes: float, side:
     window, rate = samples.pipeline.signal.shape[0], samples.pipeline.signal.rate
     numbers = {label: k for k, label in enumerate(samples.found.labels)}
     records, draw = samples.records(side), generator("long recording")
-    at, end, most = 0, BEHIND * window, int(minutes * 60 * rate)
+    lead = samples.pipeline.lead
+    at, end, most = lead, BEHIND * window, int(minutes * 60 * rate)
     parts, events = [], []
     for k in draw.permutation(len(records)).tolist():
         record = records[k]
@@ -59,7 +64,14 @@ def planned(samples: Samples, background: tuple[int, ...], minutes: float, side:
             events.append(Event(numbers[record.label], (at + gap) / rate, (at + gap + taken) / rate))
         at += gap + taken
     between = NOISE if samples.found.loaded.project.data.background else SILENCE
-    return Recording(tuple(parts), tuple(events), at + end, rate, between, end)
+    return Recording(tuple(parts), tuple(events), at + end, rate, between, end, lead if parts else 0)
+
+
+def times(samples: Samples, results: int) -> Array:
+    """When the results of a stream come, seconds from its start, float64 [results]."""
+    first = samples.pipeline.lead + samples.pipeline.signal.shape[0]
+    found: Array = (first + samples.stride * np.arange(results)) / samples.pipeline.signal.rate
+    return found
 
 
 def pieces(recording: Recording, samples: Samples) -> Iterator[Array]:
@@ -74,6 +86,8 @@ def pieces(recording: Recording, samples: Samples) -> Iterator[Array]:
         start = int(draw.integers(max(len(noise) - length, 0) + 1))
         return np.resize(noise[start : start + length], (length, channels))  # a short one is repeated
 
+    if recording.lead:
+        yield np.resize(samples.lead(recording.parts[0][1]), (recording.lead, channels))  # a short one is repeated
     for before, record, taken in recording.parts:
         yield gap(before)
         yield samples.opened(record)[:taken]

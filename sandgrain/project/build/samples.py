@@ -52,6 +52,13 @@ class Samples:
         leads = leads_of(self.found.manifest, self.windowing)
         return None if leads is None else leads.ahead
 
+    def lead(self, record: Record) -> Array:
+        """The samples that a recording's windows are measured against; of those that have each its own, the first of the recording."""
+        windowing = self.windowing
+        if self._ahead is None or windowing is None or windowing.lead_of == "before":
+            return self.opened(record)[: self.pipeline.lead]
+        return self._ahead(record)
+
     @cached_property
     def stride(self) -> int:
         """Samples from one result of a stream to the next; 0 for pictures and for features that need the whole window."""

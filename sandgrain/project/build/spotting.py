@@ -28,7 +28,8 @@ from sandgrain.graph.ir import Array
 from sandgrain.project.build import deciding
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.hourly import Hourly
-from sandgrain.project.build.recording import Recording, pieces, planned
+from sandgrain.project.build.recording import SILENCE, Recording, pieces, planned, times
+from sandgrain.project.build.samples import Samples
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import digest
 
@@ -149,8 +150,7 @@ def in_fold(run: Run, model: bytes, rule: Rule) -> Part | None:
     recording = planned(samples, rule.background, run.project.decide.minutes)
     key = digest("heard", samples.key, hashlib.sha256(model).hexdigest(), recording.samples, len(recording.parts))
     scores = samples.store.arrays("heard", key, lambda: {"scores": deciding.heard(samples, recording, model)})["scores"]
-    window = samples.pipeline.signal.shape[0]
-    return Part(scores, (window + samples.stride * np.arange(len(scores))) / recording.rate, recording, rule)
+    return Part(scores, times(samples, len(scores)), recording, rule)
 
 
 def spotted(run: Run, firmware: Firmware, folds: Sequence[Part | None] = ()) -> Spotted | None:
@@ -166,10 +166,10 @@ def spotted(run: Run, firmware: Firmware, folds: Sequence[Part | None] = ()) -> 
     key = digest("spotted", firmware.report.build_id, samples.key, recording.samples, len(recording.parts))
     made = samples.store.arrays("spotted", key, lambda: _heard(run, recording, firmware))
     scores, ends, found = made["scores"], made["samples"], made["decisions"]
-    times, count = ends / recording.rate, min(EMULATED, len(scores)) if made["emulated"].all() else 0
+    count = min(EMULATED, len(scores)) if made["emulated"].all() else 0
     same = np.array_equal(made["board_scores"], scores[:count]) and np.array_equal(made["board_decisions"], found[:count])
     window = samples.pipeline.signal.shape[0] / recording.rate
-    parts = crossed or [Part(scores, times, recording, rule)]
+    parts = crossed or [Part(scores, ends / recording.rate, recording, rule)]
     owns = [part.matched(window) for part in parts]
     delays = [late for _, delayed in owns for late in delayed]
     sweep = [(margin, _summed([part.judged(window, margin) for part in parts])) for margin in MARGINS]
@@ -187,6 +187,15 @@ def spotted(run: Run, firmware: Firmware, folds: Sequence[Part | None] = ()) -> 
         delay_s=statistics.median(delays) if delays else None,
         margins=tuple((margin, r.false_accepts_per_hour, r.false_rejects) for margin, r in sweep),
     )
+
+
+def notes(found: Spotted | None, samples: Samples) -> tuple[str, ...]:
+    """What to doubt of a long recording."""
+    settle = samples.pipeline.settle
+    if found is None or settle is None or settle.of != "before" or found.between != SILENCE:
+        return ()
+    silent = "between the recordings of the long one there is digital silence, which no microphone gives"
+    return (f"settle measures against the seconds just before, and {silent}: name recordings of your rooms in [data] background",)
 
 
 def _summed(found: Sequence[Rates]) -> Rates:

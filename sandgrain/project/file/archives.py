@@ -17,21 +17,25 @@ from sandgrain.base.text import plain
 from sandgrain.dataset.npz_arrays import NAMES_OF_LABELS
 from sandgrain.dataset.readers.base import MAX_CHANNELS
 from sandgrain.dataset.readers.npz import RATES
-from sandgrain.project.file.column import GROUP_WORDS, LABEL_WORDS, TIME_WORDS
+from sandgrain.project.file import target
+from sandgrain.project.file.column import GROUP_WORDS, LABEL_WORDS, TIME_WORDS, Column
 
 ARRAYS = 64  # that are looked at
 BYTES = 1 << 22  # of an array that are read; of one that says where things are all of it, up to ALL
 ALL = 1 << 24
 FEW = 50  # values of a label
 CHANNELS = 16  # of an array of recordings with the channels before the samples, at most
+LOOKED = 20_000  # numbers of an array that may be what a model is to give
 SAID = 3  # events or pieces, at least
+RHYTHM = 16  # events, at least, of which can be said that they come evenly
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Roles:
     """The arrays of a file. `head`: of the samples, `x` their names; `values`: the first of them, [n, ...], channels behind.
 
-    `y`, `group`, `offset`, `event`, `time`: names, "" where there is none. `labels`: the values of `y`; `step`: rows from event to event.
+    `y`, `group`, `offset`, `event`, `time`: names, "" where there is none. `labels`: the values of `y`; `step`: rows from event to event; `rhythm`: they follow each other evenly,
+    as beats and steps do.
     """
 
     x: tuple[str, ...]
@@ -47,6 +51,9 @@ class Roles:
     names: tuple[str, ...] = ()  # of the numbers in `y`
     step: float = 0.0
     rate: float = 0.0
+    target: str = ""  # the array that is the number to give, and
+    targets: tuple[str, ...] = ()  # others that may be it as well, or all where there are labels
+    rhythm: bool = False
 
     @property
     def is_usual(self) -> bool:
@@ -119,13 +126,27 @@ def _judged(inside: _Archive, name: str) -> Roles:
     if not y and count != rows:
         y = _label({n: v for n, v in rest.items() if n not in (event, offset)}, count)
     group = _group({n: v for n, v in rest.items() if n not in (event, offset, y)}, len(flat[y]) if y else count)
+    numbers_to_give = _targets({n: v for n, v in rest.items() if n not in (event, offset, y, group)}, {rows, count})
     parts = [inside.read(n) for n in x]
     least = min(map(len, parts))
     values = parts[0] if len(parts) == 1 else np.stack([p[:least] for p in parts], axis=-1)
     return Roles(
         tuple(x), head, values, y, group, offset, event, time, flat.get(y), flat.get(group), _names(inside, y),
         float(np.median(np.diff(flat[event].astype(np.float64)))) if event else 0.0, _rate(inside, flat.get(time)),
+        "" if y or not numbers_to_give else numbers_to_give[0], numbers_to_give[0 if y else 1 :],
+        bool(event) and _is_rhythm(flat[event]),
     )  # fmt: skip
+
+
+def _targets(flat: Mapping[str, Array], counts: set[int]) -> tuple[str, ...]:
+    """The arrays that may be the number to give, those whose name says so first: floats, one value for each of `counts`, many of them
+    different."""
+    columns = {
+        k: Column(name, [[repr(float(v)) for v in values[:LOOKED]]])
+        for k, (name, values) in enumerate(flat.items())
+        if len(values) in counts and values.dtype.kind == "f"
+    }
+    return tuple(columns[k].name for k in target.of_files(columns))
 
 
 def _largest(numbers: Mapping[str, Header], flat: Mapping[str, Array]) -> str:
@@ -187,6 +208,14 @@ def _are_events(values: Array, rows: int) -> bool:
     )
 
 
+def _is_rhythm(events: Array) -> bool:
+    """Whether the events follow each other evenly: half of the distances lie within half of their median."""
+    if len(events) < RHYTHM:
+        return False
+    low, usual, high = np.quantile(np.diff(events.astype(np.float64)), [0.25, 0.5, 0.75])
+    return bool(high - low <= usual / 2)
+
+
 def _names(inside: _Archive, y: str) -> tuple[str, ...]:
     name = next((n for n in NAMES_OF_LABELS if n != y and n in inside.heads and inside.heads[n].dtype.kind in "US"), "")
     return tuple(map(str, inside.read(name).reshape(-1).tolist())) if y and name else ()
@@ -218,6 +247,13 @@ def keys(found: Roles, stream: bool) -> tuple[list[tuple[str, object]], list[str
     if found.y and found.y != "y":
         made.append(("y_array", found.y))
         said.append(f"{plain(found.y, 30)} is the labels, for it has one {_each(found)}, and few values (y_array)")
+    if found.target:
+        made.append(("target_array", found.target))
+        named = "for its name, and it" if target.says_so(found.target) else "for it"
+        more = f"; {plain(', '.join(found.targets[:4]), 80)} may be it as well" if found.targets else ""
+        said.append(
+            f"{plain(found.target, 30)} is the number to give, {named} has many different values, too many for classes{more} (target_array)"
+        )
     if found.group and found.group != "group":
         made.append(("group_array", found.group))
         said.append(f"{plain(found.group, 30)} is the groups, for its name (group_array)")

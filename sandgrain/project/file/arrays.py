@@ -13,7 +13,9 @@ from sandgrain.base.text import plain
 from sandgrain.dataset.names import stem
 from sandgrain.dataset.readers.base import MAX_CHANNELS
 from sandgrain.project.file.archives import Roles, channels_first, keys, roles
-from sandgrain.project.file.tables import MIN_GROUPS, of_files, persons, scales, spread
+from sandgrain.project.file.scale import scales
+from sandgrain.project.file.tables import MIN_GROUPS, apart, of_files, persons, spread
+from sandgrain.project.file.target import says_so
 
 FILES = 20  # that are looked into
 ROWS = 20_000  # of each that show whether they follow each other
@@ -63,6 +65,9 @@ def _recordings(base: Path, names: Sequence[str], first: Roles) -> dict[str, Any
         found |= {"points": (length,) * min(shape[0], 2), "whole": length <= WHOLE}
     if first.labels is not None and len(first.labels) == shape[0]:
         found["labels"] = _values(roles(base / n) for n in spread(names, FILES))
+        if number := next((name for name in first.targets if says_so(name)), ""):
+            notes.append(f"{plain(number, 30)} may be the number to give, instead of a label (target_array)")
+            found |= {"number": number, "notes": tuple(notes)}
         if first.groups is not None:
             found["groups"] = len(set(first.groups.tolist()))
     return found
@@ -85,9 +90,9 @@ def _streams(base: Path, names: Sequence[str], first: Roles) -> dict[str, Any]:
         flat = [s.values.reshape(len(s.values), -1) for s in alike]
         largest = {str(k): max(float(np.nanmax(np.abs(v[:, k]), initial=0.0)) for v in flat) for k in range(width)}
         table.append(("full_scale", scales(largest)))
-    found: dict[str, Any] = {"kind": "motion", "rate": first.rate, "step": first.step}
+    found: dict[str, Any] = {"kind": "motion", "rate": first.rate, "step": first.step, "rhythm": first.rhythm}
     if not all(s.labels is not None and _labels_all(s) for s in alike):
-        found |= of_files(names)
+        found |= apart(names) if first.target else of_files(names)
         return {**found, "table": tuple(table), "notes": (*notes, *found.get("notes", ()))}
     if not first.event:
         notes.append(f"a recording ends where {first.y} changes (stream)")
@@ -156,7 +161,10 @@ def _owners(stems: Sequence[str]) -> dict[str, Any]:
 
 
 def _is_stream(seen: Roles) -> bool:
-    """Whether rows of few columns follow each other: the step from one to the next is smaller than between any two of a label."""
+    """Whether rows of few columns follow each other: where rows are said at which something happens or begins, and where the step from one to
+    the next is smaller than between any two of a label."""
+    if seen.event and seen.labels is not None and len(seen.labels) != seen.head.shape[0]:
+        return True
     x: Array = seen.values[:ROWS]
     y = None if seen.labels is None else seen.labels
     rows, width = x.shape

@@ -39,7 +39,7 @@ LABEL_WORDS = (
     "label labels class classes cls lbl tag tags annotation truth target gesture activity category y state status species anomaly fault event condition outcome "
     "occupancy detection word command digit changepoint changepoints"
 )
-GROUP_WORDS = "group speaker subject user person participant patient player device machine session experiment trial run id"
+GROUP_WORDS = "group speaker subject user person participant patient player device machine session experiment trial run who id"
 
 EVEN = 0.2  # of the usual step: how far off a step still counts as even
 MOST = 0.98  # share that stands for all but a few

@@ -22,6 +22,7 @@ from sandgrain.project.file.schema import Split
 
 MAX_SAID = 60  # columns that the file's comments speak of
 LEAST = 16  # samples of a window of slow sensors
+ENOUGH = 90  # Hz: beats are told apart by it
 SLOW = 0.2  # Hz: sensors that are read so seldom are no waves
 LONG_S = 3.0  # recordings longer than this are cut into windows
 PURE = 0.6  # share of a window that its label must have at least, where windows run over changes
@@ -84,7 +85,8 @@ def _tried(found: Look, folder: Path, place: Path, board: str) -> tuple[Look, st
     project = parse(tomllib.loads(text))  # what is written can be read
     from_tables(project.augment, project.data.kind)
     came = trial.run(folder, project, parse_blocks(project.features), found.count)
-    notes, labels = [*found.notes, *came.notes], _labels(found, came.labels)
+    notes = [*found.notes, *came.notes]
+    labels = () if _target(found) else _labels(found, came.labels)
     if len(labels) < 2 and not came.problem and not _target(found):
         seen = "one label is seen" if labels else "no label is seen"
         notes.append(f"{seen}: a classifier needs two (name, label_column or labels say them), a detector of anomalies needs one")
@@ -179,6 +181,7 @@ _SAYS = {
     "labels": "  # the index file: a row a file, and what its columns say about it",
     "bad_rows": "  # share of rows that may hold a cell that is no number",
     "target_column": "  # the number that the model is to give; where it is a label after all: label_column",
+    "target_array": "  # the number that the model is to give; where it is a label after all: y_array",
     "label_tracks": "  # a file beside each recording says which stretches of it have which label",
     "rest_label": '  # of what no stretch covers, such as "background"; empty: it is left out',
     "sensors": "  # in files of their own, which are joined into one recording: {sensor} in name",
@@ -253,7 +256,7 @@ def _nice(seconds: float) -> float:
 
 def _split(found: Look) -> list[str]:
     if found.split:
-        return _other_split(found.split, found.lists)
+        return _other_split(found.split, found.lists, found.chosen)
     if found.has_split:
         return [
             "[data.split]",
@@ -268,6 +271,9 @@ def _split(found: Look) -> list[str]:
             'by = "given"  # the lists that came with the data; what they do not name is for training',
             f"lists = {{ {listed} }}",
         ]
+    if found.chosen:
+        how = [] if "validation" in dict(found.chosen) else [_validation(found, 0.15)]
+        return ["[data.split]", 'by = "given"  # the files\' names say train and test', *how, "seed = 0", *_chosen(found.chosen)]
     if found.groups >= 3:
         said = f"{found.groups} groups; none is on two sides, so that new ones are what is tested"
         return ["[data.split]", f'by = "group"  # {said}', _validation(found, 0.2), "test = 0.2", "seed = 0"]
@@ -305,12 +311,17 @@ def _together(found: Look) -> bool:
     )
 
 
-def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
+def _chosen(chosen: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    return [f"choose.{side} = {{ file = {quoted_list(files)} }}" for side, files in chosen]
+
+
+def _other_split(split: Split, lists: Sequence[tuple[str, str]], chosen: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
     """What the recordings allow where they do not allow what is usual."""
     if split.by == "given":
         listed = [f"lists = {{ {', '.join(f'{side} = {quoted(name)}' for side, name in lists)} }}"] if lists else []
         why = "too few recordings to draw any"
-        return ["[data.split]", 'by = "given"  # as it came with the data', *listed, f"validation = 0  # {why}", "test = 0"]
+        none = [f"validation = 0  # {why}", "test = 0"]
+        return ["[data.split]", 'by = "given"  # as it came with the data', *listed, *none, *_chosen(chosen)]
     if split.by == "time":
         how = "too few recordings to keep whole ones back: the first part of each trains, the last one tests"
         shares = [f"validation = {split.validation:g}", f"test = {split.test:g}"]
@@ -334,7 +345,20 @@ def _other_split(split: Split, lists: Sequence[tuple[str, str]]) -> list[str]:
 def _features(found: Look) -> list[str]:
     if _ready(found) or _readings(found):
         return ["[[features]]", f'block = "raw"  # the {"readings" if _readings(found) else "features"} as they are']
+    if found.rhythm:
+        return _rhythm(found.rate or GUESSED_RATE)
     return kinds.of(found.kind).first_block(found.rate or GUESSED_RATE, found.shape, not _is_long(found))
+
+
+def _rhythm(rate: float) -> list[str]:
+    """What tells one beat from its neighbours; it needs no more than some hundred samples a second."""
+    slower = int(rate // ENOUGH)
+    fewer = [f'[[features]]\nblock = "decimate"\nfactor = {slower}\n'] if slower >= 2 else []
+    return [
+        *fewer,
+        "[[features]]",
+        'block = "beats"  # when the beat in the middle comes, how strong it is, how much like the others',
+    ]
 
 
 def _ready(found: Look) -> bool:
@@ -343,8 +367,9 @@ def _ready(found: Look) -> bool:
 
 
 def _target(found: Look) -> str:
-    """The column with the number that a model is to give, or ""."""
-    return str(dict(found.table).get("target_column", ""))
+    """The column or array with the number that a model is to give, or ""."""
+    table = dict(found.table)
+    return str(table.get("target_column", "") or table.get("target_array", ""))
 
 
 def _readings(found: Look) -> bool:
@@ -371,7 +396,7 @@ def _decide(found: Look) -> list[list[str]]:
 def _rest(found: Look, board: str) -> list[str]:
     model = (
         "mlp"
-        if _ready(found) or _readings(found)
+        if _ready(found) or _readings(found) or found.rhythm
         else kinds.of(found.kind).first_model(found.rate or GUESSED_RATE, found.shape, not _is_long(found))
     )
     quiet = "" if _target(found) else normal.speaking(found.labels)

@@ -75,7 +75,7 @@ def _judged(name: str, seen: Glance, lengths: Mapping[str, frozenset[int]]) -> I
         picked["row"] = number
         left.pop(number[0])
     said = pick(left, [""] * len(owners))
-    if "label" not in said and "group" not in said:
+    if not {"label", "group", "target"} & said.keys():
         return None
     index = named_index(name, seen.form.names, picked | said)
     more = _others(left) if "label" in said else ""

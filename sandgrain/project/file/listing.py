@@ -15,6 +15,7 @@ from sandgrain.dataset.names import ALIASES, Place
 from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.dataset.records import Layout
+from sandgrain.project.file import target
 from sandgrain.project.file.column import GROUP_WORDS, LABEL_WORDS, NAMES, Column
 from sandgrain.project.file.tables import Glance, glance
 
@@ -25,6 +26,7 @@ REPEATS = 1.25  # rows for each value of a group, on average
 FEW = 20  # values of a label of numbers
 COARSE = ("kind", "type", "group")  # of what several labels are
 FOLD = 2.0  # a label of text takes at most a value for so many rows
+BY_NAME, BY_FOLDER = "its name", "it says the folder's name again"  # why a column is the label
 NO_GROUPS = frozenset(("gender", "sex", "age", "date", "time", "licence", "license"))
 NO_LABELS = NO_GROUPS | {
     "origin",
@@ -42,7 +44,8 @@ NO_LABELS = NO_GROUPS | {
 class Index:
     """An index file. `keys`: those of `[data]` that it needs, `labels` first; `notes`: what its columns are, and why.
 
-    `columns`: what -> the title of its column. `rivals`: columns that may be the label, the best guess first.
+    `columns`: what -> the title of its column. `rivals`: columns that may be the label, the best guess first. `number`: the column that may
+    be the number to give, where it is torn between that and a label.
     """
 
     path: str
@@ -51,6 +54,7 @@ class Index:
     columns: dict[str, str] = field(default_factory=dict)
     rates: tuple[float, ...] = ()
     rivals: tuple[str, ...] = ()
+    number: str = ""
 
 
 def find_index(base: Path, names: Sequence[str], tables: Sequence[str]) -> Index | None:
@@ -86,7 +90,16 @@ def _judged(name: str, seen: Glance, places: Names) -> Index | None:
     picked = {"file": (file, f"{100 * shares[file]:.0f} % of its cells are names of files that are there")}
     picked |= pick(left, folders)
     index = named_index(name, seen.form.names, picked)
-    return replace(index, rates=_rates(left), rivals=rivals(index, left)) if len(picked) > 1 else None
+    torn = _torn(left, picked)
+    return replace(index, rates=_rates(left), rivals=rivals(index, left), number=torn) if len(picked) > 1 else None
+
+
+def _torn(left: Mapping[int, Column], picked: Mapping[str, tuple[int, str]]) -> str:
+    """The column that may be the number to give although there is a label: one whose name says so, or any where no name says the label."""
+    if "label" not in picked:
+        return ""
+    weak = not picked["label"][1].startswith((BY_NAME, BY_FOLDER))
+    return next((left[k].name for k in target.of_files(left) if weak or target.says_so(left[k].name)), "")
 
 
 def rivals(index: Index, left: Mapping[int, Column]) -> tuple[str, ...]:
@@ -101,7 +114,7 @@ def pick(left: dict[int, Column], folders: Sequence[str]) -> dict[str, tuple[int
     """Which of the columns say split, label and group, and why; they are taken out of `left`. `folders`: of each row's file."""
     picked: dict[str, tuple[int, str]] = {}
     whole = dict(left)
-    for what, choose in (("split", _split), ("label", _label), ("group", _group)):
+    for what, choose in (("split", _split), ("label", _label), ("group", _group), ("target", _number)):
         label = whole[picked["label"][0]] if "label" in picked else None
         if found := choose(left, folders, label):
             picked[what] = found
@@ -123,7 +136,8 @@ def named_index(name: str, titles: Sequence[str], picked: dict[str, tuple[int, s
     for what, (k, why) in picked.items():
         if usual.get(what) != k:
             keys.append((f"{what}_column", titles[k].strip()))
-        said.append(f"{plain(titles[k], 30)} is the {what}, for {why} ({what}_column)")
+        role = "number to give" if what == "target" else what
+        said.append(f"{plain(titles[k], 30)} is the {role}, for {why} ({what}_column)")
     lists = [f"{plain(name, 60)} lists the files (labels): {said.pop(0)}"] if "row" not in picked and "file" in picked else []
     notes = (*lists, *(f"of {plain(name, 60)}: {text}" for text in said))
     return Index(name, tuple(keys), notes, {what: titles[k] for what, (k, _) in picked.items()})
@@ -155,10 +169,10 @@ def _label(columns: dict[int, Column], folders: Sequence[str], label: Column | N
         finer = (
             "" if k == named[0] else f"; {plain(columns[named[0]].name, 30)} says it in {columns[named[0]].distinct} finer ones"
         )
-        return k, f"its name, and it takes {columns[k].distinct} values{finer}"
+        return k, f"{BY_NAME}, and it takes {columns[k].distinct} values{finer}"
     for k, c in columns.items():
         if c.distinct > 1 and c.cells == list(folders):
-            return k, f"it says the folder's name again, {c.distinct} values"
+            return k, f"{BY_FOLDER}, {c.distinct} values"
     mute = {k for k, c in columns.items() if _says_group(c) or NO_LABELS & set(c.words)}
     for k, c in columns.items():
         if k not in mute and c.share < 0.5 and _few(c):
@@ -169,6 +183,19 @@ def _label(columns: dict[int, Column], folders: Sequence[str], label: Column | N
         if k not in mute and c.share > 0.99 and (c.flat % 1 == 0).all() and 2 <= c.distinct <= min(FEW, len(c.cells) // 4):
             return k, f"it takes {c.distinct} whole values"
     return None
+
+
+def _number(columns: dict[int, Column], folders: Sequence[str], label: Column | None) -> Picked:
+    """The number to give, where nothing says a label: a column of many different values. Folders say one, unless its name says otherwise."""
+    fit = target.of_files(columns)
+    if label is not None or not fit or (len(set(folders)) > 1 and not target.says_so(columns[fit[0]].name)):
+        return None
+    first = columns[fit[0]]
+    named = "its name, and " if target.says_so(first.name) else ""
+    more = f"; {plain(', '.join(columns[k].name for k in fit[1:5]), 100)} may be it as well" if fit[1:] else ""
+    empty = len(first.cells) - len(first.flat)
+    gaps = f"; {empty} rows have none, and their files are left out" if empty else ""
+    return fit[0], f"{named}it takes {first.distinct} different values, too many for classes{gaps}{more}"
 
 
 def _coarsest(columns: dict[int, Column], named: Sequence[int]) -> int:

@@ -10,7 +10,7 @@ import re
 import stat
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from sandgrain.project.file.schema import Split
 from sandgrain.project.file.sensed import find_sensors
 from sandgrain.project.file.shared import find_shared
 from sandgrain.project.file.tables import is_labels, is_list_of_stretches, is_table, spread
+from sandgrain.project.file.target import says_so
 from sandgrain.project.file.words import find_words
 
 TABLES = csv.SUFFIXES
@@ -65,14 +66,17 @@ class Look(Shown):
     groups: int = 0
     has_split: bool = False
     lists: tuple[tuple[str, str], ...] = ()  # side -> list file
+    chosen: tuple[tuple[str, tuple[str, ...]], ...] = ()  # side -> files whose names say that they are for it
     table: tuple[tuple[str, Any], ...] = ()  # keys of [data] that the file's inside calls for
     notes: tuple[str, ...] = ()
     points: tuple[int, ...] = ()  # of recordings whose lengths are known in samples
     whole: bool = False  # they have one length, and are windows as they are
+    rhythm: bool = False  # recordings lie around events that follow each other evenly
     columns: tuple[Verdict, ...] = ()  # of tables: what each is taken for
     background: tuple[str, ...] = ()  # labels that are no keywords, by their names
     others: tuple[tuple[str, str, int], ...] = ()  # suffix, first folder, files that are not read
     rivals: tuple[str, ...] = ()  # columns that may be the label, the best guess first; one or none where nothing is in doubt
+    number: str = ""  # a column, or array, that may be the number to give although there is a label
     problem: str = ""  # why `sandgrain data` would refuse what was found
     split: Split | None = None  # a split that works, where the usual one does not
 
@@ -138,6 +142,7 @@ class Look(Shown):
         }
 
 
+BEATS = 3  # of a recording around one of them: itself and its neighbours
 GUESSED_RATE = 50.0  # Hz, where the files do not say
 # Names of labels that are no event of their own: what is heard or felt while nothing happens.
 BACKGROUND = frozenset(
@@ -193,7 +198,8 @@ def look(root: Path) -> Look:
     if kind in insides.found():
         found = insides.found()[kind].look(base, chosen)
         if index:
-            found = _with_index(found, index, base)
+            found = _with_index(found, index, base, len(chosen))
+            table = _but_for(table, found)
         if not index and insides.may_be_tracked(kind, found) and (tracked := stretched.tracked(base, chosen, names)):
             common["others"] = stretched.others_of(tracked, chosen, names)
             found["table"] = (*found["table"], *tracked.pop("tracks"))
@@ -206,7 +212,8 @@ def look(root: Path) -> Look:
         if stretches:
             found["notes"] = (*found.get("notes", ()), f"{_of_stretches(stretches)}; {_LABELS_INSIDE}")
         return _finished({**common, **found, "table": (*found.get("table", ()), *table)}, base, names)
-    named = _with_index(naming(chosen), index, base) if index else naming(chosen)
+    named = _with_index(naming(chosen), index, base, len(chosen)) if index else naming(chosen)
+    table = _but_for(table, named)
     table += [("background", tuple(f"{a}/*{s}" for a in aside for s in suffixes))] if aside else []
     lists = tuple((side, n) for side, n in LISTS if (base / n).is_file())
     inside = _audio(base, chosen) if kind == "audio" else _image(base, chosen)
@@ -311,7 +318,12 @@ def _finished(fields: dict[str, Any], base: Path, names: Sequence[str]) -> Look:
         fields["rate"], said = rates.of_texts(base, names)
         notes += said
     if step:
-        length = float(f"{step / (fields.get('rate') or GUESSED_RATE):.2g}")
+        around = BEATS if fields.get("rhythm") else 1
+        length = float(f"{around * step / (fields.get('rate') or GUESSED_RATE):.2g}")
+        if fields.get("rhythm"):
+            notes.append(
+                f"they follow each other evenly, so a recording holds about {BEATS}, and beats compares the middle one with the others"
+            )
         fields["table"] = (*fields["table"], ("event_s", length))
         fields["seconds"] = (length,)
     return Look(**fields, notes=tuple(notes), background=background)
@@ -324,19 +336,31 @@ def _by_header(base: Path, tables: Sequence[str]) -> Index | None:
     return Index(name, (("labels", name),)) if name else None
 
 
-def _with_index(found: dict[str, Any], index: Index, base: Path) -> dict[str, Any]:
+def _with_index(found: dict[str, Any], index: Index, base: Path, count: int) -> dict[str, Any]:
     """What was found inside the files or in their names, and what the index file says, which wins. Raises UsageError."""
     said = listing.about(index, listing.places_of(base, index))
-    kept = dict(found)
-    if "labels" in said:  # the list says what the names would
+    kept, number = dict(found), index.number
+    asked, spoken = dict(index.keys).get("target_column", ""), len(found.get("labels", ()))
+    torn = asked and 1 < spoken <= count / 2 and not says_so(asked)
+    if torn:  # what says labels already gives labels, unless a name says otherwise
+        number = asked
+    if "labels" in said or (asked and not torn):  # the list says what the names would
         kept.pop("name", None)
+        kept.pop("labels", None)
         if "table" in found:
             kept["table"] = tuple((k, v) for k, v in found["table"] if k not in ("label_column", "group_column"))
         else:
             kept.pop("notes", None)  # about names
     if not said["groups"] and "labels" not in said:
         said.pop("groups")
-    return {**kept, **said, "notes": (*kept.get("notes", ()), *index.notes), "rivals": index.rivals}
+    instead = (f"{plain(number, 30)} may be the number to give, instead of a label (target_column)",) if number else ()
+    notes = [n for n in index.notes if not (torn and n.endswith("(target_column)"))]
+    return {**kept, **said, "notes": (*kept.get("notes", ()), *notes, *instead), "rivals": index.rivals, "number": number}
+
+
+def _but_for(table: list[tuple[str, Any]], found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The keys without the one of a number that is not to be given after all."""
+    return [(k, v) for k, v in table if k != "target_column" or v != found.get("number")]
 
 
 def _is_background(label: str) -> bool:

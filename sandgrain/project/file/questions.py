@@ -11,6 +11,7 @@ from sandgrain.project.file.column import Verdict
 from sandgrain.project.file.look import Look
 
 CHOICES = 6
+KEY = "target_column"
 LABEL, GROUP = "a label", "a speaker, subject, machine or session"
 
 
@@ -28,8 +29,8 @@ Ask = Callable[[Question], str]
 
 
 def answered(found: Look, ask: Ask) -> Look:
-    """The look as the answers have it: `ask` is called for two questions at most, and gives one of the choices. Raises UsageError."""
-    for make, change in ((_which_label, _with_label), (_what_names_say, _with_group)):
+    """The look as the answers have it: `ask` is called for three questions at most, and gives one of the choices. Raises UsageError."""
+    for make, change in ((_label_or_number, _with_number), (_which_label, _with_label), (_what_names_say, _with_group)):
         question = make(found)
         if question is None:
             continue
@@ -41,6 +42,36 @@ def answered(found: Look, ask: Ask) -> Look:
         if answer != question.choices[0]:
             found = change(found, answer)
     return found
+
+
+def _label_or_number(found: Look) -> Question | None:
+    """Where a column says a label, and another one has the name of a number to give."""
+    label = next((str(v) for k, v in found.table if k in ("label_column", "y_array")), "")
+    if not found.number or not found.labels:
+        return None
+    said = f"the label{f' in {label}' if label else ''}, one of {len(found.labels)}"
+    why = "its values are few, and those of the other are many"
+    return Question(KEY, "What is the model to give?", (said, f"the number in {found.number}"), why)
+
+
+def _with_number(found: Look, answer: str) -> Look:
+    """No label, but the number."""
+    keys = ("label_column", "label_names", "y_array")
+    in_array = all(name.endswith(".npz") for name in found.files) and "labels" not in dict(found.table)
+    key = "target_array" if in_array else KEY
+    notes = tuple(
+        n
+        for n in found.notes
+        if not any(f"({k})" in n for k in keys) and "may be the number to give" not in n and "background by its name" not in n
+    )
+    return replace(
+        found,
+        table=(*((k, v) for k, v in found.table if k not in keys), (key, found.number)),
+        labels=(),
+        background=(),
+        rivals=(),
+        notes=(*notes, f"{plain(found.number, 60)} is the number to give, as was answered ({key})"),
+    )
 
 
 def _which_label(found: Look) -> Question | None:

@@ -250,7 +250,8 @@ class Train(Section):
 
 
 class Decide(Section):
-    """How the results of a stream become decisions: the macros of `NAME_decide` in NAME.h, which can also be changed there."""
+    """How the results of a stream become decisions for labels: the macros of `NAME_decide` in NAME.h, which can also be changed there. Detectors and
+    models that give a number have none."""
 
     smoothing: int = Field(
         Rule().smoothing,
@@ -340,7 +341,8 @@ class Budget(Section):
         None,
         ge=0,
         description="Most false alarms per hour: in `[data] negatives` where there are any, else of keywords over the long recording of "
-        "`[decide]`, of a detector over its normal test windows, one each `stride_s`. The build says where they are too short to show it.",
+        "`[decide]`, of a detector over whole test recordings (an alarm that lasts is one), or over its normal test windows, one each "
+        "`stride_s`, where none is longer than a window. The build says where they are too short to show it.",
     )
     mae: float | None = Field(None, ge=0, description="Numbers: largest mean absolute error on all test windows, in their unit.")
     rmse: float | None = Field(None, ge=0, description="Numbers: largest root of the mean squared error, in their unit.")

@@ -13,8 +13,9 @@ from sandgrain.dataset import dialect, intervals
 from sandgrain.dataset.names import ending
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.project.file.column import Column
+from sandgrain.project.file.scale import scales
 from sandgrain.project.file.sensor_names import Arranged, arranged
-from sandgrain.project.file.tables import glance, look_table, scales, spread
+from sandgrain.project.file.tables import glance, look_table, spread
 
 SLOW = 4  # a sensor that is slower than the fastest by more than this does not decide about the rate
 OPENED = 8  # files of labels that are looked into

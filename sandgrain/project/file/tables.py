@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +28,8 @@ from sandgrain.project.file.missing import SAID, stands_for_missing, without
 from sandgrain.project.file.naming import naming, speaking
 from sandgrain.project.file.people import GROUP
 from sandgrain.project.file.ready import rows_are_samples
+from sandgrain.project.file.scale import from_readings
+from sandgrain.project.file.sides import sides
 
 MAX_HEAD = 1 << 20  # bytes of a table that are looked at
 PIECES, PIECE = 48, 1 << 14  # of what follows: so many pieces of so many bytes
@@ -39,7 +40,6 @@ MAX_FILES = 20
 MIN_GROUPS = 3  # files named after subjects, of a split by them
 LEAST_ROWS, MOST_ROWS = 4, 0.9  # rows of a table, and their share of its lines, where its suffix does not say that it is one
 MAX_ROWS = 20_000  # of all tables together
-MAX_SCALE = 1e300  # of a full scale that is proposed; nothing that is measured comes near
 
 
 T = TypeVar("T")
@@ -245,7 +245,9 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
     if judged.bad_share > RowOptions().bad_rows:
         table.append(("bad_rows", round(min(1.0, 2 * judged.bad_share), 2)))
     if not all(((v := by_name[c].flat) == np.rint(v)).all() and (np.abs(v) < 32768).all() for c in channels):
-        table.append(("full_scale", scales({c: float(np.abs(by_name[c].flat).max()) for c in channels})))
+        scale, strays = from_readings([by_name[c] for c in channels])
+        table.append(("full_scale", scale))
+        notes += strays
     if gone is not None:
         table.append(("missing", (gone,)))
     if judged.of("label"):
@@ -254,11 +256,13 @@ def described(names: Sequence[str], columns: Sequence[Column], *, segment: int =
             note = f"groups: each of {len(names)} files is one (such as {plain(whose[0], 20)}), by their names; else take {{group}} out of name"
             named |= {"name": "{group}", "groups": len(names)}
             notes.append(note)
+        else:
+            named |= sides(names)
     elif judged.of("number"):
-        named = apart(names)
+        named = sides(names) or apart(names)
     else:
         named = of_files(names)
-        notes += named.pop("notes", ())
+    notes += named.pop("notes", ())
     groups = {"groups": by_name[judged.of("group")[0]].distinct} if judged.of("group") else {}
     return {
         "kind": "motion",
@@ -310,19 +314,3 @@ def _between_empty_lines(lines: Sequence[str], whole: bool) -> set[int]:
     lengths = [b - a - 1 for a, b in zip([-1, *ends], [*ends, len(lines)] if whole else ends, strict=False)]
     found = {n for n in lengths if n}
     return found if len(lengths) - lengths.count(0) > 1 else set()
-
-
-def scales(largest: Mapping[str, float]) -> tuple[float, ...]:
-    """One value a column; columns that differ in their last letter only (aX, aY, aZ) share theirs."""
-    family = {title: title[:-1] if title[-1:] in set("xyzXYZ") and len(title) > 1 else title for title in largest}
-    tops = {name: max(v for t, v in largest.items() if family[t] == name) for name in family.values()}
-    return tuple(_round_up(tops[family[title]]) for title in largest)
-
-
-def _round_up(value: float) -> float:
-    """1, 2, 4 or 5 times a power of ten, a little above `value` at least: 0.54 -> 1, 3.7 -> 4, 1870 -> 2000."""
-    value = min(1.05 * float(value), MAX_SCALE)
-    if not value > 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return float(next(m * power for m in (1, 2, 4, 5, 10) if m * power >= value * (1 - 1e-9)))

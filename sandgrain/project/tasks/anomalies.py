@@ -15,7 +15,8 @@ from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph import interpret
 from sandgrain.graph.ir import Array, Graph
-from sandgrain.project.build import detection, doubts, false_alarms, limits, network, page, plots
+from sandgrain.project import watching
+from sandgrain.project.build import deciding, detection, doubts, false_alarms, guarding, hearing, limits, network, page, plots
 from sandgrain.project.build.detection import Anomalies, ByLabel, OfFold, Wrong, shown_share
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
@@ -31,6 +32,7 @@ from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Project
 from sandgrain.project.inspection import Inspection
 from sandgrain.project.tasks.base import Fitted, Judged, Task
+from sandgrain.project.watched import Watched
 from sandgrain.train import anomaly, length
 
 MODELS = {  # [model] name -> kind of `train.anomaly`
@@ -67,8 +69,9 @@ class AnomaliesTask(Task[Anomalies]):
         return project.model.name in MODELS
 
     def check(self, loaded: Loaded) -> None:
-        """[model] options: known, and of the types of their defaults."""
+        """[model] options: known, and of the types of their defaults. [decide]: not there, for there are no labels."""
         options_of(loaded.project)
+        deciding.refused(loaded.project, "a detector of anomalies judges each result by itself, by its threshold")
 
     def data(self, found: Inspection) -> tuple[Inspection, tuple[str, ...]]:
         """Nothing but normal recordings in training and validation; the labels that [budget] names are looked at."""
@@ -124,6 +127,7 @@ class AnomaliesTask(Task[Anomalies]):
             threshold=limit,
             facts=detector.facts,
             hourly=detection.hourly(run.samples, scores[~anomalies], limit),
+            watched=_watched(run, firmware, limit) if verdict.identical else None,
             negatives=false_alarms.counted(run, firmware),
         )
         figures, splits = of_all, [run.found]
@@ -144,7 +148,11 @@ class AnomaliesTask(Task[Anomalies]):
         found = rates(own.scores, anomalies, limit)
         floats = rates(own.floats, anomalies, limit * detector.unit + detector.offset)
         labels = _by_label(run.found, own.scores, y, limit)
-        kept = OfFold(found, floats, labels, detection.hourly(run.samples, own.scores[~anomalies], limit))
+        heard = watching.Tally()
+        if whole := guarding.whole(run.samples):
+            net = hearing.Network(run.samples, fitted.model, None)
+            heard = guarding.heard(whole, net, run.samples, limit, normal_of(run.found))
+        kept = OfFold(found, floats, labels, detection.hourly(run.samples, own.scores[~anomalies], limit), heard)
         if found.auc is None or found.detected is None:
             raise UsageError("a fold has no window of another label than the normal one; choose fewer folds")
         measures = {"AUC": found.auc, "balanced": (1 - found.false_alarms + found.detected) / 2, "detected": found.detected}
@@ -184,6 +192,7 @@ class AnomaliesTask(Task[Anomalies]):
             "false_alarms_per_hour": f.hourly.per_hour if f.hourly else None,
             "false_alarms_per_hour_at_most": f.hourly.at_most if f.hourly else None,
             "negatives": f.negatives.to_json() if f.negatives else None,
+            "whole_recordings": f.watched.to_json() if f.watched else None,
             "auc_int8_host": f.host.auc,
             "auc_float": f.floats.auc,
             "auc_float_verified": f.same.auc,
@@ -227,11 +236,12 @@ class AnomaliesTask(Task[Anomalies]):
             lines.append(f"false alarms: {f.hourly.shown}")
         if f.negatives is not None:
             lines.append(f"{f.negatives.row[0]}: {f.negatives.row[1]}; {f.negatives.told}")
+        whole: list[Line] = [] if f.watched is None else ["", Table(["whole recordings", "", ""], guarding.rows(f.watched), (1,))]
         more = "normal" if f.host.windows[0] >= f.host.windows[1] else "anomaly"
         if f.balanced is not None:
             balanced = f"{tenths(f.balanced)} where both kinds count alike"
             lines.append(f"right: {tenths(f.host.accuracy)}; always saying {more} {tenths(f.majority)}; {balanced}")
-        return [*lines, ""]
+        return [*lines, *whole, ""]
 
     def details(self, built: Built[Anomalies]) -> list[Line]:
         """Each label of the test, and the windows that were judged most wrongly."""
@@ -266,6 +276,7 @@ class AnomaliesTask(Task[Anomalies]):
                 (tenths(f.host.detected), "anomalies detected"),
             ],
             "rates": rows,
+            "whole": [] if f.watched is None else guarding.rows(f.watched),
             "labels": [
                 [plain(x.label, 20) or "(none)", f"{x.windows:,}", tenths(x.alarms), shown_share(x.auc)] for x in f.by_label
             ],
@@ -349,6 +360,15 @@ def _reference(run: Run, graph: Graph, places: list[int]) -> Array:
         return {"y": np.array([interpret.run(graph, [row[np.newaxis]])[0].item() for row in x], np.int32)}
 
     return run.store.arrays("reference", digest("reference", run.samples.key, text.write(graph).hex(), places), make)["y"]
+
+
+def _watched(run: Run, firmware: Firmware, limit: int) -> Watched | None:
+    """Whole test recordings, as a stage of the build where there are any."""
+    folds = None if run.crossed is None else [fold.result.own.heard for fold in run.crossed.tested]
+    if folds is None and not guarding.whole(run.samples):
+        return None
+    with run.stage("whole recordings"):
+        return guarding.judged(run.samples, firmware, limit, normal_of(run.found), folds)
 
 
 def _by_label(found: Inspection, scores: Array, y: Array, limit: int) -> tuple[ByLabel, ...]:

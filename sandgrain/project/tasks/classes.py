@@ -14,6 +14,7 @@ from sandgrain.bundle.features_in_c import Extractor
 from sandgrain.bundle.listening import Listener
 from sandgrain.bundle.verdict import Verdict
 from sandgrain.compiler import passes
+from sandgrain.dataset import kinds
 from sandgrain.formats import text
 from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.quantization import dequantize
@@ -43,6 +44,7 @@ from sandgrain.project.build.spotting import Spotted
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import digest
 from sandgrain.project.build.text import Line, Table
+from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Project
 from sandgrain.project.inspection import Inspection
 from sandgrain.project.score import Scored
@@ -129,6 +131,15 @@ class ClassesTask(Task[Classes]):
         """A model of the catalogue, or the user's own module."""
         return True
 
+    def check(self, loaded: Loaded) -> None:
+        """[decide]: of streams, and what counts false alarms in a long recording of sounds alone."""
+        about = kinds.of(loaded.project.data.kind)
+        if not about.sampled:
+            deciding.refused(loaded.project, f"{about.noun} come in no stream")
+        elif not about.silence_between:
+            long = "only recordings of sound are put behind one another to one long one; false alarms of others are counted in [data] negatives"
+            deciding.refused(loaded.project, long, ("false_alarms_per_hour", "minutes"))
+
     def data(self, found: Inspection) -> tuple[Inspection, tuple[str, ...]]:
         """All of it; the labels that [decide] and [budget] name are looked at."""
         limits.asked(found.loaded.project.budget, found.labels)
@@ -188,6 +199,7 @@ class ClassesTask(Task[Classes]):
             *doubts.too_good([run.found] if run.crossed is None else run.crossed.splits, of_all.accuracy, len(y), "an accuracy"),
             *figures.notes(found, of_all.accuracy_float),
             *_apart(of_all),
+            *spotting.notes(spotted, run.samples),
         )
         return Judged(of_all, checks, int(metrics.losses(own.answers.chances, y).argmin()), notes)
 
@@ -372,7 +384,7 @@ def _quality(f: Classes) -> limits.Quality:
 
 def _whole_streams(run: Run) -> list[Stream]:
     """Test recordings as they were before they were cut at each change of label."""
-    return with_changes(run.samples.records("test"), run.found.manifest.layout, run.samples.opened)
+    return with_changes(run.samples.records("test"), run.found.manifest.layout, run.samples.opened, run.samples.pipeline.lead)
 
 
 def _apart(f: Classes) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from sandgrain.frontend.frontend import FrontEnd
 from sandgrain.graph.ir import Graph
 from sandgrain.graph.numbers import Number, in_parts
 from sandgrain.project import numbers
-from sandgrain.project.build import errors, figures, limits, network, page, plots
+from sandgrain.project.build import deciding, errors, figures, limits, network, page, plots
 from sandgrain.project.build.firmware import Firmware
 from sandgrain.project.build.folds import InFold
 from sandgrain.project.build.limits import Variant
@@ -31,6 +31,7 @@ from sandgrain.project.build.result import Built
 from sandgrain.project.build.stages import Run
 from sandgrain.project.build.store import digest
 from sandgrain.project.build.text import Line, Table
+from sandgrain.project.file.load import Loaded
 from sandgrain.project.file.schema import Project
 from sandgrain.project.inspection import Inspection
 from sandgrain.project.tasks.base import Fitted, Judged, Task
@@ -99,12 +100,17 @@ class RegressionTask(Task[Numbers]):
     """See the head of this file."""
 
     name: ClassVar[str] = "regression"
+    searched: ClassVar[bool] = True
     draft_note: ClassVar[str] = ", untrained"
     way_to_quality: ClassVar[str] = "give it more epochs, more data or other features"
 
     def takes(self, project: Project) -> bool:
         """A project that says where its numbers are."""
         return targets.asked(project.data.layout)
+
+    def check(self, loaded: Loaded) -> None:
+        """[decide]: not there, for there are no labels."""
+        deciding.refused(loaded.project, "a model that gives a number decides for no label")
 
     def data(self, found: Inspection) -> tuple[Inspection, tuple[str, ...]]:
         """All of it, and which windows nobody says the number of."""

@@ -18,7 +18,8 @@ from sandgrain.dataset.names import ALIASES
 from sandgrain.dataset.readers import cbor
 from sandgrain.dataset.readers.base import BadFileError
 from sandgrain.project.file.naming import naming
-from sandgrain.project.file.tables import MAX_FILES, scales, spread
+from sandgrain.project.file.scale import scales
+from sandgrain.project.file.tables import MAX_FILES, spread
 
 READERS = ("json", "cbor")
 MAX_JSON = 16 << 20  # bytes of a document, as ingest reads it

@@ -22,7 +22,8 @@ from sandgrain.dataset.rows import RowOptions, gaps
 from sandgrain.project.file.archives import channels_first
 from sandgrain.project.file.arrays import WHOLE
 from sandgrain.project.file.missing import SAID, far_off
-from sandgrain.project.file.tables import of_files, scales, spread
+from sandgrain.project.file.scale import scales
+from sandgrain.project.file.tables import of_files, spread
 
 READERS = ("npy",)
 FILES = 40  # that are looked into
