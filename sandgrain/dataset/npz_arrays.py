@@ -6,6 +6,7 @@ import math
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -153,9 +154,11 @@ class Texts:
         if end > len(self.values):
             raise BadFileError(f"{self.name} has {len(self.values)} entries, x has more")
         values = self.values[first:end]
-        if (values == values[0]).all():  # nearly all blocks of a stream
-            return [self._text(values[0])] * len(values)
-        return [self._text(value) for value in values]
+        edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)] if len(values) else []
+        made: list[str] = []
+        for start, stop in pairwise(edges):  # a text is made once for all the rows that it holds for
+            made += [self._text(values[start])] * (stop - start)
+        return made
 
     def at(self, k: int) -> str:
         """The text of one entry. Raises BadFileError."""

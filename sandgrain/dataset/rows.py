@@ -124,7 +124,7 @@ class LeftOut:
     def _told(self, block: Rows, missing: Sequence[float]) -> Rows:
         """The block with NaN for each number to give that is missing."""
         numbers = block.values[:, len(self.names) :]
-        without = np.isnan(numbers) | np.isin(numbers, missing)
+        without = np.isnan(numbers) | np.isin(numbers, missing) if missing else np.isnan(numbers)
         if not without.any():
             return block
         return replace(block, values=np.hstack([block.values[:, : len(self.names)], np.where(without, np.nan, numbers)]))

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,7 @@ class Inspection(Shown):
     left_out: int
     look: Look | None = None
     numbers: Mapping[str, Spread] = field(default_factory=dict)
+    _counted: dict[str, Mapping[str, int]] = field(init=False, default_factory=dict)  # what `windows` gives, once it was asked
 
     @property
     def name(self) -> str:
@@ -115,12 +116,18 @@ class Inspection(Shown):
     @property
     def windows(self) -> Mapping[str, Mapping[str, int]]:
         """Label -> side -> windows; without windows, recordings."""
+        if not self._counted:  # there may be hundreds of thousands, and several lines speak of them
+            self._counted.update(self._count())
+        return self._counted
+
+    def _count(self) -> Mapping[str, Mapping[str, int]]:
         data, found = self.loaded.project.data, Counter[tuple[str, str]]()
         for side in SPLITS:
             of_side = [r for r in self.records if self.sides[r.key] == side]
             if not data.purity:
+                each = windows(of_side, data, self.loaded.blocks)
                 for r in of_side:
-                    found[r.label, side] += windows(r, data, self.loaded.blocks)
+                    found[r.label, side] += each[r.key]
             elif of_side:
                 windowing = features.windowing_of(data, self.loaded.blocks, of_side[0].rate)
                 found.update((r.label, side) for r in owners(features.items_of(of_side, data), windowing))
@@ -369,12 +376,13 @@ def assign(records: Sequence[Record], data: Data, content: Mapping[str, str], bl
     if s.by == "block":
         together = split_in_blocks.grouped(together)
     draw = split.Draw("group" if s.by == "block" else s.by, s.stratify, s.validation, s.test, s.seed, choose)
-    return split.assign(together, draw, {r.key: max(windows(r, data, blocks), 1) for r in records})
+    return split.assign(together, draw, {key: max(n, 1) for key, n in windows(records, data, blocks).items()})
 
 
-def windows(record: Record, data: Data, blocks: Sequence[Block] = ()) -> int:
-    """How many windows a recording gives."""
-    return count([record], features.windowing_of(data, blocks, record.rate)) if record.rate or not data.window_s else 0
+def windows(records: Sequence[Record], data: Data, blocks: Sequence[Block] = ()) -> dict[str, int]:
+    """How many windows each of these recordings gives, by its key."""
+    windowing = cache(partial(features.windowing_of, data, blocks))  # there may be very many recordings, of few rates
+    return {r.key: count([r], windowing(r.rate)) if r.rate or not data.window_s else 0 for r in records}
 
 
 def in_time(records: Sequence[Record], data: Data, blocks: Sequence[Block] = ()) -> tuple[tuple[Record, ...], Mapping[str, str]]:
@@ -383,8 +391,10 @@ def in_time(records: Sequence[Record], data: Data, blocks: Sequence[Block] = ())
         raise UsageError(f'[data.split] by = "time": {kinds.of(data.kind).noun} have no time; split by "file" or "group"')
     s = data.split
 
+    windowing_of = cache(partial(features.windowing_of, data, blocks))
+
     def how(record: Record) -> split_in_time.Cutting:
-        windowing = features.windowing_of(data, blocks, record.rate)
+        windowing = windowing_of(record.rate)
         least = 1 if windowing is None else windowing.length
         return split_in_time.Cutting(
             s.validation, s.test, round(s.gap_s * record.rate), least, windowing.lead if windowing else 0

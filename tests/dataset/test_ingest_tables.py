@@ -15,6 +15,7 @@ import pytest
 from sandgrain.dataset.decode import decode, describe, in_own_code
 from sandgrain.dataset.dialect import _distinct
 from sandgrain.dataset.ingest import Few
+from sandgrain.dataset.npz_arrays import Texts
 from sandgrain.dataset.readers import make_layout
 from sandgrain.dataset.readers.base import MAX_RECORDS, SMALL, BadFileError, Sample
 from sandgrain.dataset.readers.npz import NpzOptions
@@ -445,6 +446,17 @@ def test_npz_numbers_become_samples(kind: Kind, x: Any, expected: Any, tmp_path:
 )
 def test_a_bad_npz_says_why(kind: Kind, arrays: dict[str, Any], why: str, tmp_path: Path) -> None:
     assert why in refused(tmp_path, npz(**arrays), Layout(kind), "a.npz")
+
+
+def test_a_label_of_a_stream_is_made_into_text_once_for_all_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.repeat(np.random.default_rng(0).integers(0, 5, 300), 7)
+    texts, made = Texts("y", values, ("a", "b", "c", "d", "e")), list[int]()
+    own = Texts._text
+    monkeypatch.setattr(Texts, "_text", lambda self, value: (made.append(1), own(self, value))[1])
+    for first, end in ((0, len(values)), (3, 1000), (8, 9), (5, 5)):
+        made.clear()
+        assert texts.of(first, end) == ["abcde"[v] for v in values[first:end]]
+        assert len(made) <= 1 + np.count_nonzero(np.diff(values[first:end]))
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

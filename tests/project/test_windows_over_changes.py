@@ -51,6 +51,23 @@ def test_init_lets_windows_run_over_changes_and_all_of_them_count(streams: Path,
     assert samples.key != pure.key
 
 
+@pytest.mark.parametrize("purity", [0.0, 0.6])
+def test_windows_are_counted_once_and_cut_alike_for_recordings_of_one_rate(
+    purity: float, streams: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandgrain.init(streams, out=tmp_path)
+    file = tmp_path / "sandgrain.toml"
+    file.write_text(file.read_text("utf-8").replace("purity = 0.6", f"purity = {purity}"), "utf-8")
+    found = inspection.inspect(load(tmp_path))
+    asked, own = list[float](), inspection.features.windowing_of
+    monkeypatch.setattr(inspection.features, "windowing_of", lambda *given: (asked.append(given[-1]), own(*given))[1])
+    first = found.windows
+    assert len(asked) <= 3 and asked, "once a side, not once for each of some hundred recordings"
+    asked.clear()
+    assert found.windows == first and found.window_balance and not asked
+    assert replace(found, remarks=()).windows == first and asked, "another inspection counts anew"
+
+
 @pytest.mark.parametrize("by", ["group", "file"])
 def test_windows_of_folds_are_those_that_the_firmware_is_proven_on(streams: Path, tmp_path: Path, by: str) -> None:
     """Split by file, the pieces of one stream lie in several folds, and other windows run over their changes than in the whole."""

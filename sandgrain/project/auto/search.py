@@ -145,7 +145,7 @@ def _folds(found: Inspection, records: Sequence[Record], sample: Sample, seed: i
     cuts: list[dict[str, str]] = []
     if data.split.by != "time" and not any(r.part is not None for r in records):
         grouped = all(r.group for r in records) and data.split.by != "file"
-        weights = {r.key: max(inspection.windows(r, data, found.loaded.blocks), 1) for r in records}
+        weights = {key: max(n, 1) for key, n in inspection.windows(records, data, found.loaded.blocks).items()}
         for count in range(FOLDS, 1, -1):
             try:
                 cuts = [

@@ -259,4 +259,6 @@ def _grouped(found: Inspection) -> bool:
 
 def _weights(found: Inspection) -> dict[str, int]:
     """Windows of each recording."""
-    return {r.key: max(inspection.windows(r, found.loaded.project.data, found.loaded.blocks), 1) for r in found.records}
+    return {
+        key: max(n, 1) for key, n in inspection.windows(found.records, found.loaded.project.data, found.loaded.blocks).items()
+    }
