@@ -19,6 +19,7 @@ from sandgrain.base.errors import UsageError
 from sandgrain.base.text import plain
 from sandgrain.dataset.records import SPLITS, Record
 
+MIN_GROUPS = 2  # of a split: one to train with, one to test
 By = Literal["stratified", "file", "group", "given"]
 DRAWS = 64  # orders of the groups that are tried, until one comes close
 CLOSE = 0.25  # of a side's share: how far off a draw by group may be to be taken at once
@@ -177,9 +178,10 @@ def leaks(records: Sequence[Record], split: Mapping[str, str]) -> list[str]:
     groups = _crossing(records, split, lambda r: r.group)
     if groups:
         count = len({r.group for r in records if r.group})
+        way = 'split by = "group"' if count >= MIN_GROUPS else "record more of them, and split by group,"
         said.append(
-            f'{len(groups)} of {count} groups are on more than one side ({_names(groups)}); split by = "group" where new ones '
-            "are what the model will meet"
+            f"{len(groups)} of {count} groups are on more than one side ({_names(groups)}); {way} where new ones are what the "
+            "model will meet"
         )
     files = _crossing([r for r in records if not r.group], split, lambda r: r.key.rpartition("#")[0])
     if files:

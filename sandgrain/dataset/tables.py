@@ -122,7 +122,7 @@ def find_columns(header: Sequence[str], layout: Layout) -> Columns:
     names = () if layout.get(Whole).labels_only else names
     for name in [*names, *filter(None, special)]:
         if name not in where:
-            raise BadFileError(f"has no column {name!r}; it has {', '.join(header)[:80]}")
+            raise BadFileError(f"has no column {name!r}; it has {_some(header)}")
     if not names and not layout.get(Whole).labels_only:
         raise BadFileError("has no column of samples")
     label, group = (where[name] if name else -1 for name in special[-2:])
@@ -229,6 +229,16 @@ def _whole(blocks: Iterable[Rows], layout: Layout, names: Sequence[str], note: s
     return Sample(np.concatenate(data), layout.rate, clipped=clipped, note=said, series=series)
 
 
+def _some(header: Sequence[str]) -> str:
+    """The first columns, as many as a line holds, and how many more there are."""
+    shown = 1
+    while shown < len(header) and len(", ".join(header[: shown + 1])) <= MAX_SHOWN:
+        shown += 1
+    more = f" and {len(header) - shown} more" if shown < len(header) else ""
+    return ", ".join(name[:MAX_SHOWN] for name in header[:shown]) + more
+
+
+MAX_SHOWN = 80  # characters of a table's columns in a message
 TIMED = 4  # values of a row that its time, label and group take the memory of
 MAX_TEXTS = 1 << 12  # labels of one table
 

@@ -77,6 +77,9 @@ def test_columns_are_chosen_by_name_and_in_order(tmp_path: Path) -> None:
     (sample,) = read(tmp_path, "note,x,y,z\nhello,1,2,3\n,4,5,6\n", make_layout("motion", columns=("z", "x")))
     assert sample.data.tolist() == [[3, 1], [6, 4]]
     assert refused(tmp_path, "x,y\n1,2\n", make_layout("motion", columns=("z",))) == "has no column 'z'; it has x, y"
+    wide = ",".join(f"a rather long name {k}" for k in range(9))
+    said = refused(tmp_path, f"{wide}\n{','.join('123456789')}\n", make_layout("motion", columns=("z",)))
+    assert said.endswith("a rather long name 2 and 6 more")
     assert read(tmp_path, "x,x,\n1,2,3\n", make_layout("motion", columns=("column 3", "x (2)")))[0].data.tolist() == [[3, 2]]
 
 

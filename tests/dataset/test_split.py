@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sandgrain.base.errors import UsageError
 from sandgrain.dataset.records import Record
 from sandgrain.dataset.split import Draw, assign, leaks, leave_one_group_out
+from sandgrain.dataset.split_in_blocks import grouped
 from tests.support import effort
 from tests.support.draws import rare
 
@@ -102,7 +103,11 @@ def test_a_leak_is_seen() -> None:
     said = leaks(records, {"a.wav": "train", "b.wav": "test", "c.wav": "test"})
     assert said == ["a.wav, b.wav have the same content and are on train and test"]
     said = leaks(records, {"a.wav": "train", "b.wav": "train", "c.wav": "test"})
-    assert len(said) == 1 and said[0].startswith("1 of 2 groups are on more than one side (y)")
+    assert (
+        len(said) == 1 and said[0].startswith("1 of 2 groups are on more than one side (y)") and 'split by = "group"' in said[0]
+    )
+    (said,) = leaks(records[1:], {"b.wav": "train", "c.wav": "test"})
+    assert "record more of them, and split by group" in said
 
 
 def test_pieces_of_one_file_on_two_sides_are_a_warning() -> None:
@@ -299,3 +304,12 @@ def test_a_hundred_thousand_recordings_are_split_in_seconds() -> None:
         assert leaks(records, assign(records, Draw(by="group"))) == []
 
     assert effort.seconds(both, enough=20) < 20
+
+
+def test_numbered_files_of_a_folder_are_blocks_of_neighbours() -> None:
+    records = [record(f"{label}/img_{k}.jpg", label=label) for label in ("a", "b") for k in range(1, 41)]
+    made = {r.key: r.group for r in grouped(records)}
+    assert len(set(made.values())) == 20
+    for label in ("a", "b"):  # as people count, not as text sorts
+        assert len({made[f"{label}/img_{k}.jpg"] for k in (1, 2, 3, 4)}) == 1
+        assert made[f"{label}/img_4.jpg"] != made[f"{label}/img_5.jpg"] != made[f"{label}/img_40.jpg"]

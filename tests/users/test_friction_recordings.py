@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 import sandgrain as api
@@ -54,6 +55,27 @@ def test_groups_are_found_in_names_that_repeat_below_folders_of_labels(stem: str
     found = naming(sorted(names))
     assert (found["name"], found.get("groups", 0)) == (pattern, groups)
     assert not groups or "take {group} out of name" in found["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("stem", "by"), [("img_{k:04}", "block"), ("img_{both}", "block"), ("{k}", "block"), ("{h}", "file"), ("img_{far}", "file")]
+)
+def test_pictures_that_a_camera_numbered_stay_beside_their_neighbours(stem: str, by: str, tmp_path: Path) -> None:
+    for label in ("rock", "paper"):
+        (tmp_path / "x" / label).mkdir(parents=True)
+        for k in range(30):
+            name = stem.format(k=k, far=k * 977, both=15 * k + len(label), h=f"{k * 7919:06x}"[::-1] + "x")
+            picture = np.random.default_rng(100 * len(label) + k).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+            Image.fromarray(picture).save(tmp_path / "x" / label / f"{name}.png")
+    api.init(tmp_path / "x", out=tmp_path)
+    found = api.data(tmp_path)
+    assert found.loaded.project.data.split.by == by
+    if by == "block":  # thirty pictures are ten blocks of three
+        sides = [
+            [found.sides[f"{label}/{stem.format(k=k, both=15 * k + len(label))}.png"] for k in range(30)]
+            for label in ("rock", "paper")
+        ]
+        assert all(len({*side[k : k + 3]}) == 1 for side in sides for k in range(0, 30, 3))
 
 
 FALLS = ("fall", "fall_forward", "walk")

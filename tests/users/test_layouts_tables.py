@@ -207,3 +207,14 @@ def test_names_of_tables_that_say_train_and_test_are_the_split(names: tuple[str,
 @pytest.mark.parametrize("names", [("train.csv", "latest_b.csv", "other.csv"), ("test1.csv", "test2.csv", "test3.csv")])
 def test_names_of_which_some_say_no_side_or_all_the_same_are_no_split(names: tuple[str, ...], tmp_path: Path) -> None:
     assert not look(sided(tmp_path, names)).chosen
+
+
+@pytest.mark.parametrize(("first", "second", "told"), [("1234", "12", "2 of 4"), ("1234", "56", ""), ("abcd", "ab", "")])
+def test_numbers_of_groups_that_are_in_several_files_are_told(first: str, second: str, told: str, tmp_path: Path) -> None:
+    for name, who in (("room1", first), ("room2", second)):
+        rows = (f"{g},{DRAW.normal():.3f},{('lie', 'sit')[k // 20 % 2]}" for g in who for k in range(60))
+        (tmp_path / f"{name}.csv").write_text("\n".join(["trial,a,label", *rows]) + "\n")
+    found = look(tmp_path)
+    assert dict(found.table)["group_column"] == "trial"
+    said = [note for note in found.notes if "numbers in trial are in several files" in note]
+    assert [note[: len(told)] for note in said] == ([told] if told else [])

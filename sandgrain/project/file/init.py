@@ -300,9 +300,9 @@ def _validation(found: Look, usual: float) -> str:
 
 
 def _together(found: Look) -> bool:
-    """Whether a file holds several recordings, by labels inside it or by lines of an index."""
+    """Whether a file holds several recordings, by labels inside it or by lines of an index; or a folder pictures in the order of taking."""
     inside = dict(found.table)
-    if inside.keys() & {"row_column", "offset_array", "event_array"}:
+    if found.counted or inside.keys() & {"row_column", "offset_array", "event_array"}:
         return True
     return (
         bool(found.labels)

@@ -28,7 +28,7 @@ from sandgrain.project.file import insides, listing, rates, stretched
 from sandgrain.project.file.column import Verdict
 from sandgrain.project.file.lines import find_lines
 from sandgrain.project.file.listing import Index, find_index
-from sandgrain.project.file.naming import naming
+from sandgrain.project.file.naming import counted, naming
 from sandgrain.project.file.schema import Split
 from sandgrain.project.file.sensed import find_sensors
 from sandgrain.project.file.shared import find_shared
@@ -62,6 +62,7 @@ class Look(Shown):
     resample: bool = False
     seconds: tuple[float, ...] = ()  # of the files that were opened
     shape: tuple[int, ...] = ()  # of the first image
+    counted: bool = False  # images whose numbers are the order in which they were taken
     labels: tuple[str, ...] = ()
     groups: int = 0
     has_split: bool = False
@@ -419,7 +420,7 @@ def _image(base: Path, names: Sequence[str]) -> dict[str, Any]:
                 Image.open(base / name) as picture,
             ):  # reads the header, decodes nothing
                 width, height = picture.size
-                return {"shape": (height, width, 1 if picture.mode in ("1", "L", "I;16") else 3)}
+                return {"shape": (height, width, 1 if picture.mode in ("1", "L", "I;16") else 3), "counted": counted(names)}
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
             continue
     return {}

@@ -12,8 +12,11 @@ from sandgrain.dataset.names import stem
 from sandgrain.project.file import people
 from sandgrain.project.file.people import GROUP, GROUP_WORDS, SPLIT_WORDS
 
+NUMBER = re.compile(r"(.*?)([0-9]{1,12})")
 MARKS = "_-. "
 MAX_PIECES = 8
+COUNTED = 20  # files of a folder, at least, whose numbers tell an order
+DENSE = 10  # numbers that there may be for each file: pictures are thrown away, but most of them are no count
 MAX_TAKES = 12  # words that tell the takes of a label apart
 
 
@@ -241,3 +244,24 @@ def _several(rows: Sequence[Sequence[str]], mark: str) -> dict[str, Any]:
     if not 2 <= len(set(heads)) < len(rows):
         return {}
     return {"name": f"{{label}}{mark}{{index}}", "labels": tuple(sorted(set(heads))), "groups": 0}
+
+
+def counted(names: Sequence[str]) -> bool:
+    """Whether files are numbered, as a camera does: img_0001, img_0002; in each folder, or through all of them. Gaps may be among them."""
+    folders: dict[str, list[int]] = {}
+    heads = set()
+    for name in names:
+        folder, _, last = stem(name).rpartition("/")
+        found = NUMBER.fullmatch(last)
+        if found is None:
+            return False
+        folders.setdefault(folder, []).append(int(found[2]))
+        heads.add(found[1])
+    if len(heads) != 1 or min(map(len, folders.values())) < COUNTED:
+        return False
+    return all(map(_dense, folders.values())) or _dense([n for numbers in folders.values() for n in numbers])
+
+
+def _dense(numbers: Sequence[int]) -> bool:
+    """Whether no number is there twice, and they lie close together."""
+    return len(set(numbers)) == len(numbers) and max(numbers) - min(numbers) < DENSE * len(numbers)

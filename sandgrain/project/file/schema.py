@@ -62,7 +62,7 @@ class Split(Section):
         "file",
         description="What is drawn as one: `file` (every recording by itself), `group` (all recordings of a speaker, subject or "
         "device), `block` (recordings that follow each other: whole files where there are ten or more, else a tenth of those of a file and "
-        "label), `time` (each recording is cut: its first part trains, the next one validates, the last one tests) or `given` (the data says it: a {split} in `name`, a split column in `labels`, or `choose`).",
+        "label; where each file is one recording, a tenth of those of a folder and label, in the order of their numbers), `time` (each recording is cut: its first part trains, the next one validates, the last one tests) or `given` (the data says it: a {split} in `name`, a split column in `labels`, or `choose`).",
     )
     stratify: bool = Field(True, description="Draw so that each split has the same mix of labels, when drawn by file.")
     validation: float = Field(

@@ -187,7 +187,24 @@ def look_table(base: Path, names: Sequence[str]) -> dict[str, Any]:
     columns = [Column(name, [[row[k] for row in s] for s in whole], form.decimal, units[k]) for k, name in enumerate(usual)]
     lengths = {n for g in alike for n in g.blocks}
     found = described(names, columns, segment=lengths.pop() if len(lengths) == 1 else 0, notes=notes)
+    if said := _counted_anew({n: seen[n] for n in names_alike}, dict(found["table"]).get("group_column", "")):
+        found["notes"] = (*found["notes"], said)
     return found | clocks.of_files({n: seen[n] for n in names_alike}, found)
+
+
+def _counted_anew(seen: Mapping[str, Glance], column: str) -> str:
+    """A note where groups are numbers, and the same ones are in several files: they may be others, counted anew; "" where they are not."""
+    if not column or len(seen) < 2:
+        return ""
+    of = [{row[g.form.names.index(column)] for s in g.stretches for row in s} - {""} for g in seen.values()]
+    in_files = Counter(value for values in of for value in values)
+    again = [value for value, count in in_files.items() if count > 1]
+    if not again or not all(value.isdecimal() for value in in_files):
+        return ""
+    return (
+        f"{len(again)} of {len(in_files)} numbers in {plain(column, 40)} are in several files, and taken for the same; where each file "
+        "counts anew, groups are kept together that need not be: number them through (group_column)"
+    )
 
 
 def alike_of(titles: Mapping[str, tuple[str, ...]], bad: Sequence[str], asked: int) -> tuple[list[str], list[str]]:
