@@ -1,8 +1,7 @@
 /* Sandgrain kernel: the beat in the middle of each channel of an int16 signal [samples][channels] against those around it, portable C99.
  * What the columns mean is told in sandgrain/graph/ops/signal/beats.py.
  *
- * scratch: the activity, `samples` words, and then where the beats are: they are more than `gap` apart. samples <= 32768 and span <= 16384,
- * so that an activity is below 2^30.
+ * scratch: the activity, `samples` words. samples <= 32768 and span <= 16384, so that an activity is below 2^30.
  */
 #ifndef SG_BEATS_S16_H
 #define SG_BEATS_S16_H
@@ -39,10 +38,13 @@ static inline int32_t sg_beats_activity(const struct sg_beats_s16 *p, const int1
     return most;
 }
 
-/* Whether the activity is nowhere larger within the gap; of equals the first counts. */
-static inline int32_t sg_beats_is_one(const struct sg_beats_s16 *p, const int32_t *active, int32_t i)
+/* Whether a beat is here: the activity reaches `least` and is nowhere larger within the gap; of equals the first counts. */
+static inline int32_t sg_beats_is_one(const struct sg_beats_s16 *p, const int32_t *active, int32_t least, int32_t i)
 {
     const int32_t low = i > p->gap ? i - p->gap : 0, high = p->samples - 1 - i > p->gap ? i + p->gap : p->samples - 1;
+    if (active[i] < least) {
+        return 0;
+    }
     for (int32_t k = low; k < i; k++) {
         if (active[k] >= active[i]) {
             return 0;
@@ -90,23 +92,34 @@ static inline int32_t sg_beats_alike(const struct sg_beats_s16 *p, const int16_t
     return best;
 }
 
-/* How much the shape in the middle is like the others': the largest, the smallest and the mean. */
-static inline void sg_beats_compare(const struct sg_beats_s16 *p, const int16_t *x, const int32_t *beats, int32_t count, int32_t middle,
-                                    int16_t *out)
+/* The beat in the middle against the others: since when, until when, and how much their shapes are alike: the largest, the smallest and the
+ * mean of the correlations. */
+static inline void sg_beats_compare(const struct sg_beats_s16 *p, const int16_t *x, const int32_t *active, int32_t least, int32_t middle,
+                                    int16_t *times, int16_t *alike)
 {
-    int32_t compared = 0, sum = 0, most = 0, least = 0;
-    for (int32_t k = 0; k < count; k++) {
-        const int32_t r = beats[k] == middle ? INT32_MIN : sg_beats_alike(p, x, middle, beats[k]);
+    int32_t compared = 0, sum = 0, largest = 0, smallest = 0, until = -1;
+    times[0] = (int16_t)middle;
+    for (int32_t i = 0; i < p->samples; i++) {
+        if (i == middle || sg_beats_is_one(p, active, least, i) == 0) {
+            continue;
+        }
+        if (i < middle) {
+            times[0] = (int16_t)(middle - i);
+        } else if (until < 0) {
+            until = i - middle;
+        }
+        const int32_t r = sg_beats_alike(p, x, middle, i);
         if (r != INT32_MIN) {
-            most = compared == 0 || r > most ? r : most;
-            least = compared == 0 || r < least ? r : least;
+            largest = compared == 0 || r > largest ? r : largest;
+            smallest = compared == 0 || r < smallest ? r : smallest;
             sum += r; /* 2^15 beats of 2^14 at most */
             compared++;
         }
     }
-    out[0] = (int16_t)most;
-    out[1] = (int16_t)least;
-    out[2] = (int16_t)(compared == 0 ? 0 : sg_rounded(sum, compared));
+    times[1] = (int16_t)(until < 0 ? p->samples - 1 - middle : until);
+    alike[0] = (int16_t)largest;
+    alike[1] = (int16_t)smallest;
+    alike[2] = (int16_t)(compared == 0 ? 0 : sg_rounded(sum, compared));
 }
 
 /* Means of the parts about the middle, the sample at the window's end standing for those beyond it. */
@@ -136,34 +149,30 @@ static inline void sg_beats_columns(const struct sg_beats_s16 *p, const int16_t 
 {
     const int32_t n = p->samples, most = sg_beats_activity(p, x, active);
     const int32_t share = (int32_t)(((int64_t)most * p->share) >> 8), least = share > 1 ? share : 1;
-    int32_t *beats = active + n;
-    int32_t count = 0, place = 0, middle = n / 2, nearest = n;
+    int32_t count = 0, first = 0, last = 0, middle = n / 2, nearest = n;
     int64_t rest = 0;
     for (int32_t i = 0; i < n; i++) {
-        if (active[i] >= least && sg_beats_is_one(p, active, i) != 0) {
+        if (sg_beats_is_one(p, active, least, i) != 0) {
             const int32_t far = i < n / 2 ? n / 2 - i : i - n / 2;
             if (far < nearest) {
                 nearest = far;
-                place = count;
                 middle = i;
             }
-            beats[count++] = i;
+            first = count == 0 ? i : first;
+            last = i;
+            count++;
             rest += active[i];
         }
     }
     rest -= count == 0 ? 0 : active[middle];
-    const int32_t since = place > 0 ? middle - beats[place - 1] : middle;
-    const int32_t until = place + 1 < count ? beats[place + 1] - middle : n - 1 - middle;
-    const int32_t between = count > 1 ? beats[count - 1] - beats[0] : n, distances = count > 1 ? count - 1 : 1;
+    const int32_t between = count > 1 ? last - first : n, distances = count > 1 ? count - 1 : 1;
     out[0] = (int16_t)count;
-    out[1] = (int16_t)since;
-    out[2] = (int16_t)until;
-    out[3] = sg_beats_over(since, since + until, 16384);
-    out[4] = sg_beats_over((int64_t)since * distances, between, 256);
-    out[5] = sg_beats_over((int64_t)until * distances, between, 256);
+    sg_beats_compare(p, x, active, least, middle, out + 1, out + 8);
+    out[3] = sg_beats_over(out[1], out[1] + out[2], 16384);
+    out[4] = sg_beats_over((int64_t)out[1] * distances, between, 256);
+    out[5] = sg_beats_over((int64_t)out[2] * distances, between, 256);
     out[6] = sg_beats_over(active[middle], most, 16384);
     out[7] = count > 1 ? sg_beats_over((int64_t)active[middle] * (count - 1), rest, 256) : 256;
-    sg_beats_compare(p, x, beats, count, middle, out + 8);
     sg_beats_shape(p, x, middle, out + 11);
 }
 

@@ -10,9 +10,8 @@ LENGTHS = ("span", "gap", "share", "half", "slack", "points")
 
 def _lower(view: View) -> Lowered:
     _, samples, channels = view.input(0).shape
-    most = samples // (view.attrs["gap"] + 1) + 1  # beats of a window
     fields = {"samples": samples, "channels": channels, **{name: view.attrs[name] for name in LENGTHS}}
-    return lowered("beats_s16", fields, ONE_INPUT_AND_SCRATCH, 4 * (samples + most))
+    return lowered("beats_s16", fields, ONE_INPUT_AND_SCRATCH, 4 * samples)
 
 
 KERNEL = Kernel("beats_s16", ("beats",), _lower)
