@@ -53,7 +53,7 @@ def look(base: Path, names: Sequence[str]) -> dict[str, Any]:
         except (BadFileError, OSError) as error:
             bad.append(f"{plain(name, 80)}: {plain(str(error), 260)}")
     if not seen:
-        raise UsageError(f"{bad[0]}; or write [data] by hand")
+        raise UsageError(f"{bad[0]}; mend it, or write [data] by hand")
     width = Counter(values.shape[1] for _, values in seen.values()).most_common(1)[0][0]
     alike = {name: own for name, own in seen.items() if own[1].shape[1] == width}
     notes = [f"{len(bad)} of {len(some)} files cannot be read, the first is {bad[0]}"] if bad else []
