@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,16 +167,22 @@ def is_table(path: Path) -> bool:
     return len(good) >= LEAST_ROWS and len(good) >= MOST_ROWS * len(body) and form.first - 1 <= len(body)
 
 
+def looked_into(base: Path, names: Sequence[str], read: Callable[[Path], T]) -> tuple[dict[str, T], list[str]]:
+    """(what `read` made of each file, by its name; why it could not, a line a file)."""
+    seen: dict[str, T] = {}
+    bad: list[str] = []
+    for name in names:
+        try:
+            seen[name] = read(base / name)
+        except (BadFileError, OSError) as error:
+            bad.append(f"{plain(name, 80)}: {plain(str(error), 260)}")
+    return seen, bad
+
+
 def look_table(base: Path, names: Sequence[str]) -> dict[str, Any]:
     """CSV files; those that have the columns of most of them tell what the columns are. Raises UsageError."""
-    seen: dict[str, Glance] = {}
-    bad: list[str] = []
     some = spread(names, MAX_FILES)
-    for name in some:
-        try:
-            seen[name] = glance(base / name, max(200, MAX_ROWS // len(some)))
-        except (BadFileError, OSError) as error:
-            bad.append(f"{plain(name, 80)}: {plain(str(error), 200)}")
+    seen, bad = looked_into(base, some, lambda path: glance(path, max(200, MAX_ROWS // len(some))))
     names_alike, notes = alike_of({name: g.form.names for name, g in seen.items()}, bad, len(some))
     alike = [seen[name] for name in names_alike]
     usual = alike[0].form.names

@@ -23,7 +23,7 @@ from sandgrain.project.file.archives import channels_first
 from sandgrain.project.file.arrays import WHOLE
 from sandgrain.project.file.missing import SAID, far_off
 from sandgrain.project.file.scale import scales
-from sandgrain.project.file.tables import of_files, spread
+from sandgrain.project.file.tables import looked_into, of_files, spread
 
 READERS = ("npy",)
 FILES = 40  # that are looked into
@@ -45,13 +45,7 @@ def look(base: Path, names: Sequence[str]) -> dict[str, Any]:
         raise UsageError(f"{plain(name, 80)}: an array of shape {list(head.shape)} is no recording; {npy.MANY}")
     turned = _turned(heads.values())
     layout = make_layout("motion", channels_first=turned)
-    seen: dict[str, tuple[int, Array]] = {}  # name -> samples, the first values [n, channels]
-    bad: list[str] = []
-    for name in some:
-        try:
-            seen[name] = _first(base / name, layout)
-        except (BadFileError, OSError) as error:
-            bad.append(f"{plain(name, 80)}: {plain(str(error), 260)}")
+    seen, bad = looked_into(base, some, lambda path: _first(path, layout))  # samples, the first values [n, channels]
     if not seen:
         raise UsageError(f"{bad[0]}; mend it, or write [data] by hand")
     width = Counter(values.shape[1] for _, values in seen.values()).most_common(1)[0][0]

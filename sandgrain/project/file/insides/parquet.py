@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sandgrain.base.text import plain
 from sandgrain.dataset.readers import parquet
 from sandgrain.dataset.readers.base import BadFileError, one_line
 from sandgrain.project.file.column import Column
-from sandgrain.project.file.tables import MAX_FILES, MAX_ROWS, PIECES, alike_of, described, spread
+from sandgrain.project.file.tables import MAX_FILES, MAX_ROWS, PIECES, alike_of, described, looked_into, spread
 
 READERS = ("parquet",)
 MAX_COLUMNS = 1000
@@ -18,14 +17,8 @@ MAX_COLUMNS = 1000
 
 def look(base: Path, names: Sequence[str]) -> dict[str, Any]:
     """Parquet files; those that have the columns of most of them tell what the columns are. Raises UsageError."""
-    seen: dict[str, tuple[tuple[str, ...], list[list[list[str]]]]] = {}
-    bad: list[str] = []
     some = spread(names, MAX_FILES)
-    for name in some:
-        try:
-            seen[name] = _parquet(base / name, max(200, MAX_ROWS // len(some)))
-        except (BadFileError, OSError) as error:
-            bad.append(f"{plain(name, 80)}: {plain(str(error), 200)}")
+    seen, bad = looked_into(base, some, lambda path: _parquet(path, max(200, MAX_ROWS // len(some))))
     alike, notes = alike_of({name: titles for name, (titles, _) in seen.items()}, bad, len(some))
     stretches = [stretch for name in alike for stretch in seen[name][1]]
     titles = seen[alike[0]][0]
