@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.base.arrays import Array
+from sandgrain.base.arrays import Array, as_float64, channels_of
 from sandgrain.base.npy import Header, open_member, read_body, read_header
 from sandgrain.dataset.arrays import by_samples
 from sandgrain.dataset.readers.base import (
@@ -83,13 +83,13 @@ def recordings(archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo]) -> It
     check_values(head.size // head.dtype.itemsize // head.shape[0], 1)
     each = [_parts(archive, info, 1) for info in infos]
     for rows in zip(*each, strict=True):
-        yield rows[0][0] if len(rows) == 1 else np.stack([row[0] for row in rows], axis=-1)
+        yield rows[0][0] if len(rows) == 1 else channels_of([row[0] for row in rows])
 
 
 def blocks(archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo], layout: Layout) -> Iterator[Array]:
     """A stream, [n, channels] (or [channels, n], as the layout says) or channels of [n], as float64 [at most BLOCK, channels]."""
     for parts in zip(*(_parts(archive, info, BLOCK, layout) for info in infos), strict=True):
-        yield np.column_stack(parts).astype(np.float64)
+        yield np.column_stack([as_float64(part) for part in parts])
 
 
 def stream_shape(archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo], layout: Layout) -> tuple[int, int]:
@@ -199,7 +199,7 @@ def reals(
         head = read_header(stream, info)
         if head.dtype.kind not in "iuf" or not 0 < math.prod(head.shape) <= most:
             raise BadFileError(f"{name[:40]} is {head.dtype} {head.shape}; give numbers, one for each of x ({key})")
-        values = read_body(stream, info, head).reshape(-1).astype(np.float64)
+        values = as_float64(read_body(stream, info, head).reshape(-1))
     if np.isinf(values).any():
         at = int(np.isinf(values).argmax())
         raise BadFileError(f"{name[:40]} holds {values[at]} at place {at} ({key}); write NaN where nobody knows")

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from sandgrain.base.arrays import Array
+from sandgrain.base.arrays import Array, as_float64
 from sandgrain.dataset import kinds
 from sandgrain.dataset.readers.base import (
     MAX_VALUES,
@@ -249,7 +249,8 @@ def _wave_blocks(stream: BinaryIO, wave: Wave) -> Iterator[Array]:
 def _counts(raw: bytes, code: int, bits: int) -> Array:
     """Counts: every PCM width is exact in float64."""
     if code == FLOAT:
-        return np.asarray(np.frombuffer(raw, f"<f{bits // 8}").astype(np.float64) * 32768.0)
+        with np.errstate(over="ignore"):
+            return np.asarray(as_float64(np.frombuffer(raw, f"<f{bits // 8}")) * 32768.0)
     if bits == 8:
         return np.asarray((np.frombuffer(raw, np.uint8).astype(np.float64) - 128.0) * 256.0)
     if bits == 16:
@@ -282,7 +283,7 @@ def _sound_blocks(sound: Any) -> Iterator[Array]:
         block = sound.read(min(left, step), dtype="float32" if lossy else "int32", always_2d=True)
         if not len(block):
             raise BadFileError(f"it is cut short: {left} of its samples are missing")
-        yield np.asarray(block.astype(np.float64) * 32768.0 if lossy else block / 65536.0)
+        yield np.asarray(as_float64(block) * 32768.0 if lossy else block / 65536.0)
         left -= len(block)
 
 

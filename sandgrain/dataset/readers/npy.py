@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sandgrain.base.arrays import Array
+from sandgrain.base.arrays import Array, as_float64
 from sandgrain.base.npy import MAGIC, READ_ERRORS, File, Header, read_header
 from sandgrain.dataset import kinds
 from sandgrain.dataset.arrays import ArrayOptions, by_samples
@@ -113,8 +113,7 @@ def _values(stream: BinaryIO, start: int, first: int, count: int, head: Header) 
     data = stream.read(count * width)
     if len(data) < count * width:
         raise BadFileError("it is cut short")
-    with np.errstate(over="ignore"):  # what float64 does not hold is infinite, and left out
-        return np.frombuffer(data, head.dtype).astype(np.float64)
+    return as_float64(np.frombuffer(data, head.dtype))
 
 
 def first_values(stream: BinaryIO, size: int, layout: Layout, most: int) -> tuple[Header, Array]:

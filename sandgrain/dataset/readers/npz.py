@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sandgrain.base.arrays import Array
+from sandgrain.base.arrays import Array, as_float64
 from sandgrain.base.npy import READ_ERRORS
 from sandgrain.dataset import kinds, npz_streams
 from sandgrain.dataset.arrays import ArrayOptions
@@ -115,7 +115,7 @@ def _samples(row: Array, index: int, layout: Layout) -> tuple[Array, int]:
         scale = np.ones(1)
     columns = layout.get(TableOptions).columns
     names = columns if len(columns) == row.shape[1] else tuple(str(k + 1) for k in range(row.shape[1]))
-    rows = Rows(row.astype(np.float64), f"recording {index}, row", range(1, len(row) + 1))
+    rows = Rows(as_float64(row), f"recording {index}, row", range(1, len(row) + 1))
     return to_counts(rows, scale, names, missing)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sandgrain.base.arrays import Array
+from sandgrain.base.arrays import Array, as_float64, channels_of
 from sandgrain.base.errors import UsageError
 from sandgrain.base.npy import READ_ERRORS, Header, open_member, read_body, read_header
 from sandgrain.base.text import plain
@@ -129,10 +129,10 @@ def _judged(inside: _Archive, name: str) -> Roles:
     numbers_to_give = _targets({n: v for n, v in rest.items() if n not in (event, offset, y, group)}, {rows, count})
     parts = [inside.read(n) for n in x]
     least = min(map(len, parts))
-    values = parts[0] if len(parts) == 1 else np.stack([p[:least] for p in parts], axis=-1)
+    values = parts[0] if len(parts) == 1 else channels_of([p[:least] for p in parts])
     return Roles(
         tuple(x), head, values, y, group, offset, event, time, flat.get(y), flat.get(group), _names(inside, y),
-        float(np.median(np.diff(flat[event].astype(np.float64)))) if event else 0.0, _rate(inside, flat.get(time)),
+        float(np.median(np.diff(as_float64(flat[event])))) if event else 0.0, _rate(inside, flat.get(time)),
         "" if y or not numbers_to_give else numbers_to_give[0], numbers_to_give[0 if y else 1 :],
         bool(event) and _is_rhythm(flat[event]),
     )  # fmt: skip
@@ -187,7 +187,7 @@ def _group(flat: Mapping[str, Array], count: int) -> str:
 def _is_time(name: str, values: Array) -> bool:
     if values.dtype.kind not in "iuf" or len(values) < 3 or not (_says(name, TIME_WORDS) or len(values) > FEW):
         return False
-    steps = np.diff(values.astype(np.float64))
+    steps = np.diff(as_float64(values))
     return bool((steps > 0).all()) and float((np.abs(steps / np.median(steps) - 1) < 0.2).mean()) > 0.9
 
 
@@ -212,7 +212,7 @@ def _is_rhythm(events: Array) -> bool:
     """Whether the events follow each other evenly: half of the distances lie within half of their median."""
     if len(events) < RHYTHM:
         return False
-    low, usual, high = np.quantile(np.diff(events.astype(np.float64)), [0.25, 0.5, 0.75])
+    low, usual, high = np.quantile(np.diff(as_float64(events)), [0.25, 0.5, 0.75])
     return bool(high - low <= usual / 2)
 
 
@@ -227,7 +227,7 @@ def _rate(inside: _Archive, time: Array | None) -> float:
     if value := next((v for n in named if (v := float(inside.read(n).reshape(-1)[0])) > 0), 0.0):
         return value
     if time is not None and time.dtype.kind == "f":
-        return float(f"{1 / float(np.median(np.diff(time.astype(np.float64)))):.3g}")
+        return float(f"{1 / float(np.median(np.diff(as_float64(time)))):.3g}")
     return 0.0
 
 

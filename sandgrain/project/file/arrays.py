@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sandgrain.base.arrays import Array
+from sandgrain.base.arrays import Array, as_float64
 from sandgrain.base.text import plain
 from sandgrain.dataset.names import stem
 from sandgrain.dataset.readers.base import MAX_CHANNELS
@@ -55,7 +55,7 @@ def _recordings(base: Path, names: Sequence[str], first: Roles) -> dict[str, Any
         table.append(("channels_first", True))
         notes.append(f"{first.x[0]} is {list(shape)}: {shape[1]} channels of {shape[2]} samples (channels_first)")
     if first.head.dtype.kind == "f":
-        values = first.values.astype(np.float64)
+        values = as_float64(first.values)
         values = values[..., None] if values.ndim == 2 else values.transpose(0, 2, 1) if turned else values
         largest = np.nanmax(np.abs(values), axis=(0, 1), initial=0.0) if values.ndim == 3 else np.ones(1)
         table.append(("full_scale", scales({str(k): float(v) for k, v in enumerate(largest)})))
@@ -177,7 +177,7 @@ def _is_stream(seen: Roles) -> bool:
         same = np.asarray(y[1:rows] == y[: rows - 1])
         if same.mean() < 0.75:
             return False
-    values = x.astype(np.float64)
+    values = as_float64(x)
     run = np.concatenate([[0], np.cumsum(~same)])
     counts = np.bincount(run)
     shares = []
